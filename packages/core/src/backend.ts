@@ -1,0 +1,42 @@
+/**
+ * A backend adapter: the one object through which a user asks whether a TensorFlow.js backend can train on this
+ * machine, and turns it on. Passed by the user; nothing registers itself on import.
+ */
+
+/** Whether a backend can run here; if not, why, and what to do. */
+export type Support =
+  | { readonly supported: true }
+  | { readonly supported: false; readonly reason: string; readonly help: string };
+
+/** What `activate()` got. Fields that a backend does not know are absent. */
+export interface ActiveBackend {
+  /** The name that `tf.getBackend()` returns. */
+  readonly name: string;
+  /** The processor it computes on, as the device names itself. */
+  readonly device?: string;
+  /** Driver or runtime, with its version. */
+  readonly driver?: string;
+  /** Threads that compute. */
+  readonly threads?: number;
+  /** Versions of what it is made of, by package. */
+  readonly versions: Readonly<Record<string, string>>;
+  /** Kernels that the adapter registered or replaced. */
+  readonly kernels: readonly string[];
+  /** What it could not have and what that costs, in words. */
+  readonly notes?: readonly string[];
+}
+
+/** A TensorFlow.js backend that can train. */
+export interface BackendAdapter<Options extends object = object> {
+  readonly name: string;
+  /** Says whether this backend runs here. Never throws. */
+  isSupported(): Promise<Support>;
+  /**
+   * Makes this backend the one TensorFlow.js computes on. Idempotent.
+   *
+   * @throws UnsupportedError with the reason and help of `isSupported()` where it cannot run.
+   */
+  activate(options?: Options): Promise<ActiveBackend>;
+  /** Releases what `activate()` took. Tensors that live on the backend are lost. */
+  deactivate(): Promise<void>;
+}

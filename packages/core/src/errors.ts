@@ -1,0 +1,87 @@
+/**
+ * Every error that these packages throw on purpose: a class to catch, a stable `code` to test for, the value that was
+ * wrong in the message, and a `help:` line that says what to do.
+ */
+import { distance } from 'fastest-levenshtein';
+
+/** Options of {@link GhlError}: what to do about it, and the error that led to it. */
+export interface GhlErrorOptions {
+  /** What the user can do, printed after `help:`. */
+  readonly help: string;
+  /** The error that this one reports. */
+  readonly cause?: unknown;
+}
+
+/** Base of all errors of the library. `message` holds what was wrong and, on its own line, `help: …`. */
+export class GhlError extends Error {
+  /** Stable identifier, never reworded: test for this, not for the message. */
+  readonly code: string;
+  /** What the user can do about it. */
+  readonly help: string;
+
+  constructor(code: string, message: string, { help, cause }: GhlErrorOptions) {
+    super(`${message}\nhelp: ${help}`, cause === undefined ? undefined : { cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.help = help;
+  }
+}
+
+/** A name, option or combination that makes no sense; found before any training. */
+export class ConfigurationError extends GhlError {}
+
+/** A layer, model or device that is not supported. */
+export class UnsupportedError extends GhlError {}
+
+/** A signal that is missing, of the wrong shape, or not available where it is read. */
+export class SignalError extends GhlError {}
+
+/** Saved state, or a checkpoint, that does not fit what it is loaded into. */
+export class StateError extends GhlError {}
+
+/** Data that is missing, truncated, corrupt or of the wrong shape. */
+export class DataError extends GhlError {}
+
+/** A step whose increment was not finite. */
+export class NonFiniteError extends GhlError {}
+
+/**
+ * The member of `candidates` nearest to `name` in edit distance, or undefined if none is near enough to be a typo of it
+ * (more than half of its letters differ).
+ */
+export function nearest(name: string, candidates: Iterable<string>): string | undefined {
+  let best: string | undefined;
+  let least = Math.ceil(name.length / 2) + 1;
+  for (const candidate of candidates) {
+    const edits = distance(name.toLowerCase(), candidate.toLowerCase());
+    if (edits < least) [best, least] = [candidate, edits];
+  }
+  return best;
+}
+
+/**
+ * The error for a name that is not among those known, suggesting the nearest.
+ *
+ * @param kind What the name should have named: `'network'`, `'layer'`.
+ * @returns A {@link ConfigurationError} with code `UNKNOWN_<KIND>`, to be thrown by the caller.
+ */
+export function unknownName(kind: string, name: string, candidates: Iterable<string>): ConfigurationError {
+  const known = [...candidates];
+  const near = nearest(name, known);
+  return new ConfigurationError(
+    `UNKNOWN_${kind.toUpperCase().replace(/\W+/g, '_')}`,
+    `There is no ${kind} '${name}'.`,
+    { help: `${near === undefined ? '' : `did you mean '${near}'? `}Known: ${known.join(', ') || 'none'}.` },
+  );
+}
+
+/**
+ * Refuses option names that a factory does not know.
+ *
+ * @throws {@link ConfigurationError} with code `UNKNOWN_OPTION`, naming the nearest known option.
+ */
+export function checkOptions(factory: string, options: object, known: readonly string[]): void {
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) throw unknownName('option', `${factory}.${name}`, known.map((k) => `${factory}.${k}`));
+  }
+}
