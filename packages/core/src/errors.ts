@@ -82,6 +82,11 @@ export function unknownName(kind: string, name: string, candidates: Iterable<str
  */
 export function checkOptions(factory: string, options: object, known: readonly string[]): void {
   for (const name of Object.keys(options)) {
-    if (!known.includes(name)) throw unknownName('option', `${factory}.${name}`, known.map((k) => `${factory}.${k}`));
+    if (!known.includes(name))
+      throw unknownName(
+        'option',
+        `${factory}.${name}`,
+        known.map((k) => `${factory}.${k}`),
+      );
   }
 }

@@ -1,3 +1,15 @@
+/** The algebra of three-factor learning: local rules, global modulators, and their product on any connection. */
 export * from './backend.js';
+export * from './baseline.js';
+export * from './connection.js';
+export * from './engine.js';
 export * from './errors.js';
+export * from './from-spec.js';
+export * from './local-rule.js';
+export * from './modulator.js';
+export * from './plasticity.js';
+export * from './schedule.js';
+export * from './spec.js';
+export * from './state.js';
 export * from './step.js';
+export * from './transform.js';

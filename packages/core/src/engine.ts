@@ -1,0 +1,255 @@
+/**
+ * The engine: turns what a rule says, (G, R, S), into ΔW = Xᵀ·G − W·M for any connection, and a plasticity into the
+ * increment of one layer. It works in three strokes, so that a learner can put the correlation of the middle one
+ * together with back-propagation's own, which is over the same x:
+ *
+ *     openGate      y, W → G, M                 after the forward pass
+ *     correlate     x, G → Xᵀ·G                 connection.correlate(x, [∂L/∂y, G])
+ *     increment     Xᵀ·G, M, signals → Δ        wrappers, third factor, transforms
+ *
+ * All functions are pure; a caller wraps them in `tf.tidy` and keeps what it wants.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import type { Connection, Units } from './connection.js';
+import { SignalError } from './errors.js';
+import type { LocalContext, Scope } from './local-rule.js';
+import type { SignalName, Signals } from './modulator.js';
+import type { Plasticity } from './plasticity.js';
+import type { StateTree } from './state.js';
+
+/** One use of a layer in a step: x as it went in, y as it came out, before bias and non-linearity. */
+export interface Call {
+  readonly pre: tf.Tensor;
+  readonly post: tf.Tensor;
+}
+
+/** What a plasticity remembers of one kernel or weight. */
+export type PlasticityState = {
+  readonly rule: StateTree;
+  readonly wrappers: readonly StateTree[];
+  readonly modulator: StateTree;
+  readonly transforms: readonly StateTree[];
+};
+
+/** Gates of one layer, ready to be correlated with its input. */
+export interface OpenGate {
+  /** For each call, G, and m⊙G after it where the third factor acts per example; shaped like the call's y. */
+  readonly cotangents: readonly (readonly tf.Tensor[])[];
+  /** M for G and for m⊙G: [K] if diagonal, [K, K] if not, null where the scope is `'none'`. */
+  readonly overlaps: readonly (tf.Tensor | null)[];
+  /** The state with the rule's part, and a gate modulator's, advanced. */
+  readonly state: PlasticityState;
+}
+
+/** Signals as far as a step has them. */
+export type AvailableSignals = { readonly [Name in SignalName]?: Signals[Name] };
+
+/**
+ * The state before the first step.
+ *
+ * @param shape Shape of the weight.
+ * @param units Sizes of the layer; may be absent for weights that no rule moves (biases).
+ */
+export function initState(plasticity: Plasticity, shape: readonly number[], units?: Units): PlasticityState {
+  const { rule, modulator, transforms } = plasticity;
+  const sizes = units ?? { fanIn: 1, fanOut: shape.at(-1) ?? 1, groups: 1 };
+  return {
+    rule: rule?.init(sizes) ?? {},
+    wrappers: rule?.wrappers?.map((wrapper) => wrapper.init(shape)) ?? [],
+    modulator: modulator?.init(sizes) ?? {},
+    transforms: transforms.map((transform) => transform.init(shape)),
+  };
+}
+
+/**
+ * Asks the rule for its gate. Several calls of a layer are one [P, K] to the rule.
+ *
+ * @param signals Needed here only by a modulator that acts on the gate.
+ * @returns Null for a plasticity without a rule, or whose rule looks at no activity.
+ * @throws SignalError `SIGNAL_MISSING`, or `EXAMPLE_COUNT` where a call's batch is not the signal's.
+ */
+export function openGate(
+  plasticity: Plasticity,
+  connection: Connection,
+  calls: readonly Call[],
+  kernel: tf.Tensor,
+  signals: AvailableSignals,
+  step: number,
+  state: PlasticityState,
+): OpenGate | null {
+  const { rule, modulator } = plasticity;
+  if (rule === null || rule.active === false) return null;
+  const { units, kernelShape } = connection;
+  const flat = (tensors: readonly tf.Tensor[]) =>
+    tf.concat2d(
+      tensors.map((tensor) => tf.reshape(tensor, [-1, units.fanOut]) as tf.Tensor2D),
+      0,
+    );
+  const context: LocalContext = {
+    post: flat(calls.map(({ post }) => post)),
+    weights: tf.reshape(kernel, [-1, units.fanOut]),
+    units,
+    step,
+    forward: (weights, f = (pre) => pre) =>
+      flat(calls.map(({ pre }) => connection.forward(f(pre), tf.reshape(weights, [...kernelShape])))),
+  };
+  const said = rule.gate(context, state.rule);
+  const gates = splitBack(said.gate, calls);
+  const overlapOf = (gate: tf.Tensor2D) => overlap(gate, said.reconstruction ?? 1, said.scope, units);
+  const cotangents = gates.map((gate) => [gate]);
+  const overlaps = [overlapOf(said.gate)];
+  if (modulator?.actsOn !== 'gate') return { cotangents, overlaps, state: { ...state, rule: said.state } };
+
+  const batch = calls[0]?.post.shape[0] ?? 0;
+  const context3 = { units, step, batch };
+  const third = modulator.factor(pick(signals, modulator.reads), context3, state.modulator);
+  const modulated = gates.map((gate) => tf.mul(gate, perExample(third.factor, gate)));
+  return {
+    cotangents: cotangents.map(([gate], call) => [gate as tf.Tensor, modulated[call] as tf.Tensor]),
+    overlaps: [...overlaps, overlapOf(flat(modulated))],
+    state: { ...state, rule: said.state, modulator: third.state },
+  };
+}
+
+/** ΔW = Xᵀ·G − W·M, kernel-shaped, for G and, where there is one, for m⊙G. */
+export function eligibilities(
+  connection: Connection,
+  kernel: tf.Tensor,
+  { overlaps }: OpenGate,
+  correlated: readonly tf.Tensor[],
+): tf.Tensor[] {
+  return overlaps.map((m, i) => {
+    const hebbian = correlated[i] as tf.Tensor;
+    if (m === null) return hebbian;
+    const weights = tf.reshape(kernel, [-1, connection.units.fanOut]) as tf.Tensor2D;
+    const reconstructed = m.rank === 1 ? tf.mul(weights, m) : tf.matMul(weights, m as tf.Tensor2D);
+    return tf.sub(hebbian, tf.reshape(reconstructed, kernel.shape));
+  });
+}
+
+/** What {@link increment} works from. */
+export interface IncrementInput {
+  readonly weights: tf.Tensor;
+  /** ΔW of G, and of m⊙G; absent where the plasticity has no rule, or one that looks at no activity. */
+  readonly eligibilities?: readonly tf.Tensor[];
+  readonly signals: AvailableSignals;
+  readonly units?: Units;
+  readonly batch: number;
+  readonly step: number;
+}
+
+/**
+ * What is added to the weights: the head's increment through every transform.
+ *
+ * @throws SignalError `SIGNAL_MISSING`.
+ */
+export function increment(
+  { rule, modulator, transforms }: Plasticity,
+  { weights, eligibilities, signals, units, batch, step }: IncrementInput,
+  state: PlasticityState,
+): { increment: tf.Tensor; state: PlasticityState } {
+  let delta: tf.Tensor;
+  const wrappers: StateTree[] = [];
+  let modulatorState = state.modulator;
+  if (rule === null) {
+    delta = tf.neg(pick(signals, ['gradient']).gradient);
+  } else {
+    let measured = eligibilities?.[0] ?? tf.onesLike(weights);
+    let modulated = eligibilities?.[1] ?? measured;
+    rule.wrappers?.forEach((wrapper, i) => {
+      const { apply, state: next } = wrapper.wrap(measured, { weights, step }, state.wrappers[i] as StateTree);
+      const plain = modulated === measured;
+      measured = apply(measured);
+      modulated = plain ? measured : apply(modulated);
+      wrappers.push(next);
+    });
+    delta = modulated;
+    if (modulator?.actsOn === 'increment') {
+      const sizes = units ?? { fanIn: 1, fanOut: weights.shape.at(-1) ?? 1, groups: 1 };
+      const seen = pick(signals, modulator.reads);
+      const third = modulator.modulate(delta, seen, { units: sizes, step, batch }, state.modulator);
+      delta = third.increment;
+      modulatorState = third.state;
+    }
+  }
+  const states = transforms.map((transform, i) => {
+    const next = transform.update(delta, { weights, step }, state.transforms[i] as StateTree);
+    delta = next.increment;
+    return next.state;
+  });
+  return { increment: delta, state: { rule: state.rule, wrappers, modulator: modulatorState, transforms: states } };
+}
+
+/** One layer's step, all three strokes in one: what a learner without a fused backward pass, or a test, calls. */
+export interface LayerStep {
+  readonly connection: Connection;
+  /** W, kernel-shaped. */
+  readonly kernel: tf.Tensor;
+  readonly calls: readonly Call[];
+  readonly signals: AvailableSignals;
+  readonly step: number;
+}
+
+/**
+ * The increment of one layer, and the ΔW behind it (absent where the rule looks at no activity).
+ *
+ * @throws SignalError `SIGNAL_MISSING`.
+ */
+export function layerIncrement(
+  plasticity: Plasticity,
+  { connection, kernel, calls, signals, step }: LayerStep,
+  state: PlasticityState,
+): { increment: tf.Tensor; state: PlasticityState; eligibilities?: readonly tf.Tensor[] } {
+  const opened = openGate(plasticity, connection, calls, kernel, signals, step, state);
+  const input = { weights: kernel, signals, units: connection.units, batch: calls[0]?.post.shape[0] ?? 0, step };
+  if (opened === null) return increment(plasticity, input, state);
+  const each = calls.map(({ pre }, i) => connection.correlate(pre, opened.cotangents[i] as tf.Tensor[]));
+  const correlated = opened.overlaps.map((_, gate) => tf.addN(each.map((sums) => sums[gate] as tf.Tensor)));
+  const formed = eligibilities(connection, kernel, opened, correlated);
+  return { ...increment(plasticity, { ...input, eligibilities: formed }, opened.state), eligibilities: formed };
+}
+
+/** M = S(Rᵀ·G): [K] for scope `'own'`, [K, K] for `'earlier'` and `'all'`. */
+function overlap(gate: tf.Tensor2D, reconstruction: tf.Tensor2D | 1, scope: Scope, units: Units): tf.Tensor | null {
+  if (scope === 'none') return null;
+  if (scope === 'own') return tf.sum(reconstruction === 1 ? gate : tf.mul(reconstruction, gate), 0);
+  const full = tf.matMul(reconstruction === 1 ? tf.onesLike(gate) : reconstruction, gate, true, false);
+  const unit = tf.range(0, units.fanOut);
+  const [j, k] = [tf.expandDims(unit, 1), tf.expandDims(unit, 0)];
+  const masks: tf.Tensor[] = [];
+  if (scope === 'earlier') masks.push(tf.lessEqual(j, k));
+  if (units.groups > 1) {
+    const group = (index: tf.Tensor) => tf.floor(tf.div(tf.add(index, 0.5), units.fanOut / units.groups));
+    masks.push(tf.equal(group(j), group(k)));
+  }
+  return masks.reduce((m, mask) => tf.mul(m, tf.cast(mask, 'float32')), full as tf.Tensor);
+}
+
+function splitBack(gate: tf.Tensor2D, calls: readonly Call[]): tf.Tensor[] {
+  if (calls.length === 1) return [tf.reshape(gate, (calls[0] as Call).post.shape)];
+  const rows = calls.map(({ post }) => post.size / gate.shape[1]);
+  return tf.split(gate, rows, 0).map((part, i) => tf.reshape(part, (calls[i] as Call).post.shape));
+}
+
+function perExample(factor: tf.Tensor1D, gate: tf.Tensor): tf.Tensor {
+  if (factor.size !== gate.shape[0]) {
+    throw new SignalError(
+      'EXAMPLE_COUNT',
+      `There are ${factor.size} factors for a layer called with ${gate.shape[0]} examples.`,
+      {
+        help: "give one number per example of the batch; where a layer is called with another batch, use per: 'batch'.",
+      },
+    );
+  }
+  return tf.reshape(factor, [-1, ...Array(gate.rank - 1).fill(1)]);
+}
+
+function pick<R extends SignalName>(signals: AvailableSignals, reads: readonly R[]): Pick<Signals, R> {
+  const missing = reads.find((name) => signals[name] === undefined);
+  if (missing !== undefined) {
+    throw new SignalError('SIGNAL_MISSING', `This plasticity reads '${missing}', which nobody provides.`, {
+      help: `hand it in: optimizer.minimize(f, { signals: { ${missing} } }).`,
+    });
+  }
+  return Object.fromEntries(reads.map((name) => [name, signals[name]])) as unknown as Pick<Signals, R>;
+}

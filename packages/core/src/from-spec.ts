@@ -1,0 +1,46 @@
+/** The way back from a spec to the product that it describes. */
+
+import { ConfigurationError, unknownName } from './errors.js';
+import { constant, maxAbs, rms } from './local-rule.js';
+import { chain, gradient, local, threeFactor } from './plasticity.js';
+import { cosine } from './schedule.js';
+import { type Factory, isSpec, type Json, type Spec } from './spec.js';
+import { decayWeights, scaleBy } from './transform.js';
+
+const ofCore: Readonly<Record<string, Factory>> = {
+  chain,
+  constant,
+  cosine,
+  decayWeights,
+  gradient,
+  local,
+  maxAbs,
+  rms,
+  scaleBy,
+  threeFactor,
+};
+
+/**
+ * Builds what a spec describes: `fromSpec(product.spec, { swta, sign })` is a product equal to the first.
+ *
+ * @param plugins Factories by the name that stands in the spec; those of `@ghl/core` are known.
+ * @throws ConfigurationError `UNKNOWN_FACTORY` for a name that neither `plugins` nor the core has, `UNNAMED_FUNCTION` for
+ * a schedule that was written as a plain function, which JSON cannot hold.
+ */
+export function fromSpec<T = unknown>(spec: Spec, plugins: Readonly<Record<string, Factory>> = {}): T {
+  const factories = { ...ofCore, ...plugins };
+  const build = (value: Json): unknown => {
+    if (Array.isArray(value)) return value.map(build);
+    if (typeof value !== 'object' || value === null) return value;
+    if (!isSpec(value)) return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, build(each)]));
+    if (value.name === 'function') {
+      throw new ConfigurationError('UNNAMED_FUNCTION', `A plain function cannot be rebuilt: ${value.args[0]}`, {
+        help: 'use a schedule factory such as cosine(peak, steps), or give the function a `spec` and pass its factory.',
+      });
+    }
+    const factory = Object.hasOwn(factories, value.name) ? factories[value.name] : undefined;
+    if (factory === undefined) throw unknownName('factory', value.name, Object.keys(factories));
+    return factory(...(value.args.map(build) as never[]));
+  };
+  return build(spec as unknown as Json) as T;
+}

@@ -1,0 +1,160 @@
+/**
+ * A local rule: what two connected units can do by themselves. Every rule is a gate times what a reconstruction leaves
+ * of the input,
+ *
+ *     Δw_k = Σₚ g_pk · (xₚ − Σ_{j ∈ S(k)} r_pj · w_j)      in matrices   ΔW = Xᵀ·G − W·M,   M = S(Rᵀ·G)
+ *
+ * so a rule says three things, the gate G, the reconstruction R and the scope S, and the engine does the rest for every
+ * geometry. A rule sees its own layer's activity and weights, and no loss, label or gradient.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import type { Units } from './connection.js';
+import { type Spec, type Specified, specOf } from './spec.js';
+import type { StateTree } from './state.js';
+
+/**
+ * Whose reconstruction unit k subtracts from the input: nobody's, its own, its own and those of units before it, or all
+ * units'. In a depthwise convolution, always within one input channel.
+ */
+export type Scope = 'none' | 'own' | 'earlier' | 'all';
+
+/** What a rule may look at. P = batch × positions, D = fan-in, K = fan-out; a layer called twice has one [P, K]. */
+export interface LocalContext {
+  /** y = x·W, before bias and non-linearity: [P, K]. */
+  readonly post: tf.Tensor2D;
+  /** W: [D, K]. */
+  readonly weights: tf.Tensor2D;
+  /** Sizes of the layer. */
+  readonly units: Units;
+  /** Updates made so far, for schedules. */
+  readonly step: number;
+  /**
+   * The connection's forward map of f(x): `forward(ones, tf.square)` is ‖xₚ‖² in every column.
+   *
+   * @param weights [D, K].
+   * @param f Applied to the layer's input first; default the identity. Keeps its shape.
+   * @returns [P, K].
+   */
+  forward(weights: tf.Tensor2D, f?: (pre: tf.Tensor) => tf.Tensor): tf.Tensor2D;
+}
+
+/** What a rule says of one step. */
+export interface GateResult<S extends StateTree> {
+  /** G: [P, K]. */
+  readonly gate: tf.Tensor2D;
+  /** R: [P, K], or 1. Not read where the scope is `'none'`. Default 1. */
+  readonly reconstruction?: tf.Tensor2D | 1;
+  readonly scope: Scope;
+  /** The state after this step. */
+  readonly state: S;
+}
+
+/**
+ * A local rule: pure functions and a spec. The engine disposes of what they allocate.
+ *
+ * @typeParam S The state that the rule keeps, `{}` if none.
+ */
+// biome-ignore lint/suspicious/noExplicitAny: a list of rules mixes state types, which only the rule itself reads
+export interface LocalRule<S extends StateTree = any> extends Specified {
+  /** The state before the first step. */
+  init(units: Units): S;
+  /** Gate, reconstruction and scope of one step. Neither context nor state may be changed. */
+  gate(context: LocalContext, state: S): GateResult<S>;
+  /** False for a rule whose ΔW is 1 whatever the activity: its gate is never asked for. */
+  readonly active?: false;
+  /** What is done to ΔW, in order. */
+  readonly wrappers?: readonly Wrapper[];
+}
+
+/** What a wrapper may look at. */
+export interface WrapperContext {
+  /** W, kernel-shaped. */
+  readonly weights: tf.Tensor;
+  /** Updates made so far. */
+  readonly step: number;
+}
+
+/** What a wrapper found out about one ΔW. */
+export interface WrapResult<S extends StateTree> {
+  /**
+   * The wrapper as it stands at this step. Applied to the ΔW that it was measured on, and, where a third factor acts
+   * per example, instead to the ΔW of the modulated gate.
+   */
+  apply(eligibility: tf.Tensor): tf.Tensor;
+  readonly state: S;
+}
+
+/** Something done to the ΔW that the engine has formed, before the third factor: a normalisation, a trace. */
+// biome-ignore lint/suspicious/noExplicitAny: as for LocalRule
+export interface Wrapper<S extends StateTree = any> extends Specified {
+  /** Whether `apply` is linear, so that it can act on a ΔW whose gate was modulated per example. */
+  readonly linear: boolean;
+  init(kernelShape: readonly number[]): S;
+  /** Measures ΔW before any third factor. */
+  wrap(eligibility: tf.Tensor, context: WrapperContext, state: S): WrapResult<S>;
+}
+
+/** The rule with one more wrapper around it. */
+export function wrap<S extends StateTree>(rule: LocalRule<S>, name: string, wrapper: Wrapper): LocalRule<S> {
+  return { ...rule, spec: specOf(name, rule), wrappers: [...(rule.wrappers ?? []), wrapper] };
+}
+
+function stateless(
+  name: string,
+  linear: boolean,
+  measure: (eligibility: tf.Tensor) => WrapResult<never>['apply'],
+): Wrapper {
+  return {
+    spec: specOf(name),
+    linear,
+    init: () => ({}),
+    wrap: (eligibility, _, state) => ({ apply: measure(eligibility), state }),
+  };
+}
+
+/**
+ * ΔW ÷ max|ΔW| over the layer: the largest entry becomes ±1, and the step no longer depends on batch size or input
+ * scale. A layer whose ΔW is 0 stays at 0. From the code of GHL and of SoftHebb.
+ */
+export function maxAbs<S extends StateTree>(rule: LocalRule<S>): LocalRule<S> {
+  return wrap(
+    rule,
+    'maxAbs',
+    stateless('maxAbs', true, (measured) => {
+      const largest = tf.max(tf.abs(measured));
+      return (eligibility) => tf.divNoNan(eligibility, largest);
+    }),
+  );
+}
+
+/**
+ * ΔW replaced by its root mean square over the layer: every weight moves equally far, as far as the rule's step is long.
+ * With the sign modulator, the sign-only ablation at GHL's own step size.
+ */
+export function rms<S extends StateTree>(rule: LocalRule<S>): LocalRule<S> {
+  return wrap(
+    rule,
+    'rms',
+    stateless('rms', false, (measured) => {
+      const root = tf.sqrt(tf.mean(tf.square(measured)));
+      return (eligibility) => tf.mul(tf.onesLike(eligibility), root);
+    }),
+  );
+}
+
+/** The rule whose ΔW is 1 for every weight: with the sign modulator, sign descent without any local factor. */
+export function constant(): LocalRule<Record<string, never>> {
+  return {
+    spec: specOf('constant'),
+    active: false,
+    init: () => ({}),
+    gate: ({ post }, state) => ({ gate: tf.zerosLike(post), scope: 'none', state }),
+  };
+}
+
+/** The name under which a rule was made, looking through its wrappers. */
+export function ruleName(rule: LocalRule): string {
+  let spec: Spec = rule.spec;
+  for (let depth = rule.wrappers?.length ?? 0; depth > 0; depth--) spec = spec.args[0] as unknown as Spec;
+  return spec.name;
+}

@@ -1,0 +1,78 @@
+/**
+ * A global modulator: the third factor. It multiplies what a local rule proposes by a signal that reaches the whole
+ * network. A factor shaped like the weights, or one number, or one per unit acts on ΔW; a factor per example acts on
+ * the gate, before the examples are summed.
+ */
+import type * as tf from '@tensorflow/tfjs-core';
+import type { Units } from './connection.js';
+import type { Specified } from './spec.js';
+import type { StateTree } from './state.js';
+
+/**
+ * The signals that a modulator can read, as it sees them. Open to declaration merging: a project adds
+ * `declare module '@ghl/core' { interface Signals { novelty: tf.Tensor } }` and hands `novelty` in at each step.
+ */
+export interface Signals {
+  /** ∂L/∂W of the layer's kernel, kernel-shaped. */
+  readonly gradient: tf.Tensor;
+  /** L, one number. */
+  readonly loss: tf.Scalar;
+  /** r: one number [], or one per example [batch]. */
+  readonly reward: tf.Tensor;
+}
+
+/** The name of a signal. */
+export type SignalName = keyof Signals;
+
+/** The sizes of the layer, and the step. */
+export interface ModulatorContext {
+  readonly units: Units;
+  /** Updates made so far, for schedules. */
+  readonly step: number;
+  /** Examples in this step's batch. */
+  readonly batch: number;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a list of modulators mixes state types, which only the modulator reads
+interface Modulator<R extends SignalName, S extends StateTree = any> extends Specified {
+  /** The signals that it looks at; it is given no others. */
+  readonly reads: readonly R[];
+  /** The state before the first step. */
+  init(units: Units): S;
+}
+
+/** A third factor that acts on ΔW. */
+// biome-ignore lint/suspicious/noExplicitAny: as above
+export interface IncrementModulator<R extends SignalName = SignalName, S extends StateTree = any>
+  extends Modulator<R, S> {
+  readonly actsOn: 'increment';
+  /**
+   * What is added to the weights, before step size and decay.
+   *
+   * @param eligibility ΔW of the local rule after its wrappers, kernel-shaped.
+   */
+  modulate(
+    eligibility: tf.Tensor,
+    signals: Pick<Signals, R>,
+    context: ModulatorContext,
+    state: S,
+  ): { readonly increment: tf.Tensor; readonly state: S };
+}
+
+/** A third factor with one number per example, which acts on the gate: G becomes m⊙G, and M follows. */
+// biome-ignore lint/suspicious/noExplicitAny: as above
+export interface GateModulator<R extends SignalName = SignalName, S extends StateTree = any> extends Modulator<R, S> {
+  readonly actsOn: 'gate';
+  /** m: one number per example, [batch]. */
+  factor(
+    signals: Pick<Signals, R>,
+    context: ModulatorContext,
+    state: S,
+  ): { readonly factor: tf.Tensor1D; readonly state: S };
+}
+
+/** A third factor of either kind. */
+// biome-ignore lint/suspicious/noExplicitAny: as above
+export type GlobalModulator<R extends SignalName = SignalName, S extends StateTree = any> =
+  | IncrementModulator<R, S>
+  | GateModulator<R, S>;

@@ -1,0 +1,60 @@
+/**
+ * Plasticity is the one noun of the library: a head, which says what to add to the weights, and the transforms that
+ * follow it. Local rule × global modulator, a rule alone, and gradient descent are all plasticities, and so is a chain.
+ */
+import { ConfigurationError } from './errors.js';
+import { type LocalRule, ruleName } from './local-rule.js';
+import type { GlobalModulator, SignalName } from './modulator.js';
+import { type Specified, specOf } from './spec.js';
+import type { Transform } from './transform.js';
+
+/** How weights change. */
+export interface Plasticity extends Specified {
+  /** The local factor; null for plain gradient descent. */
+  readonly rule: LocalRule | null;
+  /** The third factor; null where there is none. */
+  readonly modulator: GlobalModulator | null;
+  /** Applied to the increment in order. */
+  readonly transforms: readonly Transform[];
+  /** The signals without which no step can be made. */
+  readonly reads: readonly SignalName[];
+}
+
+/**
+ * The product of a local rule and a global modulator.
+ *
+ * @throws ConfigurationError `PER_EXAMPLE_REFUSED` where the modulator has a factor per example, and the rule's ΔW is not
+ * linear in its gate (`rms`, `constant`, a trace), so that no per-example factor can reach it.
+ */
+export function threeFactor<R extends SignalName>(rule: LocalRule, modulator: GlobalModulator<R>): Plasticity {
+  const obstacle = rule.active === false ? ruleName(rule) : rule.wrappers?.find(({ linear }) => !linear)?.spec.name;
+  if (modulator.actsOn === 'gate' && obstacle !== undefined) {
+    throw new ConfigurationError(
+      'PER_EXAMPLE_REFUSED',
+      `${modulator.spec.name} has one factor per example, but ${obstacle} sums over the examples before it.`,
+      { help: `use a modulator with one factor per batch, or a rule without ${obstacle}.` },
+    );
+  }
+  return {
+    spec: specOf('threeFactor', rule, modulator),
+    rule,
+    modulator: modulator as unknown as GlobalModulator,
+    transforms: [],
+    reads: modulator.reads,
+  };
+}
+
+/** A local rule with no third factor: ΔW is added as it is. */
+export function local(rule: LocalRule): Plasticity {
+  return { spec: specOf('local', rule), rule, modulator: null, transforms: [], reads: [] };
+}
+
+/** Gradient descent, −∂L/∂W: the third factor alone. Fits every weight, biases included. */
+export function gradient(): Plasticity {
+  return { spec: specOf('gradient'), rule: null, modulator: null, transforms: [], reads: ['gradient'] };
+}
+
+/** The head, and transforms applied to its increment in order. A chain is a plasticity, so chains nest. */
+export function chain(head: Plasticity, ...transforms: readonly Transform[]): Plasticity {
+  return { ...head, spec: specOf('chain', head, ...transforms), transforms: [...head.transforms, ...transforms] };
+}

@@ -1,0 +1,64 @@
+/**
+ * A transform: a pure function from an increment to an increment, with state. What stands after the head of a `chain`:
+ * step sizes, decay, momentum.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import { at, checkNumber, type Hyperparameter } from './schedule.js';
+import { type Specified, specOf } from './spec.js';
+import type { StateTree } from './state.js';
+
+/** What a transform may look at. */
+export interface TransformContext {
+  /** The weights that the increment will be added to. */
+  readonly weights: tf.Tensor;
+  /** Updates made so far, for schedules. */
+  readonly step: number;
+}
+
+/** A step of a chain. The engine disposes of what `update` allocates. */
+// biome-ignore lint/suspicious/noExplicitAny: a chain mixes state types, which only the transform itself reads
+export interface Transform<S extends StateTree = any> extends Specified {
+  /** The state before the first step. */
+  init(shape: readonly number[]): S;
+  /** The increment to hand on, and the next state. */
+  update(
+    increment: tf.Tensor,
+    context: TransformContext,
+    state: S,
+  ): { readonly increment: tf.Tensor; readonly state: S };
+}
+
+function stateless(
+  spec: Specified['spec'],
+  update: (increment: tf.Tensor, context: TransformContext) => tf.Tensor,
+): Transform {
+  return {
+    spec,
+    init: () => ({}),
+    update: (increment, context, state) => ({ increment: update(increment, context), state }),
+  };
+}
+
+/**
+ * Δ ↦ η·Δ: the step size.
+ *
+ * @param factor η, a number or a schedule.
+ * @throws ConfigurationError `BAD_VALUE`.
+ */
+export function scaleBy(factor: Hyperparameter): Transform {
+  checkNumber('scaleBy', factor);
+  return stateless(specOf('scaleBy', factor), (increment, { step }) => tf.mul(increment, at(factor, step)));
+}
+
+/**
+ * Δ ↦ Δ − λ·W: weight decay. Before `scaleBy` it is coupled to the step size, as in PyTorch's SGD; after it, decoupled.
+ *
+ * @param rate λ, a number or a schedule.
+ * @throws ConfigurationError `BAD_VALUE`.
+ */
+export function decayWeights(rate: Hyperparameter): Transform {
+  checkNumber('decayWeights', rate);
+  return stateless(specOf('decayWeights', rate), (increment, { weights, step }) =>
+    tf.sub(increment, tf.mul(weights, at(rate, step))),
+  );
+}

@@ -1,0 +1,91 @@
+/** A gate as third factor: plasticity happens where, or when, a signal opens it, as dopamine is thought to do. */
+import {
+  at,
+  type BaselineState,
+  checkChoice,
+  checkNumber,
+  checkOptions,
+  deviation,
+  type Hyperparameter,
+  type IncrementModulator,
+  initBaseline,
+  type ModulatorContext,
+  type Signals,
+  specOf,
+} from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+
+/** What a gate can watch. Surprise is abs(r − r̄), r̄ a running baseline of the reward (λ = 0.99). */
+export type GateSignal = 'gradient' | 'reward' | 'loss' | 'surprise';
+
+/** The signal that a gate on `On` reads. */
+export type GateReads<On extends GateSignal> = On extends 'gradient' | 'loss' ? On : 'reward';
+
+/** Options of {@link gate}. */
+export interface GateOptions<On extends GateSignal> {
+  /** What opens the gate. */
+  readonly on: On;
+  /** θ: the gate opens above it. A number or a schedule. */
+  readonly threshold: Hyperparameter;
+  /** 0 (default): open or shut. Above 0: open by the logistic function of (s − θ)/width. */
+  readonly width?: Hyperparameter;
+  /**
+   * What has a gate of its own. `'unit'` and `'layer'` watch the mean gradient magnitude of the unit's or layer's
+   * weights. Default `'weight'` for the gradient, `'layer'` for the rest, which are one number for all.
+   */
+  readonly per?: 'weight' | 'unit' | 'layer';
+}
+
+/** What {@link gate} remembers: the baseline of the reward if it watches surprise. */
+export type GateState = { readonly baseline?: BaselineState };
+
+const SURPRISE_BASELINE = 0.99;
+
+/**
+ * A gate. Added to the weights: ΔW ⊙ open, where open = 1 if s > θ and else 0 (width 0), or 1/(1 + exp(−(s − θ)/width)).
+ * s is abs(∂L/∂W), the reward, the loss, or the surprise; a reward per example is averaged. A shut gate leaves weights
+ * bit-identical.
+ *
+ * @returns A modulator that reads the one signal it watches.
+ * @throws ConfigurationError `BAD_VALUE`, `UNKNOWN_OPTION`.
+ * @see Pawlak et al., Frontiers in Synaptic Neuroscience 2, 2010, for dopamine as a gate.
+ */
+export function gate<On extends GateSignal>(options: GateOptions<On>): IncrementModulator<GateReads<On>, GateState> {
+  checkOptions('gate', options, ['on', 'threshold', 'width', 'per']);
+  const { on, threshold, width = 0, per = on === 'gradient' ? 'weight' : 'layer' } = options;
+  checkChoice('gate on', on, ['gradient', 'reward', 'loss', 'surprise']);
+  checkChoice('gate per', per, ['weight', 'unit', 'layer']);
+  checkNumber('gate threshold', threshold);
+  checkNumber('gate width', width, { least: 0 });
+  const reads: 'gradient' | 'reward' | 'loss' = on === 'surprise' ? 'reward' : (on as Exclude<On, 'surprise'>);
+  const watch = (signals: Partial<Signals>, { units }: ModulatorContext, state: GateState) => {
+    if (on === 'gradient') return { watched: magnitude(signals.gradient as tf.Tensor, per, units.fanOut), state };
+    if (on !== 'surprise') return { watched: tf.mean(signals[reads] as tf.Tensor), state };
+    const reward = tf.mean(signals.reward as tf.Tensor);
+    const found = deviation(state.baseline as BaselineState, reward, SURPRISE_BASELINE);
+    return { watched: tf.abs(found.deviation), state: { baseline: found.state } };
+  };
+  return {
+    spec: specOf('gate', { on, threshold, width, per }),
+    actsOn: 'increment',
+    reads: [reads as GateReads<On>],
+    init: () => (on === 'surprise' ? { baseline: initBaseline() } : {}),
+    modulate(eligibility, signals, context, before) {
+      const { watched, state } = watch(signals, context, before);
+      const [theta, slope] = [at(threshold, context.step), at(width, context.step)];
+      const open =
+        slope === 0
+          ? tf.cast(tf.greater(watched, theta), 'float32')
+          : tf.sigmoid(tf.div(tf.sub(watched, theta), slope));
+      const rows = tf.reshape(eligibility, [-1, context.units.fanOut]);
+      return { increment: tf.reshape(tf.mul(rows, open), eligibility.shape), state };
+    },
+  };
+}
+
+/** abs(∂L/∂W) as [D, K], its mean over each unit's weights as [1, K], or over the layer as []. */
+function magnitude(gradient: tf.Tensor, per: 'weight' | 'unit' | 'layer', fanOut: number): tf.Tensor {
+  const size = tf.abs(tf.reshape(gradient, [-1, fanOut]));
+  if (per === 'weight') return size;
+  return per === 'unit' ? tf.mean(size, 0, true) : tf.mean(size);
+}

@@ -1,0 +1,90 @@
+/** A scalar as third factor: how much better than expected things went. */
+import {
+  at,
+  type BaselineState,
+  ConfigurationError,
+  checkChoice,
+  checkNumber,
+  checkOptions,
+  deviation,
+  type GateModulator,
+  type GlobalModulator,
+  type Hyperparameter,
+  type IncrementModulator,
+  initBaseline,
+  type Signals,
+  specOf,
+} from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+
+/** Options of {@link scalar}, but for `per`. */
+export interface ScalarOptions {
+  /** The signal. Default `'reward'`. */
+  readonly on?: 'reward' | 'loss' | 'lossDifference';
+  /** λ in [0, 1] of the running baseline r̄ ← λ·r̄ + (1 − λ)·r. Default 0.99. Not used by `'lossDifference'`. */
+  readonly baseline?: Hyperparameter;
+}
+
+/**
+ * A scalar modulator. Added to the weights:
+ *
+ *     on 'reward'           (r − r̄)·ΔW
+ *     on 'loss'             (L̄ − L)·ΔW
+ *     on 'lossDifference'   (Lₜ₋₁ − Lₜ)·ΔW
+ *
+ * Baselines start at the first value seen, so the first factor is 0 and a constant added to the reward changes nothing.
+ * With `per: 'batch'` (default) a reward per example is averaged. With `per: 'example'` each example's share of ΔW has
+ * its own factor rₚ − r̄; a single reward then stands for all examples.
+ *
+ * @returns A modulator that reads the reward or the loss, and keeps its baseline.
+ * @throws ConfigurationError `BAD_VALUE`, `UNKNOWN_OPTION`, `PER_EXAMPLE_REFUSED` for a loss, which is one number.
+ * @see Frémaux and Gerstner, Frontiers in Neural Circuits 9, 2016, on three-factor rules with reward prediction errors.
+ */
+export function scalar(
+  options: ScalarOptions & { readonly on: 'loss' | 'lossDifference'; readonly per?: 'batch' },
+): IncrementModulator<'loss', BaselineState>;
+export function scalar(
+  options: ScalarOptions & { readonly on?: 'reward'; readonly per: 'example' },
+): GateModulator<'reward', BaselineState>;
+export function scalar(
+  options?: ScalarOptions & { readonly on?: 'reward'; readonly per?: 'batch' },
+): IncrementModulator<'reward', BaselineState>;
+export function scalar(
+  options: ScalarOptions & { readonly per?: 'batch' | 'example' } = {},
+): GlobalModulator<'reward' | 'loss', BaselineState> {
+  checkOptions('scalar', options, ['on', 'baseline', 'per']);
+  const { on = 'reward', baseline = 0.99, per = 'batch' } = options;
+  checkChoice('scalar on', on, ['reward', 'loss', 'lossDifference']);
+  checkChoice('scalar per', per, ['batch', 'example']);
+  checkNumber('scalar baseline', baseline, { least: 0, most: 1 });
+  if (per === 'example' && on !== 'reward') {
+    throw new ConfigurationError('PER_EXAMPLE_REFUSED', `scalar has per: 'example' on '${on}', which is one number.`, {
+      help: "use per: 'batch', or hand in one reward per example and read that.",
+    });
+  }
+  const signal = on === 'reward' ? 'reward' : 'loss';
+  const towards = on === 'reward' ? 1 : -1;
+  const surprise = (signals: Partial<Signals>, state: BaselineState, step: number) => {
+    const found = deviation(state, signals[signal] as tf.Tensor, on === 'lossDifference' ? 0 : at(baseline, step));
+    return { factor: tf.mul(found.deviation, towards), state: found.state };
+  };
+  const common = { spec: specOf('scalar', { on, baseline, per }), reads: [signal] as const, init: initBaseline };
+  if (per === 'batch') {
+    return {
+      ...common,
+      actsOn: 'increment',
+      modulate(eligibility, signals, { step }, before) {
+        const { factor, state } = surprise(signals, before, step);
+        return { increment: tf.mul(eligibility, tf.mean(factor)), state };
+      },
+    };
+  }
+  return {
+    ...common,
+    actsOn: 'gate',
+    factor(signals, { step, batch }, before) {
+      const { factor, state } = surprise(signals, before, step);
+      return { factor: (factor.rank === 0 ? tf.mul(tf.ones([batch]), factor) : factor) as tf.Tensor1D, state };
+    },
+  };
+}

@@ -1,0 +1,45 @@
+/** The Bienenstock–Cooper–Munro rule: potentiation above a threshold, depression below, and a threshold that slides. */
+import { at, checkNumber, checkOptions, type Hyperparameter, type LocalRule, specOf } from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+
+/** Options of {@link bcm}. */
+export interface BcmOptions {
+  /** ρ in [0, 1], a number or a schedule: how fast θ follows. Default 0.1. It must outrun the weights. */
+  readonly rate?: Hyperparameter;
+  /** θ before the first step. Default 1. */
+  readonly theta?: number;
+  /** Whether the gate is divided by θ (Law and Cooper's form). Default false. */
+  readonly divide?: boolean;
+}
+
+/** What {@link bcm} remembers: the sliding threshold of each unit, [K]. */
+export type BcmState = { readonly theta: tf.Tensor };
+
+/**
+ * BCM, Δw_k = Σₚ y_pk (y_pk − θ_k) · xₚ: gate y(y − θ), scope none. The threshold is an exponential mean of the unit's
+ * own activity, θ ← (1 − ρ)θ + ρ·meanₚ y², advanced by this batch before it is used. With `divide`, the gate is
+ * y(y − θ)/θ, and 0 where θ is 0.
+ *
+ * On n linearly independent patterns of probabilities pᵢ, the stable fixed points answer 1/pᵢ to one of them and 0 to
+ * the rest, with θ = 1/pᵢ. Summed over batch and positions.
+ *
+ * @returns A rule whose state is θ, [K].
+ * @throws ConfigurationError `BAD_VALUE`, `UNKNOWN_OPTION`.
+ * @see Bienenstock, Cooper and Munro, J. Neuroscience 2, 1982; Law and Cooper, PNAS 91, 1994, for the divided form.
+ */
+export function bcm(options: BcmOptions = {}): LocalRule<BcmState> {
+  checkOptions('bcm', options, ['rate', 'theta', 'divide']);
+  const { rate = 0.1, theta = 1, divide = false } = options;
+  checkNumber('bcm rate', rate, { least: 0, most: 1 });
+  checkNumber('bcm theta', theta);
+  return {
+    spec: specOf('bcm', { rate, theta, divide }),
+    init: ({ fanOut }) => ({ theta: tf.fill([fanOut], theta) }),
+    gate({ post: y, step }, state) {
+      const rho = at(rate, step);
+      const slid = tf.add(tf.mul(state.theta, 1 - rho), tf.mul(tf.mean(tf.square(y), 0), rho));
+      const gate = tf.mul(y, tf.sub(y, slid)) as tf.Tensor2D;
+      return { gate: divide ? (tf.divNoNan(gate, slid) as tf.Tensor2D) : gate, scope: 'none', state: { theta: slid } };
+    },
+  };
+}

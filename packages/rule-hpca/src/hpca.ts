@@ -1,0 +1,35 @@
+/** Hebbian PCA: Sanger's rule, in which each unit learns what the units before it leave unexplained. */
+import { checkChoice, checkOptions, type LocalRule, specOf } from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+
+/** Options of {@link hpca}. */
+export interface HpcaOptions {
+  /** What a unit answers with: y, or ReLU(y) as in FastHebb's code, which no longer finds principal components. */
+  readonly activation?: 'linear' | 'relu';
+  /** Whether the step is divided by √D, D the fan-in, as in FastHebb's code. Default false. */
+  readonly scaleByFanIn?: boolean;
+}
+
+/**
+ * Sanger's rule with the diagonal kept, Δw_k = 1/P Σₚ f(y_pk) · (xₚ − Σ_{j ≤ k} f(y_pj) · w_j): gate f(y)/P,
+ * reconstruction f(y), scope earlier. With f linear, unit k converges to ± the k-th principal component, and WᵀW to the
+ * identity. The order of units matters: permuting them changes the rule. A mean over batch and positions.
+ *
+ * @returns A rule without state.
+ * @throws ConfigurationError `BAD_VALUE`, `UNKNOWN_OPTION`.
+ * @see Sanger, Neural Networks 2, 1989; Lagani et al., "FastHebb", SISAP 2022, for the ReLU and the 1/√D.
+ */
+export function hpca(options: HpcaOptions = {}): LocalRule<Record<string, never>> {
+  checkOptions('hpca', options, ['activation', 'scaleByFanIn']);
+  const { activation = 'linear', scaleByFanIn = false } = options;
+  checkChoice('hpca activation', activation, ['linear', 'relu']);
+  return {
+    spec: specOf('hpca', { activation, scaleByFanIn }),
+    init: () => ({}),
+    gate({ post, units }, state) {
+      const y = activation === 'relu' ? tf.relu(post) : post;
+      const positions = post.shape[0] * (scaleByFanIn ? Math.sqrt(units.fanIn) : 1);
+      return { gate: tf.div(y, positions), reconstruction: y, scope: 'earlier', state };
+    },
+  };
+}

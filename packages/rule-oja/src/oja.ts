@@ -1,0 +1,19 @@
+/** Oja's rule: Hebbian learning with a forgetting term that holds each unit's weights at unit norm. */
+import { type LocalRule, specOf } from '@ghl/core';
+
+/**
+ * Oja's rule, Δw_k = Σₚ y_pk · (xₚ − y_pk · w_k): gate y, reconstruction y, scope own.
+ *
+ * Each unit alone converges to the first principal component of its input, at norm 1; w_k·Δw_k = Σₚ y² (1 − ‖w_k‖²).
+ * Summed over batch and positions.
+ *
+ * @returns A rule without state.
+ * @see Oja, "A simplified neuron model as a principal component analyzer", J. Math. Biology 15, 1982.
+ */
+export function oja(): LocalRule<Record<string, never>> {
+  return {
+    spec: specOf('oja'),
+    init: () => ({}),
+    gate: ({ post: y }, state) => ({ gate: y, reconstruction: y, scope: 'own', state }),
+  };
+}

@@ -1,0 +1,33 @@
+/** Soft winner-take-all: Oja's rule gated by a softmax competition between the units of a layer. */
+import { at, checkNumber, checkOptions, type Hyperparameter, type LocalRule, specOf } from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+
+/** Options of {@link swta}. */
+export interface SwtaOptions {
+  /** τ > 0, a number or a schedule. Default 1. τ → 0 is hard winner-take-all, τ → ∞ lets every unit learn the mean. */
+  readonly temperature?: Hyperparameter;
+}
+
+/**
+ * GHL's local rule (eq. 4), Δw_k = Σₚ u_pk · (xₚ − y_pk · w_k) with u = softmax_k(y/τ): gate u, reconstruction y, scope
+ * own. Units compete at each position of each example; the sum is over batch and positions.
+ *
+ * @returns A rule without state.
+ * @throws ConfigurationError `BAD_VALUE`, `UNKNOWN_OPTION`.
+ * @see Hua, Zhao et al., "Hebbian Learning with Global Direction", ICASSP 2026, eq. 4 and Algorithm 1.
+ */
+export function swta(options: SwtaOptions = {}): LocalRule<Record<string, never>> {
+  checkOptions('swta', options, ['temperature']);
+  const { temperature = 1 } = options;
+  checkNumber('swta temperature', temperature, { above: 0 });
+  return {
+    spec: specOf('swta', { temperature }),
+    init: () => ({}),
+    gate: ({ post: y, step }, state) => ({
+      gate: tf.softmax(tf.div(y, at(temperature, step))),
+      reconstruction: y,
+      scope: 'own',
+      state,
+    }),
+  };
+}
