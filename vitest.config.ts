@@ -1,9 +1,43 @@
 import { defineConfig } from 'vitest/config';
+import { closingLine } from './tools/vitest/closing-line.js';
 
+// Packages find each other's source through this export condition: no test needs a build, but those of what is packed.
 const source = { conditions: ['@ghl/source'] };
 
 export default defineConfig({
   resolve: source,
   ssr: { resolve: source },
-  test: { include: ['{packages,apps}/*/src/**/*.test.ts'], testTimeout: 60_000 },
+  test: {
+    reporters: process.env.CI ? ['default', closingLine()] : ['default'],
+    testTimeout: 60_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['{packages,apps}/*/src/**/*.test.ts', 'tools/**/*.test.ts'],
+          setupFiles: ['tools/vitest/setup.ts'],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'types',
+          include: [],
+          typecheck: {
+            enabled: true,
+            only: true,
+            include: ['{packages,apps}/*/src/**/*.test-d.ts'],
+            tsconfig: 'tsconfig.check.json',
+            // An error in a source file is `npm run types`'s to report, once.
+            ignoreSourceErrors: true,
+          },
+        },
+      },
+      {
+        extends: true,
+        test: { name: 'packed', include: ['tests/**/*.test.ts'], testTimeout: 300_000, hookTimeout: 300_000 },
+      },
+    ],
+  },
 });

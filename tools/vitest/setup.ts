@@ -1,0 +1,36 @@
+/**
+ * What every unit test is held to: it prints nothing that it does not expect, and it leaves as many tensors as it found.
+ * Adds the matcher `toBeAllClose`.
+ */
+import { beforeEach, expect } from 'vitest';
+import failOnConsole from 'vitest-fail-on-console';
+import { toBeAllClose } from './all-close.js';
+
+failOnConsole({
+  shouldFailOnDebug: true,
+  shouldFailOnInfo: true,
+  shouldFailOnLog: true,
+  // TensorFlow.js's CPU backend recommends tfjs-node, once per process.
+  silenceMessage: (message: string) => message.includes('Hi, looks like you are running TensorFlow.js in Node.js'),
+});
+
+expect.extend({ toBeAllClose });
+
+/** `tf.memory().numTensors` without importing TensorFlow.js, which a test that does not use it should not pay for. */
+const numTensors = (): number | undefined =>
+  (globalThis as { _tfengine?: { state: { numTensors: number } } })._tfengine?.state.numTensors;
+
+// What beforeAll made is counted as found. onTestFinished runs after every afterEach, and the first one registered last.
+beforeEach(({ task, onTestFinished }) => {
+  const before = numTensors() ?? 0;
+  onTestFinished(() => {
+    const leaked = (numTensors() ?? 0) - before;
+    if (leaked !== 0 && task.result?.state !== 'fail') {
+      throw new Error(
+        leaked > 0
+          ? `The test leaves ${leaked} tensors more than it found.\nhelp: dispose them, or make them within tf.tidy.`
+          : `The test disposed ${-leaked} tensors that were made before it.\nhelp: make in each test what it disposes.`,
+      );
+    }
+  });
+});
