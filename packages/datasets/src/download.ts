@@ -1,0 +1,141 @@
+/** A download that can be broken off and resumed, and that is believed only if its checksum is right. Node only. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout } from 'node:timers/promises';
+import { DataError } from '@ghl/core';
+import type { DownloadProgress } from './files.js';
+
+/** Attempts in a row that may bring no byte before the download is given up. */
+const FRUITLESS = 3;
+
+/**
+ * Downloads `url` to `path`. Bytes gather in `path.part`, which the next attempt, in this process or another, continues
+ * by an HTTP range request; a server that does not know these sends all, and the file starts anew.
+ *
+ * @param md5 Checksum that the file must have, in hex.
+ * @param wait Milliseconds before the attempt after one that brought nothing; twice that before the next.
+ * @throws DataError `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `CACHE_UNWRITABLE`.
+ */
+export async function download(
+  url: string,
+  md5: string,
+  path: string,
+  onProgress?: (progress: DownloadProgress) => void,
+  wait = 1000,
+): Promise<void> {
+  const part = `${path}.part`;
+  await onDisk(part, () => mkdir(dirname(path), { recursive: true }));
+  for (;;) {
+    const continued = await fetchInto(part, url, onProgress, wait);
+    const actual = await onDisk(part, () => md5Of(part));
+    if (actual === md5) break;
+    await onDisk(part, () => rm(part));
+    // The earlier part may have been of another version of the file; what came in one piece is simply wrong.
+    if (!continued) {
+      throw new DataError('CHECKSUM_MISMATCH', `${url} has the MD5 ${actual}, not ${md5}.`, {
+        help: 'the server holds another file, or something on the way changed it; try another mirror, or a folder of files.',
+      });
+    }
+  }
+  await onDisk(path, () => rename(part, path));
+}
+
+/** Fetches what `part` still lacks. Returns whether the last answer continued an earlier one. */
+async function fetchInto(
+  part: string,
+  url: string,
+  onProgress: ((progress: DownloadProgress) => void) | undefined,
+  wait: number,
+): Promise<boolean> {
+  const file = await onDisk(part, async () => {
+    await (await open(part, 'a')).close();
+    return open(part, 'r+');
+  });
+  try {
+    for (let fruitless = 0; ; ) {
+      const have = (await file.stat()).size;
+      try {
+        return await append(file, part, url, have, onProgress);
+      } catch (cause) {
+        if (cause instanceof DataError) throw cause;
+        const { size } = await file.stat();
+        fruitless = size > have ? 0 : fruitless + 1;
+        if (fruitless === FRUITLESS) {
+          throw new DataError('DOWNLOAD_FAILED', `${url} broke off after ${size} bytes: ${reason(cause)}.`, {
+            help: 'check the network and run it again: it goes on from there. Or give a folder that has the files.',
+            cause,
+          });
+        }
+        await setTimeout(wait * fruitless);
+      }
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** One request for what comes after the first `have` bytes. Returns whether its answer began there, not at 0. */
+async function append(
+  file: FileHandle,
+  part: string,
+  url: string,
+  have: number,
+  onProgress?: (progress: DownloadProgress) => void,
+): Promise<boolean> {
+  const range: Record<string, string> = have > 0 ? { range: `bytes=${have}-` } : {};
+  const response = await fetch(url, { headers: { 'accept-encoding': 'identity', ...range } });
+  if (have > 0 && response.status === 416) {
+    await response.body?.cancel();
+    return true; // nothing comes after what is there: the checksum decides
+  }
+  if (response.status >= 500) throw new Error(`the server answered ${response.status}`);
+  if (!response.ok || response.body === null) {
+    throw new DataError('DOWNLOAD_FAILED', `${url}: the server answered ${response.status} ${response.statusText}.`, {
+      help: 'the file has moved: give a folder that has the files, or another server as mirror.',
+    });
+  }
+  const [, from, size] = /^bytes (\d+)-\d+\/(\d+)$/.exec(response.headers.get('content-range') ?? '') ?? [];
+  const continues = have > 0 && response.status === 206 && Number(from) === have;
+  if (!continues) await onDisk(part, () => file.truncate(0));
+  if (!continues && response.status === 206) {
+    await response.body.cancel();
+    throw new Error('the server answered with another range than was asked for');
+  }
+  const length = Number(continues ? size : (response.headers.get('content-length') ?? Number.NaN));
+  let received = continues ? have : 0;
+  for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+    await onDisk(part, async () => {
+      const { bytesWritten } = await file.write(chunk, 0, chunk.length, received);
+      if (bytesWritten < chunk.length) throw new Error('no space left on the device');
+    });
+    received += chunk.length;
+    onProgress?.({ file: basename(url), received, total: Number.isNaN(length) ? undefined : length });
+  }
+  return continues;
+}
+
+async function md5Of(path: string): Promise<string> {
+  const hash = createHash('md5');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex');
+}
+
+async function onDisk<T>(path: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (cause) {
+    throw new DataError('CACHE_UNWRITABLE', `${path}: ${String(cause)}.`, {
+      help: 'free some space there, or name another folder in the environment variable GHL_CACHE.',
+      cause,
+    });
+  }
+}
+
+/** `fetch` hides why it failed in the cause of its error. */
+function reason(error: unknown): string {
+  const { message, cause } = error as Error;
+  return cause instanceof Error ? `${message} (${cause.message || (cause as NodeJS.ErrnoException).code})` : message;
+}

@@ -1,0 +1,333 @@
+/**
+ * A labelled set of images, split into training, validation and test part, that streams seeded, resumable batches from
+ * bytes: floats exist for one batch at a time.
+ */
+import { ConfigurationError, checkOptions, DataError } from '@ghl/core';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
+import * as tf from '@tensorflow/tfjs-core';
+import { type Dataset, generator } from '@tensorflow/tfjs-data';
+import { permutation, random } from './random.js';
+import type { Records } from './records.js';
+
+/** One batch, as `model.fitDataset` and `model.evaluateDataset` take it. Whoever iterates disposes it. */
+export interface Batch {
+  /** Normalised pixels, [batch, height, width, channels]. */
+  readonly xs: tf.Tensor4D;
+  /** Labels, one-hot, [batch, classes]. */
+  readonly ys: tf.Tensor2D;
+  /** {@link Batch} is a tfjs `TensorContainer`, which may have any name. */
+  readonly [name: string]: tf.Tensor;
+}
+
+/** Options of {@link Split.batches}. */
+export interface BatchOptions {
+  /** Images in a batch. The last of an epoch is smaller unless `dropRemainder`. */
+  readonly batchSize: number;
+  /** Seed of order and augmentation. Default 0. */
+  readonly seed?: number;
+  /** A new order every epoch; else the split's own. Default true. */
+  readonly shuffle?: boolean;
+  /**
+   * Pad by 4 black pixels, crop back at a random place, and flip left to right every second time, as usual for CIFAR
+   * (He et al., "Deep residual learning for image recognition", section 4.2). Default false.
+   */
+  readonly augment?: boolean;
+  /** Number of the first epoch, from 0. Default 0. */
+  readonly startEpoch?: number;
+  /** Batches of the first epoch to leave out, being done already. Default 0. */
+  readonly startBatch?: number;
+  /** Leave out the last batch of an epoch if it is smaller than `batchSize`. Default false. */
+  readonly dropRemainder?: boolean;
+}
+
+/** The training, validation or test part of an {@link ImageSet}. */
+export interface Split {
+  /** How many images. */
+  readonly size: number;
+  /** Class index of image `index`, in the split's own order. */
+  label(index: number): number;
+  /** Bytes of image `index`, in the split's own order: [height, width, channels], row-major, a view. */
+  image(index: number): Uint8Array;
+  /**
+   * The images as batches. Every reading of the dataset is the next epoch, whose order follows from (seed, epoch) and
+   * whose augmentation follows from (seed, epoch, index) alone: `{ startEpoch, startBatch }` goes on exactly where
+   * another process was. An epoch is counted when its first batch is asked for. `fitDataset` reads it once an epoch,
+   * given no `batchesPerEpoch`.
+   *
+   * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE` (also for a `startBatch` that the epoch does not have).
+   */
+  batches(options: BatchOptions): Dataset<Batch>;
+}
+
+/** Labelled images in three parts. */
+export interface ImageSet {
+  /** Its name in {@link datasets}. */
+  readonly name: string;
+  /** Names of the classes, by label. */
+  readonly classes: readonly string[];
+  /** Height, width, channels. */
+  readonly shape: readonly [number, number, number];
+  /**
+   * SHA-256, in hex, of what is in use: of the training, the validation and the test part in turn, the labels and then
+   * the pixels, a byte each, in the split's order.
+   */
+  readonly checksum: string;
+  /** What to train on. */
+  readonly train: Split;
+  /** Held out of the training images, to choose by. */
+  readonly validation: Split;
+  /** The test images: all, in the order of the files. */
+  readonly test: Split;
+}
+
+/** `(x − mean) / std`, for x in [0, 1]: one number for all channels, or one for each. */
+export interface Normalisation {
+  /** Subtracted. */
+  readonly mean: number | readonly number[];
+  /** Divided by; above 0. */
+  readonly std: number | readonly number[];
+}
+
+/** Options that every dataset takes. */
+export interface SetOptions {
+  /** Images to train on. Default: all that validation leaves. */
+  readonly trainSize?: number;
+  /** Images to hold out of the training images. Default: a tenth of them. */
+  readonly validationSize?: number;
+  /** Seed of the choice of images (not of the order of batches). Default 0. */
+  readonly seed?: number;
+  /** Default: mean 0.5, std 0.5, which maps bytes to [−1, 1]. */
+  readonly normalise?: Normalisation;
+}
+
+/** Names of the options in {@link SetOptions}. */
+export const SET_OPTIONS = ['trainSize', 'validationSize', 'seed', 'normalise'] as const;
+
+/** What {@link imageSet} makes a set of: images and labels as bytes. */
+export interface ImageSource {
+  /** What to call the set. */
+  readonly name: string;
+  /** Names of the classes, by label. */
+  readonly classes: readonly string[];
+  /** Height, width, channels. */
+  readonly shape: readonly [number, number, number];
+  /** Training images, file by file. */
+  readonly train: readonly Records[];
+  /** Test images, file by file. */
+  readonly test: readonly Records[];
+}
+
+/**
+ * Makes a set of parsed files, here or in a browser. Training and validation images are drawn from a seeded permutation
+ * of the training images: the first `validationSize` of it, then the next `trainSize`, so that the validation part does
+ * not depend on how many are trained on.
+ *
+ * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`.
+ * @throws DataError `TRAIN_SIZE` or `VALIDATION_SIZE` if there are not that many images, `DATA_CORRUPT` if pixels and
+ * labels do not match `shape` and `classes`.
+ */
+export function imageSet(source: ImageSource, options: SetOptions = {}): ImageSet {
+  checkOptions('imageSet', options, SET_OPTIONS);
+  const { seed = 0 } = options;
+  checkWhole('seed', seed, Number.MIN_SAFE_INTEGER);
+  const count = source.train.reduce((sum, { labels }) => sum + labels.length, 0);
+  const { validationSize = Math.floor(count / 10) } = options;
+  checkWhole('validationSize', validationSize, 0);
+  if (validationSize >= count) {
+    throw new DataError(
+      'VALIDATION_SIZE',
+      `validationSize ${validationSize} leaves none of ${count} images to train on.`,
+      {
+        help: `give at most ${count - 1}; validation is held out of the training images.`,
+      },
+    );
+  }
+  const { trainSize = count - validationSize } = options;
+  checkWhole('trainSize', trainSize, 1);
+  if (trainSize > count - validationSize) {
+    throw new DataError(
+      'TRAIN_SIZE',
+      `trainSize is ${trainSize}; ${source.name} has ${count} training images, of which ${validationSize} are held out.`,
+      { help: `give at most ${count - validationSize}, or a smaller validationSize.` },
+    );
+  }
+  const order = permutation(count, random('split', seed));
+  return splitSet(source, options, {
+    train: gather(source, source.train, order.subarray(validationSize, validationSize + trainSize)),
+    validation: gather(source, source.train, order.subarray(0, validationSize)),
+    test: gather(source, source.test),
+  });
+}
+
+/** A set whose three parts are given. */
+export function splitSet(
+  { name, classes, shape }: Pick<ImageSource, 'name' | 'classes' | 'shape'>,
+  { normalise }: SetOptions,
+  parts: { readonly train: Records; readonly validation: Records; readonly test: Records },
+): ImageSet {
+  const scale = scaleOf(shape[2], normalise);
+  const hash = sha256.create();
+  for (const { labels, pixels } of [parts.train, parts.validation, parts.test]) hash.update(labels).update(pixels);
+  const split = (records: Records) => splitOf(records, classes.length, shape, scale);
+  return {
+    name,
+    classes,
+    shape,
+    checksum: bytesToHex(hash.digest()),
+    train: split(parts.train),
+    validation: split(parts.validation),
+    test: split(parts.test),
+  };
+}
+
+/** Copies the images numbered `order` across `files` (default: all, in order) into one piece. */
+function gather({ classes, shape }: ImageSource, files: readonly Records[], order?: Uint32Array): Records {
+  const length = shape[0] * shape[1] * shape[2];
+  const places: { file: Records; at: number }[] = [];
+  for (const file of files) {
+    if (file.pixels.length !== file.labels.length * length) {
+      throw new DataError(
+        'DATA_CORRUPT',
+        `${file.labels.length} labels come with ${file.pixels.length} bytes of pixels, where images are ${shape.join(' × ')}.`,
+        { help: 'give a label for every image, and the shape that the images have.' },
+      );
+    }
+    file.labels.forEach((label, at) => {
+      if (label >= classes.length) {
+        throw new DataError('DATA_CORRUPT', `Image ${places.length} has the label ${label}.`, {
+          help: `labels are 0 to ${classes.length - 1}: ${classes.join(', ')}.`,
+        });
+      }
+      places.push({ file, at });
+    });
+  }
+  const count = order?.length ?? places.length;
+  const pixels = new Uint8Array(count * length);
+  const labels = new Uint8Array(count);
+  for (let i = 0; i < count; i++) {
+    const { file, at } = places[order?.[i] ?? i]!;
+    labels[i] = file.labels[at]!;
+    pixels.set(file.pixels.subarray(at * length, (at + 1) * length), i * length);
+  }
+  return { pixels, labels };
+}
+
+/** The normalised value of each byte, channel by channel: [channels · 256]. */
+function scaleOf(channels: number, { mean, std }: Normalisation = { mean: 0.5, std: 0.5 }): Float32Array {
+  const means = perChannel('normalise.mean', mean, channels);
+  const stds = perChannel('normalise.std', std, channels);
+  if (!stds.every((each) => each > 0)) {
+    throw new ConfigurationError('BAD_VALUE', `normalise.std is ${JSON.stringify(std)}.`, {
+      help: 'give numbers above 0.',
+    });
+  }
+  return Float32Array.from({ length: channels * 256 }, (_, i) => ((i & 255) / 255 - means[i >> 8]!) / stds[i >> 8]!);
+}
+
+function perChannel(name: string, value: number | readonly number[], channels: number): readonly number[] {
+  const values = typeof value === 'number' ? Array<number>(channels).fill(value) : value;
+  if (!Array.isArray(values) || values.length !== channels || !values.every(Number.isFinite)) {
+    throw new ConfigurationError('BAD_VALUE', `${name} is ${JSON.stringify(value)}.`, {
+      help: `give a number, or ${channels}: one a channel.`,
+    });
+  }
+  return values;
+}
+
+const PAD = 4;
+
+function splitOf(
+  { pixels, labels }: Records,
+  classes: number,
+  [height, width, channels]: readonly [number, number, number],
+  scale: Float32Array,
+): Split {
+  const size = labels.length;
+  const length = height * width * channels;
+
+  /** Writes image `index`, its rows and columns shifted by `down` and `right`, as floats. What lies outside is black. */
+  function write(xs: Float32Array, to: number, index: number, down: number, right: number, flip: boolean): void {
+    for (let row = 0; row < height; row++) {
+      const y = row + down;
+      for (let column = 0; column < width; column++) {
+        const x = (flip ? width - 1 - column : column) + right;
+        const inside = y >= 0 && y < height && x >= 0 && x < width;
+        const from = index * length + (y * width + x) * channels;
+        for (let channel = 0; channel < channels; channel++) {
+          xs[to++] = scale[channel * 256 + (inside ? pixels[from + channel]! : 0)]!;
+        }
+      }
+    }
+  }
+
+  return {
+    size,
+    label: (index) => labels[checkIndex(index, size)]!,
+    image: (index) => pixels.subarray(checkIndex(index, size) * length, (index + 1) * length),
+    batches(options) {
+      checkOptions('batches', options, BATCH_OPTIONS);
+      const { batchSize, seed = 0, shuffle = true, augment = false, dropRemainder = false } = options;
+      const { startEpoch = 0, startBatch = 0 } = options;
+      checkWhole('batchSize', batchSize, 1);
+      checkWhole('seed', seed, Number.MIN_SAFE_INTEGER);
+      checkWhole('startEpoch', startEpoch, 0);
+      checkWhole('startBatch', startBatch, 0);
+      const count = dropRemainder ? Math.floor(size / batchSize) : Math.ceil(size / batchSize);
+      if (startBatch > 0 && startBatch >= count) {
+        throw new ConfigurationError('BAD_VALUE', `startBatch is ${startBatch}; an epoch has ${count} batches.`, {
+          help: `after the last batch, go on with { startEpoch: ${startEpoch + 1}, startBatch: 0 }.`,
+        });
+      }
+
+      let nextEpoch = startEpoch;
+      let nextBatch = startBatch;
+      // fitDataset opens an iterator that it never reads before the first epoch, so an epoch begins with the first
+      // batch asked for, not with the iterator: hence a generator, whose body waits for that.
+      return generator<Batch>(function* () {
+        const epoch = nextEpoch++;
+        const first = nextBatch;
+        nextBatch = 0;
+        const order = shuffle ? permutation(size, random('order', seed, epoch)) : undefined;
+        for (let batch = first; batch < count; batch++) {
+          const start = batch * batchSize;
+          const filled = Math.min(batchSize, size - start);
+          const xs = new Float32Array(filled * length);
+          const ys = new Float32Array(filled * classes);
+          for (let i = 0; i < filled; i++) {
+            const index = order?.[start + i] ?? start + i;
+            const draw = augment ? random('augment', seed, epoch, index) : undefined;
+            const shift = () => (draw ? Math.floor(draw() * (2 * PAD + 1)) - PAD : 0);
+            write(xs, i * length, index, shift(), shift(), draw !== undefined && draw() < 0.5);
+            ys[i * classes + labels[index]!] = 1;
+          }
+          yield {
+            xs: tf.tensor4d(xs, [filled, height, width, channels]),
+            ys: tf.tensor2d(ys, [filled, classes]),
+          };
+        }
+      } as () => Generator<Batch>);
+    },
+  };
+}
+
+const BATCH_OPTIONS = ['batchSize', 'seed', 'shuffle', 'augment', 'startEpoch', 'startBatch', 'dropRemainder'];
+
+/**
+ * Refuses what is not a whole number of at least `least`.
+ *
+ * @throws ConfigurationError `BAD_VALUE`.
+ */
+export function checkWhole(name: string, value: unknown, least: number): void {
+  if (Number.isSafeInteger(value) && (value as number) >= least) return;
+  throw new ConfigurationError('BAD_VALUE', `${name} is ${JSON.stringify(value)}.`, {
+    help: `give a whole number${least > Number.MIN_SAFE_INTEGER ? ` of at least ${least}` : ''}.`,
+  });
+}
+
+function checkIndex(index: number, size: number): number {
+  if (Number.isInteger(index) && index >= 0 && index < size) return index;
+  throw new ConfigurationError('BAD_VALUE', `There is no image ${index}.`, {
+    help: `the split has ${size} images, from 0.`,
+  });
+}
