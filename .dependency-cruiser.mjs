@@ -1,0 +1,100 @@
+/**
+ * Who may know whom: the package graph, whose arrows point down only. `npm run graph` checks it.
+ *
+ * Each line: the packages (a regular expression of folder names), and those whose names their source may import.
+ */
+const graph = [
+  ['core', []],
+  ['(rule|modulator|backend)-[^/]+', ['core']],
+  ['conformance', ['core']],
+  ['learner', ['core', 'rule-[^/]+', 'modulator-[^/]+']],
+  ['datasets', ['core']],
+  ['models', ['core']],
+  ['recipes', ['core', 'rule-[^/]+', 'modulator-[^/]+', 'learner', 'models', 'datasets']],
+];
+
+const tests = '\\.test(-d)?\\.ts$';
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+export default {
+  forbidden: [
+    ...graph.map(([packages, below]) => ({
+      name: `${packages.replace('[^/]+', '*')}-knows-only-what-is-below`,
+      comment: `imports ${below.length === 0 ? 'no other package' : `only ${below.join(', ')}`}.`.replaceAll(
+        '[^/]+',
+        '*',
+      ),
+      severity: 'error',
+      from: { path: `^packages/${packages}/`, pathNot: tests },
+      to: { path: '^(packages|apps)/', pathNot: `^packages/(${[packages, ...below].join('|')})/` },
+    })),
+    {
+      name: 'plugin-knows-no-plugin',
+      comment: 'A rule, a modulator or a backend imports no other one.',
+      severity: 'error',
+      from: { path: '^packages/((?:rule|modulator|backend)-[^/]+)/', pathNot: tests },
+      to: { path: '^packages/(rule|modulator|backend)-', pathNot: '^packages/$1/' },
+    },
+    {
+      name: 'by-the-front-door',
+      comment: "A package is imported by its name: another one's inner files are its own.",
+      severity: 'error',
+      from: { path: '^((?:packages|apps)/[^/]+)/' },
+      to: { path: '^(packages|apps|tools|tests)/', pathNot: '^($1/|packages/[^/]+/src/index\\.ts$|tools/vitest/)' },
+    },
+    {
+      name: 'by-its-name',
+      comment: 'A path from one package into another is broken once the packages are installed.',
+      severity: 'error',
+      from: { path: '^((?:packages|apps)/[^/]+)/', pathNot: tests },
+      to: { dependencyTypes: ['local'], pathNot: '^$1/' },
+    },
+    {
+      name: 'nobody-imports-an-app',
+      severity: 'error',
+      from: { pathNot: '^apps/' },
+      to: { path: '^apps/' },
+    },
+    {
+      name: 'source-imports-no-test',
+      severity: 'error',
+      from: { path: '^(packages|apps)/', pathNot: tests },
+      to: { path: tests },
+    },
+    {
+      name: 'no-cycle',
+      comment: 'Files that import each other; types alone may.',
+      severity: 'error',
+      from: { path: '^(packages|apps)/' },
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    {
+      name: 'declared',
+      comment: "What is imported stands in the package's own package.json.",
+      severity: 'error',
+      from: { path: '^(packages|apps)/' },
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] },
+    },
+    {
+      name: 'resolvable',
+      severity: 'error',
+      from: { path: '^(packages|apps)/' },
+      to: { couldNotResolve: true },
+    },
+    {
+      name: 'source-imports-no-dev-dependency',
+      severity: 'error',
+      from: { path: '^(packages|apps)/[^/]+/(src|bin)/', pathNot: tests },
+      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['npm', 'npm-peer', 'type-only'] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '/dist/' },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: {
+      conditionNames: ['@ghl/source', 'import', 'node', 'default'],
+      exportsFields: ['exports'],
+    },
+  },
+};
