@@ -1,1 +1,2 @@
-export {};
+/** Training on WebAssembly: `activate()` before anything else. */
+export { activate, backend, deactivate, isSupported, type WasmOptions } from './activate.js';

@@ -1,0 +1,222 @@
+/** The WebAssembly backend as an adapter: what it needs, turning it on, turning it off. */
+import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
+import * as tf from '@tensorflow/tfjs-core';
+import { type ActiveBackend, type BackendAdapter, checkOptions, ConfigurationError, type Support, UnsupportedError } from '@ghl/core';
+import { kernels } from './kernels/index.js';
+import { loadThreadedModule, mostThreads, settleThreads } from './threads.js';
+
+/** Options of {@link activate}. */
+export interface WasmOptions {
+  /**
+   * Threads that compute: a whole number from 1 to 4. Default: one for each logical core that this process may use, at
+   * most 4. In a browser, more than one needs cross-origin isolation.
+   */
+  readonly threads?: number;
+  /**
+   * Where a browser finds the `.wasm` files of `@tensorflow/tfjs-backend-wasm`: the URL of their folder, ending in `/`,
+   * or a URL for each file. Default: beside the script. Node finds them by itself.
+   */
+  readonly wasmPaths?: string | Readonly<Record<string, string>>;
+}
+
+type Tfjs = typeof import('@tensorflow/tfjs-backend-wasm');
+
+const node = typeof process === 'object' && typeof process.versions?.node === 'string';
+
+/** A module of one function that uses a 128-bit vector. */
+const simdProbe = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 9, 1, 7, 0, 65, 0, 253, 15, 26, 11,
+]);
+
+/**
+ * Says whether WebAssembly with SIMD runs here. Never throws.
+ *
+ * @returns `{ supported: true }`, or why not and what to do.
+ */
+export async function isSupported(): Promise<Support> {
+  const help = 'use Node 20.19 or later, or a browser of 2023 or later; else train on @tensorflow/tfjs-backend-cpu.';
+  if (typeof WebAssembly !== 'object') return { supported: false, reason: 'There is no WebAssembly here.', help };
+  try {
+    if (WebAssembly.validate(simdProbe)) return { supported: true };
+  } catch {
+    return { supported: false, reason: 'WebAssembly is switched off here.', help };
+  }
+  return { supported: false, reason: 'WebAssembly has no SIMD instructions here.', help };
+}
+
+/** What is active, and what it takes to undo it. */
+interface Activation {
+  readonly result: ActiveBackend;
+  /** The threads that were asked for. */
+  readonly asked: number | undefined;
+  /** Stock kernels that ours stand in for. */
+  readonly replaced: readonly tf.KernelConfig[];
+  /** The backend that was on before. */
+  readonly previous: string | undefined;
+}
+
+let active: Promise<Activation> | undefined;
+let stockFactory: ReturnType<typeof tf.findBackendFactory> | undefined;
+
+/**
+ * Makes WebAssembly the backend that TensorFlow.js computes on, able to train. Idempotent: what is active already is
+ * returned as it is. It prints nothing and does not keep the process alive.
+ *
+ * @returns What it got: processor, runtime, threads, versions, the kernels added, and in `notes` what it had to do
+ * without.
+ * @throws UnsupportedError with code `WASM_UNSUPPORTED` and the reason of {@link isSupported}, or `WASM_FAILED` where
+ * the module could not be loaded; ConfigurationError with code `UNKNOWN_OPTION`, `BAD_THREADS`, or `ALREADY_ACTIVE`
+ * where another number of threads is running.
+ */
+export async function activate(options: WasmOptions = {}): Promise<ActiveBackend> {
+  checkOptions('activate', options, ['threads', 'wasmPaths']);
+  const { threads } = options;
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= mostThreads)) {
+    throw new ConfigurationError('BAD_THREADS', `activate got threads ${threads}.`, {
+      help: `use a whole number from 1 to ${mostThreads}, or leave it out.`,
+    });
+  }
+  active ??= start(options);
+  let activation: Activation;
+  try {
+    activation = await active;
+  } catch (error) {
+    active = undefined;
+    throw error;
+  }
+  const { result, asked } = activation;
+  if (threads !== undefined && threads !== asked && threads !== result.threads) {
+    throw new ConfigurationError(
+      'ALREADY_ACTIVE',
+      `activate got threads ${threads}, while the backend runs on ${result.threads}.`,
+      { help: 'call deactivate() first; tensors that live on the backend are lost then.' },
+    );
+  }
+  if (tf.getBackend() !== 'wasm') await tf.setBackend('wasm');
+  return result;
+}
+
+/**
+ * Takes the kernels away, frees the WebAssembly memory, stops the threads, and turns the backend on that was on
+ * before, if any. Tensors that live on the backend are lost. Does nothing where it is not active.
+ */
+export async function deactivate(): Promise<void> {
+  if (active === undefined) return;
+  const { replaced, previous } = await active;
+  active = undefined;
+  for (const { kernelName } of kernels) tf.unregisterKernel(kernelName, 'wasm');
+  for (const kernel of replaced) tf.registerKernel(kernel);
+  keepListeners(() => tf.removeBackend('wasm'));
+  if (previous !== undefined && tf.findBackendFactory(previous) != null) await tf.setBackend(previous);
+}
+
+/** The three functions as one object. */
+export const backend: BackendAdapter<WasmOptions> = { name: 'wasm', isSupported, activate, deactivate };
+
+async function start({ threads, wasmPaths }: WasmOptions): Promise<Activation> {
+  const support = await isSupported();
+  if (!support.supported) throw new UnsupportedError('WASM_UNSUPPORTED', support.reason, { help: support.help });
+  const previous = tf.engine().backendName ?? undefined;
+  const tfjs = await import('@tensorflow/tfjs-backend-wasm');
+  // Gone from the registry once the backend was removed, and registered at the first import only.
+  stockFactory ??= tf.findBackendFactory('wasm');
+
+  const notes: string[] = [];
+  const wanted = Math.min(threads ?? parallelism(), mostThreads);
+  const release = node ? watchListeners() : undefined;
+  try {
+    if (tf.findBackend('wasm') != null) {
+      notes.push('The backend was initialised before activate(): its threads stay as they were.');
+    } else {
+      if (tf.findBackendFactory('wasm') != null) tf.removeBackend('wasm');
+      tfjs.setThreadsCount(wanted);
+      if (wasmPaths !== undefined) tfjs.setWasmPaths(wasmPaths as string);
+      tf.registerBackend('wasm', node && wanted > 1 ? () => threadedBackend(tfjs, wanted) : stockFactory);
+    }
+    if (!(await tf.setBackend('wasm'))) throw new Error('tf.setBackend answered false.');
+  } catch (cause) {
+    throw new UnsupportedError('WASM_FAILED', `The WebAssembly backend could not be started: ${describe(cause)}`, {
+      help: node
+        ? 'reinstall @tensorflow/tfjs-backend-wasm 4.22.0, or activate with threads: 1.'
+        : 'serve the .wasm files of @tensorflow/tfjs-backend-wasm and name their folder in the option wasmPaths.',
+      cause,
+    });
+  } finally {
+    release?.();
+  }
+  const running = tfjs.getThreadsCount();
+  if (running < wanted && notes.length === 0) {
+    notes.push('One thread: without cross-origin isolation, the browser shares no memory between threads.');
+  }
+
+  const replaced = kernels
+    .map(({ kernelName }) => tf.getKernel(kernelName, 'wasm'))
+    .filter((kernel) => kernel !== undefined);
+  for (const { kernelName } of replaced) tf.unregisterKernel(kernelName, 'wasm');
+  for (const kernel of kernels) tf.registerKernel(kernel);
+  return {
+    asked: threads,
+    replaced,
+    previous: previous === 'wasm' ? undefined : previous,
+    result: {
+      name: 'wasm',
+      device: node ? (process.getBuiltinModule('node:os').cpus()[0]?.model ?? process.arch) : navigator.userAgent,
+      driver: `WebAssembly SIMD${running > 1 ? ' with threads' : ''}${node ? `, V8 ${process.versions.v8}` : ''}`,
+      threads: running,
+      versions: {
+        '@tensorflow/tfjs-backend-wasm': tfjs.version_wasm,
+        '@tensorflow/tfjs-core': tf.version_core,
+        ...(node && { node: process.versions.node }),
+      },
+      kernels: kernels.map(({ kernelName }) => kernelName),
+      notes,
+    },
+  };
+}
+
+async function threadedBackend(tfjs: Tfjs, threads: number): Promise<BackendWasm> {
+  const module = await loadThreadedModule(threads);
+  const backend = new tfjs.BackendWasm(module);
+  await settleThreads(module);
+  return backend;
+}
+
+function parallelism(): number {
+  return node ? process.getBuiltinModule('node:os').availableParallelism() : (navigator.hardwareConcurrency ?? 1);
+}
+
+function describe(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : String(error);
+}
+
+const processEvents = ['uncaughtException', 'unhandledRejection'] as const;
+type Listener = (...values: unknown[]) => void;
+
+/**
+ * Emscripten's start-up code listens to the process's uncaught exceptions only to throw them again, which changes the
+ * exit status of every later crash. Returns a function that removes the listeners that were added since.
+ */
+function watchListeners(): () => void {
+  const before = processEvents.map((event) => process.rawListeners(event));
+  return () => {
+    for (const [i, event] of processEvents.entries()) {
+      for (const listener of process.rawListeners(event)) {
+        if (!before[i]!.includes(listener) && /ExitStatus|throw reason/.test(String(listener))) {
+          process.removeListener(event, listener as Listener);
+        }
+      }
+    }
+  };
+}
+
+/** Runs Emscripten's clean-up code, which takes everyone's listeners away with its own, and puts them back. */
+function keepListeners(cleanUp: () => void): void {
+  if (!node) return cleanUp();
+  const before = processEvents.map((event) => process.rawListeners(event));
+  cleanUp();
+  for (const [i, event] of processEvents.entries()) {
+    for (const listener of before[i]!) {
+      if (!process.rawListeners(event).includes(listener)) process.on(event as 'exit', listener as Listener);
+    }
+  }
+}
