@@ -1,1 +1,4 @@
-export {};
+/** The test kit that every rule, modulator and backend passes: cases as data, for any test runner. */
+export * from './backend.js';
+export { type ConformanceCase, ConformanceError } from './case.js';
+export * from './reference.js';

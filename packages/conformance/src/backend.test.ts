@@ -1,0 +1,20 @@
+/** TensorFlow.js's own CPU backend passes the kit: the reference is right, or both are wrong in the same way. */
+import '@tensorflow/tfjs-backend-cpu';
+import type { BackendAdapter } from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { describe, it } from 'vitest';
+import { backendCases } from './backend.js';
+
+const cpu: BackendAdapter = {
+  name: 'cpu',
+  isSupported: async () => ({ supported: true }),
+  activate: async () => {
+    await tf.setBackend('cpu');
+    return { name: 'cpu', versions: {}, kernels: [] };
+  },
+  deactivate: async () => {},
+};
+
+describe('the CPU backend', () => {
+  for (const { title, run } of backendCases(cpu)) it(title, run);
+});

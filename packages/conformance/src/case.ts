@@ -1,0 +1,146 @@
+/** A conformance case as data, the error that a failing one throws, and the few checks that cases are made of. */
+import { GhlError, leaves, type StateTree } from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+
+/** One thing that a plugin must do. Run it under any test runner, or none. */
+export interface ConformanceCase {
+  /** Stable and in kebab-case, `'batch-additivity'`: name this where a case is singled out. */
+  readonly id: string;
+  /** What holds, as a sentence without subject: `'adds up over batches'`. */
+  readonly title: string;
+  /**
+   * Resolves where it holds.
+   *
+   * @throws ConformanceError saying what was found instead. What the plugin itself throws passes through.
+   */
+  run(): Promise<void>;
+}
+
+/**
+ * A plugin that does not do what it must, or what it claims. Codes: `MISMATCH` numbers or structure differ, `NOT_FINITE`,
+ * `IMPURE` an argument was changed or two equal calls differ, `LEAK`, `UNDECLARED_SIGNAL`, `FALSE_CLAIM` a claim is wrong
+ * in either direction, `UNSUPPORTED` a backend cannot run here.
+ */
+export class ConformanceError extends GhlError {}
+
+/** Throws a {@link ConformanceError} unless `holds`. */
+export function check(holds: boolean, code: string, message: string, help: string): asserts holds {
+  if (!holds) throw new ConformanceError(code, message, { help });
+}
+
+/** Numbers on the JavaScript side, with their shape. */
+export interface Snapshot {
+  readonly shape: readonly number[];
+  readonly dtype: string;
+  readonly values: ArrayLike<number>;
+}
+
+/** The leaves of a tree by path, copied from the device. */
+export async function snapshot(tree: StateTree): Promise<Map<string, Snapshot>> {
+  const named = leaves(tree);
+  const values = await Promise.all(named.map(([, leaf]) => leaf.data()));
+  return new Map(
+    named.map(([path, leaf], i) => [
+      path,
+      { shape: [...leaf.shape], dtype: leaf.dtype, values: (values[i] as Float32Array).slice() },
+    ]),
+  );
+}
+
+/** Runs `make` in a tidy and returns copies of the tensors that it returns; nothing stays on the device. */
+export async function evaluate(make: () => StateTree): Promise<Map<string, Snapshot>> {
+  const tree = tf.tidy(() => make() as tf.TensorContainer) as StateTree;
+  try {
+    return await snapshot(tree);
+  } finally {
+    tf.dispose(tree as tf.TensorContainer);
+  }
+}
+
+/** The values of the single tensor that `make` returns. */
+export async function evaluateOne(make: () => tf.Tensor): Promise<ArrayLike<number>> {
+  return ((await evaluate(make)).get('') as Snapshot).values;
+}
+
+/** Largest |actual − expected| ÷ largest |expected|; the former alone where all expected are 0; Infinity for a NaN. */
+export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  let apart = actual.length === expected.length ? 0 : Number.POSITIVE_INFINITY;
+  let largest = 0;
+  for (let i = 0; i < expected.length; i++) {
+    const difference = Math.abs((actual[i] as number) - (expected[i] as number));
+    apart = Math.max(apart, Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference);
+    largest = Math.max(largest, Math.abs(expected[i] as number));
+  }
+  return apart / (largest || 1);
+}
+
+/** Numbers agree to `tolerance` of the largest expected one. */
+export function checkClose(
+  what: string,
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  tolerance: number,
+  help: string,
+): void {
+  const error = relativeError(actual, expected);
+  check(
+    error <= tolerance,
+    'MISMATCH',
+    `${what}: found ${brief(actual)}, expected ${brief(expected)}; they differ by ${error.toPrecision(3)} of the largest.`,
+    help,
+  );
+}
+
+/** Trees have the same leaves, shapes and dtypes, and the same bits. */
+export function checkIdentical(
+  what: string,
+  actual: ReadonlyMap<string, Snapshot>,
+  expected: ReadonlyMap<string, Snapshot>,
+  code: string,
+  help: string,
+): void {
+  checkStructure(what, actual, expected, code, help);
+  for (const [path, { values }] of expected) {
+    const found = (actual.get(path) as Snapshot).values;
+    const differs = Array.from(values, (value, i) => !Object.is(value, found[i])).indexOf(true);
+    check(differs < 0, code, `${what}${at(path)}: ${found[differs]} where ${values[differs]} was expected.`, help);
+  }
+}
+
+/** Trees have the same leaves, shapes and dtypes. */
+export function checkStructure(
+  what: string,
+  actual: ReadonlyMap<string, Snapshot>,
+  expected: ReadonlyMap<string, Snapshot>,
+  code: string,
+  help: string,
+): void {
+  const describe = (tree: ReadonlyMap<string, Snapshot>) =>
+    [...tree].map(([path, { dtype, shape }]) => `${path || 'tensor'}: ${dtype} [${shape.join(', ')}]`).join(', ') ||
+    'nothing';
+  const [found, wanted] = [describe(actual), describe(expected)];
+  check(found === wanted, code, `${what} is ${found}; expected ${wanted}.`, help);
+}
+
+/** All numbers of a tree are finite. */
+export function checkFinite(what: string, tree: ReadonlyMap<string, Snapshot>, help: string): void {
+  for (const [path, { values }] of tree) {
+    const bad = Array.from(values).find((value) => !Number.isFinite(value));
+    check(bad === undefined, 'NOT_FINITE', `${what}${at(path)} holds ${bad}.`, help);
+  }
+}
+
+/** As many tensors after `work` as before. */
+export async function checkNoLeak(what: string, help: string, work: () => Promise<unknown>): Promise<void> {
+  const before = tf.memory().numTensors;
+  await work();
+  const left = tf.memory().numTensors - before;
+  check(left === 0, 'LEAK', `${what} leaves ${left} tensors more than it found.`, help);
+}
+
+const at = (path: string) => (path === '' ? '' : ` at '${path}'`);
+
+function brief(numbers: ArrayLike<number>): string {
+  const shown = Array.from({ length: Math.min(4, numbers.length) }, (_, i) => (numbers[i] as number).toPrecision(6));
+  return `[${shown.join(', ')}${numbers.length > 4 ? ', …' : ''}]`;
+}
