@@ -1,0 +1,489 @@
+/** The cases of a local rule. */
+import {
+  type Call,
+  type Connection,
+  type Factory,
+  fromSpec,
+  initState,
+  type LocalRule,
+  layerIncrement,
+  loadState,
+  local,
+  type PlasticityState,
+  type Spec,
+  saveState,
+  type Units,
+} from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+import {
+  type ConformanceCase,
+  check,
+  checkClose,
+  checkFinite,
+  checkIdentical,
+  checkNoLeak,
+  checkStructure,
+  evaluate,
+  relativeError,
+  type Snapshot,
+  snapshot,
+} from './case.js';
+import {
+  kernelRows,
+  type LocalRuleReference,
+  numbersAt,
+  patches,
+  type ReferenceState,
+  referenceForward,
+  referenceStep,
+  unitsOf,
+} from './reference.js';
+import { connectionOf, drawn, nameOf, ruleSamples, type Sample } from './samples.js';
+import { checkSchedule, type ScheduleClaim } from './schedule.js';
+
+/** Facts about a rule. A false one fails a case, whichever way it is false. */
+export interface LocalRuleClaims {
+  /** The rule as its author writes it down in float64, per sample. */
+  readonly reference: LocalRuleReference;
+  /**
+   * How ΔW of a batch relates to that of its parts: their `'sum'`, their `'mean'` weighted by size, or `'none'` of these,
+   * as where the gate depends on the whole batch.
+   */
+  readonly reduction: 'sum' | 'mean' | 'none';
+  /** Whether permuting the units permutes ΔW and changes nothing else. */
+  readonly equivariant: boolean;
+  /** The factories that rebuild the rule from its `spec`, by the name in it: `{ swta }`. */
+  readonly plugins: Readonly<Record<string, Factory>>;
+  /** For each hyperparameter that may be a schedule: how to make the rule with it, and two values that tell apart. */
+  readonly schedules?: Readonly<Record<string, ScheduleClaim<LocalRule>>>;
+}
+
+const TOLERANCE = 1e-5;
+
+/**
+ * The cases of a local rule. Case ids: `reference`, `dense-on-patches`, `calls`, `batch-additivity`, `equivariance`,
+ * `purity`, `leaks`, `finite`, `state-structure`, `resume`, `spec`, and `schedules` where there are any.
+ *
+ * The rule's ΔW is looked at as the engine forms it, before wrappers; purity, finiteness, leaks, resuming and the spec are
+ * those of the whole rule, wrappers included.
+ *
+ * @param factory Makes the rule; called anew for each case.
+ * @param claims Facts about it.
+ */
+export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims): ConformanceCase[] {
+  const { reference, reduction, equivariant, plugins, schedules } = claims;
+  const dense: Sample = ruleSamples[0] as Sample;
+
+  const cases: ConformanceCase[] = [
+    {
+      id: 'reference',
+      title: 'agrees with its float64 per-sample reference',
+      run: async () => {
+        for (const sample of ruleSamples) {
+          const units = unitsOf(sample.geometry);
+          const weights = kernelRows(sample.geometry, weightsOf(sample));
+          const { trace: engine } = await steps(factory(), sample, { count: 3 });
+          let state: ReferenceState = reference.init?.(units) ?? {};
+          for (const [step, found] of engine.entries()) {
+            const inputs = patches(sample.geometry, inputOf(sample, step), sample.preShape);
+            const expected = referenceStep(reference, units, inputs, weights, step, state);
+            const where = `step ${step} of ${nameOf(sample)}`;
+            const help = 'hold the gate, reconstruction and scope of the rule against those of claims.reference.';
+            checkClose(`ΔW at ${where}`, deltaOf(found), expected.delta.flat(), TOLERANCE, help);
+            for (const [path, { values }] of part(found, 'state/rule/')) {
+              checkClose(`state '${path}' at ${where}`, values, numbersAt(expected.state, path), TOLERANCE, help);
+            }
+            state = expected.state;
+          }
+        }
+      },
+    },
+    {
+      id: 'dense-on-patches',
+      title: 'is on a convolution what it is on the patches',
+      run: async () => {
+        for (const sample of ruleSamples.filter(({ geometry }) => geometry.kind !== 'dense')) {
+          const { geometry, preShape } = sample;
+          const units = unitsOf(geometry);
+          const onImage = await oneStep(factory(), connectionOf(geometry), sample, [inputOf(sample, 0)]);
+          const flat = patches(geometry, inputOf(sample, 0), preShape).flat(2);
+          const shape = [flat.length / (units.groups * units.fanIn), units.groups, units.fanIn];
+          const onPatches = await oneStep(
+            factory(),
+            patchwise(units, geometry.kernelShape),
+            { geometry, preShape: shape },
+            [Float32Array.from(flat)],
+          );
+          checkClose(
+            `ΔW of ${nameOf(sample)}`,
+            onImage,
+            onPatches,
+            TOLERANCE,
+            'look at activities position by position only: a function handed to forward() must act on each number alone.',
+          );
+        }
+      },
+    },
+    {
+      id: 'calls',
+      title: 'takes two calls of a layer as one on both batches',
+      run: async () => {
+        for (const sample of ruleSamples) {
+          const [first, second] = [inputOf(sample, 0), inputOf(batchOf(sample, 3), 1)];
+          const connection = connectionOf(sample.geometry);
+          const both = Float32Array.of(...first, ...second);
+          checkClose(
+            `ΔW of ${nameOf(sample)} called twice`,
+            await oneStep(factory(), connection, sample, [first, second]),
+            await oneStep(factory(), connection, sample, [both]),
+            TOLERANCE,
+            'treat each row of post alike, wherever it comes from.',
+          );
+        }
+      },
+    },
+    {
+      id: 'batch-additivity',
+      title:
+        reduction === 'none'
+          ? 'is neither sum nor mean over batches, as claimed'
+          : `is the ${reduction === 'mean' ? 'weighted mean' : 'sum'} over batches`,
+      run: async () => {
+        const apart = { sum: 0, mean: 0 };
+        for (const sample of ruleSamples) {
+          const connection = connectionOf(sample.geometry);
+          const sizes = [sample.preShape[0] as number, 3] as const;
+          const batches = [inputOf(sample, 0), inputOf(batchOf(sample, sizes[1]), 1)] as const;
+          const delta = (input: Float32Array) => oneStep(factory(), connection, sample, [input]);
+          const [a, b] = [await delta(batches[0]), await delta(batches[1])];
+          const whole = await delta(Float32Array.of(...batches[0], ...batches[1]));
+          const total = sizes[0] + sizes[1];
+          const weighted = (wa: number, wb: number) => Array.from(a, (value, i) => wa * value + wb * (b[i] as number));
+          const sum = relativeError(whole, weighted(1, 1));
+          const mean = relativeError(whole, weighted(sizes[0] / total, sizes[1] / total));
+          [apart.sum, apart.mean] = [Math.max(apart.sum, sum), Math.max(apart.mean, mean)];
+        }
+        const found = apart.sum <= TOLERANCE ? 'sum' : apart.mean <= TOLERANCE ? 'mean' : 'none';
+        check(
+          found === reduction,
+          'FALSE_CLAIM',
+          `ΔW of two batches together differs from the sum of both by ${apart.sum.toPrecision(3)} of the largest, from ` +
+            `their weighted mean by ${apart.mean.toPrecision(3)}; the claim is '${reduction}'.`,
+          `claim reduction: '${found}', or let each sample speak for itself.`,
+        );
+      },
+    },
+    {
+      id: 'equivariance',
+      title: equivariant ? 'does not care for the order of units' : 'depends on the order of units, as claimed',
+      run: async () => {
+        let worst = 0;
+        for (const sample of ruleSamples.filter(({ geometry }) => geometry.kind !== 'depthwiseConv2d')) {
+          const { fanOut } = unitsOf(sample.geometry);
+          const order = Array.from({ length: fanOut }, (_, k) => (k + 1) % fanOut);
+          const permuted = (values: ArrayLike<number>) =>
+            Float32Array.from(values, (_, i) => values[i - (i % fanOut) + (order[i % fanOut] as number)] as number);
+          const weights = weightsOf(sample);
+          const plain = await steps(factory(), sample, { count: 2 });
+          const turned = await steps(factory(), sample, { count: 2, weights: permuted(weights) });
+          for (const [i, found] of turned.trace.entries()) {
+            worst = Math.max(worst, relativeError(deltaOf(found), permuted(deltaOf(plain.trace[i] as Step))));
+          }
+        }
+        check(
+          equivariant === worst <= TOLERANCE,
+          'FALSE_CLAIM',
+          `ΔW of permuted units differs from the permuted ΔW by ${worst.toPrecision(3)} of the largest.`,
+          `claim equivariant: ${!equivariant}, or mend the rule.`,
+        );
+      },
+    },
+    {
+      id: 'purity',
+      title: 'changes none of its arguments, and gives the same for the same',
+      run: async () => {
+        const { geometry } = dense;
+        const connection = connectionOf(geometry);
+        const rule = factory();
+        // A state that has seen something, so that it is not all zeros.
+        const { saved } = await steps(rule, dense, { count: 1 });
+        const state = restore(rule, dense, saved);
+        const kernel = tf.tensor(weightsOf(dense), [...geometry.kernelShape]);
+        const calls = callsOf(connection, kernel, dense, [inputOf(dense, 1)]);
+        try {
+          const given = { kernel, calls: calls.map(({ pre, post }) => ({ pre, post })), state };
+          const before = await snapshot(given);
+          const first = await evaluate(() => stepOf(rule, connection, kernel, calls, 1, state));
+          const second = await evaluate(() => stepOf(rule, connection, kernel, calls, 1, state));
+          const after = await snapshot(given);
+          const help = 'return the next state, and leave arguments as they are.';
+          checkIdentical('an argument after the call', after, before, 'IMPURE', help);
+          checkIdentical('a second equal call', second, first, 'IMPURE', `${help} Keep nothing outside the state.`);
+        } finally {
+          tf.dispose([kernel, calls, state] as never);
+        }
+      },
+    },
+    {
+      id: 'leaks',
+      title: 'leaves no tensor behind',
+      run: () =>
+        checkNoLeak('a step', 'do not tf.keep(), and make no tensor outside init() and gate().', async () => {
+          for (const sample of ruleSamples) await steps(factory(), sample, { count: 2 });
+        }),
+    },
+    {
+      id: 'finite',
+      title: 'stays finite on zero and on huge activity',
+      run: async () => {
+        for (const sample of ruleSamples) {
+          const zeros = new Float32Array(drawn(0, sample.preShape).length);
+          const weights = weightsOf(sample);
+          const huge = hugeInput(sample);
+          for (const [what, input, kernel] of [
+            ['no input', zeros, weights],
+            ['no weights', inputOf(sample, 0), weights.map(() => 0)],
+            ['neither input nor weights', zeros, weights.map(() => 0)],
+            ['|y| = 1e3', huge, weights],
+          ] as const) {
+            const { trace } = await steps(factory(), sample, { count: 2, weights: kernel, input });
+            const help = 'guard divisions (tf.divNoNan), and subtract the largest before an exponential.';
+            for (const found of trace) checkFinite(`With ${what}, a step of ${nameOf(sample)}`, found, help);
+          }
+        }
+      },
+    },
+    {
+      id: 'state-structure',
+      title: 'keeps the structure, shapes and dtypes of its state',
+      run: async () => {
+        for (const sample of ruleSamples) {
+          const units = unitsOf(sample.geometry);
+          const initial = await evaluate(() => initState(local(factory()), sample.geometry.kernelShape, units));
+          for (const found of (await steps(factory(), sample, { count: 2 })).trace) {
+            checkStructure(
+              'the state after a step',
+              part(found, 'state/'),
+              initial,
+              'MISMATCH',
+              'return a state of the structure that init() gives, or it can be neither saved nor loaded.',
+            );
+          }
+        }
+      },
+    },
+    {
+      id: 'resume',
+      title: 'goes on from a saved state as if never stopped',
+      run: async () => {
+        for (const sample of ruleSamples) {
+          const whole = await steps(factory(), sample, { count: 4 });
+          const { saved } = await steps(factory(), sample, { count: 2 });
+          const rest = await steps(factory(), sample, { count: 2, saved, start: 2 });
+          for (const [i, found] of rest.trace.entries()) {
+            checkIdentical(
+              `Step ${i + 2} of ${nameOf(sample)}, resumed,`,
+              found,
+              whole.trace[i + 2] as Step,
+              'MISMATCH',
+              'keep in the state all that the next step depends on, and nothing in the rule itself.',
+            );
+          }
+        }
+      },
+    },
+    {
+      id: 'spec',
+      title: 'can be rebuilt from its spec',
+      run: async () => {
+        const rule = factory();
+        const rebuilt = fromSpec<LocalRule>(JSON.parse(JSON.stringify(rule.spec)) as Spec, plugins);
+        const help = 'make the spec with specOf(name, ...arguments), of all arguments that the factory took.';
+        check(
+          JSON.stringify(rebuilt.spec) === JSON.stringify(rule.spec),
+          'MISMATCH',
+          `The spec ${JSON.stringify(rule.spec)} gives a rule with the spec ${JSON.stringify(rebuilt.spec)}.`,
+          help,
+        );
+        for (const sample of ruleSamples) {
+          const found = await steps(rebuilt, sample, { count: 2 });
+          const expected = await steps(rule, sample, { count: 2 });
+          for (const [i, step] of expected.trace.entries()) {
+            checkIdentical(`Step ${i} of the rebuilt rule`, found.trace[i] as Step, step, 'MISMATCH', help);
+          }
+        }
+      },
+    },
+  ];
+  if (schedules === undefined) return cases;
+  return [
+    ...cases,
+    {
+      id: 'schedules',
+      title: 'asks its schedules at every step',
+      run: async () => {
+        for (const [name, { make, values }] of Object.entries(schedules)) {
+          const scheduled = make((step) => values[step as 0 | 1]);
+          await checkSchedule(name, values, async (steady, start) => {
+            const rule = steady === undefined ? scheduled : make(steady);
+            const { trace } = await steps(rule, dense, { count: 1, start });
+            return trace[0] as Step;
+          });
+        }
+      },
+    },
+  ];
+}
+
+/** A step's ΔW, increment and state by path. */
+type Step = ReadonlyMap<string, Snapshot>;
+
+const deltaOf = (step: Step) => (step.get('delta') as Snapshot).values;
+const part = (step: Step, prefix: string): Step =>
+  new Map(
+    [...step].filter(([path]) => path.startsWith(prefix)).map(([path, leaf]) => [path.slice(prefix.length), leaf]),
+  );
+
+function weightsOf({ geometry }: Sample): Float32Array {
+  return drawn(7, geometry.kernelShape);
+}
+
+/** An input for each step. Off centre, so that no rule finds its mean to be 0. */
+function inputOf({ preShape }: Sample, step: number): Float32Array {
+  return drawn(100 + step, preShape).map((value) => value + 0.25);
+}
+
+/** An input whose largest |y| is 1e3. */
+function hugeInput(sample: Sample): Float32Array {
+  const { geometry, preShape } = sample;
+  const input = inputOf(sample, 0);
+  const rows = kernelRows(geometry, weightsOf(sample));
+  const post = referenceForward(unitsOf(geometry), patches(geometry, input, preShape), rows).flat();
+  const largest = Math.max(...post.map(Math.abs));
+  return input.map((value) => (value * 1e3) / largest);
+}
+
+const batchOf = ({ geometry, preShape }: Sample, batch: number): Sample => ({
+  geometry,
+  preShape: [batch, ...preShape.slice(1)],
+});
+
+/** The calls of a layer with each input; batches may differ. */
+function callsOf(
+  connection: Connection,
+  kernel: tf.Tensor,
+  { preShape }: Sample,
+  inputs: readonly Float32Array[],
+): Call[] {
+  const rest = preShape.slice(1);
+  return inputs.map((input) => {
+    const pre = tf.tensor(input, [input.length / rest.reduce((product, size) => product * size, 1), ...rest]);
+    return { pre, post: tf.tidy(() => connection.forward(pre, kernel)) };
+  });
+}
+
+function stepOf(
+  rule: LocalRule,
+  connection: Connection,
+  kernel: tf.Tensor,
+  calls: readonly Call[],
+  step: number,
+  state: PlasticityState,
+): { readonly delta: tf.Tensor; readonly increment: tf.Tensor; readonly state: PlasticityState } {
+  const plasticity = local(rule);
+  const made = layerIncrement(plasticity, { connection, kernel, calls, signals: {}, step }, state);
+  const delta = made.eligibilities?.[0];
+  check(
+    delta !== undefined,
+    'MISMATCH',
+    'The rule looks at no activity, so it has no ΔW.',
+    'leave out `active: false`; a rule that has it is not a local rule to be tested.',
+  );
+  return { delta, increment: made.increment, state: made.state };
+}
+
+/** ΔW of one step from the initial state. */
+async function oneStep(
+  rule: LocalRule,
+  connection: Connection,
+  sample: Sample,
+  inputs: readonly Float32Array[],
+): Promise<ArrayLike<number>> {
+  const found = await evaluate(() => {
+    const kernel = tf.tensor(weightsOf(sample), [...connection.kernelShape]);
+    const state = initState(local(rule), connection.kernelShape, connection.units);
+    return stepOf(rule, connection, kernel, callsOf(connection, kernel, sample, inputs), 0, state);
+  });
+  return deltaOf(found);
+}
+
+interface Steps {
+  readonly count: number;
+  /** The step that the first one is; default 0. */
+  readonly start?: number;
+  /** Bytes of the state to start from; default the initial state. */
+  readonly saved?: ArrayBuffer;
+  readonly weights?: Float32Array;
+  /** The input of every step; default one for each. */
+  readonly input?: Float32Array;
+}
+
+/** Steps on unchanging weights, the inputs those of the steps' numbers; and the state after them as bytes. */
+async function steps(rule: LocalRule, sample: Sample, { count, start = 0, saved, weights, input }: Steps) {
+  const { geometry } = sample;
+  const connection = connectionOf(geometry);
+  const trace: Step[] = [];
+  let bytes = saved;
+  for (let step = start; step < start + count; step++) {
+    const state = restore(rule, sample, bytes);
+    const made = tf.tidy(() => {
+      const kernel = tf.tensor(weights ?? weightsOf(sample), [...geometry.kernelShape]);
+      const calls = callsOf(connection, kernel, sample, [input ?? inputOf(sample, step)]);
+      return stepOf(rule, connection, kernel, calls, step, state) as never;
+    }) as ReturnType<typeof stepOf>;
+    try {
+      trace.push(await snapshot(made));
+      bytes = await saveState(made.state);
+    } finally {
+      tf.dispose([made, state] as never);
+    }
+  }
+  return { trace, saved: bytes as ArrayBuffer };
+}
+
+/** The state that the bytes hold, or the initial one. */
+function restore(rule: LocalRule, { geometry }: Sample, bytes: ArrayBuffer | undefined): PlasticityState {
+  const initial = tf.tidy(
+    () => initState(local(rule), geometry.kernelShape, unitsOf(geometry)) as never,
+  ) as PlasticityState;
+  if (bytes === undefined) return initial;
+  try {
+    return loadState(bytes, initial);
+  } finally {
+    tf.dispose(initial as never);
+  }
+}
+
+/** The connection over patches [P, groups, D]: a dense layer for each group. */
+function patchwise(units: Units, kernelShape: readonly number[]): Connection {
+  const { fanIn, fanOut, groups } = units;
+  const each = fanOut / groups;
+  const rows = (pre: tf.Tensor) => tf.transpose(pre, [1, 0, 2]) as tf.Tensor3D;
+  return {
+    kind: 'dense',
+    kernelShape,
+    units,
+    forward(pre, kernel) {
+      const filters = tf.transpose(tf.reshape(kernel, [fanIn, groups, each]), [1, 0, 2]);
+      return tf.reshape(tf.transpose(tf.matMul(rows(pre), filters), [1, 0, 2]), [-1, fanOut]);
+    },
+    correlate: (pre, cotangents) =>
+      cotangents.map((cotangent) => {
+        const grouped = tf.transpose(tf.reshape(cotangent, [-1, groups, each]), [1, 0, 2]);
+        return tf.reshape(tf.transpose(tf.matMul(rows(pre), grouped, true), [1, 0, 2]), [...kernelShape]);
+      }),
+    backward() {
+      throw new Error('No rule propagates back.');
+    },
+  };
+}
