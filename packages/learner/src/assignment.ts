@@ -1,0 +1,244 @@
+/** Which plasticity moves which weight: labels, and how they are resolved on a model. */
+import {
+  ConfigurationError,
+  type Connection,
+  type Factory,
+  fromSpec,
+  isSpec,
+  type Json,
+  type Plasticity,
+  type Spec,
+  type UnsupportedError,
+  unknownName,
+} from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+import type * as tfl from '@tensorflow/tfjs-layers';
+import {
+  connectionOf,
+  hasConnection,
+  isTrainable,
+  layersOf,
+  type ModelLayer,
+  type ModelWeight,
+  weightsOf,
+} from './model-layers.js';
+
+/** What can move a weight: a plasticity, any tfjs optimizer, or nothing (null), which freezes it. */
+export type Mover = Plasticity | tf.Optimizer | null;
+
+/**
+ * Movers by label. A label is, most specific first, a weight's path `'conv1/kernel'`, a layer's `'conv1'` or
+ * `'inner/dense'`, a nested model's `'inner'`, a pattern with `*` (within a name) or `**` (across `/`), or `'*'`: what no
+ * other label claims. A rule claims kernels only, so a plastic layer's bias falls to the next label that can have it.
+ */
+export type Assignment = { readonly [label: string]: Mover };
+
+/** One weight, and what moves it. */
+export interface PlannedWeight extends ModelWeight {
+  readonly label: string;
+  readonly mover: Mover;
+  /** The layer's geometry, where a local rule moves the weight. */
+  readonly connection: Connection | null;
+}
+
+/** An assignment resolved on a model. */
+export interface Plan {
+  readonly layers: readonly ModelLayer[];
+  readonly weights: readonly PlannedWeight[];
+  /** Layers that a null label freezes. */
+  readonly frozen: ReadonlySet<ModelLayer>;
+}
+
+/**
+ * Resolves an assignment.
+ *
+ * @throws ConfigurationError `NO_WEIGHTS` for a model that is not built, `UNKNOWN_LAYER`, `LABEL_UNMATCHED`,
+ * `LABEL_CLAIMS_NOTHING`, `TWO_PATTERNS`, `RULE_ON_BIAS`, `UNCLAIMED_WEIGHT`, `BAD_MOVER`; UnsupportedError
+ * `UNSUPPORTED_LAYER`.
+ */
+export function resolve(model: tfl.LayersModel, assignment: Assignment): Plan {
+  const layers = layersOf(model);
+  const weights = layers.flatMap(weightsOf);
+  if (weights.length === 0) {
+    throw new ConfigurationError('NO_WEIGHTS', `Model '${model.name}' has no trainable weights.`, {
+      help: 'build it first: give its first layer an inputShape.',
+    });
+  }
+  const labels = Object.entries(assignment);
+  for (const [label, mover] of labels) checkMover(label, mover);
+  checkLabels(
+    labels.map(([label]) => label),
+    layers,
+    weights,
+  );
+
+  const claims = new Map(labels.map(([label]) => [label, 0]));
+  const claim = (label: string) => claims.set(label, (claims.get(label) ?? 0) + 1);
+  const planned: PlannedWeight[] = [];
+  const unclaimed: string[] = [];
+  for (const weight of weights) {
+    const claimants = labels.filter(([label, mover]) => rank(label, weight) !== null && canMove(label, mover, weight));
+    for (const [label] of claimants) claim(label);
+    const best = claimants.sort(([a], [b]) => (rank(b, weight) as number) - (rank(a, weight) as number));
+    const [first, second] = best;
+    if (first === undefined) {
+      if (isTrainable(weight.owner)) unclaimed.push(weight.path);
+      continue;
+    }
+    if (second !== undefined && rank(first[0], weight) === PATTERN && rank(second[0], weight) === PATTERN) {
+      throw new ConfigurationError('TWO_PATTERNS', `Both '${first[0]}' and '${second[0]}' match ${weight.path}.`, {
+        help: `name '${weight.owner.path}' itself, which goes before patterns, or narrow one of them.`,
+      });
+    }
+    const [label, mover] = first;
+    const connection = isRule(mover) ? connectionOf(weight.owner) : null;
+    planned.push({ ...weight, label, mover, connection });
+  }
+  if (unclaimed.length > 0) throw unclaimedWeights(unclaimed, assignment);
+
+  const frozen = new Set(layers.filter((layer) => freezes(layer, labels)));
+  for (const [label, mover] of labels) {
+    if (label === '*' || claims.get(label) !== 0 || mover === null) continue;
+    throw new ConfigurationError(
+      'LABEL_CLAIMS_NOTHING',
+      `Label '${label}' matches nothing that its mover could move.`,
+      {
+        help: isRule(mover) ? 'a local rule moves kernels; give a bias or a scale gradient().' : 'remove it.',
+      },
+    );
+  }
+  return { layers, weights: planned, frozen };
+}
+
+/** The JSON of an assignment, from which {@link assignmentFrom} builds an equal one. */
+export function assignmentSpec(assignment: Assignment): { readonly [label: string]: Json } {
+  const json = (mover: Mover): Json => {
+    if (mover === null) return null;
+    if (isPlasticity(mover)) return mover.spec as unknown as Json;
+    return { optimizer: mover.getClassName(), config: mover.getConfig() as Json };
+  };
+  return Object.fromEntries(Object.entries(assignment).map(([label, mover]) => [label, json(mover)]));
+}
+
+/**
+ * The assignment that a spec describes.
+ *
+ * @throws ConfigurationError as `fromSpec`, and `UNKNOWN_OPTIMIZER`.
+ */
+export function assignmentFrom(
+  spec: { readonly [label: string]: Json },
+  plugins: Readonly<Record<string, Factory>>,
+): Assignment {
+  const mover = (json: Json): Mover => {
+    if (json === null) return null;
+    if (isSpec(json)) return fromSpec<Plasticity>(json as Spec, plugins);
+    const { optimizer, config } = json as { optimizer: string; config: tf.serialization.ConfigDict };
+    const known = tf.serialization.SerializationMap.getMap().classNameMap;
+    const entry = Object.hasOwn(known, optimizer) ? known[optimizer] : undefined;
+    if (entry === undefined) throw unknownName('optimizer', optimizer, Object.keys(known));
+    const [type, build] = entry;
+    return build(type, config) as unknown as tf.Optimizer;
+  };
+  return Object.fromEntries(Object.entries(spec).map(([label, json]) => [label, mover(json)]));
+}
+
+/** Whether a mover is a plasticity (and not a tfjs optimizer, nor null). */
+export function isPlasticity(mover: Mover): mover is Plasticity {
+  return mover !== null && 'transforms' in mover;
+}
+
+function isRule(mover: Mover): boolean {
+  return isPlasticity(mover) && mover.rule !== null;
+}
+
+const PATTERN = 1;
+
+/** How specifically a label names a weight: 0 for `'*'`, 1 for a pattern, more for a name; null if it does not. */
+function rank(label: string, { path, owner }: ModelWeight): number | null {
+  if (label === path) return 1000;
+  return layerRank(label, owner) ?? (isPattern(label) && toRegExp(label).test(path) ? PATTERN : null);
+}
+
+function layerRank(label: string, { path, within }: ModelLayer): number | null {
+  if (label === path) return 999;
+  const depth = within.findIndex((outer) => outer.path === label);
+  if (depth >= 0) return 998 - depth;
+  if (label === '*') return 0;
+  return isPattern(label) && toRegExp(label).test(path) ? PATTERN : null;
+}
+
+/** Whether the most specific label that names the layer as a whole is null. */
+function freezes(layer: ModelLayer, labels: readonly [string, Mover][]): boolean {
+  const naming = labels.filter(([label]) => layerRank(label, layer) !== null);
+  naming.sort(([a], [b]) => (layerRank(b, layer) as number) - (layerRank(a, layer) as number));
+  return naming.length > 0 && (naming[0] as [string, Mover])[1] === null;
+}
+
+function canMove(label: string, mover: Mover, weight: ModelWeight): boolean {
+  if (!isRule(mover)) return true;
+  if (label === weight.owner.path && !hasConnection(weight.owner)) connectionOf(weight.owner);
+  if (label === weight.path && !weight.isKernel) {
+    if (hasConnection(weight.owner)) {
+      throw new ConfigurationError('RULE_ON_BIAS', `'${label}' is no kernel, and a local rule moves kernels only.`, {
+        help: `give it gradient(), as in { '${label}': chain(gradient(), scaleBy(1e-2)) }.`,
+      });
+    }
+    connectionOf(weight.owner);
+  }
+  return weight.isKernel;
+}
+
+function checkMover(label: string, mover: unknown): void {
+  if (mover === null || isPlasticity(mover as Mover) || mover instanceof tf.Optimizer) return;
+  throw new ConfigurationError('BAD_MOVER', `Label '${label}' is given ${describe(mover)}.`, {
+    help: 'give it a plasticity such as chain(threeFactor(rule, modulator), scaleBy(1e-2)), a tf.Optimizer, or null.',
+  });
+}
+
+function describe(value: unknown): string {
+  const name = (value as { spec?: Spec } | undefined)?.spec?.name;
+  return name === undefined ? String(value) : `${name}(…), which is no plasticity by itself`;
+}
+
+function checkLabels(labels: readonly string[], layers: readonly ModelLayer[], weights: readonly ModelWeight[]): void {
+  const nested = layers.flatMap(({ within }) => within.map(({ path }) => path));
+  const names = new Set([...layers.map(({ path }) => path), ...nested, ...weights.map(({ path }) => path)]);
+  for (const label of labels) {
+    if (label === '*' || names.has(label)) continue;
+    if (!isPattern(label)) throw unknownName('layer', label, names);
+    if ([...names].some((name) => toRegExp(label).test(name))) continue;
+    throw new ConfigurationError('LABEL_UNMATCHED', `Pattern '${label}' matches no layer or weight.`, {
+      help: `there are ${[...names].join(', ')}.`,
+    });
+  }
+}
+
+function unclaimedWeights(paths: readonly string[], assignment: Assignment): ConfigurationError | UnsupportedError {
+  const rest = assignment['*'];
+  const reason =
+    rest === undefined ? 'no label names' : "'*' is a local rule, which moves kernels only, and no other label names";
+  return new ConfigurationError(
+    'UNCLAIMED_WEIGHT',
+    `Nothing moves ${paths.join(', ')}: ${reason} ${paths.length > 1 ? 'them' : 'it'}.`,
+    {
+      help:
+        rest === undefined
+          ? "add a label for it, or '*': chain(gradient(), scaleBy(1e-2)); null freezes."
+          : "add a label for it, for example '**/bias': chain(gradient(), scaleBy(1e-2)); null freezes.",
+    },
+  );
+}
+
+const isPattern = (label: string) => label !== '*' && label.includes('*');
+
+function toRegExp(pattern: string): RegExp {
+  const source = pattern
+    .split(/(\*\*\/|\*\*|\*)/)
+    .map((part) => {
+      if (part === '**/') return '(?:.*/)?';
+      if (part === '**') return '.*';
+      return part === '*' ? '[^/]*' : part.replace(/[.+?^${}()|[\]\\]/g, '\\$&');
+    })
+    .join('');
+  return new RegExp(`^${source}$`);
+}

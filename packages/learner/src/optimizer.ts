@@ -1,0 +1,569 @@
+/**
+ * Three-factor learning as a `tf.Optimizer`: what `model.compile` takes and a custom loop calls. One step is one forward
+ * pass, at most one backward pass, and one correlation a layer that serves the gradient and the local rule together.
+ */
+import {
+  type AvailableSignals,
+  ConfigurationError,
+  type Factory,
+  followsStep,
+  type GhlError,
+  increment,
+  initState,
+  type Json,
+  leaves,
+  mapLeaves,
+  type PlasticityState,
+  type SignalName,
+  StateError,
+} from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+import type * as tfl from '@tensorflow/tfjs-layers';
+import {
+  type Assignment,
+  assignmentFrom,
+  assignmentSpec,
+  isPlasticity,
+  type Plan,
+  type PlannedWeight,
+  resolve,
+} from './assignment.js';
+import { isFinite, nonFinite } from './finite.js';
+import { connectionOf, isDilated, isTrainable, type Layer, variableOf } from './model-layers.js';
+import { type PlasticLayer, plasticLayer } from './plastic-layer.js';
+import { checkProvided, evaluate, type SignalInputs } from './signals.js';
+import { atInference, type LayerCall, listening, withStandIns } from './stand-in.js';
+import { type LayerStatistics, type MeasuredLayer, measureLayer, readStatistics } from './statistics.js';
+
+/** Options of one step. */
+export interface StepOptions {
+  /** Whether `minimize` returns the loss, to be disposed of by the caller. Default false. */
+  readonly returnCost?: boolean;
+  /** The only variables that may move. Default: all trainable weights of the model. */
+  readonly varList?: readonly tf.Variable[];
+  /** Signals other than `gradient` and `loss`, which the step has by itself. */
+  readonly signals?: SignalInputs;
+}
+
+type NamedTensor = Awaited<ReturnType<tf.Optimizer['getWeights']>>[number];
+
+/** A weight that a plasticity moves, with what it remembers. */
+interface Managed {
+  readonly planned: PlannedWeight;
+  state: PlasticityState;
+}
+
+/** What the optimizer knows once it knows its model. */
+interface Bound {
+  readonly plan: Plan;
+  readonly managed: readonly Managed[];
+  readonly optimizers: ReadonlyMap<tf.Optimizer, readonly PlannedWeight[]>;
+  /** Step of the first increment that was not finite, plus 1, per managed weight; the last entry is the loss's. */
+  readonly flags: tf.Variable;
+}
+
+const NO_MODEL_HELP = 'make it with plasticity(model, assignment), or call register() before tf.loadLayersModel().';
+
+/** The optimizer that {@link plasticity} makes. */
+export class PlasticityOptimizer extends tf.Optimizer {
+  /** The name under which tfjs saves it. */
+  static readonly className = 'GhlPlasticity';
+
+  readonly #assignment: () => Assignment;
+  readonly #spec: { readonly [label: string]: Json };
+  readonly #stepVariable = tf.variable(tf.scalar(0, 'int32'), false);
+  #bound: Bound | null = null;
+  #step = 0;
+  #disposed = false;
+  #failure: unknown = null;
+  #polling = false;
+  #measurement: { resolve(found: Record<string, LayerStatistics>): void; reject(error: unknown): void } | null = null;
+
+  /** @param assignment What moves what, or a function that builds it when the model is known. */
+  constructor(assignment: Assignment | (() => Assignment), spec?: { readonly [label: string]: Json }) {
+    super();
+    this.#assignment = typeof assignment === 'function' ? assignment : () => assignment;
+    this.#spec = spec ?? assignmentSpec(this.#assignment());
+  }
+
+  /** Resolves the assignment on a model and makes the state. Called once, by {@link plasticity} or on loading. */
+  bind(model: tfl.LayersModel): void {
+    const plan = resolve(model, this.#assignment());
+    const managed: Managed[] = [];
+    const optimizers = new Map<tf.Optimizer, PlannedWeight[]>();
+    for (const planned of plan.weights) {
+      const { mover, weight, connection } = planned;
+      if (isPlasticity(mover)) {
+        managed.push({
+          planned,
+          state: keptState(() => initState(mover, variableOf(weight).shape, connection?.units)),
+        });
+      } else if (mover !== null) {
+        optimizers.set(mover, [...(optimizers.get(mover) ?? []), planned]);
+      }
+    }
+    const flags = tf.tidy(() => tf.variable(tf.zeros([managed.length + 1]), false));
+    this.#bound = { plan, managed, optimizers, flags };
+  }
+
+  /** The number of updates made so far. */
+  get step(): number {
+    return this.#step;
+  }
+
+  /** As {@link step}: tfjs's name for it. */
+  override get iterations(): number {
+    return this.#step;
+  }
+
+  /** The JSON of the assignment. */
+  get spec(): { readonly [label: string]: Json } {
+    return this.#spec;
+  }
+
+  /** The signals that its plasticities read. */
+  get reads(): readonly SignalName[] {
+    const { managed } = this.#alive();
+    return [...new Set(managed.flatMap(({ planned }) => (isPlasticity(planned.mover) ? planned.mover.reads : [])))];
+  }
+
+  /**
+   * Makes one step: runs `f`, and moves the weights that its assignment names. `gradient` is computed only if some
+   * plasticity, tfjs optimizer or measurement reads it; without readers no backward pass runs.
+   *
+   * @param f The forward pass; returns the scalar loss, or nothing if nobody reads loss or gradient.
+   * @param options Signals and the rest, or tfjs's own `returnCost`.
+   * @param varList As tfjs has it; also in `options`.
+   * @returns The loss if `returnCost`, else null.
+   * @throws SignalError `SIGNAL_MISSING` before `f` runs, `SIGNAL_SHAPE`, `EXAMPLE_COUNT`; ConfigurationError `NO_LOSS`,
+   * `LOSS_SHAPE`, `NO_GRADIENT`, `UNKNOWN_VARIABLE`, `DISPOSED`, `NO_MODEL`; NonFiniteError `NON_FINITE_STEP` of an
+   * earlier step.
+   */
+  override minimize(
+    f: () => tf.Scalar | void,
+    options: boolean | StepOptions = {},
+    varList?: tf.Variable[],
+  ): tf.Scalar | null {
+    const bound = this.#alive();
+    this.#throwFailure();
+    const given = typeof options === 'boolean' ? { returnCost: options, varList } : { varList, ...options };
+    const moving = this.#moving(bound, given.varList);
+    const signals = given.signals ?? {};
+    checkProvided(moving, signals);
+
+    const measurement = this.#measurement;
+    this.#measurement = null;
+    const measured: MeasuredLayer[] = [];
+    try {
+      const cost = tf.tidy(
+        () => this.#run(bound, moving, f, signals, given.varList, measurement && measured) as tf.Scalar,
+      ) as tf.Scalar | null;
+      this.#advance();
+      this.#poll();
+      measurement?.resolve(readStatistics(measured) as never);
+      if (given.returnCost) return cost;
+      cost?.dispose();
+      return null;
+    } catch (error) {
+      measurement?.reject(error);
+      throw error;
+    }
+  }
+
+  #run(
+    { plan, managed, optimizers, flags }: Bound,
+    moving: ReadonlySet<PlannedWeight>,
+    f: () => tf.Scalar | void,
+    inputs: SignalInputs,
+    varList: readonly tf.Variable[] | undefined,
+    measured: MeasuredLayer[] | null,
+  ): tf.Scalar | null {
+    const step = this.#step;
+    const active = managed.filter(({ planned }) => moving.has(planned));
+    const plastic = new Map<Managed, PlasticLayer>();
+    let loss: tf.Scalar | null = null;
+    let signals: AvailableSignals | null = null;
+    const settle = () => {
+      if (signals !== null) return signals;
+      const batch = [...plastic.values()].find(({ calls }) => calls.length > 0)?.calls[0]?.post.shape[0];
+      signals = { ...evaluate(inputs, batch), ...(loss !== null && inputs.loss === undefined && { loss }) };
+      for (const [each, layer] of plastic) layer.open(signals, step, each.state);
+      return signals;
+    };
+    const standIns = new Map<Layer, LayerCall>();
+    for (const owner of plan.layers) {
+      const { layer } = owner;
+      if (isFrozen(owner, plan, varList)) standIns.set(layer, atInference(layer));
+      else if (isDilated(owner)) standIns.set(layer, listening(layer, connectionOf(owner), plainGradient(owner)));
+    }
+    for (const each of active) {
+      const { mover, connection, weight, owner } = each.planned;
+      if (connection === null || !isPlasticity(mover)) continue;
+      const layer = plasticLayer(mover, connection, variableOf(weight), settle);
+      plastic.set(each, layer);
+      standIns.set(owner.layer, listening(owner.layer, connection, layer));
+    }
+    const readers = new Set<PlannedWeight>([...optimizers.values()].flat().filter((planned) => moving.has(planned)));
+    for (const { planned } of active) {
+      if ((isPlasticity(planned.mover) && planned.mover.reads.includes('gradient')) || measured) readers.add(planned);
+    }
+    const run = () => {
+      const result = f() ?? null;
+      checkLoss(
+        result,
+        readers.size > 0 ||
+          [...moving].some(
+            ({ mover }) => isPlasticity(mover) && mover.reads.includes('loss') && inputs.loss === undefined,
+          ),
+      );
+      loss = result;
+      return result;
+    };
+    const followers = plan.layers.map(({ layer }) => layer as unknown).filter(followsStep);
+    try {
+      for (const follower of followers) follower.followStep({ current: step });
+      const gradients = withStandIns(standIns, () => backward(run, [...readers]));
+      const available = settle();
+      const finite: tf.Tensor[] = [];
+      for (const each of managed) {
+        const ok = moving.has(each.planned)
+          ? this.#update(each, plastic.get(each), available, gradients, measured)
+          : null;
+        finite.push(ok ?? tf.scalar(true, 'bool'));
+      }
+      finite.push(loss === null ? tf.scalar(true, 'bool') : isFinite(loss));
+      const now = tf.mul(tf.sub(1, tf.cast(tf.stack(finite), 'float32')), step + 1);
+      flags.assign(tf.where(tf.greater(flags, 0), flags, now));
+      for (const [optimizer, planned] of optimizers) {
+        const named = planned.filter((each) => moving.has(each)).map(({ weight }) => variableOf(weight));
+        const found = named.map((variable) => ({ name: variable.name, tensor: gradients.get(variable) }));
+        optimizer.applyGradients(found.filter(({ tensor }) => tensor != null) as NamedTensor[]);
+      }
+    } finally {
+      for (const follower of followers) follower.followStep(null);
+      for (const layer of plastic.values()) layer.dispose();
+    }
+    return loss;
+  }
+
+  /** Moves one weight; returns whether its increment was finite, on the device, or null if the layer was not called. */
+  #update(
+    each: Managed,
+    layer: PlasticLayer | undefined,
+    available: AvailableSignals,
+    gradients: ReadonlyMap<tf.Variable, tf.Tensor | null>,
+    measured: MeasuredLayer[] | null,
+  ): tf.Tensor | null {
+    const { mover, weight, connection, owner } = each.planned;
+    if (!isPlasticity(mover)) return null;
+    const variable = variableOf(weight);
+    const eligible = layer?.eligibilities();
+    const reads = mover.rule !== null && mover.rule.active !== false;
+    const gradient = gradients.get(variable) ?? (mover.reads.includes('gradient') ? tf.zerosLike(variable) : undefined);
+    if (reads && eligible === undefined) return null;
+    const result = increment(
+      mover,
+      {
+        weights: variable,
+        ...(eligible && { eligibilities: eligible }),
+        signals: gradient === undefined ? available : { ...available, gradient },
+        ...(connection && { units: connection.units }),
+        batch: layer?.calls[0]?.post.shape[0] ?? 0,
+        step: this.#step,
+      },
+      layer?.state ?? each.state,
+    );
+    const ok = isFinite(result.increment);
+    const before = each.state;
+    const old = new Map(leaves(before));
+    each.state = mapLeaves(result.state, (leaf, path) => tf.keep(tf.where(ok, leaf, old.get(path) as tf.Tensor)));
+    for (const leaf of old.values()) leaf.dispose();
+    if (measured && each.planned.isKernel) {
+      const posts = layer?.calls.map(({ post }) => post) ?? [];
+      measured.push(measureLayer(owner.path, result.increment, gradient as tf.Tensor, posts));
+    }
+    variable.assign(tf.where(ok, tf.add(variable, result.increment), variable));
+    return ok;
+  }
+
+  #moving({ plan }: Bound, varList: readonly tf.Variable[] | undefined): ReadonlySet<PlannedWeight> {
+    const trainable = plan.weights.filter(({ weight, owner }) => weight.trainable && isTrainable(owner));
+    if (varList === undefined) return new Set(trainable.filter(({ mover }) => mover !== null));
+    const known = new Map(plan.weights.map((planned) => [variableOf(planned.weight), planned]));
+    const foreign = varList.find((variable) => !known.has(variable));
+    if (foreign !== undefined) {
+      throw new ConfigurationError(
+        'UNKNOWN_VARIABLE',
+        `Variable '${foreign.name}' is no weight that this optimizer was given.`,
+        {
+          help: 'make the optimizer on the model whose weights it should move, after all layers are made trainable.',
+        },
+      );
+    }
+    const listed = new Set(varList);
+    return new Set(trainable.filter(({ mover, weight }) => mover !== null && listed.has(variableOf(weight))));
+  }
+
+  #advance(): void {
+    this.#step += 1;
+    tf.tidy(() => this.#stepVariable.assign(tf.scalar(this.#step, 'int32')));
+  }
+
+  /** Reads the flags without waiting, at most one read under way; what it finds is thrown by the next step. */
+  #poll(): void {
+    if (this.#polling) return;
+    this.#polling = true;
+    this.checkFinite()
+      .catch((error: unknown) => {
+        if (!this.#disposed) this.#failure = error;
+      })
+      .finally(() => {
+        this.#polling = false;
+      });
+  }
+
+  #throwFailure(): void {
+    const failure = this.#failure;
+    this.#failure = null;
+    if (failure !== null) throw failure;
+  }
+
+  /**
+   * Reads the flags that every step keeps on the device. A step that was not finite left its weights where they were.
+   *
+   * @throws NonFiniteError `NON_FINITE_STEP` with the first bad step, its layer, and the likely cause. The flags are then
+   * cleared.
+   */
+  async checkFinite(): Promise<void> {
+    const { managed, flags } = this.#alive();
+    this.#throwFailure();
+    const steps = Array.from(await flags.data());
+    const bad = steps
+      .slice(0, -1)
+      .flatMap((step, i) => (step > 0 ? [{ step, planned: managed[i]?.planned as PlannedWeight }] : []));
+    const [first] = bad.sort((a, b) => a.step - b.step);
+    if (first === undefined || this.#disposed) return;
+    tf.tidy(() => flags.assign(tf.zerosLike(flags)));
+    const lossStep = steps.at(-1) as number;
+    throw nonFinite(first.step, first.planned, lossStep > 0 && lossStep <= first.step);
+  }
+
+  /**
+   * Asks for statistics of the next step, which costs that step a backward pass if nothing else reads the gradient.
+   *
+   * @returns By layer path; resolved after the step. A second request before the step is an error.
+   * @throws ConfigurationError `ALREADY_MEASURING`.
+   */
+  measureNextStep(): Promise<Record<string, LayerStatistics>> {
+    this.#alive();
+    if (this.#measurement !== null) {
+      throw new ConfigurationError('ALREADY_MEASURING', 'The next step is being measured already.', {
+        help: 'await the first measureNextStep() before asking again.',
+      });
+    }
+    return new Promise((resolve, reject) => {
+      this.#measurement = { resolve, reject };
+    });
+  }
+
+  /** @throws ConfigurationError `NEEDS_ACTIVITY` where a rule needs x and y, which only `minimize` records. */
+  override computeGradients(
+    f: () => tf.Scalar,
+    varList?: tf.Variable[],
+  ): { value: tf.Scalar; grads: tf.NamedTensorMap } {
+    this.#refuseRules('computeGradients');
+    return super.computeGradients(f, varList);
+  }
+
+  /**
+   * Applies gradients from elsewhere through the plasticities, as one step.
+   *
+   * @throws ConfigurationError `NEEDS_ACTIVITY` where a rule needs x and y, which only `minimize` records.
+   */
+  override applyGradients(grads: tf.NamedTensorMap | NamedTensor[]): void {
+    const { managed, optimizers } = this.#refuseRules('applyGradients');
+    const list = Array.isArray(grads) ? grads : Object.entries(grads).map(([name, tensor]) => ({ name, tensor }));
+    const byName = new Map(list.map(({ name, tensor }) => [name, tensor]));
+    tf.tidy(() => {
+      for (const each of managed) {
+        const variable = variableOf(each.planned.weight);
+        const tensor = byName.get(variable.name);
+        if (tensor != null) this.#update(each, undefined, {}, new Map([[variable, tensor]]), null);
+      }
+      for (const [optimizer, planned] of optimizers) {
+        const names = new Set(planned.map(({ weight }) => variableOf(weight).name));
+        optimizer.applyGradients(list.filter(({ name, tensor }) => names.has(name) && tensor != null));
+      }
+    });
+    this.#advance();
+  }
+
+  #refuseRules(method: string): Bound {
+    const bound = this.#alive();
+    const rule = bound.managed.find(({ planned: { mover } }) => isPlasticity(mover) && mover.rule !== null);
+    if (rule === undefined) return bound;
+    throw new ConfigurationError(
+      'NEEDS_ACTIVITY',
+      `${method}() cannot move ${rule.planned.path}: its rule needs the layer's activity.`,
+      {
+        help: 'call minimize(), which records it.',
+      },
+    );
+  }
+
+  /** Everything that the next step depends on: the step, and each plasticity's state under its weight's path. */
+  override async getWeights(): Promise<NamedTensor[]> {
+    const { managed, optimizers } = this.#alive();
+    const named: NamedTensor[] = [{ name: 'step', tensor: this.#stepVariable }];
+    for (const { planned, state } of managed) {
+      named.push(...leaves(state).map(([path, tensor]) => ({ name: `${planned.path}/${path}`, tensor })));
+    }
+    for (const [optimizer, planned] of optimizers) {
+      const weights = await optimizer.getWeights();
+      named.push(...weights.map(({ name, tensor }) => ({ name: `${planned[0]?.label}//${name}`, tensor })));
+    }
+    return named;
+  }
+
+  /**
+   * Takes back what {@link getWeights} gave, in the same order; the tensors stay the caller's.
+   *
+   * @throws StateError `STATE_MISMATCH` for a name or shape that is not this optimizer's; nothing is changed then.
+   */
+  override async setWeights(weights: NamedTensor[]): Promise<void> {
+    const { managed, optimizers } = this.#alive();
+    const own = new Map(weights.map(({ name, tensor }) => [name, tensor]));
+    const take = (name: string, like: tf.Tensor) => {
+      const tensor = own.get(name);
+      if (tensor === undefined || !tf.util.arraysEqual(tensor.shape, like.shape)) {
+        throw new StateError(
+          'STATE_MISMATCH',
+          `Optimizer state '${name}' should be [${like.shape}], but is ${tensor === undefined ? 'missing' : `[${tensor.shape}]`}.`,
+          {
+            help: 'load the state of an optimizer with the same assignment, on a model of the same shape.',
+          },
+        );
+      }
+      return tensor;
+    };
+    const step = (await take('step', this.#stepVariable).data())[0] as number;
+    const states = managed.map(({ planned, state }) =>
+      mapLeaves(state, (leaf, path) => take(`${planned.path}/${path}`, leaf)),
+    );
+    managed.forEach((each, i) => {
+      const old = leaves(each.state);
+      each.state = mapLeaves(states[i] as PlasticityState, (leaf) => tf.keep(tf.clone(leaf)));
+      for (const [, leaf] of old) leaf.dispose();
+    });
+    for (const [optimizer, planned] of optimizers) {
+      const prefix = `${planned[0]?.label}//`;
+      const theirs = weights.filter(({ name }) => name.startsWith(prefix));
+      await optimizer.setWeights(theirs.map(({ name, tensor }) => ({ name: name.slice(prefix.length), tensor })));
+    }
+    this.#step = step;
+    tf.tidy(() => this.#stepVariable.assign(tf.scalar(step, 'int32')));
+  }
+
+  /** The spec as text, since tfjs rewrites the keys of objects on loading. */
+  override getConfig(): tf.serialization.ConfigDict {
+    return { spec: JSON.stringify(this.#spec) };
+  }
+
+  /** An optimizer that learns its model on loading, from what {@link getConfig} gave. */
+  static fromSaved(
+    config: tf.serialization.ConfigDict,
+    plugins: Readonly<Record<string, Factory>>,
+  ): PlasticityOptimizer {
+    const spec = JSON.parse(config.spec as string) as { readonly [label: string]: Json };
+    return new PlasticityOptimizer(() => assignmentFrom(spec, plugins), spec);
+  }
+
+  /** Makes every later use throw `error`, for a saved optimizer that cannot be rebuilt. */
+  fail(error: GhlError): void {
+    this.#failure = error;
+  }
+
+  /** Frees its state. The model, and tfjs optimizers in the assignment, stay the caller's. Twice is fine. */
+  override dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#stepVariable.dispose();
+    if (this.#bound === null) return;
+    for (const { state } of this.#bound.managed) for (const [, leaf] of leaves(state)) leaf.dispose();
+    this.#bound.flags.dispose();
+  }
+
+  #alive(): Bound {
+    if (this.#disposed) {
+      throw new ConfigurationError('DISPOSED', 'This optimizer has been disposed of.', {
+        help: 'make a new one with plasticity(model, assignment).',
+      });
+    }
+    if (this.#bound === null) {
+      this.#throwFailure();
+      throw new ConfigurationError('NO_MODEL', 'This optimizer does not know its model.', { help: NO_MODEL_HELP });
+    }
+    return this.#bound;
+  }
+}
+
+function keptState(make: () => PlasticityState): PlasticityState {
+  let state: PlasticityState | undefined;
+  tf.tidy(() => {
+    state = mapLeaves(make(), tf.keep);
+  });
+  return state as PlasticityState;
+}
+
+function isFrozen(owner: Plan['layers'][number], plan: Plan, varList: readonly tf.Variable[] | undefined): boolean {
+  if (plan.frozen.has(owner) || !isTrainable(owner)) return true;
+  const weights = owner.layer._trainableWeights;
+  return (
+    varList !== undefined && weights.length > 0 && weights.every((weight) => !varList.includes(variableOf(weight)))
+  );
+}
+
+function plainGradient(owner: Plan['layers'][number]): Parameters<typeof listening>[2] {
+  const connection = connectionOf(owner);
+  return { onKernelGradient: (cotangent, pre) => connection.correlate(pre, [cotangent])[0] as tf.Tensor };
+}
+
+/** Runs the forward pass, and the backward pass to the readers' variables if there are any. */
+function backward(
+  run: () => tf.Scalar | null,
+  readers: readonly PlannedWeight[],
+): ReadonlyMap<tf.Variable, tf.Tensor | null> {
+  if (readers.length === 0) {
+    run();
+    return new Map();
+  }
+  const variables = readers.map(({ weight }) => variableOf(weight));
+  const { grads } = tf.engine().gradients(run as () => tf.Scalar, variables, null as never, true);
+  if (grads.every((grad) => grad == null)) {
+    throw new ConfigurationError(
+      'NO_GRADIENT',
+      `The loss depends on none of ${readers.map(({ path }) => path).join(', ')}.`,
+      {
+        help: 'compute the loss from the output of this model, inside the function given to minimize().',
+      },
+    );
+  }
+  return new Map(variables.map((variable, i) => [variable, grads[i] ?? null]));
+}
+
+function checkLoss(loss: tf.Scalar | null, needed: boolean): void {
+  if (loss === null && needed) {
+    throw new ConfigurationError(
+      'NO_LOSS',
+      'The function given to minimize() returned nothing, but its loss is read.',
+      {
+        help: 'return the scalar loss.',
+      },
+    );
+  }
+  if (loss !== null && loss.rank !== 0) {
+    throw new ConfigurationError('LOSS_SHAPE', `The loss has shape [${loss.shape}].`, {
+      help: 'return a scalar: tf.mean() of the losses of the examples.',
+    });
+  }
+}

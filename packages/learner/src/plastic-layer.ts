@@ -1,0 +1,92 @@
+/** One plastic layer during one step: the calls it hears of, its gates, and the sums they add up to. */
+import {
+  type AvailableSignals,
+  type Call,
+  type Connection,
+  eligibilities,
+  leaves,
+  type OpenGate,
+  openGate,
+  type Plasticity,
+  type PlasticityState,
+} from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+import type { Listener } from './stand-in.js';
+
+/** A plastic layer's part in a step. Whoever makes one disposes of it. */
+export interface PlasticLayer extends Listener {
+  readonly calls: readonly Call[];
+  /** Asks the rule for its gates, after the forward pass. */
+  open(signals: AvailableSignals, step: number, state: PlasticityState): void;
+  /**
+   * ΔW of the local rule, and of the modulated gate; undefined for a rule that looks at no activity. Correlates whatever
+   * the backward pass has not.
+   */
+  eligibilities(): tf.Tensor[] | undefined;
+  /** The state after the gates; the state before where there were none. */
+  readonly state: PlasticityState | null;
+  dispose(): void;
+}
+
+/**
+ * A plastic layer at the beginning of a step.
+ *
+ * @param beforeBackward Called before the first kernel gradient: opens the gates of all layers.
+ */
+export function plasticLayer(
+  plasticity: Plasticity,
+  connection: Connection,
+  kernel: tf.Variable,
+  beforeBackward: () => void,
+): PlasticLayer {
+  const calls: Call[] = [];
+  const correlated = new Map<number, tf.Tensor[]>();
+  const owned: tf.Tensor[] = [];
+  let opened: OpenGate | null = null;
+  let state: PlasticityState | null = null;
+  const cotangentsOf = (index: number) => [...(opened?.cotangents[index] ?? [])];
+  const active = plasticity.rule !== null && plasticity.rule.active !== false;
+
+  return {
+    calls,
+    ...(active && {
+      onCall(call: Call) {
+        calls.push(call);
+        owned.push(call.pre, call.post);
+      },
+    }),
+    onKernelGradient(cotangent, pre, index) {
+      beforeBackward();
+      const [own, ...sums] = connection.correlate(pre, [cotangent, ...cotangentsOf(index)]);
+      correlated.set(index, sums.map(tf.keep));
+      owned.push(...sums);
+      return own as tf.Tensor;
+    },
+    open(signals, step, before) {
+      state = before;
+      if (calls.length === 0) return;
+      tf.tidy(() => {
+        opened = openGate(plasticity, connection, calls, kernel, signals, step, before);
+        if (opened === null) return;
+        state = opened.state;
+        const made = [...opened.cotangents.flat(), ...opened.overlaps.filter((m) => m !== null)];
+        const old = new Set(leaves(before).map(([, leaf]) => leaf.id));
+        made.push(...leaves(opened.state).flatMap(([, leaf]) => (old.has(leaf.id) ? [] : [leaf])));
+        owned.push(...made.map(tf.keep));
+      });
+    },
+    eligibilities() {
+      const gates = opened;
+      if (gates === null) return undefined;
+      const each = calls.map(({ pre }, i) => correlated.get(i) ?? connection.correlate(pre, cotangentsOf(i)));
+      const sums = gates.overlaps.map((_, gate) => tf.addN(each.map((ofCall) => ofCall[gate] as tf.Tensor)));
+      return eligibilities(connection, kernel, gates, sums);
+    },
+    get state() {
+      return state;
+    },
+    dispose() {
+      tf.dispose(owned);
+    },
+  };
+}

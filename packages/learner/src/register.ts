@@ -1,0 +1,52 @@
+/** Teaching tfjs to rebuild a saved optimizer. */
+import { type Factory, GhlError } from '@ghl/core';
+import { gate } from '@ghl/modulator-gate';
+import { scalar } from '@ghl/modulator-scalar';
+import { sign } from '@ghl/modulator-sign';
+import { bcm } from '@ghl/rule-bcm';
+import { hpca } from '@ghl/rule-hpca';
+import { oja } from '@ghl/rule-oja';
+import { swta } from '@ghl/rule-swta';
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+import { PlasticityOptimizer } from './optimizer.js';
+
+const ofThisProject = { bcm, gate, hpca, oja, scalar, sign, swta };
+const patched = Symbol.for('@ghl/learner loads optimizers');
+
+/**
+ * Makes `tf.loadLayersModel` rebuild an optimizer that was saved with `includeOptimizer: true`, from its spec. Call it once
+ * before loading.
+ *
+ * @param plugins Factories of rules, modulators and transforms from elsewhere, by the name in their spec; those of this
+ * project are known. A model whose optimizer cannot be rebuilt still loads and predicts; training it throws the reason.
+ */
+export function register(plugins: Readonly<Record<string, Factory>> = {}): void {
+  const factories = { ...ofThisProject, ...plugins };
+  tf.serialization.registerClass(
+    class extends PlasticityOptimizer {
+      static override fromConfig<T extends tf.serialization.Serializable>(
+        _: tf.serialization.SerializableConstructor<T>,
+        config: tf.serialization.ConfigDict,
+      ): T {
+        return PlasticityOptimizer.fromSaved(config, factories) as unknown as T;
+      }
+    },
+  );
+  const prototype = tfl.LayersModel.prototype as tfl.LayersModel & { [patched]?: true };
+  if (prototype[patched]) return;
+  prototype[patched] = true;
+  const load = prototype.loadTrainingConfig;
+  // tfjs hands the optimizer everything but the model; this is the one place where both are at hand.
+  prototype.loadTrainingConfig = function (config) {
+    load.call(this, config);
+    const { optimizer } = this;
+    if (!(optimizer instanceof PlasticityOptimizer)) return;
+    try {
+      optimizer.bind(this);
+    } catch (error) {
+      if (!(error instanceof GhlError)) throw error;
+      optimizer.fail(error);
+    }
+  };
+}

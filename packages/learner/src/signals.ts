@@ -1,0 +1,60 @@
+/** Signals: checked before the forward pass, evaluated after it. */
+import { type AvailableSignals, SignalError, type SignalName } from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { isPlasticity, type PlannedWeight } from './assignment.js';
+
+/** A signal as a custom loop hands it in: a number, a tensor ([] or [batch]), or a function called after the forward pass. */
+export type SignalInput = number | tf.Tensor | (() => number | tf.Tensor);
+
+/** The signals of one step by name. */
+export type SignalInputs = { readonly [Name in SignalName]?: SignalInput };
+
+/**
+ * Refuses a step whose signals are not all at hand.
+ *
+ * @throws SignalError `SIGNAL_MISSING`.
+ */
+export function checkProvided(moving: ReadonlySet<PlannedWeight>, signals: object): void {
+  for (const { mover, path } of moving) {
+    const missing = isPlasticity(mover)
+      ? mover.reads.find((name) => name !== 'gradient' && name !== 'loss' && !Object.hasOwn(signals, name))
+      : undefined;
+    if (missing === undefined) continue;
+    const given = Object.keys(signals);
+    throw new SignalError(
+      'SIGNAL_MISSING',
+      `The plasticity of ${path} reads '${missing}', which nobody provides${given.length > 0 ? ` (given: ${given.join(', ')})` : ''}.`,
+      {
+        help: `hand it in, in a loop of your own: optimizer.minimize(f, { signals: { ${missing} } }); fit() has only gradient and loss.`,
+      },
+    );
+  }
+}
+
+/**
+ * The signals as tensors, functions called.
+ *
+ * @param batch Examples of the step, if any layer was recorded.
+ * @throws SignalError `SIGNAL_SHAPE`.
+ */
+export function evaluate(inputs: SignalInputs, batch: number | undefined): AvailableSignals {
+  const evaluated = Object.entries(inputs).map(([name, input]) => {
+    const value = typeof input === 'function' ? (input as () => number | tf.Tensor)() : (input as number | tf.Tensor);
+    const tensor = typeof value === 'number' ? tf.scalar(value) : value;
+    const fits =
+      tensor instanceof tf.Tensor &&
+      (tensor.rank === 0 || (tensor.rank === 1 && (batch === undefined || tensor.size === batch)));
+    if (name === 'reward' && !fits) {
+      const shape = tensor instanceof tf.Tensor ? `shape [${tensor.shape}]` : `the value ${String(tensor)}`;
+      throw new SignalError(
+        'SIGNAL_SHAPE',
+        `Signal '${name}' has ${shape}${batch === undefined ? '' : ` in a batch of ${batch}`}.`,
+        {
+          help: 'give one number, or a tensor with one number per example.',
+        },
+      );
+    }
+    return [name, tensor] as const;
+  });
+  return Object.fromEntries(evaluated);
+}

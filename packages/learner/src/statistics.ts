@@ -1,0 +1,52 @@
+/** What a step did to a layer, measured on request. */
+import * as tf from '@tensorflow/tfjs-core';
+
+/** One layer's step in numbers. */
+export interface LayerStatistics {
+  /** ‖Δ‖₂ of what was added to the kernel. */
+  readonly incrementNorm: number;
+  /** Alignment: the cosine of the increment with −∂L/∂W, in [−1, 1]; 0 where one of them is 0. */
+  readonly alignment: number;
+  /** Share of weights that moved against their gradient, of those whose gradient and increment are not 0. */
+  readonly signAgreement: number;
+  /** For each unit, the share of positions at which its y was the largest; empty for a layer without a local rule. */
+  readonly winShare: readonly number[];
+}
+
+/** Statistics on the device, to be read after the step. */
+export interface MeasuredLayer {
+  readonly path: string;
+  readonly numbers: tf.Tensor1D;
+  readonly winShare?: tf.Tensor1D;
+}
+
+/** Measures one layer inside a step; the tensors are kept until {@link readStatistics}. */
+export function measureLayer(
+  path: string,
+  increment: tf.Tensor,
+  gradient: tf.Tensor,
+  posts: readonly tf.Tensor[],
+): MeasuredLayer {
+  const descent = tf.neg(gradient);
+  const norm = (tensor: tf.Tensor) => tf.sqrt(tf.sum(tf.square(tensor)));
+  const alignment = tf.divNoNan(tf.sum(tf.mul(increment, descent)), tf.mul(norm(increment), norm(descent)));
+  const product = tf.mul(tf.sign(increment), tf.sign(descent));
+  const agreement = tf.divNoNan(tf.sum(tf.relu(product)), tf.sum(tf.abs(product)));
+  const numbers = tf.keep(tf.stack([norm(increment), alignment, agreement]) as tf.Tensor1D);
+  if (posts.length === 0) return { path, numbers };
+  const units = posts[0]?.shape.at(-1) as number;
+  const flat = tf.concat(posts.map((post) => tf.reshape(post, [-1, units])));
+  return { path, numbers, winShare: tf.keep(tf.mean(tf.oneHot(tf.argMax(flat, 1), units), 0) as tf.Tensor1D) };
+}
+
+/** The numbers, and the end of the tensors. */
+export async function readStatistics(measured: readonly MeasuredLayer[]): Promise<Record<string, LayerStatistics>> {
+  const entries = measured.map(async ({ path, numbers, winShare }) => {
+    const [incrementNorm, alignment, signAgreement] = await numbers.data();
+    const shares = winShare === undefined ? [] : Array.from(await winShare.data());
+    numbers.dispose();
+    winShare?.dispose();
+    return [path, { incrementNorm, alignment, signAgreement, winShare: shares }] as const;
+  });
+  return Object.fromEntries(await Promise.all(entries)) as Record<string, LayerStatistics>;
+}
