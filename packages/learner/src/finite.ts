@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { isPlasticity, type PlannedWeight } from './assignment.js';
 
 /** Whether every entry is finite, on the device: x·0 is NaN for an infinite or undefined x. */
-export function isFinite(tensor: tf.Tensor): tf.Tensor {
+export function allFinite(tensor: tf.Tensor): tf.Tensor {
   return tf.equal(tf.sum(tf.mul(tensor, 0)), 0);
 }
 

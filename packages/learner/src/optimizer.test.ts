@@ -1,5 +1,4 @@
-import { chain, constant, cosine, decayWeights, gradient, local, maxAbs, scaleBy, threeFactor } from '@ghl/core';
-import { scalar } from '@ghl/modulator-scalar';
+import { chain, cosine, decayWeights, gradient, maxAbs, scaleBy, threeFactor } from '@ghl/core';
 import { sign } from '@ghl/modulator-sign';
 import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';

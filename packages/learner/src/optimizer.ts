@@ -28,12 +28,16 @@ import {
   type PlannedWeight,
   resolve,
 } from './assignment.js';
-import { isFinite, nonFinite } from './finite.js';
+import { allFinite, nonFinite } from './finite.js';
 import { connectionOf, isDilated, isTrainable, type Layer, variableOf } from './model-layers.js';
 import { type PlasticLayer, plasticLayer } from './plastic-layer.js';
 import { checkProvided, evaluate, type SignalInputs } from './signals.js';
 import { atInference, type LayerCall, listening, withStandIns } from './stand-in.js';
 import { type LayerStatistics, type MeasuredLayer, measureLayer, readStatistics } from './statistics.js';
+
+/** The forward pass of a step: returns the scalar loss, or nothing. */
+// biome-ignore lint/suspicious/noConfusingVoidType: so that a function without a return statement fits, as a user expects
+export type ForwardPass = () => tf.Scalar | void;
 
 /** Options of one step. */
 export interface StepOptions {
@@ -71,7 +75,7 @@ export class PlasticityOptimizer extends tf.Optimizer {
 
   readonly #assignment: () => Assignment;
   readonly #spec: { readonly [label: string]: Json };
-  readonly #stepVariable = tf.variable(tf.scalar(0, 'int32'), false);
+  readonly #stepVariable = tf.tidy(() => tf.variable(tf.scalar(0, 'int32'), false));
   #bound: Bound | null = null;
   #step = 0;
   #disposed = false;
@@ -139,11 +143,7 @@ export class PlasticityOptimizer extends tf.Optimizer {
    * `LOSS_SHAPE`, `NO_GRADIENT`, `UNKNOWN_VARIABLE`, `DISPOSED`, `NO_MODEL`; NonFiniteError `NON_FINITE_STEP` of an
    * earlier step.
    */
-  override minimize(
-    f: () => tf.Scalar | void,
-    options: boolean | StepOptions = {},
-    varList?: tf.Variable[],
-  ): tf.Scalar | null {
+  override minimize(f: ForwardPass, options: boolean | StepOptions = {}, varList?: tf.Variable[]): tf.Scalar | null {
     const bound = this.#alive();
     this.#throwFailure();
     const given = typeof options === 'boolean' ? { returnCost: options, varList } : { varList, ...options };
@@ -173,7 +173,7 @@ export class PlasticityOptimizer extends tf.Optimizer {
   #run(
     { plan, managed, optimizers, flags }: Bound,
     moving: ReadonlySet<PlannedWeight>,
-    f: () => tf.Scalar | void,
+    f: ForwardPass,
     inputs: SignalInputs,
     varList: readonly tf.Variable[] | undefined,
     measured: MeasuredLayer[] | null,
@@ -208,7 +208,7 @@ export class PlasticityOptimizer extends tf.Optimizer {
       if ((isPlasticity(planned.mover) && planned.mover.reads.includes('gradient')) || measured) readers.add(planned);
     }
     const run = () => {
-      const result = f() ?? null;
+      const result = (f() ?? null) as tf.Scalar | null;
       checkLoss(
         result,
         readers.size > 0 ||
@@ -231,7 +231,7 @@ export class PlasticityOptimizer extends tf.Optimizer {
           : null;
         finite.push(ok ?? tf.scalar(true, 'bool'));
       }
-      finite.push(loss === null ? tf.scalar(true, 'bool') : isFinite(loss));
+      finite.push(loss === null ? tf.scalar(true, 'bool') : allFinite(loss));
       const now = tf.mul(tf.sub(1, tf.cast(tf.stack(finite), 'float32')), step + 1);
       flags.assign(tf.where(tf.greater(flags, 0), flags, now));
       for (const [optimizer, planned] of optimizers) {
@@ -273,7 +273,7 @@ export class PlasticityOptimizer extends tf.Optimizer {
       },
       layer?.state ?? each.state,
     );
-    const ok = isFinite(result.increment);
+    const ok = allFinite(result.increment);
     const before = each.state;
     const old = new Map(leaves(before));
     each.state = mapLeaves(result.state, (leaf, path) => tf.keep(tf.where(ok, leaf, old.get(path) as tf.Tensor)));
