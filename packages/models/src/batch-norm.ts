@@ -1,0 +1,160 @@
+/**
+ * Batch normalisation as PyTorch has it, which TensorFlow.js's cannot do: neither scale nor shift unless asked for, the
+ * unbiased variance in the moving statistics, and a frozen layer that stays as it is.
+ */
+import { ConfigurationError, checkNumber } from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { initializers, type LayerVariable, layers } from '@tensorflow/tfjs-layers';
+import { checkLayerOptions, type LayerOptions, onlyTensor, trains } from './layer.js';
+
+/** Options of {@link batchNorm}, beside those of any layer. */
+export interface BatchNormOptions extends LayerOptions {
+  /** ε, added to the variance. Default 1e-5. */
+  epsilon?: number;
+  /** Share of the old moving statistics that a step keeps (TensorFlow.js's convention), in [0, 1]. Default 0.9. */
+  momentum?: number;
+  /** Whether to learn a shift per channel, `beta`, from 0. Default false. */
+  center?: boolean;
+  /** Whether to learn a scale per channel, `gamma`, from 1. Default false. */
+  scale?: boolean;
+}
+
+/**
+ * Batch normalisation over all axes but the last: y = (x − μ) / √(σ² + ε), then · gamma and + beta where they are
+ * asked for.
+ *
+ * In training, μ and σ² are the batch's mean and biased variance of each channel over the P positions (batch × space).
+ * The moving statistics take m ← momentum · m + (1 − momentum) · value, the value being μ and the *unbiased* variance
+ * σ² · P / (P − 1); where P = 1 there is no such variance, and the moving one stays. At inference, and where
+ * `trainable` is false, the moving statistics take the place of μ and σ² and do not move.
+ *
+ * Weights: `gamma`, `beta` (if any), `moving_mean` and `moving_variance`, each [channels]; the last two are not
+ * trainable, and are saved with the model.
+ *
+ * @returns A layer from [batch, …, channels] to the same shape.
+ * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`; `UNKNOWN_CHANNELS` when built on a last axis of no known size.
+ * @see Ioffe and Szegedy, Batch Normalization, ICML 2015; PyTorch's `BatchNorm2d(affine=False)`.
+ */
+export function batchNorm(options: BatchNormOptions = {}): layers.Layer {
+  checkLayerOptions('batchNorm', options, ['epsilon', 'momentum', 'center', 'scale']);
+  return new BatchNorm(options);
+}
+
+/** The class behind {@link batchNorm}. */
+export class BatchNorm extends layers.Layer {
+  static readonly className = 'GhlBatchNorm';
+
+  readonly #epsilon: number;
+  readonly #momentum: number;
+  readonly #center: boolean;
+  readonly #scale: boolean;
+  #gamma: LayerVariable | undefined;
+  #beta: LayerVariable | undefined;
+  #movingMean!: LayerVariable;
+  #movingVariance!: LayerVariable;
+
+  constructor(options: BatchNormOptions) {
+    super(options);
+    const { epsilon = 1e-5, momentum = 0.9, center = false, scale = false } = options;
+    checkNumber('batchNorm.epsilon', epsilon, { above: 0 });
+    checkNumber('batchNorm.momentum', momentum, { least: 0, most: 1 });
+    checkBoolean('batchNorm.center', center);
+    checkBoolean('batchNorm.scale', scale);
+    this.#epsilon = epsilon;
+    this.#momentum = momentum;
+    this.#center = center;
+    this.#scale = scale;
+    this.supportsMasking = true;
+  }
+
+  override build(inputShape: (number | null)[]): void {
+    const channels = inputShape.at(-1);
+    if (channels == null) {
+      throw new ConfigurationError('UNKNOWN_CHANNELS', `Layer '${this.name}' is built on [${inputShape}].`, {
+        help: 'give the last axis of the input a size.',
+      });
+    }
+    const zeros = initializers.zeros();
+    const ones = initializers.ones();
+    const shape = [channels];
+    if (this.#scale) this.#gamma = this.addWeight('gamma', shape, 'float32', ones);
+    if (this.#center) this.#beta = this.addWeight('beta', shape, 'float32', zeros);
+    this.#movingMean = this.addWeight('moving_mean', shape, 'float32', zeros, undefined, false);
+    this.#movingVariance = this.addWeight('moving_variance', shape, 'float32', ones, undefined, false);
+    this.built = true;
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[], kwargs: { training?: boolean }): tf.Tensor {
+    return tf.tidy(() => {
+      const x = onlyTensor(inputs);
+      this.invokeCallHook(inputs, kwargs);
+      let y = trains(this, kwargs) ? this.#normaliseByBatch(x) : this.#normaliseByMoving(x);
+      if (this.#gamma !== undefined) y = tf.mul(y, this.#gamma.read());
+      if (this.#beta !== undefined) y = tf.add(y, this.#beta.read());
+      return y;
+    });
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return {
+      ...super.getConfig(),
+      epsilon: this.#epsilon,
+      momentum: this.#momentum,
+      center: this.#center,
+      scale: this.#scale,
+    };
+  }
+
+  #normaliseByMoving(x: tf.Tensor): tf.Tensor {
+    const deviation = tf.sqrt(tf.add(this.#movingVariance.read(), this.#epsilon));
+    return tf.div(tf.sub(x, this.#movingMean.read()), deviation);
+  }
+
+  #normaliseByBatch(input: tf.Tensor): tf.Tensor {
+    const normalise = tf.customGrad((...args) => {
+      const [x, save] = args as [tf.Tensor, tf.GradSaveFunc];
+      const mean = meanOverPositions(x);
+      const centred = tf.sub(x, mean);
+      const variance = meanOverPositions(tf.square(centred));
+      this.#moveStatistics(mean, variance, x.size / mean.size);
+      const precision = tf.rsqrt(tf.add(variance, this.#epsilon));
+      const value = tf.mul(centred, precision);
+      save([value, precision]);
+      // ∂L/∂x = (∂L/∂y − ⟨∂L/∂y⟩ − y · ⟨∂L/∂y · y⟩) / √(σ² + ε), with ⟨·⟩ the mean over positions.
+      const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => {
+        const [y, perDeviation] = saved as [tf.Tensor, tf.Tensor];
+        const parallel = tf.mul(y, meanOverPositions(tf.mul(dy, y)));
+        return tf.mul(tf.sub(tf.sub(dy, meanOverPositions(dy)), parallel), perDeviation);
+      };
+      return { value, gradFunc };
+    });
+    return normalise(input);
+  }
+
+  #moveStatistics(mean: tf.Tensor, variance: tf.Tensor, positions: number): void {
+    const move = (moving: LayerVariable, value: tf.Tensor) =>
+      moving.write(tf.add(tf.mul(moving.read(), this.#momentum), tf.mul(value, 1 - this.#momentum)));
+    move(this.#movingMean, mean);
+    if (positions > 1) move(this.#movingVariance, tf.mul(variance, positions / (positions - 1)));
+  }
+}
+
+/**
+ * The mean of [batch, …, channels] over all axes but the last, as the mean over the batch of the means over space.
+ * Average pools rather than `tf.mean`, which transposes first: measured on the wasm backend, 1.7 against 25 ms for
+ * [64, 32, 32, 96], and, summing in two stages, fifty times smaller rounding errors.
+ */
+function meanOverPositions(x: tf.Tensor): tf.Tensor1D {
+  const batch = x.shape[0]!;
+  const channels = x.shape.at(-1)!;
+  const positions = x.size / (batch * channels);
+  let mean = tf.reshape(x, [batch, positions, 1, channels]) as tf.Tensor4D;
+  if (positions > 1) mean = tf.avgPool(mean, [positions, 1], 1, 'valid');
+  if (batch > 1) mean = tf.avgPool(tf.reshape(mean, [1, batch, 1, channels]) as tf.Tensor4D, [batch, 1], 1, 'valid');
+  return tf.reshape(mean, [channels]);
+}
+
+function checkBoolean(name: string, value: unknown): void {
+  if (typeof value === 'boolean') return;
+  throw new ConfigurationError('BAD_VALUE', `${name} is ${JSON.stringify(value)}.`, { help: 'give true or false.' });
+}

@@ -1,0 +1,28 @@
+/** What the three layers of this package share: the options of any TensorFlow.js layer, and one tensor in. */
+import { checkOptions } from '@ghl/core';
+import type * as tf from '@tensorflow/tfjs-core';
+import type { layers } from '@tensorflow/tfjs-layers';
+
+/** The options that every TensorFlow.js layer takes: `name`, `trainable`, and `inputShape` for a first layer. */
+export type LayerOptions = NonNullable<ConstructorParameters<typeof layers.Layer>[0]>;
+
+const known = ['name', 'trainable', 'inputShape', 'batchInputShape', 'batchSize', 'dtype', 'inputDType', 'weights'];
+
+/**
+ * Refuses options that neither the layer nor TensorFlow.js knows.
+ *
+ * @throws ConfigurationError `UNKNOWN_OPTION`.
+ */
+export function checkLayerOptions(factory: string, options: object, own: readonly string[]): void {
+  checkOptions(factory, options, [...own, ...known]);
+}
+
+/** The tensor in what TensorFlow.js hands to `Layer.call`. */
+export function onlyTensor(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+  return Array.isArray(inputs) ? inputs[0]! : inputs;
+}
+
+/** Whether this call trains the layer. A frozen layer (`trainable: false`) behaves as at inference. */
+export function trains(layer: layers.Layer, kwargs: { training?: boolean } | null | undefined): boolean {
+  return Boolean(kwargs?.training) && layer.trainable;
+}

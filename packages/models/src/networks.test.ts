@@ -1,0 +1,246 @@
+import '@tensorflow/tfjs-backend-cpu';
+import * as tf from '@tensorflow/tfjs-core';
+import { type LayersModel, layers, loadLayersModel, sequential } from '@tensorflow/tfjs-layers';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import {
+  batchNorm,
+  deepHebb,
+  deepHebbSmall,
+  dropout,
+  fastHebb,
+  fastHebbSmall,
+  type NetworkOptions,
+  networks,
+  register,
+  triangle,
+} from './index.js';
+
+beforeAll(async () => {
+  await tf.setBackend('cpu');
+});
+beforeEach(() => tf.engine().startScope());
+afterEach(() => {
+  tf.engine().endScope();
+  tf.disposeVariables();
+});
+
+const parameters = (model: LayersModel, layer: string) => model.getLayer(layer).countParams();
+const values = (model: LayersModel) => model.getWeights().map((weight) => [...weight.dataSync()]);
+const small = { inputShape: [32, 32, 3], classes: 4 } as const;
+
+describe('deepHebb', () => {
+  it('has the sizes of the paper', () => {
+    const model = deepHebb();
+    expect(['conv1', 'conv2', 'conv3'].map((layer) => parameters(model, layer))).toEqual([7_200, 331_776, 5_308_416]);
+    expect(7_200 + 331_776 + 5_308_416).toBe(5_647_392);
+    expect(parameters(model, 'classifier')).toBe(245_770);
+    const trainable = model.trainableWeights.reduce(
+      (sum, weight) => sum + tf.util.sizeFromShape(weight.shape as number[]),
+      0,
+    );
+    expect(trainable).toBe(5_647_392 + 245_770);
+    expect(model.layers.map(({ name, outputShape }) => [name, outputShape])).toEqual([
+      ['bn1', [null, 32, 32, 3]],
+      ['conv1', [null, 32, 32, 96]],
+      ['activation1', [null, 32, 32, 96]],
+      ['pool1', [null, 16, 16, 96]],
+      ['bn2', [null, 16, 16, 96]],
+      ['conv2', [null, 16, 16, 384]],
+      ['activation2', [null, 16, 16, 384]],
+      ['pool2', [null, 8, 8, 384]],
+      ['bn3', [null, 8, 8, 384]],
+      ['conv3', [null, 8, 8, 1536]],
+      ['activation3', [null, 8, 8, 1536]],
+      ['pool3', [null, 4, 4, 1536]],
+      ['flatten', [null, 24576]],
+      ['dropout', [null, 24576]],
+      ['classifier', [null, 10]],
+    ]);
+  });
+
+  it('pools as with padding 1 in PyTorch where the size is even', () => {
+    const x = tf.randomNormal([2, 8, 6, 3], -5, 1, 'float32', 1) as tf.Tensor4D;
+    const padded = tf.pad(
+      x,
+      [
+        [0, 0],
+        [1, 1],
+        [1, 1],
+        [0, 0],
+      ],
+      Number.NEGATIVE_INFINITY,
+    ) as tf.Tensor4D;
+    const ours = layers.maxPooling2d({ poolSize: 4, strides: 2, padding: 'same' }).apply(x) as tf.Tensor;
+    expect(ours.arraySync()).toEqual(tf.maxPool(padded, 4, 2, 'valid').arraySync());
+  });
+});
+
+describe('fastHebb', () => {
+  it('has the sizes of the paper', () => {
+    const model = fastHebb();
+    const convolutions = ['conv1', 'conv2', 'conv3', 'conv4'].map((layer) => parameters(model, layer));
+    expect(convolutions).toEqual([7_200, 110_592, 221_184, 442_368]);
+    expect(convolutions.reduce((a, b) => a + b)).toBe(781_344);
+    expect(parameters(model, 'fc5')).toBe(9_441_280);
+    expect(parameters(model, 'classifier')).toBe(40_970);
+    const trainable = model.trainableWeights.reduce(
+      (sum, weight) => sum + tf.util.sizeFromShape(weight.shape as number[]),
+      0,
+    );
+    expect(trainable).toBe(781_344 + 9_441_280 + 40_970 + 2 * 4096);
+    expect(model.layers.map(({ name, outputShape }) => [name, outputShape])).toEqual([
+      ['input', [null, 32, 32, 3]],
+      ['conv1', [null, 28, 28, 96]],
+      ['activation1', [null, 28, 28, 96]],
+      ['pool1', [null, 14, 14, 96]],
+      ['bn1', [null, 14, 14, 96]],
+      ['conv2', [null, 12, 12, 128]],
+      ['activation2', [null, 12, 12, 128]],
+      ['bn2', [null, 12, 12, 128]],
+      ['conv3', [null, 10, 10, 192]],
+      ['activation3', [null, 10, 10, 192]],
+      ['pool3', [null, 5, 5, 192]],
+      ['bn3', [null, 5, 5, 192]],
+      ['conv4', [null, 3, 3, 256]],
+      ['activation4', [null, 3, 3, 256]],
+      ['bn4', [null, 3, 3, 256]],
+      ['flatten', [null, 2304]],
+      ['fc5', [null, 4096]],
+      ['activation5', [null, 4096]],
+      ['bn5', [null, 4096]],
+      ['dropout', [null, 4096]],
+      ['classifier', [null, 10]],
+    ]);
+  });
+});
+
+describe.each([
+  ['deepHebbSmall', deepHebbSmall, deepHebb, 5],
+  ['fastHebbSmall', fastHebbSmall, fastHebb, 24],
+] as const)('%s', (_, build, full, least) => {
+  it('has the layers of the full network', () => {
+    const named = (model: LayersModel) => model.layers.map((layer) => [layer.name, layer.getClassName()]);
+    expect(named(build())).toEqual(named(full()));
+  });
+
+  it('starts from its seed alone, drawn as in PyTorch', () => {
+    const weights = values(build({ ...small, seed: 0 }));
+    expect(values(build({ ...small, seed: 0 }))).toEqual(weights);
+    const other = build({ ...small, seed: 1 });
+    for (const layer of other.layers.filter(({ name }) => /conv|fc|classifier/.test(name))) {
+      for (const weight of layer.getWeights()) {
+        const drawn = [...weight.dataSync()];
+        expect(weights.some((each) => String(each) === String(drawn))).toBe(false);
+        const [spread, most] = [Math.hypot(...drawn) / Math.sqrt(drawn.length), Math.max(...drawn.map(Math.abs))];
+        const kernel = layer.getWeights()[0]!;
+        const fanIn = tf.util.sizeFromShape(kernel.shape.slice(0, -1));
+        if (layer.name.startsWith('conv')) {
+          expect(Math.abs(spread / Math.sqrt(2 / fanIn) - 1)).toBeLessThan(5 / Math.sqrt(2 * drawn.length));
+          expect(most).toBeGreaterThan(2.2 * Math.sqrt(2 / fanIn));
+        } else {
+          expect(most).toBeLessThanOrEqual(1 / Math.sqrt(fanIn));
+          if (weight === kernel) expect(spread * Math.sqrt(3 * fanIn)).toBeCloseTo(1, 1);
+        }
+      }
+    }
+  });
+
+  it('takes the smallest image that it says, and refuses a smaller one', () => {
+    const model = build({ inputShape: [least, least, 1], classes: 2 });
+    const y = model.predict(tf.ones([1, least, least, 1])) as tf.Tensor;
+    expect(tf.sum(y).dataSync()[0]).toBeCloseTo(1, 5);
+    expect(() => build({ inputShape: [40, least - 1, 1] })).toThrow(
+      expect.objectContaining({ code: 'INPUT_TOO_SMALL', message: expect.stringContaining(`${least}×${least}`) }),
+    );
+  });
+});
+
+describe.each(Object.entries(networks))('%s', (_, build) => {
+  it.each([
+    [{ inputShape: [32, 32] }, 'BAD_VALUE'],
+    [{ inputShape: [32, 32.5, 3] }, 'BAD_VALUE'],
+    [{ classes: 1 }, 'BAD_VALUE'],
+    [{ seed: 0.5 }, 'BAD_VALUE'],
+    [{ activation: 'tanh' }, 'BAD_VALUE'],
+    [{ clases: 10 }, 'UNKNOWN_OPTION'],
+  ])('refuses %j', (options, code) => {
+    expect(() => build(options as unknown as NetworkOptions)).toThrow(expect.objectContaining({ code }));
+  });
+});
+
+describe.each(['relu', 'triangle'] as const)('training, with %s', (activation) => {
+  it.each([
+    ['deepHebbSmall', deepHebbSmall, 8],
+    ['fastHebbSmall', fastHebbSmall, 24],
+  ])('lowers the loss of %s, moves every weight, and leaks nothing', async (_, build, size) => {
+    const model = build({ inputShape: [size, size, 3], classes: 2, activation });
+    const optimizer = tf.train.sgd(0.02);
+    model.compile({ optimizer, loss: 'categoricalCrossentropy' });
+    const [x, y] = [tf.randomNormal([8, size, size, 3], 0, 1, 'float32', 1), tf.oneHot([0, 1, 0, 1, 0, 1, 0, 1], 2)];
+    const before = values(model);
+    const first = await model.trainOnBatch(x, y);
+    const { numTensors } = tf.memory();
+    let last = first;
+    for (let step = 0; step < 4; step++) last = await model.trainOnBatch(x, y);
+    expect(tf.memory().numTensors).toBe(numTensors);
+    expect(last).toBeLessThan(first as number);
+    for (const [i, weight] of values(model).entries()) expect(weight).not.toEqual(before[i]);
+    optimizer.dispose();
+  });
+});
+
+describe('a saved model', () => {
+  const everyLayer = () =>
+    sequential({
+      layers: [
+        batchNorm({ inputShape: [6, 6, 2], epsilon: 1e-3, momentum: 0.5, center: true, scale: true }),
+        layers.conv2d({ filters: 4, kernelSize: 3, useBias: false }),
+        triangle({ power: 0.7 }),
+        batchNorm(),
+        layers.flatten(),
+        dropout({ rate: 0.25, seed: 2 ** 40 }),
+        layers.dense({ units: 3, activation: 'softmax' }),
+      ],
+    });
+  const saved = async (model: LayersModel) => {
+    let artifacts: tf.io.ModelArtifacts | undefined;
+    await model.save(
+      tf.io.withSaveHandler(async (each) => {
+        artifacts = each;
+        return { modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: 'JSON' } };
+      }),
+    );
+    // Through JSON, as any file would hold it.
+    const { modelTopology, weightSpecs, weightData } = artifacts!;
+    const data = Buffer.from(weightData as ArrayBuffer).toString('base64');
+    return JSON.stringify({ modelTopology, weightSpecs, data });
+  };
+  const x = () => tf.randomNormal([8, 6, 6, 2], 0, 1, 'float32', 3);
+  const trained = async () => {
+    const model = everyLayer();
+    const optimizer = tf.train.sgd(0.1);
+    model.compile({ optimizer, loss: 'meanSquaredError' });
+    for (let step = 0; step < 3; step++) await model.trainOnBatch(x(), tf.ones([8, 3]));
+    optimizer.dispose();
+    return model;
+  };
+
+  it('loads after register(), predicts the same and keeps its configuration', async () => {
+    const model = await trained();
+    const json = await saved(model);
+    const load = () => {
+      const { modelTopology, weightSpecs, data } = JSON.parse(json);
+      const weightData = new Uint8Array(Buffer.from(data, 'base64')).buffer;
+      return loadLayersModel(tf.io.fromMemory({ modelTopology, weightSpecs, weightData }));
+    };
+    // No import has registered anything.
+    await expect(load()).rejects.toThrow('Unknown layer: GhlBatchNorm');
+    register();
+    register();
+    const loaded = await load();
+    const predict = (each: LayersModel) => (each.predict(x()) as tf.Tensor).dataSync();
+    expect(predict(loaded)).toEqual(predict(model));
+    expect(loaded.layers.map((layer) => layer.getConfig())).toEqual(model.layers.map((layer) => layer.getConfig()));
+    expect(loaded.trainableWeights).toHaveLength(model.trainableWeights.length);
+  });
+});

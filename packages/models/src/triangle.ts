@@ -1,0 +1,65 @@
+/** The Triangle activation of Deep SoftHebb: what of a unit's input exceeds the mean of its fellow channels. */
+import { checkNumber } from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { layers } from '@tensorflow/tfjs-layers';
+import { checkLayerOptions, type LayerOptions, onlyTensor } from './layer.js';
+
+/** Options of {@link triangle}, beside those of any layer. */
+export interface TriangleOptions extends LayerOptions {
+  /** The exponent, above 0. Deep SoftHebb on CIFAR-10 has 0.7, 1.4 and 1 in its three layers. Default 1. */
+  power?: number;
+}
+
+/**
+ * Triangle(y)_k = max(0, y_k − ȳ)^power, with ȳ the mean over the channels (the last axis).
+ *
+ * The gradient takes ȳ for a constant, as Deep SoftHebb's code does: power · r^(power − 1) where r = y_k − ȳ > 0, else
+ * 0. For power < 1 that slope has no bound as r → 0, so r is taken as at least 1e-6 in it.
+ *
+ * @returns A layer from [batch, …, channels] to the same shape.
+ * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`.
+ * @see Journé et al., Hebbian Deep Learning Without Feedback, ICLR 2023; Coates et al., AISTATS 2011 (power 1).
+ */
+export function triangle(options: TriangleOptions = {}): layers.Layer {
+  checkLayerOptions('triangle', options, ['power']);
+  return new Triangle(options);
+}
+
+/** The class behind {@link triangle}. */
+export class Triangle extends layers.Layer {
+  static readonly className = 'GhlTriangle';
+
+  readonly #power: number;
+
+  constructor(options: TriangleOptions) {
+    super(options);
+    const { power = 1 } = options;
+    checkNumber('triangle.power', power, { above: 0 });
+    this.#power = power;
+    this.supportsMasking = true;
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[], kwargs: object): tf.Tensor {
+    this.invokeCallHook(inputs, kwargs);
+    return tf.tidy(() => triangleOf(onlyTensor(inputs), this.#power));
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), power: this.#power };
+  }
+}
+
+function triangleOf(input: tf.Tensor, power: number): tf.Tensor {
+  const activate = tf.customGrad((...args) => {
+    const [y, save] = args as [tf.Tensor, tf.GradSaveFunc];
+    const excess = tf.relu(tf.sub(y, tf.mean(y, -1, true)));
+    save([excess]);
+    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => {
+      const r = saved[0]!;
+      const passed = tf.mul(dy, tf.step(r));
+      return power === 1 ? passed : tf.mul(passed, tf.mul(tf.pow(tf.maximum(r, 1e-6), power - 1), power));
+    };
+    return { value: power === 1 ? excess : tf.pow(excess, power), gradFunc };
+  });
+  return activate(input);
+}
