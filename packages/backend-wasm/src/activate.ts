@@ -1,7 +1,17 @@
 /** The WebAssembly backend as an adapter: what it needs, turning it on, turning it off. */
+
+import {
+  type ActiveBackend,
+  type BackendAdapter,
+  ConfigurationError,
+  checkOptions,
+  StateError,
+  type Support,
+  UnsupportedError,
+} from '@ghl/core';
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
-import { type ActiveBackend, type BackendAdapter, checkOptions, ConfigurationError, type Support, UnsupportedError } from '@ghl/core';
+import type { Stock } from './kernels/heap.js';
 import { kernels } from './kernels/index.js';
 import { loadThreadedModule, mostThreads, settleThreads } from './threads.js';
 
@@ -104,9 +114,17 @@ export async function deactivate(): Promise<void> {
   if (active === undefined) return;
   const { replaced, previous } = await active;
   active = undefined;
-  for (const { kernelName } of kernels) tf.unregisterKernel(kernelName, 'wasm');
+  for (const { name } of kernels) tf.unregisterKernel(name, 'wasm');
   for (const kernel of replaced) tf.registerKernel(kernel);
+  const gone = tf.findBackend('wasm');
   keepListeners(() => tf.removeBackend('wasm'));
+  // Tensors outlive their backend; without this, letting go of one reads from null.
+  const lost = (): never => {
+    throw new StateError('BACKEND_GONE', 'The tensor was on the WebAssembly backend, which was deactivated.', {
+      help: 'read tensors before deactivate(), or make them anew.',
+    });
+  };
+  Object.assign(gone, { disposeData: () => true, readSync: lost, read: async () => lost() });
   if (previous !== undefined && tf.findBackendFactory(previous) != null) await tf.setBackend(previous);
 }
 
@@ -149,11 +167,19 @@ async function start({ threads, wasmPaths }: WasmOptions): Promise<Activation> {
     notes.push('One thread: without cross-origin isolation, the browser shares no memory between threads.');
   }
 
-  const replaced = kernels
-    .map(({ kernelName }) => tf.getKernel(kernelName, 'wasm'))
-    .filter((kernel) => kernel !== undefined);
-  for (const { kernelName } of replaced) tf.unregisterKernel(kernelName, 'wasm');
-  for (const kernel of kernels) tf.registerKernel(kernel);
+  const replaced: tf.KernelConfig[] = [];
+  for (const { name, run } of kernels) {
+    const stock = tf.getKernel(name, 'wasm');
+    if (stock !== undefined) {
+      replaced.push(stock);
+      tf.unregisterKernel(name, 'wasm');
+    }
+    tf.registerKernel({
+      kernelName: name,
+      backendName: 'wasm',
+      kernelFunc: (call) => run(call as never, stock?.kernelFunc as Stock),
+    });
+  }
   return {
     asked: threads,
     replaced,
@@ -168,7 +194,7 @@ async function start({ threads, wasmPaths }: WasmOptions): Promise<Activation> {
         '@tensorflow/tfjs-core': tf.version_core,
         ...(node && { node: process.versions.node }),
       },
-      kernels: kernels.map(({ kernelName }) => kernelName),
+      kernels: kernels.map(({ name }) => name),
       notes,
     },
   };
@@ -211,9 +237,9 @@ function watchListeners(): () => void {
 
 /** Runs Emscripten's clean-up code, which takes everyone's listeners away with its own, and puts them back. */
 function keepListeners(cleanUp: () => void): void {
-  if (!node) return cleanUp();
-  const before = processEvents.map((event) => process.rawListeners(event));
+  const before = node ? processEvents.map((event) => process.rawListeners(event)) : [];
   cleanUp();
+  if (!node) return;
   for (const [i, event] of processEvents.entries()) {
     for (const listener of before[i]!) {
       if (!process.rawListeners(event).includes(listener)) process.on(event as 'exit', listener as Listener);

@@ -66,7 +66,9 @@ export async function loadThreadedModule(threads: number): Promise<Module> {
   const module = await Promise.race([loading, failure]);
   const bind = (name: string, result: 'number' | null, parameters: number) =>
     (module as unknown as { cwrap(name: string, result: 'number' | null, parameters: 'number'[]): unknown }).cwrap(
-      name, result, Array<'number'>(parameters).fill('number'),
+      name,
+      result,
+      Array<'number'>(parameters).fill('number'),
     );
   (module as { tfjs: unknown }).tfjs = {
     init: bind('init', null, 0),

@@ -11,19 +11,14 @@ import {
   type DepthwiseConv2dNativeBackpropFilterAttrs,
   DepthwiseConv2dNativeBackpropInput,
   type DepthwiseConv2dNativeBackpropInputAttrs,
-  type KernelConfig,
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
-import { checkConvolution, floats, kernelFunc, type KernelCall } from './heap.js';
-
-type Shape4D = [number, number, number, number];
+import { checkConvolution, floats, type KernelCall, kernel, type Shape4D } from './heap.js';
 
 /** Calls `visit` with the offsets of the first channel of every (x, ∂y, W) that meet. */
-function forEachTap(
-  info: backend_util.Conv2DInfo,
-  visit: (x: number, dy: number, filter: number) => void,
-): void {
-  const { batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels, filterHeight, filterWidth } = info;
+function forEachTap(info: backend_util.Conv2DInfo, visit: (x: number, dy: number, filter: number) => void): void {
+  const { batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels, filterHeight, filterWidth } =
+    info;
   const { strideHeight, strideWidth, dilationHeight, dilationWidth, padInfo } = info;
   for (let b = 0; b < batchSize; b++) {
     for (let p = 0; p < outHeight; p++) {
@@ -46,62 +41,68 @@ function forEachTap(
   }
 }
 
-function inputGradient({
-  inputs: { dy, filter },
-  attrs: { strides, dilations, pad, dimRoundingMode, inputShape },
-  backend,
-}: KernelCall<{ dy: TensorInfo; filter: TensorInfo }, DepthwiseConv2dNativeBackpropInputAttrs>): TensorInfo {
-  checkConvolution(DepthwiseConv2dNativeBackpropInput, { dy, filter });
-  const info = backend_util.computeConv2DInfo(
-    inputShape, filter.shape as Shape4D, strides, dilations, pad, dimRoundingMode, true,
-  );
-  const out = backend.makeOutput(inputShape, 'float32');
-  const [dx, g, w] = [floats(backend, out), floats(backend, dy), floats(backend, filter)];
-  dx.fill(0);
-  const { inChannels } = info;
-  const multiplier = info.outChannels / inChannels;
-  forEachTap(info, (xAt, dyAt, wAt) => {
-    for (let c = 0, k = 0; c < inChannels; c++) {
-      let sum = dx[xAt + c]!;
-      for (let m = 0; m < multiplier; m++, k++) sum += w[wAt + k]! * g[dyAt + k]!;
-      dx[xAt + c] = sum;
-    }
-  });
-  return out;
-}
+export const depthwiseInputGradient = kernel(
+  DepthwiseConv2dNativeBackpropInput,
+  ({
+    inputs: { dy, filter },
+    attrs: { strides, dilations, pad, dimRoundingMode, inputShape },
+    backend,
+  }: KernelCall<{ dy: TensorInfo; filter: TensorInfo }, DepthwiseConv2dNativeBackpropInputAttrs>) => {
+    checkConvolution(DepthwiseConv2dNativeBackpropInput, { dy, filter });
+    const info = backend_util.computeConv2DInfo(
+      inputShape,
+      filter.shape as Shape4D,
+      strides,
+      dilations,
+      pad,
+      dimRoundingMode,
+      true,
+    );
+    const out = backend.makeOutput(inputShape, 'float32');
+    const [dx, g, w] = [floats(backend, out), floats(backend, dy), floats(backend, filter)];
+    dx.fill(0);
+    const { inChannels } = info;
+    const multiplier = info.outChannels / inChannels;
+    forEachTap(info, (xAt, dyAt, wAt) => {
+      for (let c = 0, k = 0; c < inChannels; c++) {
+        let sum = dx[xAt + c]!;
+        for (let m = 0; m < multiplier; m++, k++) sum += w[wAt + k]! * g[dyAt + k]!;
+        dx[xAt + c] = sum;
+      }
+    });
+    return out;
+  },
+);
 
-function filterGradient({
-  inputs: { x, dy },
-  attrs: { strides, dilations, pad, dimRoundingMode, filterShape },
-  backend,
-}: KernelCall<{ x: TensorInfo; dy: TensorInfo }, DepthwiseConv2dNativeBackpropFilterAttrs>): TensorInfo {
-  checkConvolution(DepthwiseConv2dNativeBackpropFilter, { x, dy });
-  const info = backend_util.computeConv2DInfo(
-    x.shape as Shape4D, filterShape, strides, dilations, pad, dimRoundingMode, true,
-  );
-  const out = backend.makeOutput(filterShape, 'float32');
-  const [a, g] = [floats(backend, x), floats(backend, dy)];
-  const dw = new Float64Array(filterShape.reduce((n, size) => n * size, 1));
-  const { inChannels } = info;
-  const multiplier = info.outChannels / inChannels;
-  forEachTap(info, (xAt, dyAt, wAt) => {
-    for (let c = 0, k = 0; c < inChannels; c++) {
-      const value = a[xAt + c]!;
-      for (let m = 0; m < multiplier; m++, k++) dw[wAt + k]! += value * g[dyAt + k]!;
-    }
-  });
-  floats(backend, out).set(dw);
-  return out;
-}
-
-export const depthwiseInputGradient: KernelConfig = {
-  kernelName: DepthwiseConv2dNativeBackpropInput,
-  backendName: 'wasm',
-  kernelFunc: kernelFunc(inputGradient),
-};
-
-export const depthwiseFilterGradient: KernelConfig = {
-  kernelName: DepthwiseConv2dNativeBackpropFilter,
-  backendName: 'wasm',
-  kernelFunc: kernelFunc(filterGradient),
-};
+export const depthwiseFilterGradient = kernel(
+  DepthwiseConv2dNativeBackpropFilter,
+  ({
+    inputs: { x, dy },
+    attrs: { strides, dilations, pad, dimRoundingMode, filterShape },
+    backend,
+  }: KernelCall<{ x: TensorInfo; dy: TensorInfo }, DepthwiseConv2dNativeBackpropFilterAttrs>) => {
+    checkConvolution(DepthwiseConv2dNativeBackpropFilter, { x, dy });
+    const info = backend_util.computeConv2DInfo(
+      x.shape as Shape4D,
+      filterShape,
+      strides,
+      dilations,
+      pad,
+      dimRoundingMode,
+      true,
+    );
+    const out = backend.makeOutput(filterShape, 'float32');
+    const [a, g] = [floats(backend, x), floats(backend, dy)];
+    const dw = new Float64Array(filterShape.reduce((n, size) => n * size, 1));
+    const { inChannels } = info;
+    const multiplier = info.outChannels / inChannels;
+    forEachTap(info, (xAt, dyAt, wAt) => {
+      for (let c = 0, k = 0; c < inChannels; c++) {
+        const value = a[xAt + c]!;
+        for (let m = 0; m < multiplier; m++, k++) dw[wAt + k]! += value * g[dyAt + k]!;
+      }
+    });
+    floats(backend, out).set(dw);
+    return out;
+  },
+);

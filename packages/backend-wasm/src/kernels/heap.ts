@@ -4,9 +4,12 @@
  *
  * A view dies when the heap grows, and any allocation may grow it: take views after the last `makeOutput`.
  */
-import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
-import { getKernel, type KernelFunc, type TensorInfo } from '@tensorflow/tfjs-core';
+
 import { DataError, UnsupportedError } from '@ghl/core';
+import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
+import { getKernel, type TensorInfo } from '@tensorflow/tfjs-core';
+
+export type Shape4D = [number, number, number, number];
 
 /** What TensorFlow.js hands to a kernel of this backend. */
 export interface KernelCall<Inputs, Attrs> {
@@ -15,9 +18,21 @@ export interface KernelCall<Inputs, Attrs> {
   readonly backend: BackendWasm;
 }
 
-/** A kernel in the form that the registry wants, from one that states what it takes. */
-export function kernelFunc<Inputs, Attrs>(kernel: (call: KernelCall<Inputs, Attrs>) => TensorInfo): KernelFunc {
-  return kernel as unknown as KernelFunc;
+/** Runs what stock tfjs-wasm has under the same name. */
+export type Stock = (call: { inputs: object; attrs: object; backend: BackendWasm }) => TensorInfo;
+
+/** One kernel of ours, which may hand the calls that it has nothing better for to the stock kernel. */
+export interface Kernel {
+  readonly name: string;
+  readonly run: (call: KernelCall<never, never>, stock: Stock) => TensorInfo;
+}
+
+/** A kernel from its name and what it does with what it is handed. */
+export function kernel<Inputs, Attrs>(
+  name: string,
+  run: (call: KernelCall<Inputs, Attrs>, stock: Stock) => TensorInfo,
+): Kernel {
+  return { name, run };
 }
 
 /** Runs a registered kernel outside the engine: the caller releases the result. */
@@ -30,20 +45,35 @@ export function transpose(backend: BackendWasm, x: TensorInfo, perm: readonly nu
   return runKernel(backend, 'Transpose', { x }, { perm });
 }
 
-/** The convolution of `x` [B, H, W, Cin] with `filter` [kh, kw, Cin, Cout], explicitly padded. */
+/** The convolution of `x` [B, H, W, Cin] with `filter` [kh, kw, Cin, Cout], x padded at top, bottom, left and right. */
 export function conv2d(
   backend: BackendWasm,
   x: TensorInfo,
   filter: TensorInfo,
-  { pad, dilations = [1, 1] }: { pad: readonly [top: number, bottom: number, left: number, right: number]; dilations?: [number, number] },
+  [top, bottom, left, right]: readonly [number, number, number, number],
+  dilations: readonly [number, number] = [1, 1],
 ): TensorInfo {
-  const [top, bottom, left, right] = pad;
-  return runKernel(backend, 'Conv2D', { x, filter }, {
-    strides: [1, 1],
-    dilations,
-    pad: [[0, 0], [top, bottom], [left, right], [0, 0]],
-    dataFormat: 'NHWC',
-  });
+  return runKernel(
+    backend,
+    'Conv2D',
+    { x, filter },
+    {
+      strides: [1, 1],
+      dilations,
+      pad: [
+        [0, 0],
+        [top, bottom],
+        [left, right],
+        [0, 0],
+      ],
+      dataFormat: 'NHWC',
+    },
+  );
+}
+
+/** The same values under another shape. Not to be released. */
+export function view({ dataId, dtype }: TensorInfo, shape: number[]): TensorInfo {
+  return { dataId, shape, dtype };
 }
 
 /** The values of a float32 tensor, in place. */
@@ -62,7 +92,11 @@ export function release(backend: BackendWasm, ...tensors: TensorInfo[]): void {
  * @throws DataError with code `EMPTY_TENSOR` where a size is 0; UnsupportedError with code `UNSUPPORTED_DATA_FORMAT`
  * for channels first.
  */
-export function checkConvolution(kernel: string, tensors: Readonly<Record<string, TensorInfo>>, dataFormat = 'NHWC'): void {
+export function checkConvolution(
+  kernel: string,
+  tensors: Readonly<Record<string, TensorInfo>>,
+  dataFormat = 'NHWC',
+): void {
   if (dataFormat !== 'NHWC') {
     throw new UnsupportedError('UNSUPPORTED_DATA_FORMAT', `${kernel} got data format '${dataFormat}'.`, {
       help: "use 'NHWC' ('channelsLast'): the WebAssembly backend has no other.",
@@ -70,9 +104,13 @@ export function checkConvolution(kernel: string, tensors: Readonly<Record<string
   }
   for (const [name, { shape }] of Object.entries(tensors)) {
     if (shape.includes(0)) {
-      throw new DataError('EMPTY_TENSOR', `${kernel} got ${name} of shape [${shape.join(', ')}], which holds no values.`, {
-        help: 'drop empty batches before training on them.',
-      });
+      throw new DataError(
+        'EMPTY_TENSOR',
+        `${kernel} got ${name} of shape [${shape.join(', ')}], which holds no values.`,
+        {
+          help: 'drop empty batches before training on them.',
+        },
+      );
     }
   }
 }

@@ -1,12 +1,25 @@
-/** The kernels that `activate()` registers and `deactivate()` takes away again: those that stock tfjs-wasm lacks. */
-import type { KernelConfig } from '@tensorflow/tfjs-core';
+/** The kernels that `activate()` registers and `deactivate()` takes away again. */
 import { conv2dFilterGradient } from './conv2d-filter-gradient.js';
+import { conv2dInputGradient } from './conv2d-input-gradient.js';
 import { depthwiseFilterGradient, depthwiseInputGradient } from './depthwise-gradients.js';
+import type { Kernel } from './heap.js';
+import { matMul } from './mat-mul.js';
+import { avgPoolGradient, maxPoolGradient } from './pool-gradients.js';
+import { meanOverLeadingAxes, sumOverLeadingAxes } from './reductions.js';
+import { tile } from './tile.js';
 import { unsortedSegmentSum } from './unsorted-segment-sum.js';
 
-export const kernels: readonly KernelConfig[] = [
+/** Those that stock tfjs-wasm lacks, then those that stand in for slow ones. */
+export const kernels: readonly Kernel[] = [
   conv2dFilterGradient,
   depthwiseFilterGradient,
   depthwiseInputGradient,
   unsortedSegmentSum,
+  conv2dInputGradient,
+  matMul,
+  maxPoolGradient,
+  avgPoolGradient,
+  sumOverLeadingAxes,
+  meanOverLeadingAxes,
+  tile,
 ];

@@ -6,31 +6,30 @@
  *
  * As in TensorFlow, rows with an id below 0 are dropped.
  */
-import { type KernelConfig, type TensorInfo, UnsortedSegmentSum, type UnsortedSegmentSumAttrs } from '@tensorflow/tfjs-core';
-import { kernelFunc, type KernelCall } from './heap.js';
+import { type TensorInfo, UnsortedSegmentSum, type UnsortedSegmentSumAttrs } from '@tensorflow/tfjs-core';
+import { type KernelCall, kernel } from './heap.js';
 
-function segmentSum({
-  inputs: { x, segmentIds },
-  attrs: { numSegments },
-  backend,
-}: KernelCall<{ x: TensorInfo; segmentIds: TensorInfo }, UnsortedSegmentSumAttrs>): TensorInfo {
-  const inner = x.shape.slice(segmentIds.shape.length);
-  const out = backend.makeOutput([numSegments, ...inner], x.dtype);
-  const [from, ids, to] = [x, segmentIds, out].map((t) => backend.typedArrayFromHeap(t)) as [
-    Float32Array, Int32Array, Float32Array,
-  ];
-  to.fill(0);
-  const size = inner.reduce((n, d) => n * d, 1);
-  for (let i = 0; i < ids.length; i++) {
-    const segment = ids[i]!;
-    if (segment < 0 || segment >= numSegments) continue;
-    for (let j = 0; j < size; j++) to[segment * size + j]! += from[i * size + j]!;
-  }
-  return out;
-}
-
-export const unsortedSegmentSum: KernelConfig = {
-  kernelName: UnsortedSegmentSum,
-  backendName: 'wasm',
-  kernelFunc: kernelFunc(segmentSum),
-};
+export const unsortedSegmentSum = kernel(
+  UnsortedSegmentSum,
+  ({
+    inputs: { x, segmentIds },
+    attrs: { numSegments },
+    backend,
+  }: KernelCall<{ x: TensorInfo; segmentIds: TensorInfo }, UnsortedSegmentSumAttrs>) => {
+    const inner = x.shape.slice(segmentIds.shape.length);
+    const out = backend.makeOutput([numSegments, ...inner], x.dtype);
+    const [from, ids, to] = [x, segmentIds, out].map((t) => backend.typedArrayFromHeap(t)) as [
+      Float32Array,
+      Int32Array,
+      Float32Array,
+    ];
+    to.fill(0);
+    const size = inner.reduce((n, d) => n * d, 1);
+    for (let i = 0; i < ids.length; i++) {
+      const segment = ids[i]!;
+      if (segment < 0 || segment >= numSegments) continue;
+      for (let j = 0; j < size; j++) to[segment * size + j]! += from[i * size + j]!;
+    }
+    return out;
+  },
+);
