@@ -1,0 +1,163 @@
+/** The command line: commands, options, and what is refused before anything runs. */
+import { ConfigurationError, unknownName } from '@ghl/core';
+import { Command, CommanderError, Option } from 'commander';
+
+/** Options of `run`, as they were given; what is absent was not. */
+export interface RunOptions {
+  readonly network?: string;
+  readonly dataset?: string;
+  readonly data?: string;
+  readonly recipe?: readonly string[];
+  readonly rule?: string;
+  readonly ruleOptions?: Readonly<Record<string, unknown>>;
+  readonly modulator?: string;
+  readonly modulatorOptions?: Readonly<Record<string, unknown>>;
+  readonly raw?: boolean;
+  readonly seeds?: number;
+  readonly epochs?: number;
+  readonly trainSize?: number;
+  readonly validationSize?: number;
+  readonly batch?: number;
+  readonly backend?: string;
+  readonly target?: number;
+  readonly processes?: number;
+  readonly out?: string;
+  readonly resume?: string;
+}
+
+/** What was asked for. */
+export type Request = { readonly json: boolean } & (
+  | { readonly command: 'run'; readonly options: RunOptions }
+  | { readonly command: 'list' }
+  | { readonly command: 'report'; readonly folder: string }
+  | { readonly command: 'help'; readonly text: string }
+);
+
+/**
+ * Understands the words after `bench`; without a command they are `run`'s.
+ *
+ * @throws ConfigurationError `UNKNOWN_COMMAND`, `UNKNOWN_OPTION`, `BAD_VALUE`, `BAD_ARGUMENTS`.
+ */
+export function parseCommandLine(words: readonly string[]): Request {
+  let request: Request | undefined;
+  let written = '';
+  const program = describe((found) => {
+    request = found;
+  });
+  for (const each of [program, ...program.commands]) {
+    each.exitOverride().configureOutput({ writeOut: (text) => (written += text), writeErr: () => {} });
+  }
+  const [first] = words;
+  const commands = [...program.commands.map((each) => each.name()), 'help'];
+  if (first !== undefined && !first.startsWith('-') && !commands.includes(first)) {
+    throw unknownName('command', first, commands);
+  }
+  try {
+    program.parse([...words], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0 || error.code === 'commander.help') return { command: 'help', text: written, json: false };
+    throw refusal(error, program.commands.find((each) => each.name() === first) ?? program.commands[0] ?? program);
+  }
+  return request as Request;
+}
+
+function describe(found: (request: Request) => void): Command {
+  const json = () => new Option('--json', 'print one JSON document on standard output');
+  const program = new Command('bench')
+    .description('Races recipes of three-factor learning on networks and data, and reports what came out.')
+    .helpCommand('help [command]', 'show what a command takes');
+  program
+    .command('run', { isDefault: true })
+    .description('race recipes; with nothing else said, all of them on generated glyphs, on 3 seeds')
+    .option('--network <name>', 'network to train (default: deephebb-small)')
+    .option('--dataset <name>', 'images to train on (default: what lies in --data, else glyphs)')
+    .option('--data <dir>', "folder of the dataset's files, or the folder above it (default: GHL_DATA)")
+    .option('--recipe <names>', 'recipes, separated by commas (default: all)', names)
+    .option('--rule <name>', 'a local rule in place of a recipe')
+    .option('--rule-options <json>', 'its options', record('--rule-options'))
+    .option('--modulator <name>', 'the third factor of --rule (default: none)')
+    .option('--modulator-options <json>', 'its options', record('--modulator-options'))
+    .option('--raw', 'do not wrap --rule in maxAbs')
+    .option('--seeds <n>', 'runs of each recipe, seeds 0 to n - 1 (default: 3)', whole('--seeds', 1))
+    .option('--epochs <n>', 'times through the training images', whole('--epochs', 1))
+    .option('--train-size <n>', 'images to train on (default: all)', whole('--train-size', 1))
+    .option('--validation-size <n>', 'images held out of them (default: a tenth)', whole('--validation-size', 0))
+    .option('--batch <n>', 'images in a batch (default: 64)', whole('--batch', 1))
+    .option('--backend <name>', 'what computes (default: wasm)')
+    .option('--target <accuracy>', 'validation accuracy to time, between 0 and 1', share('--target'))
+    .option('--processes <n>', 'runs at the same time (default: one a core)', whole('--processes', 1))
+    .option('--out <dir>', 'folder of the race (default: a new one under results/)')
+    .option('--resume <dir>', 'go on with the race in this folder')
+    .addOption(json())
+    .action((options: RunOptions & { json?: boolean }) => {
+      const { json: asJson = false, ...rest } = options;
+      found({ command: 'run', options: rest, json: asJson });
+    });
+  program
+    .command('list')
+    .description('show networks, recipes, rules, modulators, datasets and backends')
+    .addOption(json())
+    .action((options: { json?: boolean }) => found({ command: 'list', json: options.json ?? false }));
+  program
+    .command('report')
+    .description('make table and report again from the runs in a folder')
+    .argument('<dir>', 'folder of a race')
+    .addOption(json())
+    .action((folder: string, options: { json?: boolean }) =>
+      found({ command: 'report', folder, json: options.json ?? false }),
+    );
+  return program;
+}
+
+function refusal({ code, message }: CommanderError, command: Command): ConfigurationError {
+  const option = /unknown option '([^']+)'/.exec(message)?.[1];
+  if (option !== undefined) {
+    return unknownName(
+      'option',
+      option,
+      command.options.flatMap(({ long }) => long ?? []),
+    );
+  }
+  return new ConfigurationError('BAD_ARGUMENTS', `${message.replace(/^error: /, '')} (${code})`, {
+    help: `\`bench ${command.name()} --help\` shows what it takes.`,
+  });
+}
+
+const bad = (option: string, value: string, help: string) =>
+  new ConfigurationError('BAD_VALUE', `${option} is '${value}'.`, { help });
+
+function whole(option: string, least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
+    throw bad(option, text, `give a whole number of at least ${least}.`);
+  };
+}
+
+function share(option: string): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== '' && value > 0 && value <= 1) return value;
+    throw bad(option, text, 'give a number above 0 and at most 1: 0.9 is 90 %.');
+  };
+}
+
+function names(text: string): string[] {
+  const found = [...new Set(text.split(',').map((each) => each.trim()))].filter((each) => each !== '');
+  if (found.length > 0) return found;
+  throw bad('--recipe', text, 'give names separated by commas; `bench list` shows them.');
+}
+
+function record(option: string): (text: string) => Record<string, unknown> {
+  return (text) => {
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch {
+      throw bad(option, text, `give a JSON object, in quotes: ${option} '{"temperature": 0.5}'.`);
+    }
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+    throw bad(option, text, `give a JSON object, in quotes: ${option} '{"temperature": 0.5}'.`);
+  };
+}

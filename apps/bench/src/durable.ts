@@ -1,0 +1,55 @@
+/**
+ * Files that survive a kill, a crash and a full disk: a new version is written beside the old one, forced to the disk,
+ * and renamed over it, so that one of the two is whole at every instant.
+ */
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { StateError } from '@ghl/core';
+
+/**
+ * Replaces the file at `path` by `data`, or leaves it as it is.
+ *
+ * @throws StateError `DISK_FULL`, `NOT_WRITABLE`, `WRITE_FAILED`.
+ */
+export async function replaceFile(path: string, data: string | Uint8Array): Promise<void> {
+  const draft = `${path}.draft`;
+  await onDisk(path, async () => {
+    await mkdir(dirname(path), { recursive: true });
+    try {
+      const file = await open(draft, 'w');
+      try {
+        // writeFile goes on after a short write; a single write() on a full disk would cut the file without an error.
+        await file.writeFile(data);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(draft, path);
+    } catch (error) {
+      await rm(draft, { force: true }).catch(() => {});
+      throw error;
+    }
+  });
+}
+
+const FULL = ['ENOSPC', 'EDQUOT', 'EFBIG'];
+const FORBIDDEN = ['EACCES', 'EPERM', 'EROFS'];
+
+/** Runs a write to `path`, giving its failure a code and a help line. */
+export async function onDisk<T>(path: string, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write();
+  } catch (cause) {
+    const { code = '', message } = cause as NodeJS.ErrnoException;
+    if (FULL.includes(code)) {
+      throw new StateError('DISK_FULL', `${path} could not be written: ${message}.`, {
+        help: 'make room, then go on with `bench run --resume DIR`: the last checkpoint stands.',
+        cause,
+      });
+    }
+    throw new StateError(FORBIDDEN.includes(code) ? 'NOT_WRITABLE' : 'WRITE_FAILED', `${path}: ${message}.`, {
+      help: 'give a folder that can be written to: --out DIR.',
+      cause,
+    });
+  }
+}

@@ -1,0 +1,39 @@
+/** Errors as they cross from a training process to the race, and as they are shown. */
+import { ConfigurationError, GhlError } from '@ghl/core';
+
+/** An error as data. */
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly help: string;
+  /** Whether the command line was at fault. */
+  readonly usage: boolean;
+  readonly stack?: string;
+}
+
+/** What is known of any thrown value. */
+export function failureOf(error: unknown): Failure {
+  const stack = error instanceof Error && error.stack !== undefined ? { stack: error.stack } : {};
+  if (error instanceof GhlError) {
+    const { code, help } = error;
+    const message = error.message.replace(/\nhelp: [\s\S]*$/, '');
+    return { code, message, help, usage: error instanceof ConfigurationError, ...stack };
+  }
+  return {
+    code: 'UNEXPECTED',
+    message: error instanceof Error ? error.message : String(error),
+    help: 'this is a bug of the bench, or of what it uses; GHL_DEBUG=1 shows where.',
+    usage: false,
+    ...stack,
+  };
+}
+
+/** `code: message`, then `help: …`; with `GHL_DEBUG` set, where it was thrown. */
+export function describeFailure({ code, message, help, stack }: Failure): string {
+  return [`${code}: ${message}`, `help: ${help}`, ...(process.env.GHL_DEBUG && stack ? [stack] : [])].join('\n');
+}
+
+/** 2 where the command line was at fault, else 1. */
+export function exitStatus({ usage }: Failure): 1 | 2 {
+  return usage ? 2 : 1;
+}

@@ -1,0 +1,187 @@
+/** `bench run`: begins a race, or goes on with one, and reports. */
+import { join, relative, resolve } from 'node:path';
+import { ConfigurationError, StateError, unknownName } from '@ghl/core';
+import { checkBackend } from './backends.js';
+import type { RunOptions } from './command-line.js';
+import { codeVersion } from './environment.js';
+import type { Failure } from './failure.js';
+import { display } from './progress.js';
+import { RaceFolder, runRace, shareCores } from './race.js';
+import { type PlannedRecipe, plannedRuns, type RacePlan, stepsPerEpoch } from './race-plan.js';
+import { makeReport, type Report } from './report-command.js';
+import { assignmentOf, recipeNames } from './training/recipe.js';
+import { checkNetwork, loadData } from './training/workload.js';
+
+const DEFAULTS = { network: 'deephebb-small', seeds: 3, epochs: 6, batch: 64, backend: 'wasm' } as const;
+
+/** Validation accuracies worth timing, by dataset. */
+const TARGETS: Readonly<Record<string, number>> = {
+  glyphs: 0.8,
+  cifar10: 0.5,
+  cifar100: 0.2,
+  mnist: 0.95,
+  'fashion-mnist': 0.85,
+};
+
+/** What `run` came to. */
+export interface RunOutcome extends Report {
+  readonly failures: readonly Failure[];
+}
+
+/** Does what the options say; what is said meanwhile goes to standard error. */
+export async function run(options: RunOptions): Promise<RunOutcome> {
+  const say = (text: string) => process.stderr.write(`${text}\n`);
+  const begun = options.resume === undefined ? await begin(options, say) : await resume(options.resume, options, say);
+  const { folder, plan, dataFolder, release } = begun;
+  const { processes } = shareCores(plannedRuns(plan).length, options.processes);
+  const shown = display(plan);
+  const interrupt = (signal: NodeJS.Signals) => {
+    shown.close();
+    say(`\nStopped. Go on with: bench run --resume ${relative('', folder.path) || '.'}`);
+    process.exit(signal === 'SIGINT' ? 130 : 143);
+  };
+  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+  try {
+    const failures = await runRace(folder, plan, dataFolder, processes, shown);
+    shown.close();
+    return { ...(await makeReport(folder)), failures: failures.map(({ failure }) => failure) };
+  } finally {
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    await release();
+  }
+}
+
+interface Begun {
+  readonly folder: RaceFolder;
+  readonly plan: RacePlan;
+  readonly dataFolder: string | null;
+  release(): Promise<void>;
+}
+
+async function begin(options: RunOptions, say: (text: string) => void): Promise<Begun> {
+  const { network = DEFAULTS.network, backend = DEFAULTS.backend, epochs = DEFAULTS.epochs } = options;
+  const { seeds = DEFAULTS.seeds, batch = DEFAULTS.batch } = options;
+  checkNetwork(network);
+  await checkBackend(backend);
+  const recipes = chosenRecipes(options);
+  for (const recipe of recipes) assignmentOf(recipe, network, 1);
+
+  const dataFolder = options.data === undefined ? null : resolve(options.data);
+  const data = await loadData({
+    ...(options.dataset !== undefined && { name: options.dataset }),
+    ...(dataFolder !== null && { folder: dataFolder }),
+    ...(options.trainSize !== undefined && { trainSize: options.trainSize }),
+    ...(options.validationSize !== undefined && { validationSize: options.validationSize }),
+    onProgress: ({ file, received, total }) =>
+      say(`downloading ${file}: ${megabytes(received)}${total === undefined ? '' : ` of ${megabytes(total)}`} MB`),
+  });
+  const { threads } = shareCores(recipes.length * seeds, options.processes);
+  const plan: RacePlan = {
+    schemaVersion: 1,
+    network,
+    dataset: {
+      name: data.name,
+      checksum: data.checksum,
+      trainSize: data.train.size,
+      validationSize: data.validation.size,
+      testSize: data.test.size,
+    },
+    recipes,
+    seeds,
+    epochs,
+    batch,
+    backend,
+    threads,
+    target: options.target ?? TARGETS[data.name] ?? 0.9,
+    code: codeVersion(),
+  };
+  const stamp = new Date().toISOString().slice(0, 19).replace('T', '-').replaceAll(':', '');
+  const folder = new RaceFolder(options.out ?? join('results', `${network}-${data.name}-${stamp}`));
+  await folder.begin(plan, dataFolder);
+  say(
+    `${recipes.map(({ name }) => name).join(', ')} on ${network} and ${data.name}: ${seeds} seeds, ${epochs} epochs of ` +
+      `${stepsPerEpoch(plan)} steps, into ${relative('', folder.path) || '.'}`,
+  );
+  return { folder, plan, dataFolder, release: await folder.lock() };
+}
+
+async function resume(path: string, options: RunOptions, say: (text: string) => void): Promise<Begun> {
+  const folder = new RaceFolder(path);
+  const plan = await folder.readPlan();
+  checkUnchanged(plan, options);
+  const code = codeVersion();
+  if (code !== plan.code) {
+    throw new StateError(
+      'RESUME_MISMATCH',
+      `The code is version ${code.slice(0, 12)}; the race began with ${plan.code.slice(0, 12)}.`,
+      {
+        help: 'build the code that the race began with (its manifests name the commit), or begin another race.',
+      },
+    );
+  }
+  const release = await folder.lock();
+  const dataFolder = options.data === undefined ? await folder.readDataFolder() : resolve(options.data);
+  say(`going on with the race in ${relative('', folder.path) || '.'}`);
+  return { folder, plan, dataFolder, release };
+}
+
+/** The recipes that were named; all, where none was. */
+function chosenRecipes(options: RunOptions): PlannedRecipe[] {
+  const { recipe, rule, modulator, ruleOptions = {}, modulatorOptions = {}, raw = false } = options;
+  for (const name of recipe ?? []) if (!recipeNames.includes(name)) throw unknownName('recipe', name, recipeNames);
+  const named = (recipe ?? (rule === undefined ? recipeNames : [])).map((name) => ({ name }));
+  if (rule === undefined) {
+    for (const [option, given] of Object.entries({
+      modulator,
+      ruleOptions: options.ruleOptions,
+      modulatorOptions: options.modulatorOptions,
+      raw: options.raw,
+    })) {
+      if (given === undefined) continue;
+      throw new ConfigurationError(
+        'NO_RULE',
+        `--${option.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} says how to use a rule, but there is no --rule.`,
+        {
+          help: 'name the rule too: --rule swta.',
+        },
+      );
+    }
+    return named;
+  }
+  const name = [rule, modulator, raw && 'raw'].filter(Boolean).join('+');
+  return [...named, { name, custom: { rule, ruleOptions, modulator: modulator ?? null, modulatorOptions, raw } }];
+}
+
+/** An option given with `--resume` may only repeat what the race began with. */
+function checkUnchanged(plan: RacePlan, options: RunOptions): void {
+  const began: Partial<Record<keyof RunOptions, unknown>> = {
+    network: plan.network,
+    dataset: plan.dataset.name,
+    seeds: plan.seeds,
+    epochs: plan.epochs,
+    trainSize: plan.dataset.trainSize,
+    validationSize: plan.dataset.validationSize,
+    batch: plan.batch,
+    backend: plan.backend,
+    target: plan.target,
+  };
+  const differs = (what: string, now: unknown, before: unknown) =>
+    new StateError('RESUME_MISMATCH', `${what} is ${String(now)}; the race began with ${String(before)}.`, {
+      help: 'leave the option out to go on, or begin another race in another folder.',
+    });
+  for (const [key, value] of Object.entries(options)) {
+    if (Object.hasOwn(began, key) && value !== began[key as keyof RunOptions]) {
+      throw differs(key, value, began[key as keyof RunOptions]);
+    }
+  }
+  if (options.out !== undefined && resolve(options.out) !== resolve(options.resume as string)) {
+    throw differs('out', options.out, options.resume);
+  }
+  if (options.recipe !== undefined || options.rule !== undefined) {
+    const now = chosenRecipes(options);
+    const list = (recipes: readonly PlannedRecipe[]) => JSON.stringify(recipes);
+    if (list(now) !== list(plan.recipes)) throw differs('recipe', list(now), list(plan.recipes));
+  }
+}
+
+const megabytes = (bytes: number) => Math.round(bytes / 1e6);

@@ -1,0 +1,139 @@
+/**
+ * A checkpoint: all that a run needs to go on as if it had never stopped. One file: magic, the length of a JSON header,
+ * the header (position, sums, SHA-256 of the rest), then weights, moving statistics and optimizer state as
+ * `saveState` of `@ghl/core` writes them.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { loadState, StateError, saveState } from '@ghl/core';
+import type { PlasticityOptimizer } from '@ghl/learner';
+import * as tf from '@tensorflow/tfjs-core';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { z } from 'zod';
+import { replaceFile } from '../durable.js';
+
+const MAGIC = 'GHLCKPT1';
+const HEADER = MAGIC.length + 4;
+
+const sumsSchema = z.object({ images: z.number(), loss: z.number(), correct: z.number() });
+
+const headerSchema = z.object({
+  state: z.string(),
+  position: z.object({
+    step: z.number(),
+    /** Epochs finished. */
+    epoch: z.number(),
+    /** Batches done of the epoch under way. */
+    batch: z.number(),
+    shuffleSeed: z.number(),
+    /** Sums over the images of the epoch under way. */
+    sums: sumsSchema,
+    /** Sums over the images since the last event of steps. */
+    window: sumsSchema,
+    trainMs: z.number(),
+    evalMs: z.number(),
+    logMs: z.number(),
+    /** Images in the steps that `trainMs` is the time of. */
+    trainedImages: z.number(),
+    /** Bytes of `events.jsonl` at this point. */
+    eventsLength: z.number(),
+  }),
+});
+
+/** How far a run has come. */
+export type Position = z.infer<typeof headerSchema>['position'];
+
+/** The position before the first step. */
+export function start(shuffleSeed: number): Position {
+  return {
+    step: 0,
+    epoch: 0,
+    batch: 0,
+    shuffleSeed,
+    sums: { images: 0, loss: 0, correct: 0 },
+    window: { images: 0, loss: 0, correct: 0 },
+    trainMs: 0,
+    evalMs: 0,
+    logMs: 0,
+    trainedImages: 0,
+    eventsLength: 0,
+  };
+}
+
+/**
+ * Replaces the checkpoint at `path`.
+ *
+ * @throws StateError `DISK_FULL` and others of `replaceFile`; the former checkpoint stands.
+ */
+export async function writeCheckpoint(
+  path: string,
+  position: Position,
+  model: LayersModel,
+  optimizer: PlasticityOptimizer,
+): Promise<void> {
+  const state = new Uint8Array(await saveState(await stateOf(model, optimizer)));
+  const header = Buffer.from(JSON.stringify({ state: sha256(state), position }));
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(header.length);
+  await replaceFile(path, Buffer.concat([Buffer.from(MAGIC), length, header, state]));
+}
+
+/**
+ * Loads the checkpoint at `path` into model and optimizer.
+ *
+ * @returns The position; null if there is no checkpoint.
+ * @throws StateError `CORRUPT_CHECKPOINT`, or `STATE_MISMATCH` if it is another model's.
+ */
+export async function readCheckpoint(
+  path: string,
+  model: LayersModel,
+  optimizer: PlasticityOptimizer,
+): Promise<Position | null> {
+  if (!existsSync(path)) return null;
+  const { header, state } = parse(path, await readFile(path));
+  const loaded = loadState(state, await stateOf(model, optimizer));
+  model.setWeights(Object.values(loaded.model));
+  const names = Object.keys(loaded.optimizer);
+  await optimizer.setWeights(names.map((name) => ({ name, tensor: loaded.optimizer[name] as tf.Tensor })));
+  tf.dispose(loaded);
+  return header.position;
+}
+
+function parse(path: string, bytes: Buffer): { header: z.infer<typeof headerSchema>; state: ArrayBuffer } {
+  try {
+    if (bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) throw new Error('it does not begin as one');
+    const end = HEADER + bytes.readUInt32LE(MAGIC.length);
+    const header = headerSchema.parse(JSON.parse(bytes.toString('utf8', HEADER, end)));
+    const state = new Uint8Array(bytes.subarray(end));
+    if (sha256(state) !== header.state) throw new Error('its checksum does not match');
+    return { header, state: state.buffer };
+  } catch (cause) {
+    throw new StateError('CORRUPT_CHECKPOINT', `${path} is no checkpoint: ${(cause as Error).message}.`, {
+      help: 'it was changed from outside; delete the folder of this run to run it again.',
+      cause,
+    });
+  }
+}
+
+type NamedTensors = Record<string, tf.Tensor>;
+
+/** Model and optimizer as one tree; the tensors are their owners'. */
+async function stateOf(
+  model: LayersModel,
+  optimizer: PlasticityOptimizer,
+): Promise<{ model: NamedTensors; optimizer: NamedTensors }> {
+  return {
+    model: Object.fromEntries(model.weights.map((weight, i) => [`${i} ${weight.originalName}`, weight.read()])),
+    optimizer: Object.fromEntries((await optimizer.getWeights()).map(({ name, tensor }) => [name, tensor])),
+  };
+}
+
+/** SHA-256 of all weights and moving statistics of a model. */
+export async function weightsChecksum(model: LayersModel): Promise<string> {
+  const hash = createHash('sha256');
+  for (const weight of model.weights) hash.update(new Uint8Array((await weight.read().data()).buffer.slice(0)));
+  return hash.digest('hex');
+}
+
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');

@@ -1,0 +1,99 @@
+/**
+ * The process of one run: every run has its own, so that runs share nothing, and so that its memory and its threads end
+ * with it. Started by the race, which it tells how far it is; it ends when the race does.
+ */
+
+import { isDeepStrictEqual } from 'node:util';
+import { StateError } from '@ghl/core';
+import { plasticity } from '@ghl/learner';
+import { activateBackend } from '../backends.js';
+import { environment } from '../environment.js';
+import { type Failure, failureOf } from '../failure.js';
+import { type PlannedRun, type RacePlan, stepsPerEpoch } from '../race-plan.js';
+import { RunFolder, type RunManifest, type RunResult } from '../run-store.js';
+import { assignmentOf } from './recipe.js';
+import { type Progress, train } from './trainer.js';
+import { buildNetwork, loadData } from './workload.js';
+
+/** What a process is told on its command line, as JSON. */
+export interface Task {
+  /** Folder of the race. */
+  readonly race: string;
+  readonly plan: RacePlan;
+  readonly run: PlannedRun;
+  readonly dataFolder: string | null;
+}
+
+/** What it says. */
+export type Message =
+  | { readonly type: 'progress'; readonly progress: Progress }
+  | { readonly type: 'done'; readonly result: RunResult }
+  | { readonly type: 'failed'; readonly failure: Failure };
+
+/** Trains one run to its end. */
+export async function runTask(task: Task, onProgress: (progress: Progress) => void): Promise<RunResult> {
+  const { plan, race, dataFolder } = task;
+  const { recipe, seed } = task.run;
+  const { name, checksum, trainSize, validationSize } = plan.dataset;
+  const data = await loadData({ name, trainSize, validationSize, ...(dataFolder !== null && { folder: dataFolder }) });
+  if (data.checksum !== checksum) throw otherThan('the images', `SHA-256 ${data.checksum}`, checksum);
+
+  const backend = await activateBackend(plan.backend, plan);
+  const model = buildNetwork(plan.network, data, seed);
+  const optimizer = plasticity(model, assignmentOf(recipe, plan.network, plan.epochs * stepsPerEpoch(plan)));
+  const manifest: RunManifest = {
+    schemaVersion: 1,
+    plan,
+    recipe: recipe.name,
+    spec: optimizer.spec as RunManifest['spec'],
+    seed,
+    parameters: model.countParams(),
+    backend: { ...backend },
+    environment: { ...environment() },
+  };
+  const folder = new RunFolder(race, recipe.name, seed);
+  const before = await folder.readManifest();
+  if (before === null) {
+    await folder.clear();
+    await folder.writeManifest(manifest);
+  } else {
+    checkSame(folder.path, before, manifest);
+  }
+  return train({ model, optimizer, data, seed, epochs: plan.epochs, batch: plan.batch, folder, onProgress });
+}
+
+/** A run goes on only as what it was. */
+function checkSame(path: string, before: RunManifest, now: RunManifest): void {
+  const same = (what: string, a: unknown, b: unknown) => {
+    if (!isDeepStrictEqual(a, b)) throw otherThan(`${what} of ${path}`, JSON.stringify(b), JSON.stringify(a));
+  };
+  same('the plan', before.plan, now.plan);
+  same('the spec', before.spec, JSON.parse(JSON.stringify(now.spec)));
+  same('the backend', before.backend.name, now.backend.name);
+  same('Node', before.environment.versions.node, now.environment.versions.node);
+  same('TensorFlow.js', before.environment.versions.tfjs, now.environment.versions.tfjs);
+}
+
+function otherThan(what: string, now: string, before: string): StateError {
+  return new StateError('RESUME_MISMATCH', `${what}: now ${now}, when the race began ${before}.`, {
+    help: 'go on with the same code, options and data as before, or begin a race in another folder.',
+  });
+}
+
+if (process.send !== undefined && process.argv[2] !== undefined) {
+  // Whoever started this process is gone: nobody may write to the run but who resumes it.
+  process.once('disconnect', () => process.exit(1));
+  const say = (message: Message) =>
+    new Promise<void>((resolve) => process.send?.(message, undefined, {}, () => resolve()));
+  try {
+    const result = await runTask(
+      JSON.parse(process.argv[2]) as Task,
+      (progress) => void say({ type: 'progress', progress }),
+    );
+    await say({ type: 'done', result });
+    process.exit(0);
+  } catch (error) {
+    await say({ type: 'failed', failure: failureOf(error) });
+    process.exit(1);
+  }
+}

@@ -1,0 +1,347 @@
+/**
+ * The training loop of one run: steps, evaluation after each epoch, events, checkpoints. What it computes depends on
+ * its input alone; time decides only when a checkpoint is written.
+ */
+import { NonFiniteError } from '@ghl/core';
+import type { ImageSet } from '@ghl/datasets';
+import type { PlasticityOptimizer } from '@ghl/learner';
+import * as tf from '@tensorflow/tfjs-core';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+import type { EventLog, RunEvent, RunFolder, RunResult, Score } from '../run-store.js';
+import { type Position, readCheckpoint, start, weightsChecksum, writeCheckpoint } from './checkpoint.js';
+import { evaluate, judge } from './evaluate.js';
+import { letEventsIn } from './event-loop.js';
+import { firstFilters } from './filters.js';
+import { learningRates } from './learning-rates.js';
+
+/** Steps between two reads of the loss, and between two events. */
+const WINDOW = 10;
+
+/** Steps in an epoch whose alignment is measured. */
+const MEASUREMENTS = 4;
+
+/** How far a run is, for whoever watches. */
+export interface Progress {
+  /** Epochs finished. */
+  readonly epoch: number;
+  readonly epochs: number;
+  readonly step: number;
+  readonly steps: number;
+  readonly loss: number;
+  /** Of training, evaluation and logging left out. */
+  readonly imagesPerSecond: number;
+  /** What is left at the pace so far, evaluation and logging included. */
+  readonly secondsLeft: number;
+  /** Present when an epoch has just ended. */
+  readonly ended?: { readonly validation: Score | null; readonly test: Score };
+}
+
+/** One run. */
+export interface Run {
+  readonly model: LayersModel;
+  readonly optimizer: PlasticityOptimizer;
+  readonly data: ImageSet;
+  readonly seed: number;
+  readonly epochs: number;
+  readonly batch: number;
+  readonly folder: RunFolder;
+  /** Called a few times a second at most. */
+  readonly onProgress?: (progress: Progress) => void;
+  /**
+   * Whether to write a checkpoint between two steps, `elapsed` ms after the last, which took `cost` ms. Default: after
+   * a second or more, at a fiftieth of the time at most. At the end of an epoch one is always written.
+   */
+  readonly checkpointDue?: (elapsed: number, cost: number) => boolean;
+}
+
+/**
+ * Trains from the folder's checkpoint, or from the beginning, to the end, and writes the result.
+ *
+ * @throws NonFiniteError `NON_FINITE_STEP`, `NON_FINITE_LOSS`; StateError of checkpoint and folder. The last checkpoint
+ * stands.
+ */
+export async function train(run: Run): Promise<RunResult> {
+  const { model, optimizer, folder } = run;
+  const found = await readCheckpoint(folder.checkpointPath, model, optimizer);
+  const position = found ?? start(run.seed);
+  const events = await folder.openEvents(position.eventsLength);
+  try {
+    if (found === null) await record(events, await firstFilters(model, 0));
+    else await record(events, { type: 'resumed', step: position.step });
+    const trainer = new Trainer(run, position, events);
+    try {
+      while (position.epoch < run.epochs) await trainer.epoch();
+    } finally {
+      trainer.dispose();
+    }
+    return await finish(run, position, events);
+  } catch (error) {
+    await events.append(failure(error, position.step)).catch(() => {});
+    throw error;
+  } finally {
+    await events.close();
+  }
+}
+
+class Trainer {
+  readonly #run: Run;
+  readonly #position: Position;
+  readonly #events: EventLog;
+  readonly #stepsPerEpoch: number;
+  readonly #startedAt = performance.now();
+  readonly #startedStep: number;
+  /** Whether anybody reads the reward: 1 for an example that was classified right, 0 for one that was not. */
+  readonly #rewarded: boolean;
+  /** Steps whose loss and number of correct predictions are still on the device. */
+  #pending: { readonly images: number; readonly loss: tf.Scalar; readonly correct: tf.Scalar }[] = [];
+  /** Since when the clock of training runs. */
+  #clock = 0;
+  #checkpointAt = performance.now();
+  #checkpointCost = 0;
+  #progressAt = 0;
+  #loss = Number.NaN;
+
+  constructor(run: Run, position: Position, events: EventLog) {
+    this.#run = run;
+    this.#position = position;
+    this.#events = events;
+    this.#stepsPerEpoch = Math.ceil(run.data.train.size / run.batch);
+    this.#startedStep = position.step;
+    this.#rewarded = run.optimizer.reads.includes('reward');
+  }
+
+  /** Frees what a failure left on the device. */
+  dispose(): void {
+    tf.dispose(this.#pending.flatMap(({ loss, correct }) => [loss, correct]));
+  }
+
+  /** Trains to the end of the epoch under way, evaluates, and keeps both. */
+  async epoch(): Promise<void> {
+    const { data, batch: batchSize, model } = this.#run;
+    const position = this.#position;
+    const batches = await data.train
+      .batches({ batchSize, seed: position.shuffleSeed, startEpoch: position.epoch, startBatch: position.batch })
+      .iterator();
+    this.#clock = performance.now();
+    for (let next = await batches.next(); !next.done; next = await batches.next()) {
+      const { xs, ys } = next.value;
+      try {
+        const measured = position.batch % Math.ceil(this.#stepsPerEpoch / MEASUREMENTS) === 0;
+        if (measured) await this.#measuredStep(xs, ys);
+        else this.#step(xs, ys);
+      } finally {
+        tf.dispose([xs, ys]);
+      }
+      position.batch += 1;
+      position.step += 1;
+      await letEventsIn();
+      if (position.batch % WINDOW === 0 || position.batch === this.#stepsPerEpoch) await this.#closeWindow();
+      else if (performance.now() - this.#progressAt > 1000) await this.#read();
+      if (performance.now() - this.#progressAt > 250) this.#reportProgress();
+      if (position.batch < this.#stepsPerEpoch) await this.#checkpointIfDue();
+    }
+    this.#reportProgress();
+
+    const from = performance.now();
+    const validation = await evaluate(model, data.validation, batchSize);
+    const test = (await evaluate(model, data.test, batchSize)) as Score;
+    position.evalMs += performance.now() - from;
+
+    const { images, loss, correct } = position.sums;
+    position.epoch += 1;
+    position.batch = 0;
+    position.sums = emptySums();
+    await this.#log({
+      type: 'epoch',
+      step: position.step,
+      epoch: position.epoch,
+      train: { loss: loss / images, accuracy: correct / images },
+      validation,
+      test,
+      ...this.#times(),
+    });
+    await this.#checkpoint();
+    this.#reportProgress({ validation, test });
+  }
+
+  #step(xs: tf.Tensor, ys: tf.Tensor2D): void {
+    const { model, optimizer } = this.#run;
+    let correct: tf.Tensor1D | undefined;
+    try {
+      const loss = optimizer.minimize(
+        () => {
+          const judged = judge(model.apply(xs, { training: true }) as tf.Tensor2D, ys);
+          correct = tf.keep(judged.correct);
+          return tf.mean(judged.loss) as tf.Scalar;
+        },
+        { returnCost: true, ...(this.#rewarded && { signals: { reward: () => tf.clone(correct as tf.Tensor1D) } }) },
+      ) as tf.Scalar;
+      this.#pending.push({ images: ys.shape[0], loss, correct: tf.sum(correct as tf.Tensor1D) });
+    } finally {
+      correct?.dispose();
+    }
+  }
+
+  /** A step that measures itself, timed apart: training is charged what its steps take on average. */
+  async #measuredStep(xs: tf.Tensor, ys: tf.Tensor2D): Promise<void> {
+    await this.#read();
+    const position = this.#position;
+    const from = performance.now();
+    const statistics = this.#run.optimizer.measureNextStep();
+    this.#step(xs, ys);
+    const layers = Object.fromEntries(
+      Object.entries(await statistics).map(([layer, { alignment, signAgreement, incrementNorm }]) => [
+        layer,
+        { alignment, signAgreement, incrementNorm },
+      ]),
+    );
+    await this.#read(false);
+    const usual = (position.trainMs / (position.trainedImages || Number.POSITIVE_INFINITY)) * ys.shape[0];
+    position.trainMs += usual;
+    if (usual > 0) position.trainedImages += ys.shape[0];
+    position.logMs += performance.now() - from - usual;
+    await this.#log({ type: 'alignment', step: position.step + 1, epoch: position.epoch, layers });
+    this.#clock = performance.now();
+  }
+
+  /** Brings the pending numbers from the device, which ends the work there, and stops the clock of training. */
+  async #read(timed = true): Promise<void> {
+    const pending = this.#pending;
+    if (pending.length > 0) {
+      const stacked = tf.stack(pending.flatMap(({ loss, correct }) => [loss, correct]));
+      const values = await stacked.data();
+      tf.dispose([stacked, ...pending.flatMap(({ loss, correct }) => [loss, correct])]);
+      this.#pending = [];
+      pending.forEach(({ images }, i) => {
+        for (const sums of [this.#position.window, this.#position.sums]) {
+          sums.images += images;
+          sums.loss += (values[2 * i] as number) * images;
+          sums.correct += values[2 * i + 1] as number;
+        }
+        if (timed) this.#position.trainedImages += images;
+      });
+    }
+    const now = performance.now();
+    if (timed) this.#position.trainMs += now - this.#clock;
+    this.#clock = now;
+  }
+
+  async #closeWindow(): Promise<void> {
+    await this.#read();
+    await this.#checkFinite();
+    const position = this.#position;
+    const { images, loss, correct } = position.window;
+    position.window = emptySums();
+    await this.#log({
+      type: 'steps',
+      step: position.step,
+      epoch: position.epoch,
+      loss: loss / images,
+      accuracy: correct / images,
+      images,
+      learningRate: learningRates(this.#run.optimizer.spec, position.step - 1),
+      ...this.#times(),
+    });
+    this.#clock = performance.now();
+  }
+
+  /** Before anything is logged or kept. */
+  async #checkFinite(): Promise<void> {
+    await this.#run.optimizer.checkFinite();
+    const { step, window, sums } = this.#position;
+    if (window.images > 0) this.#loss = window.loss / window.images;
+    if (Number.isFinite(sums.loss)) return;
+    throw new NonFiniteError('NON_FINITE_LOSS', `The loss was ${this.#loss} at step ${step} or shortly before.`, {
+      help: 'look for NaN or infinite values in the data, and lower the step size.',
+    });
+  }
+
+  async #checkpointIfDue(): Promise<void> {
+    const due = this.#run.checkpointDue ?? ((elapsed, cost) => elapsed >= 1000 && cost <= elapsed / 50);
+    if (!due(performance.now() - this.#checkpointAt, this.#checkpointCost)) return;
+    await this.#read();
+    await this.#checkFinite();
+    await this.#checkpoint();
+    this.#clock = performance.now();
+  }
+
+  async #checkpoint(): Promise<void> {
+    const { model, optimizer, folder } = this.#run;
+    const from = performance.now();
+    await this.#events.sync();
+    this.#position.eventsLength = this.#events.length;
+    await writeCheckpoint(folder.checkpointPath, this.#position, model, optimizer);
+    this.#checkpointAt = performance.now();
+    this.#checkpointCost = this.#checkpointAt - from;
+    this.#position.logMs += this.#checkpointCost;
+  }
+
+  async #log(event: RunEvent): Promise<void> {
+    const from = performance.now();
+    await this.#events.append(event);
+    this.#position.logMs += performance.now() - from;
+  }
+
+  #times(): { trainMs: number; evalMs: number; logMs: number } {
+    const { trainMs, evalMs, logMs } = this.#position;
+    return { trainMs: Math.round(trainMs), evalMs: Math.round(evalMs), logMs: Math.round(logMs) };
+  }
+
+  #reportProgress(ended?: Progress['ended']): void {
+    this.#progressAt = performance.now();
+    const { step, epoch } = this.#position;
+    const { epochs, onProgress } = this.#run;
+    const steps = epochs * this.#stepsPerEpoch;
+    const pace = (this.#progressAt - this.#startedAt) / (step - this.#startedStep);
+    onProgress?.({
+      epoch,
+      epochs,
+      step,
+      steps,
+      loss: this.#loss,
+      imagesPerSecond: imagesPerSecond(this.#position),
+      secondsLeft: ((steps - step) * pace) / 1000,
+      ...(ended && { ended }),
+    });
+  }
+}
+
+async function finish({ model, epochs, folder }: Run, position: Position, log: EventLog): Promise<RunResult> {
+  await record(log, await firstFilters(model, position.step));
+  await log.sync();
+  const ends = (await folder.readEvents()).filter((event) => event.type === 'epoch');
+  const last = ends.at(-1) as (typeof ends)[number];
+  let best: RunResult['best'] = null;
+  for (const { epoch, validation, test } of ends) {
+    if (validation === null || validation.accuracy <= (best?.validationAccuracy ?? -1)) continue;
+    best = { epoch, validationAccuracy: validation.accuracy, testAccuracy: test.accuracy };
+  }
+  const { step, trainMs, evalMs, logMs } = position;
+  const result: RunResult = {
+    schemaVersion: 1,
+    steps: step,
+    epochs,
+    testAccuracy: last.test.accuracy,
+    best,
+    imagesPerSecond: imagesPerSecond(position),
+    weights: await weightsChecksum(model),
+    trainMs: Math.round(trainMs),
+    evalMs: Math.round(evalMs),
+    logMs: Math.round(logMs),
+  };
+  await folder.writeResult(result);
+  return result;
+}
+
+async function record(log: EventLog, event: RunEvent | null): Promise<void> {
+  if (event !== null) await log.append(event);
+}
+
+function failure(error: unknown, step: number): RunEvent {
+  const { code = 'UNEXPECTED', message, help = '' } = error as Error & { code?: string; help?: string };
+  return { type: 'failed', step, code, message: message.replace(/\nhelp: .*$/s, ''), help };
+}
+
+const emptySums = () => ({ images: 0, loss: 0, correct: 0 });
+
+const imagesPerSecond = ({ trainedImages, trainMs }: Position) => (trainMs > 0 ? (1000 * trainedImages) / trainMs : 0);
