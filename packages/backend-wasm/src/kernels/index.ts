@@ -6,10 +6,11 @@ import type { Kernel } from './heap.js';
 import { matMul } from './mat-mul.js';
 import { avgPoolGradient, maxPoolGradient } from './pool-gradients.js';
 import { meanOverLeadingAxes, sumOverLeadingAxes } from './reductions.js';
+import { sign } from './sign.js';
 import { tile } from './tile.js';
 import { unsortedSegmentSum } from './unsorted-segment-sum.js';
 
-/** Those that stock tfjs-wasm lacks, then those that stand in for slow ones. */
+/** Those that stock tfjs-wasm lacks, then those that stand in for slow ones, and for one that is wrong. */
 export const kernels: readonly Kernel[] = [
   conv2dFilterGradient,
   depthwiseFilterGradient,
@@ -22,4 +23,5 @@ export const kernels: readonly Kernel[] = [
   sumOverLeadingAxes,
   meanOverLeadingAxes,
   tile,
+  sign,
 ];

@@ -298,7 +298,7 @@ describe('pool gradients', () => {
     const shape: Quad = [2, 7, 8, 5];
     const maximum = () => {
       const x = tf.tensor4d(values(sizeOf(shape), 4), shape);
-      return [tf.grad((t: tf.Tensor4D) => tf.sum(tf.square(tf.maxPool(t, size, s, pad))))(x)];
+      return [tf.grad((t: tf.Tensor) => tf.sum(tf.square(tf.maxPool(t as tf.Tensor4D, size, s, pad))))(x)];
     };
     const [[wasm], [cpu]] = await onBoth(maximum);
     expect(error(wasm!, cpu!)).toBeLessThan(1e-5);
@@ -308,14 +308,14 @@ describe('pool gradients', () => {
       const x = tf.tensor4d(values(sizeOf(shape), 5), shape);
       const y = tf.avgPool(x, size, s, pad);
       const dy = tf.tensor4d(values(y.size, 6), y.shape);
-      const dx = tf.grad((t: tf.Tensor4D) => tf.sum(tf.mul(tf.avgPool(t, size, s, pad), dy)))(x);
+      const dx = tf.grad((t: tf.Tensor) => tf.sum(tf.mul(tf.avgPool(t as tf.Tensor4D, size, s, pad), dy)))(x);
       const [left, right] = [tf.sum(tf.mul(y, dy)), tf.sum(tf.mul(x, dx))].map((t) => t.dataSync()[0]!);
       expect(Math.abs(left! - right!)).toBeLessThan(1e-5 * y.size);
     });
   });
 
   test('of equal values, the first one gets the gradient', () => {
-    const dx = tf.grad((x: tf.Tensor4D) => tf.sum(tf.maxPool(x, 2, 2, 'valid')))(tf.zeros([1, 2, 2, 1]));
+    const dx = tf.grad((x: tf.Tensor) => tf.sum(tf.maxPool(x as tf.Tensor4D, 2, 2, 'valid')))(tf.zeros([1, 2, 2, 1]));
     expect([...dx.dataSync()]).toEqual([1, 0, 0, 0]);
   });
 
@@ -323,7 +323,7 @@ describe('pool gradients', () => {
     const shape: Quad = [1, 8, 6, 3];
     const [[wasm], [cpu]] = await onBoth(() => {
       const x = tf.tensor4d(values(sizeOf(shape), 7), shape);
-      return [tf.grad((t: tf.Tensor4D) => tf.sum(tf.square(tf.maxPool(t, 4, 2, 1))))(x)];
+      return [tf.grad((t: tf.Tensor) => tf.sum(tf.square(tf.maxPool(t as tf.Tensor4D, 4, 2, 1))))(x)];
     });
     expect(error(wasm!, cpu!)).toBeLessThan(1e-5);
   });
@@ -425,6 +425,12 @@ describe('sums, means, repetition and segments', () => {
     const dx = tf.grad((t: tf.Tensor) => tf.sum(tf.gather(t, tf.tensor1d([1, 1, 3], 'int32'))))(x);
     expect([...dx.dataSync()]).toEqual([0, 0, 2, 2, 0, 0, 1, 1]);
   });
+});
+
+test('the sign is right for every number', () => {
+  const x = [0, -0, 1e-8, -1e-8, 1e-38, -3e38, Number.NaN, Infinity, -Infinity];
+  expect([...tf.sign(tf.tensor1d(x)).dataSync()].map((s) => s + 0)).toEqual([0, 0, 1, -1, 1, -1, Number.NaN, 1, -1]);
+  expect([...tf.sign(tf.tensor1d([3, 0, -3], 'int32')).dataSync()]).toEqual([1, 0, -1]);
 });
 
 test('no kernel leaves a tensor or a buffer behind', () => {
