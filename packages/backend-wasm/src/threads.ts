@@ -52,7 +52,7 @@ export async function loadThreadedModule(threads: number): Promise<Module> {
     locateFile: (file: string) => (file.endsWith('.worker.js') ? worker : binary),
     instantiateWasm: (imports: Imports, done: (instance: WebAssembly.Instance, module: WebAssembly.Module) => void) => {
       // The module starts no more threads than half the cores that it is told of.
-      imports.env['emscripten_num_logical_cores'] = () => 2 * threads;
+      imports.env.emscripten_num_logical_cores = () => 2 * threads;
       void (async () => {
         const compiled = await WebAssembly.compile(await process.getBuiltinModule('node:fs/promises').readFile(binary));
         done(await WebAssembly.instantiate(compiled, imports), compiled);
