@@ -5,7 +5,7 @@
  */
 
 /** Mixes whole numbers, each to its full 53 bits, into one of 32 bits (MurmurHash3, Austin Appleby, public domain). */
-export function mix(...numbers: readonly number[]): number {
+function mix(...numbers: readonly number[]): number {
   let hash = 0x9e3779b9;
   for (const number of numbers) {
     for (const word of [number | 0, Math.floor(number / 2 ** 32) | 0]) {
