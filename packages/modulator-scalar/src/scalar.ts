@@ -64,8 +64,8 @@ export function scalar(
   }
   const signal = on === 'reward' ? 'reward' : 'loss';
   const towards = on === 'reward' ? 1 : -1;
-  const surprise = (signals: Partial<Signals>, state: BaselineState, step: number) => {
-    const found = deviation(state, signals[signal] as tf.Tensor, on === 'lossDifference' ? 0 : at(baseline, step));
+  const surprise = (value: tf.Tensor, state: BaselineState, step: number) => {
+    const found = deviation(state, value, on === 'lossDifference' ? 0 : at(baseline, step));
     return { factor: tf.mul(found.deviation, towards), state: found.state };
   };
   const common = { spec: specOf('scalar', { on, baseline, per }), reads: [signal] as const, init: initBaseline };
@@ -74,8 +74,9 @@ export function scalar(
       ...common,
       actsOn: 'increment',
       modulate(eligibility, signals, { step }, before) {
-        const { factor, state } = surprise(signals, before, step);
-        return { increment: tf.mul(eligibility, tf.mean(factor)), state };
+        // Averaged first, so that the first factor is 0 exactly, not the mean of numbers that add up to nearly 0.
+        const { factor, state } = surprise(tf.mean((signals as Signals)[signal]), before, step);
+        return { increment: tf.mul(eligibility, factor), state };
       },
     };
   }
@@ -83,7 +84,7 @@ export function scalar(
     ...common,
     actsOn: 'gate',
     factor(signals, { step, batch }, before) {
-      const { factor, state } = surprise(signals, before, step);
+      const { factor, state } = surprise((signals as Signals)[signal], before, step);
       return { factor: (factor.rank === 0 ? tf.mul(tf.ones([batch]), factor) : factor) as tf.Tensor1D, state };
     },
   };
