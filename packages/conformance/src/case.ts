@@ -62,10 +62,13 @@ export async function evaluateOne(make: () => tf.Tensor): Promise<ArrayLike<numb
   return ((await evaluate(make)).get('') as Snapshot).values;
 }
 
-/** Largest |actual − expected| ÷ largest |expected|; the former alone where all expected are 0; Infinity for a NaN. */
-export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+/**
+ * Largest |actual − expected| ÷ largest |expected|, or ÷ `least` if that is more; the former alone where all expected are
+ * 0; Infinity for a NaN.
+ */
+export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>, least = 0): number {
   let apart = actual.length === expected.length ? 0 : Number.POSITIVE_INFINITY;
-  let largest = 0;
+  let largest = least;
   for (let i = 0; i < expected.length; i++) {
     const difference = Math.abs((actual[i] as number) - (expected[i] as number));
     apart = Math.max(apart, Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference);
@@ -74,15 +77,16 @@ export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<num
   return apart / (largest || 1);
 }
 
-/** Numbers agree to `tolerance` of the largest expected one. */
+/** Numbers agree to `tolerance` of the largest expected one, or of `least`. */
 export function checkClose(
   what: string,
   actual: ArrayLike<number>,
   expected: ArrayLike<number>,
   tolerance: number,
   help: string,
+  least = 0,
 ): void {
-  const error = relativeError(actual, expected);
+  const error = relativeError(actual, expected, least);
   check(
     error <= tolerance,
     'MISMATCH',

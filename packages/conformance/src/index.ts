@@ -2,5 +2,6 @@
 export * from './backend.js';
 export { type ConformanceCase, ConformanceError } from './case.js';
 export * from './local-rule.js';
+export * from './modulator.js';
 export * from './reference.js';
 export type { ScheduleClaim } from './schedule.js';

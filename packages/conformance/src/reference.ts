@@ -286,3 +286,28 @@ export function numbersAt(state: ReferenceState, path: string): number[] {
     typeof tree === 'number' ? [tree] : (Object.values(tree) as ReferenceState[]).flatMap(flat);
   return found === undefined ? [] : flat(found);
 }
+
+/** What a modulator's reference may look at. */
+export interface ReferenceModulatorContext {
+  /** ΔW, flat; weight (d, k) is number d·K + k. */
+  readonly eligibility: readonly number[];
+  /** The signals by name, each flat: the gradient in the order of ΔW, one loss, one reward or one per example. */
+  readonly signals: Readonly<Record<string, readonly number[]>>;
+  /** Sizes of the layer. */
+  readonly units: Units;
+  /** Updates made so far, for schedules. */
+  readonly step: number;
+  /** Examples in the batch. */
+  readonly batch: number;
+}
+
+/** A modulator as its author writes it down in float64, without tensors. */
+export interface ModulatorReference {
+  /** The state before the first step; absent for a modulator that keeps none. */
+  init?(units: Units): ReferenceState;
+  /** The increment, in the order of ΔW, or the factor of each example; and the next state, if it keeps one. */
+  modulate(
+    context: ReferenceModulatorContext,
+    state: ReferenceState,
+  ): { readonly result: readonly number[]; readonly state?: ReferenceState };
+}

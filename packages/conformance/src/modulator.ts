@@ -1,0 +1,653 @@
+/** The cases of a global modulator. */
+import {
+  type Factory,
+  fromSpec,
+  type GlobalModulator,
+  initState,
+  type LocalRule,
+  layerIncrement,
+  loadState,
+  local,
+  maxAbs,
+  type Scope,
+  type SignalName,
+  type Signals,
+  type Spec,
+  type StateTree,
+  saveState,
+  specOf,
+  threeFactor,
+} from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+import {
+  type ConformanceCase,
+  check,
+  checkClose,
+  checkFinite,
+  checkIdentical,
+  checkNoLeak,
+  checkStructure,
+  evaluate,
+  relativeError,
+  type Snapshot,
+  snapshot,
+} from './case.js';
+import { type LayerGeometry, type ModulatorReference, numbersAt, type ReferenceState, unitsOf } from './reference.js';
+import { connectionOf, drawn, ruleSamples, type Sample } from './samples.js';
+import { checkSchedule, type ScheduleClaim } from './schedule.js';
+
+/** Facts about a modulator. A false one fails a case, whichever way it is false. */
+export interface ModulatorClaims {
+  /** The modulator as its author writes it down in float64. */
+  readonly reference: ModulatorReference;
+  /**
+   * What has a factor of its own: each `'weight'`, each `'unit'`, the `'layer'` as a whole, or each `'example'`, where the
+   * modulator acts on the gate.
+   */
+  readonly factor: 'weight' | 'unit' | 'layer' | 'example';
+  /** The factories that rebuild the modulator from its `spec`, by the name in it: `{ sign }`. */
+  readonly plugins: Readonly<Record<string, Factory>>;
+  /** Whether the increment is linear in ΔW. Needed unless the factor is per example. */
+  readonly linear?: boolean;
+  /** Whether a constant added to the reward and the loss changes nothing. Needed where it reads one of these. */
+  readonly baselined?: boolean;
+  /** Whether a small step always lowers a quadratic loss. Not looked at where absent. */
+  readonly descends?: boolean;
+  /** Whether each weight moves as far as ΔW says, or not at all where its gradient is 0. Not looked at where absent. */
+  readonly keepsMagnitude?: boolean;
+  /** Whether each number of the increment is 0 or that of ΔW, bit for bit. Not looked at where absent. */
+  readonly allOrNothing?: boolean;
+  /** For each hyperparameter that may be a schedule: how to make the modulator with it, and two values that tell apart. */
+  readonly schedules?: Readonly<Record<string, ScheduleClaim<GlobalModulator>>>;
+  /** Makes the signals that the kit does not know, one tensor for each name; another one at each step. */
+  signals?(kernelShape: readonly number[], batch: number, step: number): Readonly<Record<string, tf.Tensor>>;
+}
+
+const TOLERANCE = 1e-5;
+const BATCH = 5;
+
+/**
+ * The cases of a global modulator. Case ids: `reference`, `signals`, `factor-shape`, `purity`, `leaks`, `finite`,
+ * `state-structure`, `resume`, `spec`; `linearity` unless the factor is per example, and `example-equals-scalar` if it is;
+ * `baseline`, `descent`, `magnitude`, `all-or-nothing` and `schedules` where there is a claim.
+ *
+ * The kit hands in gradients in [−1, 1) some of which are 0, losses in [0.5, 1.5), and rewards in [−1, 1), one or one per
+ * example: choose thresholds that these straddle.
+ *
+ * @param factory Makes the modulator; called anew for each case.
+ * @param claims Facts about it.
+ */
+export function modulatorCases(factory: () => GlobalModulator, claims: ModulatorClaims): ConformanceCase[] {
+  const { reference, plugins, schedules } = claims;
+  const samples = samplesOf(factory().reads);
+  const first = samples[0] as ModulatorSample;
+  const trace = (modulator: GlobalModulator, sample: ModulatorSample, options: Trace) =>
+    traceOf(modulator, sample, claims, options);
+
+  const cases: ConformanceCase[] = [
+    {
+      id: 'reference',
+      title: 'agrees with its float64 reference',
+      run: async () => {
+        for (const sample of samples) {
+          const { trace: steps } = await trace(factory(), sample, { count: 4 });
+          let state: ReferenceState = reference.init?.(sample.units) ?? {};
+          for (const [step, found] of steps.entries()) {
+            const given = await evaluate(() => ({
+              eligibility: eligibilityOf(sample, step),
+              signals: { ...signalsOf(sample, claims, step) },
+            }));
+            const expected = reference.modulate(
+              {
+                eligibility: Array.from((given.get('eligibility') as Snapshot).values),
+                signals: Object.fromEntries(
+                  [...part(given, 'signals/')].map(([name, { values }]) => [name, Array.from(values)]),
+                ),
+                units: sample.units,
+                step,
+                batch: BATCH,
+              },
+              state,
+            );
+            const where = `step ${step} of ${nameOf(sample)}`;
+            const help = 'hold the modulator against claims.reference: its sign first.';
+            // Differences of signals of size 1 are rounded at that size.
+            checkClose(`The result at ${where}`, resultOf(found), expected.result, TOLERANCE, help, 1e-2);
+            state = expected.state ?? state;
+            for (const [path, { values }] of part(found, 'state/')) {
+              checkClose(`state '${path}' at ${where}`, values, numbersAt(state, path), TOLERANCE, help);
+            }
+          }
+        }
+      },
+    },
+    {
+      id: 'signals',
+      title: 'reads the signals that it declares, and no others',
+      run: async () => {
+        for (const sample of samples) {
+          const modulator = factory();
+          const touched = new Set<string>();
+          const watch = (signals: Signals) =>
+            new Proxy(signals, {
+              get(target, name) {
+                check(
+                  (modulator.reads as readonly PropertyKey[]).includes(name),
+                  'UNDECLARED_SIGNAL',
+                  `The modulator reads '${String(name)}', and declares ${modulator.reads.join(', ') || 'nothing'}.`,
+                  'list in `reads` all that modulate() or factor() looks at.',
+                );
+                touched.add(name as string);
+                return Reflect.get(target, name);
+              },
+              ownKeys: () => [...modulator.reads],
+              has: (_, name) => (modulator.reads as readonly PropertyKey[]).includes(name),
+            });
+          await trace(modulator, sample, { count: 3, watch });
+          const idle = modulator.reads.find((name) => !touched.has(name));
+          check(
+            idle === undefined,
+            'FALSE_CLAIM',
+            `The modulator declares '${idle}' and never looks at it.`,
+            'leave it out of `reads`: a gradient that is read costs a backward pass.',
+          );
+        }
+      },
+    },
+    {
+      id: 'factor-shape',
+      title: `has one factor per ${claims.factor}`,
+      run: async () => {
+        const found = new Set<ModulatorClaims['factor']>();
+        for (const sample of samples) {
+          const { trace: steps } = await trace(factory(), sample, { count: 6 });
+          for (const [step, { result }] of steps
+            .map((each) => ({ result: each.get('result') as Snapshot }))
+            .entries()) {
+            const perExample = factory().actsOn === 'gate';
+            const shape = perExample ? [BATCH] : sample.geometry.kernelShape;
+            check(
+              result.dtype === 'float32' && String(result.shape) === String(shape),
+              'MISMATCH',
+              `The result is ${result.dtype} [${result.shape.join(', ')}]; expected float32 [${shape.join(', ')}].`,
+              'give an increment the shape of ΔW, and a factor per example the shape [batch].',
+            );
+            const eligibility = await evaluate(() => eligibilityOf(sample, step));
+            found.add(
+              perExample ? 'example' : coarsest(result.values, (eligibility.get('') as Snapshot).values, sample),
+            );
+          }
+        }
+        const finest = (['example', 'weight', 'unit', 'layer'] as const).find((each) => found.has(each));
+        check(
+          finest === claims.factor,
+          'FALSE_CLAIM',
+          `The modulator has one factor per ${finest}; the claim is one per ${claims.factor}.`,
+          `claim factor: '${finest}'; or, if a threshold decides, choose one that the kit's signals straddle.`,
+        );
+      },
+    },
+    {
+      id: 'purity',
+      title: 'changes none of its arguments, and gives the same for the same',
+      run: async () => {
+        for (const sample of samples) {
+          const modulator = factory();
+          const { saved } = await trace(modulator, sample, { count: 1 });
+          const state = restore(modulator, sample, saved);
+          const eligibility = tf.tidy(() => eligibilityOf(sample, 1));
+          const signals = tf.tidy(() => signalsOf(sample, claims, 1) as never) as Signals;
+          try {
+            const given = { eligibility, signals: { ...signals }, state };
+            const before = await snapshot(given);
+            const run = () => apply(modulator, eligibility, signals, sample, 1, state);
+            const [one, two] = [await evaluate(run), await evaluate(run)];
+            const help = 'return the next state, and leave arguments as they are.';
+            checkIdentical('an argument after the call', await snapshot(given), before, 'IMPURE', help);
+            checkIdentical('a second equal call', two, one, 'IMPURE', `${help} Keep nothing outside the state.`);
+          } finally {
+            tf.dispose([eligibility, signals, state] as never);
+          }
+        }
+      },
+    },
+    {
+      id: 'leaks',
+      title: 'leaves no tensor behind',
+      run: () =>
+        checkNoLeak(
+          'a step',
+          'do not tf.keep(), and make no tensor outside init() and modulate() or factor().',
+          async () => {
+            for (const sample of samples) await trace(factory(), sample, { count: 2 });
+          },
+        ),
+    },
+    {
+      id: 'finite',
+      title: 'stays finite on zero and on huge signals',
+      run: async () => {
+        for (const sample of samples) {
+          for (const [what, scale] of [
+            ['all 0', 0],
+            ['a million times larger', 1e6],
+          ] as const) {
+            const { trace: steps } = await trace(factory(), sample, { count: 3, scale });
+            const help = 'guard divisions (tf.divNoNan), and keep exponentials from overflowing.';
+            for (const found of steps) checkFinite(`With ΔW and signals ${what}, a step`, found, help);
+          }
+        }
+      },
+    },
+    {
+      id: 'state-structure',
+      title: 'keeps the structure, shapes and dtypes of its state',
+      run: async () => {
+        for (const sample of samples) {
+          const initial = await evaluate(() => factory().init(sample.units) as StateTree);
+          for (const found of (await trace(factory(), sample, { count: 2 })).trace) {
+            checkStructure(
+              'the state after a step',
+              part(found, 'state/'),
+              initial,
+              'MISMATCH',
+              'return a state of the structure that init() gives, or it can be neither saved nor loaded.',
+            );
+          }
+        }
+      },
+    },
+    {
+      id: 'resume',
+      title: 'goes on from a saved state as if never stopped',
+      run: async () => {
+        for (const sample of samples) {
+          const whole = await trace(factory(), sample, { count: 4 });
+          const { saved } = await trace(factory(), sample, { count: 2 });
+          const rest = await trace(factory(), sample, { count: 2, saved, start: 2 });
+          for (const [i, found] of rest.trace.entries()) {
+            checkIdentical(
+              `Step ${i + 2} of ${nameOf(sample)}, resumed,`,
+              found,
+              whole.trace[i + 2] as Step,
+              'MISMATCH',
+              'keep in the state all that the next step depends on, and nothing in the modulator itself.',
+            );
+          }
+        }
+      },
+    },
+    {
+      id: 'spec',
+      title: 'can be rebuilt from its spec',
+      run: async () => {
+        const modulator = factory();
+        const rebuilt = fromSpec<GlobalModulator>(JSON.parse(JSON.stringify(modulator.spec)) as Spec, plugins);
+        const help = 'make the spec with specOf(name, ...arguments), of all arguments that the factory took.';
+        check(
+          JSON.stringify(rebuilt.spec) === JSON.stringify(modulator.spec),
+          'MISMATCH',
+          `The spec ${JSON.stringify(modulator.spec)} gives one with the spec ${JSON.stringify(rebuilt.spec)}.`,
+          help,
+        );
+        for (const sample of samples) {
+          const found = await trace(rebuilt, sample, { count: 3 });
+          for (const [i, step] of (await trace(modulator, sample, { count: 3 })).trace.entries()) {
+            checkIdentical(`Step ${i} of the rebuilt modulator`, found.trace[i] as Step, step, 'MISMATCH', help);
+          }
+        }
+      },
+    },
+  ];
+
+  const { linear, baselined, descends, keepsMagnitude, allOrNothing } = claims;
+  /** A claim that holds everywhere if true, and fails somewhere if false. */
+  const claimed = (
+    id: string,
+    claim: boolean,
+    [yes, no]: readonly [string, string],
+    holds: (sample: ModulatorSample) => Promise<boolean>,
+  ): ConformanceCase => ({
+    id,
+    title: claim ? yes : `${no}, as claimed`,
+    run: async () => {
+      let everywhere = true;
+      for (const sample of samples) everywhere = (await holds(sample)) && everywhere;
+      check(
+        everywhere === claim,
+        'FALSE_CLAIM',
+        `The modulator ${everywhere ? yes : no}.`,
+        `claim the opposite, or mend the modulator.`,
+      );
+    },
+  });
+
+  if (claims.factor === 'example') {
+    cases.push({
+      id: 'example-equals-scalar',
+      title: 'is, with the same factor for every example, that number times ΔW',
+      run: async () => {
+        for (const sample of ruleSamples) {
+          for (const scope of ['own', 'all', 'none'] as const) await checkUniform(factory(), claims, sample, scope);
+        }
+      },
+    });
+  } else if (linear !== undefined) {
+    cases.push(
+      claimed('linearity', linear, ['is linear in ΔW', 'is not linear in ΔW'], async (sample) => {
+        const { saved } = await trace(factory(), sample, { count: 1 });
+        const modulator = factory();
+        const state = restore(modulator, sample, saved);
+        const found = await evaluate(() => {
+          const [a, b] = [eligibilityOf(sample, 1), eligibilityOf(sample, 2)];
+          const combine = (x: tf.Tensor, y: tf.Tensor) => tf.sub(tf.mul(x, 0.5), tf.mul(y, 2));
+          const run = (eligibility: tf.Tensor) =>
+            apply(modulator, eligibility, signalsOf(sample, claims, 1), sample, 1, state).result;
+          return { whole: run(combine(a, b)), parts: combine(run(a), run(b)) };
+        });
+        tf.dispose(state as never);
+        const [whole, parts] = [found.get('whole'), found.get('parts')] as [Snapshot, Snapshot];
+        return relativeError(whole.values, parts.values) <= TOLERANCE;
+      }),
+    );
+  }
+  if (baselined !== undefined) {
+    const words = ['does not see a constant added to its signal', 'sees a constant added to its signal'] as const;
+    cases.push(
+      claimed('baseline', baselined, words, async (sample) => {
+        const plain = await trace(factory(), sample, { count: 4 });
+        const shifted = await trace(factory(), sample, { count: 4, shift: 8 });
+        // Numbers are rounded at the size of the shift.
+        const apart = shifted.trace.map((found, i) =>
+          relativeError(resultOf(found), resultOf(plain.trace[i] as Step), 1e-2),
+        );
+        return Math.max(...apart) <= 1e-4;
+      }),
+    );
+  }
+  if (descends !== undefined) {
+    const words = ['descends a quadratic loss', 'does not descend a quadratic loss'] as const;
+    cases.push(
+      claimed('descent', descends, words, async (sample) => {
+        const { trace: steps } = await trace(factory(), sample, { count: 6, quadratic: true });
+        return steps.every((found, step) => loss(sample, step, resultOf(found)) < loss(sample, step));
+      }),
+    );
+  }
+  if (keepsMagnitude !== undefined) {
+    const words = ['moves each weight as far as ΔW says', 'moves weights farther or less far than ΔW says'] as const;
+    cases.push(
+      claimed('magnitude', keepsMagnitude, words, async (sample) => {
+        const gradient = (step: number) => drawnGradient(sample, step);
+        return everyNumber(sample, await trace(factory(), sample, { count: 3 }), (moved, delta, i, step) =>
+          gradient(step)[i] === 0 ? moved === 0 : Math.abs(moved) === Math.abs(delta),
+        );
+      }),
+    );
+  }
+  if (allOrNothing !== undefined) {
+    const words = ['adds ΔW bit for bit, or 0', 'adds more than either ΔW or 0'] as const;
+    cases.push(
+      claimed('all-or-nothing', allOrNothing, words, async (sample) =>
+        everyNumber(
+          sample,
+          await trace(factory(), sample, { count: 6 }),
+          (moved, delta) => moved === 0 || moved === delta,
+        ),
+      ),
+    );
+  }
+  if (schedules !== undefined) {
+    cases.push({
+      id: 'schedules',
+      title: 'asks its schedules at every step',
+      run: async () => {
+        for (const [name, { make, values }] of Object.entries(schedules)) {
+          const scheduled = make((step) => values[step as 0 | 1]);
+          await checkSchedule(name, values, async (steady, start) => {
+            const modulator = steady === undefined ? scheduled : make(steady);
+            // From a state that has seen something: a baseline starts at the first value, whatever its rate.
+            const { saved } = await trace(make(values[0]), first, { count: 1 });
+            return (await trace(modulator, first, { count: 1, start, saved })).trace[0] as Step;
+          });
+        }
+      },
+    });
+  }
+  return cases;
+}
+
+/** A step's result, an increment or factors, and state by path. */
+type Step = ReadonlyMap<string, Snapshot>;
+
+const resultOf = (step: Step) => (step.get('result') as Snapshot).values;
+const part = (step: Step, prefix: string): Step =>
+  new Map(
+    [...step].filter(([path]) => path.startsWith(prefix)).map(([path, leaf]) => [path.slice(prefix.length), leaf]),
+  );
+
+/** A layer, and whether there is a reward for each example or one for all. */
+interface ModulatorSample {
+  readonly geometry: LayerGeometry;
+  readonly units: ReturnType<typeof unitsOf>;
+  readonly rewards: 'one' | 'each';
+}
+
+const nameOf = ({ geometry, rewards }: ModulatorSample) =>
+  `${geometry.kind} [${geometry.kernelShape.join(', ')}], reward: ${rewards}`;
+
+function samplesOf(reads: readonly SignalName[]): ModulatorSample[] {
+  const geometries: LayerGeometry[] = [
+    { kind: 'dense', kernelShape: [3, 4] },
+    { kind: 'conv1d', kernelShape: [3, 2, 4] },
+    { kind: 'conv2d', kernelShape: [2, 2, 2, 4] },
+    { kind: 'depthwiseConv2d', kernelShape: [2, 2, 3, 2] },
+  ];
+  const rewards = reads.includes('reward') ? (['each', 'one'] as const) : (['one'] as const);
+  return geometries.flatMap((geometry) =>
+    rewards.map((each) => ({ geometry, units: unitsOf(geometry), rewards: each })),
+  );
+}
+
+const eligibilityOf = ({ geometry: { kernelShape } }: ModulatorSample, step: number, scale = 1) =>
+  tf.tensor(drawn(200 + step, kernelShape, scale), [...kernelShape]);
+
+/** Every fifth gradient is 0. */
+const drawnGradient = ({ geometry: { kernelShape } }: ModulatorSample, step: number) =>
+  drawn(300 + step, kernelShape).map((value, i) => (i % 5 === 3 ? 0 : value));
+
+interface Variation {
+  /** What ΔW and signals are multiplied by. */
+  readonly scale?: number;
+  /** What is added to losses and rewards. */
+  readonly shift?: number;
+  /** Whether the gradient is that of a quadratic loss. */
+  readonly quadratic?: boolean;
+}
+
+function signalsOf(
+  sample: ModulatorSample,
+  { signals }: Pick<ModulatorClaims, 'signals'>,
+  step: number,
+  { scale = 1, shift = 0, quadratic = false }: Variation = {},
+): Signals {
+  const { kernelShape } = sample.geometry;
+  const gradient = quadratic ? quadraticOf(sample, step).gradient : drawnGradient(sample, step);
+  const [loss] = drawn(400 + step, [1], 0.5);
+  const reward = drawn(500 + step, [BATCH]);
+  const change = (value: tf.Tensor) => tf.add(tf.mul(value, scale), shift);
+  return {
+    ...signals?.(kernelShape, BATCH, step),
+    gradient: tf.mul(tf.tensor(gradient, [...kernelShape]), scale),
+    loss: change(tf.scalar(1 + (loss as number))) as tf.Scalar,
+    reward: change(sample.rewards === 'each' ? tf.tensor1d(reward) : tf.scalar(reward[0] as number)),
+  };
+}
+
+/** L(w) = ½ Σ a(w − c)², at some w: its parts, and its gradient a(w − c). */
+function quadraticOf({ geometry: { kernelShape } }: ModulatorSample, step: number) {
+  const [w, c] = [drawn(600 + step, kernelShape), drawn(700 + step, kernelShape)];
+  const a = drawn(800 + step, kernelShape, 0.5).map((value) => value + 1);
+  return { w, c, a, gradient: w.map((value, i) => (a[i] as number) * (value - (c[i] as number))) };
+}
+
+/** The quadratic loss, after a small step along an increment if there is one. */
+function loss(sample: ModulatorSample, step: number, increment?: ArrayLike<number>): number {
+  const { w, c, a } = quadraticOf(sample, step);
+  return Array.from(w).reduce((sum, value, i) => {
+    const moved = value + 1e-3 * (increment?.[i] ?? 0);
+    return sum + 0.5 * (a[i] as number) * (moved - (c[i] as number)) ** 2;
+  }, 0);
+}
+
+function everyNumber(
+  { geometry: { kernelShape } }: ModulatorSample,
+  { trace }: { readonly trace: readonly Step[] },
+  holds: (moved: number, delta: number, i: number, step: number) => boolean,
+): boolean {
+  return trace.every((found, step) => {
+    const delta = drawn(200 + step, kernelShape);
+    return Array.from(resultOf(found)).every((moved, i) => holds(moved, delta[i] as number, i, step));
+  });
+}
+
+/** The coarsest thing whose factors, increment ÷ ΔW, are all the same. */
+function coarsest(
+  increment: ArrayLike<number>,
+  eligibility: ArrayLike<number>,
+  { units: { fanOut } }: ModulatorSample,
+): 'weight' | 'unit' | 'layer' {
+  const factors = Array.from(increment, (moved, i) => moved / (eligibility[i] as number));
+  const same = (numbers: number[]) =>
+    numbers.every((each) => Math.abs(each - (numbers[0] as number)) <= 1e-4 * Math.abs(numbers[0] as number));
+  if (same(factors)) return 'layer';
+  const units = Array.from({ length: fanOut }, (_, k) => factors.filter((_, i) => i % fanOut === k));
+  return units.every(same) ? 'unit' : 'weight';
+}
+
+function apply(
+  modulator: GlobalModulator,
+  eligibility: tf.Tensor,
+  signals: Signals,
+  { units }: ModulatorSample,
+  step: number,
+  state: StateTree,
+): { readonly result: tf.Tensor; readonly state: StateTree } {
+  const context = { units, step, batch: BATCH };
+  if (modulator.actsOn === 'gate') {
+    const { factor, state: next } = modulator.factor(signals, context, state);
+    return { result: factor, state: next };
+  }
+  const { increment, state: next } = modulator.modulate(eligibility, signals, context, state);
+  return { result: increment, state: next };
+}
+
+interface Trace extends Variation {
+  readonly count: number;
+  /** The step that the first one is; default 0. */
+  readonly start?: number;
+  /** Bytes of the state to start from; default the initial state. */
+  readonly saved?: ArrayBuffer;
+  /** What the modulator sees of the signals. */
+  watch?(signals: Signals): Signals;
+}
+
+/** Steps on ΔW and signals of the steps' numbers, and the state after them as bytes. */
+async function traceOf(
+  modulator: GlobalModulator,
+  sample: ModulatorSample,
+  claims: ModulatorClaims,
+  { count, start = 0, saved, watch = (signals) => signals, ...variation }: Trace,
+) {
+  const trace: Step[] = [];
+  let bytes = saved;
+  for (let step = start; step < start + count; step++) {
+    const state = restore(modulator, sample, bytes);
+    try {
+      const made = tf.tidy(() => {
+        const given = signalsOf(sample, claims, step, variation);
+        const missing = modulator.reads.find((name) => given[name] === undefined);
+        check(
+          missing === undefined,
+          'MISMATCH',
+          `The modulator reads '${missing}', which the kit does not know.`,
+          'make it in claims.signals.',
+        );
+        const signals = watch(given);
+        const eligibility = eligibilityOf(sample, step, variation.scale);
+        return apply(modulator, eligibility, signals, sample, step, state) as never;
+      }) as ReturnType<typeof apply>;
+      trace.push(await snapshot(made));
+      bytes = await saveState(made.state);
+      tf.dispose(made as never);
+    } finally {
+      tf.dispose(state as never);
+    }
+  }
+  return { trace, saved: bytes as ArrayBuffer };
+}
+
+/** The state that the bytes hold, or the initial one. */
+function restore(modulator: GlobalModulator, { units }: ModulatorSample, bytes: ArrayBuffer | undefined): StateTree {
+  const initial = tf.tidy(() => modulator.init(units) as never) as StateTree;
+  if (bytes === undefined) return initial;
+  try {
+    return loadState(bytes, initial);
+  } finally {
+    tf.dispose(initial as never);
+  }
+}
+
+/** Soft competition, normalised to its largest ΔW: a rule on which every part of the engine has work to do. */
+function competition(scope: Scope): LocalRule {
+  return maxAbs({
+    spec: specOf('competition', scope),
+    init: () => ({}),
+    gate: ({ post }, state) => ({ gate: tf.softmax(post), reconstruction: post, scope, state }),
+  });
+}
+
+/** One reward for all examples makes one factor, and the increment is that factor times what it is without a modulator. */
+async function checkUniform(modulator: GlobalModulator, claims: ModulatorClaims, sample: Sample, scope: Scope) {
+  const { geometry, preShape } = sample;
+  const connection = connectionOf(geometry);
+  const { units } = connection;
+  const batch = preShape[0] as number;
+  const rule = competition(scope);
+  const product = threeFactor(rule, modulator);
+  // The second step's factor: a baseline that starts at the first value makes the first 0.
+  const found = await evaluate(() => {
+    const kernel = tf.tensor(drawn(7, geometry.kernelShape), [...geometry.kernelShape]);
+    let state = initState(product, geometry.kernelShape, units);
+    const results: StateTree[] = [];
+    for (const step of [0, 1, 2]) {
+      const pre = tf.tensor(drawn(100 + step, preShape), [...preShape]);
+      const calls = [{ pre, post: connection.forward(pre, kernel) }];
+      const given = signalsOf({ geometry, units, rewards: 'one' }, claims, step);
+      const signals = { ...given, reward: tf.fill([batch], drawn(500 + step, [1])[0] as number) };
+      const { factor } =
+        modulator.actsOn === 'gate'
+          ? modulator.factor(signals, { units, step, batch }, state.modulator as never)
+          : { factor: tf.ones([batch]) };
+      const layer = { connection, kernel, calls, signals, step };
+      const made = layerIncrement(product, layer, state);
+      const plain = layerIncrement(local(rule), layer, initState(local(rule), geometry.kernelShape, units));
+      results.push({ factor, made: made.increment, expected: tf.mul(plain.increment, tf.slice(factor, [0], [1])) });
+      state = made.state;
+    }
+    return results;
+  });
+  for (const step of [0, 1, 2]) {
+    const values = (name: string) => Array.from((found.get(`${step}/${name}`) as Snapshot).values);
+    const factors = values('factor');
+    const help = 'give each example a factor that depends on its own signal and on means over the batch alone.';
+    checkClose(
+      'The factors of equal examples',
+      factors,
+      factors.map(() => factors[0] as number),
+      1e-6,
+      help,
+    );
+    checkClose(`The increment of equal examples, scope ${scope},`, values('made'), values('expected'), TOLERANCE, help);
+  }
+}
