@@ -1,6 +1,13 @@
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
-import { type LayersModel, layers, loadLayersModel, sequential } from '@tensorflow/tfjs-layers';
+import {
+  LayersModel,
+  layers,
+  loadLayersModel,
+  metrics,
+  type SymbolicTensor,
+  sequential,
+} from '@tensorflow/tfjs-layers';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   batchNorm,
@@ -176,7 +183,7 @@ describe.each(['relu', 'triangle'] as const)('training, with %s', (activation) =
     const model = build({ inputShape: [size, size, 3], classes: 2, activation });
     const optimizer = tf.train.sgd(0.02);
     model.compile({ optimizer, loss: 'categoricalCrossentropy' });
-    const [x, y] = [tf.randomNormal([8, size, size, 3], 0, 1, 'float32', 1), tf.oneHot([0, 1, 0, 1, 0, 1, 0, 1], 2)];
+    const [x, y] = [tf.randomNormal([4, size, size, 3], 0, 1, 'float32', 1), tf.oneHot([0, 1, 0, 1], 2)];
     const before = values(model);
     const first = await model.trainOnBatch(x, y);
     const { numTensors } = tf.memory();
@@ -187,6 +194,26 @@ describe.each(['relu', 'triangle'] as const)('training, with %s', (activation) =
     for (const [i, weight] of values(model).entries()) expect(weight).not.toEqual(before[i]);
     optimizer.dispose();
   });
+});
+
+it('has the loss and gradient of cross-entropy on the logits', () => {
+  const model = deepHebbSmall({ inputShape: [8, 8, 3], classes: 3 });
+  const [x, y] = [tf.randomNormal([4, 8, 8, 3], 0, 1, 'float32', 1), tf.oneHot([0, 1, 2, 1], 3)];
+  const features = new LayersModel({
+    inputs: model.inputs,
+    outputs: model.getLayer('flatten').output as SymbolicTensor,
+  });
+  const [kernel, bias] = model.getLayer('classifier').trainableWeights.map((weight) => weight.read() as tf.Variable);
+  const compiled = () => tf.mean(metrics.categoricalCrossentropy(y, model.apply(x) as tf.Tensor)) as tf.Scalar;
+  const fromLogits = () => {
+    const logits = tf.add(tf.matMul(features.apply(x) as tf.Tensor2D, kernel as tf.Tensor as tf.Tensor2D), bias!);
+    return tf.losses.softmaxCrossEntropy(y, logits) as tf.Scalar;
+  };
+  const [ours, theirs] = [compiled, fromLogits].map((loss) => tf.variableGrads(loss, [kernel!, bias!]));
+  expect(ours!.value).toBeAllClose(theirs!.value, { rtol: 1e-5 });
+  for (const variable of [kernel!, bias!]) {
+    expect(ours!.grads[variable.name]!).toBeAllClose(theirs!.grads[variable.name]!, { rtol: 1e-4, atol: 1e-6 });
+  }
 });
 
 describe('a saved model', () => {

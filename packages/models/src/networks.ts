@@ -34,9 +34,9 @@ export type NetworkBuilder = (options?: NetworkOptions) => LayersModel;
  *
  * Convolutions keep the image's size (zero padding), have no bias, and start as PyTorch's `kaiming_normal_`:
  * N(0, 2 / fan-in). `classifier` starts as PyTorch's `Linear`, kernel and bias uniform within ±1 / √fan-in, and ends in
- * a softmax: compile with `'categoricalCrossentropy'`, which TensorFlow.js takes of the logits, as PyTorch's
- * `CrossEntropyLoss` does. The batch norms have neither scale nor shift. With Triangle, the powers are Deep SoftHebb's
- * 0.7, 1.4 and 1.
+ * a softmax: compile with `'categoricalCrossentropy'`, which is PyTorch's `CrossEntropyLoss` of the logits but that
+ * TensorFlow.js clips probabilities to [1e-7, 1 − 1e-7], beyond which an example has no gradient. The batch norms have
+ * neither scale nor shift. With Triangle, the powers are Deep SoftHebb's 0.7, 1.4 and 1.
  *
  * For an image of even size, 'same' pools of 4 with stride 2 are PyTorch's with padding 1; for an odd one they keep one
  * more row and column.
