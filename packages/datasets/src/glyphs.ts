@@ -24,87 +24,18 @@ export interface GlyphOptions extends SetOptions {
 type Point = readonly [x: number, y: number];
 
 /** Each glyph as polylines in [−1, 1]², y downwards. */
+// biome-ignore format: a glyph a line
 const GLYPHS: Readonly<Record<string, readonly (readonly Point[])[]>> = {
   ring: [circle(16)],
-  triangle: [
-    [
-      [0, -1],
-      [0.95, 0.8],
-      [-0.95, 0.8],
-      [0, -1],
-    ],
-  ],
-  square: [
-    [
-      [-0.85, -0.85],
-      [0.85, -0.85],
-      [0.85, 0.85],
-      [-0.85, 0.85],
-      [-0.85, -0.85],
-    ],
-  ],
-  plus: [
-    [
-      [0, -1],
-      [0, 1],
-    ],
-    [
-      [-1, 0],
-      [1, 0],
-    ],
-  ],
-  cross: [
-    [
-      [-0.85, -0.85],
-      [0.85, 0.85],
-    ],
-    [
-      [-0.85, 0.85],
-      [0.85, -0.85],
-    ],
-  ],
-  tee: [
-    [
-      [-0.9, -0.9],
-      [0.9, -0.9],
-    ],
-    [
-      [0, -0.9],
-      [0, 1],
-    ],
-  ],
-  ell: [
-    [
-      [-0.7, -1],
-      [-0.7, 0.9],
-      [0.8, 0.9],
-    ],
-  ],
-  zed: [
-    [
-      [-0.8, -0.9],
-      [0.8, -0.9],
-      [-0.8, 0.9],
-      [0.8, 0.9],
-    ],
-  ],
-  vee: [
-    [
-      [-0.9, -0.9],
-      [0, 0.9],
-      [0.9, -0.9],
-    ],
-  ],
-  bars: [
-    [
-      [-0.9, -0.55],
-      [0.9, -0.55],
-    ],
-    [
-      [-0.9, 0.55],
-      [0.9, 0.55],
-    ],
-  ],
+  triangle: [[[0, -1], [0.95, 0.8], [-0.95, 0.8], [0, -1]]],
+  square: [[[-0.85, -0.85], [0.85, -0.85], [0.85, 0.85], [-0.85, 0.85], [-0.85, -0.85]]],
+  plus: [[[0, -1], [0, 1]], [[-1, 0], [1, 0]]],
+  cross: [[[-0.85, -0.85], [0.85, 0.85]], [[-0.85, 0.85], [0.85, -0.85]]],
+  tee: [[[-0.9, -0.9], [0.9, -0.9]], [[0, -0.9], [0, 1]]],
+  ell: [[[-0.7, -1], [-0.7, 0.9], [0.8, 0.9]]],
+  zed: [[[-0.8, -0.9], [0.8, -0.9], [-0.8, 0.9], [0.8, 0.9]]],
+  vee: [[[-0.9, -0.9], [0, 0.9], [0.9, -0.9]]],
+  bars: [[[-0.9, -0.55], [0.9, -0.55]], [[-0.9, 0.55], [0.9, 0.55]]],
 };
 
 const NAMES = Object.keys(GLYPHS);
@@ -142,14 +73,23 @@ function draw(count: number, seed: number, part: string): Records {
 
 type Colour = readonly [number, number, number];
 
-/** Knobs of difficulty. */
-const RADIUS = [7.5, 11] as const;
-const SLANT = 0.15; // tan of half the greatest angle: ±17°
+// How hard the set is: chosen so that plain gradient descent on a net of three convolutions (16, 32 and 32 channels, batch norm)
+// reaches 97 % in five epochs of 2,000 images, while a linear classifier stays at 25 %, and one on that net's untrained
+// features at 74 %.
+/** Half the side of a glyph, in pixels. */
+const RADIUS = [9, 12] as const;
+/** Tangent of half the greatest slant: ±11°. */
+const SLANT = 0.1;
+/** How much narrower or lower than its radius a glyph may be. */
 const STRETCH = 0.15;
-const HALF_WIDTH = [0.9, 1.8] as const;
-const CONTRAST = 70; // least difference of brightness between glyph and ground
-const CLUTTER = 4;
-const NOISE = 24;
+/** Half the width of its strokes, in pixels. */
+const HALF_WIDTH = [1.2, 2] as const;
+/** Least difference of brightness between glyph and ground, of 255. */
+const CONTRAST = 100;
+/** Most strokes that lie about. */
+const CLUTTER = 2;
+/** Most that is added to or taken from a byte. */
+const NOISE = 16;
 
 function drawOne(image: Uint8Array, glyph: readonly (readonly Point[])[], rng: ReturnType<typeof random>): void {
   const between = (least: number, most: number) => least + rng() * (most - least);

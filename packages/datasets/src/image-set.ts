@@ -320,9 +320,13 @@ const BATCH_OPTIONS = ['batchSize', 'seed', 'shuffle', 'augment', 'startEpoch', 
  */
 export function checkWhole(name: string, value: unknown, least: number): void {
   if (Number.isSafeInteger(value) && (value as number) >= least) return;
-  throw new ConfigurationError('BAD_VALUE', `${name} is ${JSON.stringify(value)}.`, {
-    help: `give a whole number${least > Number.MIN_SAFE_INTEGER ? ` of at least ${least}` : ''}.`,
-  });
+  throw new ConfigurationError(
+    'BAD_VALUE',
+    `${name} is ${typeof value === 'number' ? value : JSON.stringify(value)}.`,
+    {
+      help: `give a whole number${least > Number.MIN_SAFE_INTEGER ? ` of at least ${least}` : ''}.`,
+    },
+  );
 }
 
 function checkIndex(index: number, size: number): number {
