@@ -9,8 +9,10 @@ import {
   layerIncrement,
   loadState,
   local,
+  mapLeaves,
   type PlasticityState,
   type Spec,
+  type StateTree,
   saveState,
   type Units,
 } from '@ghl/core';
@@ -82,7 +84,7 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
         for (const sample of ruleSamples) {
           const units = unitsOf(sample.geometry);
           const weights = kernelRows(sample.geometry, weightsOf(sample));
-          const { trace: engine } = await steps(factory(), sample, { count: 3 });
+          const engine = await steps(factory(), sample, { count: 3 });
           let state: ReferenceState = reference.init?.(units) ?? {};
           for (const [step, found] of engine.entries()) {
             const inputs = patches(sample.geometry, inputOf(sample, step), sample.preShape);
@@ -186,8 +188,8 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
           const weights = weightsOf(sample);
           const plain = await steps(factory(), sample, { count: 2 });
           const turned = await steps(factory(), sample, { count: 2, weights: permuted(weights) });
-          for (const [i, found] of turned.trace.entries()) {
-            worst = Math.max(worst, relativeError(deltaOf(found), permuted(deltaOf(plain.trace[i] as Step))));
+          for (const [i, found] of turned.entries()) {
+            worst = Math.max(worst, relativeError(deltaOf(found), permuted(deltaOf(plain[i] as Step))));
           }
         }
         check(
@@ -205,23 +207,21 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
         const { geometry } = dense;
         const connection = connectionOf(geometry);
         const rule = factory();
-        // A state that has seen something, so that it is not all zeros.
-        const { saved } = await steps(rule, dense, { count: 1 });
-        const state = restore(rule, dense, saved);
         const kernel = tf.tensor(weightsOf(dense), [...geometry.kernelShape]);
         const calls = callsOf(connection, kernel, dense, [inputOf(dense, 1)]);
-        try {
-          const given = { kernel, calls: calls.map(({ pre, post }) => ({ pre, post })), state };
-          const before = await snapshot(given);
-          const first = await evaluate(() => stepOf(rule, connection, kernel, calls, 1, state));
-          const second = await evaluate(() => stepOf(rule, connection, kernel, calls, 1, state));
-          const after = await snapshot(given);
-          const help = 'return the next state, and leave arguments as they are.';
-          checkIdentical('an argument after the call', after, before, 'IMPURE', help);
-          checkIdentical('a second equal call', second, first, 'IMPURE', `${help} Keep nothing outside the state.`);
-        } finally {
-          tf.dispose([kernel, calls, state] as never);
-        }
+        // A state that has seen something, so that it is not all zeros.
+        await steps(rule, dense, {
+          count: 1,
+          use: async (state) => {
+            const given = { kernel, calls: calls.map(({ pre, post }) => ({ pre, post })), state };
+            const before = await snapshot(given);
+            const first = await evaluate(() => stepOf(rule, connection, kernel, calls, 1, state));
+            const second = await evaluate(() => stepOf(rule, connection, kernel, calls, 1, state));
+            const help = 'return the next state, and leave arguments as they are.';
+            checkIdentical('an argument after the call', await snapshot(given), before, 'IMPURE', help);
+            checkIdentical('a second equal call', second, first, 'IMPURE', `${help} Keep nothing outside the state.`);
+          },
+        }).finally(() => tf.dispose([kernel, calls] as never));
       },
     },
     {
@@ -246,7 +246,7 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
             ['neither input nor weights', zeros, weights.map(() => 0)],
             ['|y| = 1e3', huge, weights],
           ] as const) {
-            const { trace } = await steps(factory(), sample, { count: 2, weights: kernel, input });
+            const trace = await steps(factory(), sample, { count: 2, weights: kernel, input });
             const help = 'guard divisions (tf.divNoNan), and subtract the largest before an exponential.';
             for (const found of trace) checkFinite(`With ${what}, a step of ${nameOf(sample)}`, found, help);
           }
@@ -260,7 +260,7 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
         for (const sample of ruleSamples) {
           const units = unitsOf(sample.geometry);
           const initial = await evaluate(() => initState(local(factory()), sample.geometry.kernelShape, units));
-          for (const found of (await steps(factory(), sample, { count: 2 })).trace) {
+          for (const found of await steps(factory(), sample, { count: 2 })) {
             checkStructure(
               'the state after a step',
               part(found, 'state/'),
@@ -278,13 +278,21 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
       run: async () => {
         for (const sample of ruleSamples) {
           const whole = await steps(factory(), sample, { count: 4 });
-          const { saved } = await steps(factory(), sample, { count: 2 });
-          const rest = await steps(factory(), sample, { count: 2, saved, start: 2 });
-          for (const [i, found] of rest.trace.entries()) {
+          let saved = new ArrayBuffer(0);
+          const use = async (state: StateTree) => {
+            saved = await saveState(state);
+          };
+          await steps(factory(), sample, { count: 2, use });
+          const resumed = factory();
+          const like = initialState(resumed, sample);
+          const state = loadState(saved, like);
+          tf.dispose(like as never);
+          const rest = await steps(resumed, sample, { count: 2, state, start: 2 });
+          for (const [i, found] of rest.entries()) {
             checkIdentical(
               `Step ${i + 2} of ${nameOf(sample)}, resumed,`,
               found,
-              whole.trace[i + 2] as Step,
+              whole[i + 2] as Step,
               'MISMATCH',
               'keep in the state all that the next step depends on, and nothing in the rule itself.',
             );
@@ -308,8 +316,8 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
         for (const sample of ruleSamples) {
           const found = await steps(rebuilt, sample, { count: 2 });
           const expected = await steps(rule, sample, { count: 2 });
-          for (const [i, step] of expected.trace.entries()) {
-            checkIdentical(`Step ${i} of the rebuilt rule`, found.trace[i] as Step, step, 'MISMATCH', help);
+          for (const [i, step] of expected.entries()) {
+            checkIdentical(`Step ${i} of the rebuilt rule`, found[i] as Step, step, 'MISMATCH', help);
           }
         }
       },
@@ -326,8 +334,7 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
           const scheduled = make((step) => values[step as 0 | 1]);
           await checkSchedule(name, values, async (steady, start) => {
             const rule = steady === undefined ? scheduled : make(steady);
-            const { trace } = await steps(rule, dense, { count: 1, start });
-            return trace[0] as Step;
+            return (await steps(rule, dense, { count: 1, start }))[0] as Step;
           });
         }
       },
@@ -421,47 +428,45 @@ interface Steps {
   readonly count: number;
   /** The step that the first one is; default 0. */
   readonly start?: number;
-  /** Bytes of the state to start from; default the initial state. */
-  readonly saved?: ArrayBuffer;
+  /** What to start from, and dispose of; default the initial state. */
+  readonly state?: PlasticityState;
   readonly weights?: Float32Array;
   /** The input of every step; default one for each. */
   readonly input?: Float32Array;
+  /** Gets the state after the last step, before it is disposed of. */
+  use?(state: PlasticityState): Promise<void>;
 }
 
-/** Steps on unchanging weights, the inputs those of the steps' numbers; and the state after them as bytes. */
-async function steps(rule: LocalRule, sample: Sample, { count, start = 0, saved, weights, input }: Steps) {
+/** Steps on unchanging weights, the inputs those of the steps' numbers. */
+async function steps(rule: LocalRule, sample: Sample, options: Steps): Promise<Step[]> {
+  const { count, start = 0, weights = weightsOf(sample), input, use } = options;
   const { geometry } = sample;
   const connection = connectionOf(geometry);
   const trace: Step[] = [];
-  let bytes = saved;
-  for (let step = start; step < start + count; step++) {
-    const state = restore(rule, sample, bytes);
-    const made = tf.tidy(() => {
-      const kernel = tf.tensor(weights ?? weightsOf(sample), [...geometry.kernelShape]);
-      const calls = callsOf(connection, kernel, sample, [input ?? inputOf(sample, step)]);
-      return stepOf(rule, connection, kernel, calls, step, state) as never;
-    }) as ReturnType<typeof stepOf>;
-    try {
+  let state = options.state ?? initialState(rule, sample);
+  try {
+    for (let step = start; step < start + count; step++) {
+      const made = tf.tidy(() => {
+        const kernel = tf.tensor(weights, [...geometry.kernelShape]);
+        const calls = callsOf(connection, kernel, sample, [input ?? inputOf(sample, step)]);
+        const { delta, increment, state: next } = stepOf(rule, connection, kernel, calls, step, state);
+        return { delta, increment, state: mapLeaves(next, (leaf) => leaf.clone()) } as never;
+      }) as ReturnType<typeof stepOf>;
+      tf.dispose(state as never);
+      state = made.state;
       trace.push(await snapshot(made));
-      bytes = await saveState(made.state);
-    } finally {
-      tf.dispose([made, state] as never);
+      tf.dispose([made.delta, made.increment]);
     }
+    await use?.(state);
+    return trace;
+  } finally {
+    tf.dispose(state as never);
   }
-  return { trace, saved: bytes as ArrayBuffer };
 }
 
-/** The state that the bytes hold, or the initial one. */
-function restore(rule: LocalRule, { geometry }: Sample, bytes: ArrayBuffer | undefined): PlasticityState {
-  const initial = tf.tidy(
-    () => initState(local(rule), geometry.kernelShape, unitsOf(geometry)) as never,
-  ) as PlasticityState;
-  if (bytes === undefined) return initial;
-  try {
-    return loadState(bytes, initial);
-  } finally {
-    tf.dispose(initial as never);
-  }
+function initialState(rule: LocalRule, { geometry }: Sample): PlasticityState {
+  const { kernelShape } = geometry;
+  return tf.tidy(() => initState(local(rule), kernelShape, unitsOf(geometry)) as never) as PlasticityState;
 }
 
 /** The connection over patches [P, groups, D]: a dense layer for each group. */

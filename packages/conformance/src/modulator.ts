@@ -8,6 +8,7 @@ import {
   layerIncrement,
   loadState,
   local,
+  mapLeaves,
   maxAbs,
   type Scope,
   type SignalName,
@@ -90,7 +91,7 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
       title: 'agrees with its float64 reference',
       run: async () => {
         for (const sample of samples) {
-          const { trace: steps } = await trace(factory(), sample, { count: 4 });
+          const steps = await trace(factory(), sample, { count: 4 });
           let state: ReferenceState = reference.init?.(sample.units) ?? {};
           for (const [step, found] of steps.entries()) {
             const given = await evaluate(() => ({
@@ -160,7 +161,7 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
       run: async () => {
         const found = new Set<ModulatorClaims['factor']>();
         for (const sample of samples) {
-          const { trace: steps } = await trace(factory(), sample, { count: 6 });
+          const steps = await trace(factory(), sample, { count: 6 });
           for (const [step, { result }] of steps
             .map((each) => ({ result: each.get('result') as Snapshot }))
             .entries()) {
@@ -193,21 +194,20 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
       run: async () => {
         for (const sample of samples) {
           const modulator = factory();
-          const { saved } = await trace(modulator, sample, { count: 1 });
-          const state = restore(modulator, sample, saved);
           const eligibility = tf.tidy(() => eligibilityOf(sample, 1));
           const signals = tf.tidy(() => signalsOf(sample, claims, 1) as never) as Signals;
-          try {
-            const given = { eligibility, signals: { ...signals }, state };
-            const before = await snapshot(given);
-            const run = () => apply(modulator, eligibility, signals, sample, 1, state);
-            const [one, two] = [await evaluate(run), await evaluate(run)];
-            const help = 'return the next state, and leave arguments as they are.';
-            checkIdentical('an argument after the call', await snapshot(given), before, 'IMPURE', help);
-            checkIdentical('a second equal call', two, one, 'IMPURE', `${help} Keep nothing outside the state.`);
-          } finally {
-            tf.dispose([eligibility, signals, state] as never);
-          }
+          await trace(modulator, sample, {
+            count: 1,
+            use: async (state) => {
+              const given = { eligibility, signals: { ...signals }, state };
+              const before = await snapshot(given);
+              const run = () => apply(modulator, eligibility, signals, sample, 1, state);
+              const [one, two] = [await evaluate(run), await evaluate(run)];
+              const help = 'return the next state, and leave arguments as they are.';
+              checkIdentical('an argument after the call', await snapshot(given), before, 'IMPURE', help);
+              checkIdentical('a second equal call', two, one, 'IMPURE', `${help} Keep nothing outside the state.`);
+            },
+          }).finally(() => tf.dispose([eligibility, signals] as never));
         }
       },
     },
@@ -232,7 +232,7 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
             ['all 0', 0],
             ['a million times larger', 1e6],
           ] as const) {
-            const { trace: steps } = await trace(factory(), sample, { count: 3, scale });
+            const steps = await trace(factory(), sample, { count: 3, scale });
             const help = 'guard divisions (tf.divNoNan), and keep exponentials from overflowing.';
             for (const found of steps) checkFinite(`With ΔW and signals ${what}, a step`, found, help);
           }
@@ -245,7 +245,7 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
       run: async () => {
         for (const sample of samples) {
           const initial = await evaluate(() => factory().init(sample.units) as StateTree);
-          for (const found of (await trace(factory(), sample, { count: 2 })).trace) {
+          for (const found of await trace(factory(), sample, { count: 2 })) {
             checkStructure(
               'the state after a step',
               part(found, 'state/'),
@@ -263,13 +263,21 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
       run: async () => {
         for (const sample of samples) {
           const whole = await trace(factory(), sample, { count: 4 });
-          const { saved } = await trace(factory(), sample, { count: 2 });
-          const rest = await trace(factory(), sample, { count: 2, saved, start: 2 });
-          for (const [i, found] of rest.trace.entries()) {
+          let saved = new ArrayBuffer(0);
+          const use = async (state: StateTree) => {
+            saved = await saveState(state);
+          };
+          await trace(factory(), sample, { count: 2, use });
+          const resumed = factory();
+          const like = initialState(resumed, sample);
+          const state = loadState(saved, like);
+          tf.dispose(like as never);
+          const rest = await trace(resumed, sample, { count: 2, state, start: 2 });
+          for (const [i, found] of rest.entries()) {
             checkIdentical(
               `Step ${i + 2} of ${nameOf(sample)}, resumed,`,
               found,
-              whole.trace[i + 2] as Step,
+              whole[i + 2] as Step,
               'MISMATCH',
               'keep in the state all that the next step depends on, and nothing in the modulator itself.',
             );
@@ -292,8 +300,8 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
         );
         for (const sample of samples) {
           const found = await trace(rebuilt, sample, { count: 3 });
-          for (const [i, step] of (await trace(modulator, sample, { count: 3 })).trace.entries()) {
-            checkIdentical(`Step ${i} of the rebuilt modulator`, found.trace[i] as Step, step, 'MISMATCH', help);
+          for (const [i, step] of (await trace(modulator, sample, { count: 3 })).entries()) {
+            checkIdentical(`Step ${i} of the rebuilt modulator`, found[i] as Step, step, 'MISMATCH', help);
           }
         }
       },
@@ -335,19 +343,21 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
   } else if (linear !== undefined) {
     cases.push(
       claimed('linearity', linear, ['is linear in ΔW', 'is not linear in ΔW'], async (sample) => {
-        const { saved } = await trace(factory(), sample, { count: 1 });
         const modulator = factory();
-        const state = restore(modulator, sample, saved);
-        const found = await evaluate(() => {
-          const [a, b] = [eligibilityOf(sample, 1), eligibilityOf(sample, 2)];
-          const combine = (x: tf.Tensor, y: tf.Tensor) => tf.sub(tf.mul(x, 0.5), tf.mul(y, 2));
-          const run = (eligibility: tf.Tensor) =>
-            apply(modulator, eligibility, signalsOf(sample, claims, 1), sample, 1, state).result;
-          return { whole: run(combine(a, b)), parts: combine(run(a), run(b)) };
-        });
-        tf.dispose(state as never);
-        const [whole, parts] = [found.get('whole'), found.get('parts')] as [Snapshot, Snapshot];
-        return relativeError(whole.values, parts.values) <= TOLERANCE;
+        let error = 0;
+        const use = async (state: StateTree) => {
+          const found = await evaluate(() => {
+            const [a, b] = [eligibilityOf(sample, 1), eligibilityOf(sample, 2)];
+            const combine = (x: tf.Tensor, y: tf.Tensor) => tf.sub(tf.mul(x, 0.5), tf.mul(y, 2));
+            const run = (eligibility: tf.Tensor) =>
+              apply(modulator, eligibility, signalsOf(sample, claims, 1), sample, 1, state).result;
+            return { whole: run(combine(a, b)), parts: combine(run(a), run(b)) };
+          });
+          const [whole, parts] = [found.get('whole'), found.get('parts')] as [Snapshot, Snapshot];
+          error = relativeError(whole.values, parts.values);
+        };
+        await trace(modulator, sample, { count: 1, use });
+        return error <= TOLERANCE;
       }),
     );
   }
@@ -358,9 +368,7 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
         const plain = await trace(factory(), sample, { count: 4 });
         const shifted = await trace(factory(), sample, { count: 4, shift: 8 });
         // Numbers are rounded at the size of the shift.
-        const apart = shifted.trace.map((found, i) =>
-          relativeError(resultOf(found), resultOf(plain.trace[i] as Step), 1e-2),
-        );
+        const apart = shifted.map((found, i) => relativeError(resultOf(found), resultOf(plain[i] as Step), 1e-2));
         return Math.max(...apart) <= 1e-4;
       }),
     );
@@ -369,7 +377,7 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
     const words = ['descends a quadratic loss', 'does not descend a quadratic loss'] as const;
     cases.push(
       claimed('descent', descends, words, async (sample) => {
-        const { trace: steps } = await trace(factory(), sample, { count: 6, quadratic: true });
+        const steps = await trace(factory(), sample, { count: 6, quadratic: true });
         return steps.every((found, step) => loss(sample, step, resultOf(found)) < loss(sample, step));
       }),
     );
@@ -407,8 +415,12 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
           await checkSchedule(name, values, async (steady, start) => {
             const modulator = steady === undefined ? scheduled : make(steady);
             // From a state that has seen something: a baseline starts at the first value, whatever its rate.
-            const { saved } = await trace(make(values[0]), first, { count: 1 });
-            return (await trace(modulator, first, { count: 1, start, saved })).trace[0] as Step;
+            let found: Step[] = [];
+            const use = async (state: StateTree) => {
+              found = await trace(modulator, first, { count: 1, start, state: cloneState(state) });
+            };
+            await trace(make(values[0]), first, { count: 1, use });
+            return found[0] as Step;
           });
         }
       },
@@ -502,7 +514,7 @@ function loss(sample: ModulatorSample, step: number, increment?: ArrayLike<numbe
 
 function everyNumber(
   { geometry: { kernelShape } }: ModulatorSample,
-  { trace }: { readonly trace: readonly Step[] },
+  trace: readonly Step[],
   holds: (moved: number, delta: number, i: number, step: number) => boolean,
 ): boolean {
   return trace.every((found, step) => {
@@ -546,24 +558,25 @@ interface Trace extends Variation {
   readonly count: number;
   /** The step that the first one is; default 0. */
   readonly start?: number;
-  /** Bytes of the state to start from; default the initial state. */
-  readonly saved?: ArrayBuffer;
+  /** What to start from, and dispose of; default the initial state. */
+  readonly state?: StateTree;
   /** What the modulator sees of the signals. */
   watch?(signals: Signals): Signals;
+  /** Gets the state after the last step, before it is disposed of. */
+  use?(state: StateTree): Promise<void>;
 }
 
-/** Steps on ΔW and signals of the steps' numbers, and the state after them as bytes. */
+/** Steps on ΔW and signals of the steps' numbers. */
 async function traceOf(
   modulator: GlobalModulator,
   sample: ModulatorSample,
   claims: ModulatorClaims,
-  { count, start = 0, saved, watch = (signals) => signals, ...variation }: Trace,
-) {
+  { count, start = 0, state: first, watch = (signals) => signals, use, ...variation }: Trace,
+): Promise<Step[]> {
   const trace: Step[] = [];
-  let bytes = saved;
-  for (let step = start; step < start + count; step++) {
-    const state = restore(modulator, sample, bytes);
-    try {
+  let state = first ?? initialState(modulator, sample);
+  try {
+    for (let step = start; step < start + count; step++) {
       const made = tf.tidy(() => {
         const given = signalsOf(sample, claims, step, variation);
         const missing = modulator.reads.find((name) => given[name] === undefined);
@@ -573,30 +586,26 @@ async function traceOf(
           `The modulator reads '${missing}', which the kit does not know.`,
           'make it in claims.signals.',
         );
-        const signals = watch(given);
         const eligibility = eligibilityOf(sample, step, variation.scale);
-        return apply(modulator, eligibility, signals, sample, step, state) as never;
+        const { result, state: next } = apply(modulator, eligibility, watch(given), sample, step, state);
+        return { result, state: cloneState(next) } as never;
       }) as ReturnType<typeof apply>;
-      trace.push(await snapshot(made));
-      bytes = await saveState(made.state);
-      tf.dispose(made as never);
-    } finally {
       tf.dispose(state as never);
+      state = made.state;
+      trace.push(await snapshot(made));
+      made.result.dispose();
     }
+    await use?.(state);
+    return trace;
+  } finally {
+    tf.dispose(state as never);
   }
-  return { trace, saved: bytes as ArrayBuffer };
 }
 
-/** The state that the bytes hold, or the initial one. */
-function restore(modulator: GlobalModulator, { units }: ModulatorSample, bytes: ArrayBuffer | undefined): StateTree {
-  const initial = tf.tidy(() => modulator.init(units) as never) as StateTree;
-  if (bytes === undefined) return initial;
-  try {
-    return loadState(bytes, initial);
-  } finally {
-    tf.dispose(initial as never);
-  }
-}
+const cloneState = (state: StateTree) => mapLeaves(state, (leaf) => leaf.clone());
+
+const initialState = (modulator: GlobalModulator, { units }: ModulatorSample) =>
+  tf.tidy(() => modulator.init(units) as never) as StateTree;
 
 /** Soft competition, normalised to its largest ΔW: a rule on which every part of the engine has work to do. */
 function competition(scope: Scope): LocalRule {
