@@ -97,14 +97,13 @@ async function append(
       help: 'the file has moved: give a folder that has the files, or another server as mirror.',
     });
   }
-  const [, from, size] = /^bytes (\d+)-\d+\/(\d+)$/.exec(response.headers.get('content-range') ?? '') ?? [];
-  const continues = have > 0 && response.status === 206 && Number(from) === have;
+  // Should a server send another range than was asked for, the checksum finds it out.
+  const continues = have > 0 && response.status === 206;
   if (!continues) await onDisk(part, () => file.truncate(0));
-  if (!continues && response.status === 206) {
-    await response.body.cancel();
-    throw new Error('the server answered with another range than was asked for');
-  }
-  const length = Number(continues ? size : (response.headers.get('content-length') ?? Number.NaN));
+  const total = continues
+    ? /\/(\d+)$/.exec(response.headers.get('content-range') ?? '')?.[1]
+    : response.headers.get('content-length');
+  const length = total == null ? undefined : Number(total);
   let received = continues ? have : 0;
   for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
     await onDisk(part, async () => {
@@ -112,7 +111,7 @@ async function append(
       if (bytesWritten < chunk.length) throw new Error('no space left on the device');
     });
     received += chunk.length;
-    onProgress?.({ file: basename(url), received, total: Number.isNaN(length) ? undefined : length });
+    onProgress?.({ file: basename(url), received, total: length });
   }
   return continues;
 }

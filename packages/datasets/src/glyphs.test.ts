@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { glyphs } from './glyphs.js';
+import { type GlyphOptions, glyphs } from './glyphs.js';
 import type { Split } from './image-set.js';
 
 const bytes = (split: Split, count = split.size) =>
@@ -114,7 +114,7 @@ describe('glyphs', () => {
     [{ seed: 0.5 }, 'BAD_VALUE', /seed is 0.5/],
     [{ folder: '.' }, 'UNKNOWN_OPTION', /no option 'glyphs.folder'/],
   ])('refuse %j', async (options, code, message) => {
-    const made = glyphs(options);
+    const made = glyphs(options as GlyphOptions);
     await expect(made).rejects.toMatchObject({ name: 'ConfigurationError', code });
     await expect(made).rejects.toThrow(message);
   });

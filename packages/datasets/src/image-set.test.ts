@@ -3,7 +3,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { layers, sequential } from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type BatchOptions, type ImageSource, imageSet, type Split } from './image-set.js';
+import { type BatchOptions, type ImageSource, imageSet, type SetOptions, type Split } from './image-set.js';
 import type { Records } from './records.js';
 
 beforeAll(() => tf.setBackend('cpu'));
@@ -110,8 +110,8 @@ describe('the split', () => {
     [{ normalise: { mean: [0, 0], std: 1 } }, 'ConfigurationError', 'BAD_VALUE', /normalise.mean is \[0,0\]/],
     [{ normalise: { mean: 0, std: [1, 1, 0] } }, 'ConfigurationError', 'BAD_VALUE', /normalise.std is \[1,1,0\]/],
   ])('refuses %j', (options, name, code, message) => {
-    expect(() => imageSet(source, options)).toThrow(expect.objectContaining({ name, code }));
-    expect(() => imageSet(source, options)).toThrow(message);
+    expect(() => imageSet(source, options as SetOptions)).toThrow(expect.objectContaining({ name, code }));
+    expect(() => imageSet(source, options as SetOptions)).toThrow(message);
   });
 
   it('refuses labels and pixels that do not belong together', () => {
@@ -214,6 +214,27 @@ describe('batches', () => {
     }
     // 1,000 draws from 162 crops miss 0.3 of them on average.
     expect(found.size).toBeGreaterThan(155);
+  });
+
+  it('are augmented image by image: neither the size nor the order of the batches matters', async () => {
+    const { train } = imageSet(source);
+    const images = (epoch: readonly Seen[]) =>
+      epoch.flatMap(({ xs }) => Array.from({ length: xs.length / 90 }, (_, i) => xs.slice(i * 90, i * 90 + 90).join()));
+    const options = { batchSize: 4, augment: true, startEpoch: 2 };
+    const [epoch] = (await read(train, options)).map(images);
+    expect((await read(train, { ...options, batchSize: 11 })).map(images)).toEqual([epoch]);
+    const [inOrder] = (await read(train, { ...options, shuffle: false })).map(images);
+    expect(inOrder).not.toEqual(epoch);
+    expect([...inOrder!].sort()).toEqual([...epoch!].sort());
+  });
+
+  it('count an epoch when it is read: an iterator that nobody reads is none', async () => {
+    const { train } = imageSet(source);
+    const dataset = train.batches({ batchSize: 27 });
+    await dataset.iterator();
+    const { value } = await (await dataset.iterator()).next();
+    expect([...value.xs.dataSync()]).toEqual([...(await read(train, { batchSize: 27 }))[0]![0]!.xs]);
+    tf.dispose(value);
   });
 
   it.each([

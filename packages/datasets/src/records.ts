@@ -142,7 +142,7 @@ function checkLabel(label: number, classes: number, file: string, record: number
 }
 
 /** The error for a file of `actual` bytes where `expected` are needed for `what`. */
-export function truncated(file: string, actual: number, expected: number, what: string): DataError {
+function truncated(file: string, actual: number, expected: number, what: string): DataError {
   return new DataError('DATA_TRUNCATED', `${file} has ${actual} bytes where ${what} need ${expected}.`, {
     help: 'the file was cut short, by a copy or a download that did not finish: fetch it again.',
   });
