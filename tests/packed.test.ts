@@ -1,0 +1,76 @@
+/** The packages as a user gets them: packed, installed outside the repository, imported, required, type-checked. */
+import { readFile } from 'node:fs/promises';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type PackedProject, packages, packedProject } from './packed-project.js';
+
+const all = await packages();
+const names = [...all.keys()];
+let project: PackedProject;
+
+beforeAll(async () => {
+  project = await packedProject();
+});
+afterAll(() => project?.remove());
+
+describe.each(names)('%s', (name) => {
+  it('is packed as package.json promises, and without tests', async () => {
+    const file = await readFile(project.tarballs.get(name) as string);
+    const tarball = new Uint8Array(file).buffer;
+    const { messages, pkg } = await publint({ pack: { tarball }, level: 'suggestion', strict: true });
+    expect(messages.map((message) => formatMessage(message, pkg as Record<string, unknown>))).toEqual([]);
+    const installed = await project.node(
+      '-p',
+      `JSON.stringify(require('node:fs').readdirSync('node_modules/${name}', { recursive: true }))`,
+    );
+    const files = JSON.parse(installed) as string[];
+    expect(files).toContain('README.md');
+    expect(files.filter((path) => /\.test|tsbuildinfo/.test(path))).toEqual([]);
+  });
+
+  it('exports from ESM and through require() what its source exports', async () => {
+    const source = Object.keys(await import(`${all.get(name)}/src/index.ts`)).sort();
+    const print = 'console.log(JSON.stringify(Object.keys(module).sort()))';
+    const imported = await project.node(
+      '--input-type=module',
+      '-e',
+      `const module = await import('${name}'); ${print}`,
+    );
+    const required = await project.node(
+      '--input-type=commonjs',
+      '-e',
+      `{ const module = require('${name}'); ${print} }`,
+    );
+    expect(source).not.toEqual([]);
+    expect(JSON.parse(imported)).toEqual(source);
+    expect(JSON.parse(required).filter((key: string) => key !== '__esModule')).toEqual(source);
+  });
+});
+
+describe('a consumer', () => {
+  const consumer = [
+    ...names.map((name, i) => `import * as p${i} from '${name}';`),
+    "import { chain, scaleBy, threeFactor } from '@ghl/core';",
+    "import { sign } from '@ghl/modulator-sign';",
+    "import { swta } from '@ghl/rule-swta';",
+    `export const all: object[] = [${names.map((_, i) => `p${i}`).join(', ')}];`,
+    'export const ghl = chain(threeFactor(swta(), sign()), scaleBy(1));',
+    // If the types had not been found, everything would be `any`, and this no error.
+    '// @ts-expect-error: a temperature is a number or a schedule',
+    "export const wrong = swta({ temperature: 'hot' });",
+  ].join('\n');
+
+  it.each([
+    ['node16', 'node16'],
+    ['nodenext', 'nodenext'],
+    ['preserve', 'bundler'],
+  ])('type-checks with module %s, resolution %s', async (module, resolution) => {
+    await project.write({ 'consumer.ts': consumer });
+    const flags = ['--strict', '--noEmit', '--target', 'es2022', '--module', module, '--moduleResolution', resolution];
+    const messages = await project.tsc(...flags, '--types', 'node', 'consumer.ts');
+    // The WebGPU types that TensorFlow.js 4.22 brings clash with those of a current compiler's DOM library.
+    const foreign = /^(node_modules\/@(tensorflow|webgpu)\/|.*\/typescript\/lib\/lib\.dom)/;
+    expect(messages.filter((message) => !foreign.test(message))).toEqual([]);
+  });
+});
