@@ -70,20 +70,28 @@ function describe(found: (request: Request) => void): Command {
   program
     .command('run', { isDefault: true })
     .description('race recipes; with nothing else said, all of them on generated glyphs, on 3 seeds')
-    .option('--network <name>', 'network to train (default: deephebb-small)')
+    .option('--network <name>', 'network to train (default: fasthebb-small)')
     .option('--dataset <name>', 'images to train on (default: what lies in --data, else glyphs)')
     .option('--data <dir>', "folder of the dataset's files, or the folder above it (default: GHL_DATA)")
     .option('--recipe <names>', 'recipes, separated by commas (default: all)', names)
     .option('--rule <name>', 'a local rule in place of a recipe')
     .option('--rule-options <json>', 'its options', record('--rule-options'))
     .option('--modulator <name>', 'the third factor of --rule (default: none)')
-    .option('--modulator-options <json>', 'its options', record('--modulator-options'))
+    .option(
+      '--modulator-options <json>',
+      'its options (default for gate: {"on": "surprise", "threshold": 0.05})',
+      record('--modulator-options'),
+    )
     .option('--raw', 'do not wrap --rule in maxAbs')
     .option('--seeds <n>', 'runs of each recipe, seeds 0 to n - 1 (default: 3)', whole('--seeds', 1))
-    .option('--epochs <n>', 'times through the training images', whole('--epochs', 1))
+    .option(
+      '--epochs <n>',
+      'times through the training images (default: 5 for a small network, else 100)',
+      whole('--epochs', 1),
+    )
     .option('--train-size <n>', 'images to train on (default: all)', whole('--train-size', 1))
     .option('--validation-size <n>', 'images held out of them (default: a tenth)', whole('--validation-size', 0))
-    .option('--batch <n>', 'images in a batch (default: 64)', whole('--batch', 1))
+    .option('--batch <n>', 'images in a batch (default: 16 for a small network, else 64)', whole('--batch', 1))
     .option('--backend <name>', 'what computes (default: wasm)')
     .option('--target <accuracy>', 'validation accuracy to time, between 0 and 1', share('--target'))
     .option('--processes <n>', 'runs at the same time (default: one a core)', whole('--processes', 1))

@@ -24,7 +24,7 @@ export function columns({ target, recipes }: RaceSummary): { readonly key: keyof
     { key: 'recipe', title: 'recipe' },
     { key: 'testAccuracy', title: 'test accuracy %' },
     { key: 'bestValidation', title: '… at best validation %' },
-    { key: 'secondsToTarget', title: `seconds to ${percent(target)} %` },
+    { key: 'secondsToTarget', title: `seconds to ${percent(target, 0)} %` },
     { key: 'imagesPerSecond', title: 'images/s a process' },
     { key: 'alignment', title: 'alignment' },
     ...(inPaper ? [{ key: 'paper' as const, title: 'paper %' }] : []),

@@ -1,7 +1,240 @@
-/** The report: one page that opens offline. */
+/**
+ * The report of a race: one HTML page that refers to nothing outside itself. A pure function of the runs: pictures first,
+ * then the numbers, then what they depend on.
+ */
+import { duration } from '../progress.js';
 import type { RacePlan } from '../race-plan.js';
+import type { RunManifest } from '../run-store.js';
 import type { RaceSummary, RecordedRun } from '../summary.js';
+import { columns, percent, rows } from '../table.js';
+import { accuracyChart, accuracyCurves, alignmentCurves, lossCurves, type Series } from './charts.js';
+import { type FiltersEvent, filterPicture } from './filters.js';
+import { specText } from './spec-text.js';
+import { style } from './style.js';
 
-export function page(_plan: RacePlan, _runs: readonly RecordedRun[], summary: RaceSummary): string {
-  return `<!doctype html><pre>${JSON.stringify(summary, null, 2)}</pre>`;
+/** Told apart by those who see colours differently too (Okabe and Ito, 2008), darkened a little for thin lines. */
+const COLOURS = ['#d55e00', '#0072b2', '#009e73', '#b8629b', '#c28a00', '#3fa0d6', '#6b7280', '#7a4fbf'];
+
+/** The page as HTML. */
+export function page(plan: RacePlan, runs: readonly RecordedRun[], summary: RaceSummary): string {
+  const series = plan.recipes.map(({ name }, i) => ({
+    name,
+    className: `recipe-${i}`,
+    colour: COLOURS[i % COLOURS.length] as string,
+  }));
+  const title = `${plan.network} on ${plan.dataset.name}`;
+  const manifest = runs.find((run) => run.manifest !== null)?.manifest ?? null;
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escape(title)} · GHL bench</title>
+<style>${style}${hiding(series)}</style>
+</head>
+<body>
+<header>
+<h1>${escape(title)}</h1>
+<p class="faint">${escape(subtitle(plan, manifest))}</p>
+</header>
+${legend(series)}
+${incomplete(summary)}
+<section>
+<h2>Which recipe learns best</h2>
+<div class="row">
+<div class="panel">${accuracyChart(series, runs)}</div>
+<div class="panel">${accuracyCurves(series, runs, 'epochs', plan.target)}</div>
+</div>
+<p class="faint">A dot is a seed, a bar the mean; thin lines are seeds, thick lines their mean. The dashed line is the target,
+${percent(plan.target, 0)} %.</p>
+${numbers(summary, series)}
+</section>
+<section>
+<h2>How it gets there</h2>
+<div class="row">
+<div class="panel">${lossCurves(series, runs)}</div>
+<div class="panel">${accuracyCurves(series, runs, 'seconds', plan.target)}</div>
+</div>
+<p class="faint">Seconds are of training alone, in a process with ${plan.threads === 1 ? 'one thread' : `${plan.threads} threads`}; evaluation and logging are left out.</p>
+</section>
+${alignment(series, runs)}
+${filters(series, runs)}
+${provenance(plan, manifest, runs)}
+<script type="application/json" id="summary">${JSON.stringify(summary).replaceAll('<', '\\u003c')}</script>
+</body>
+</html>
+`;
+}
+
+function subtitle({ seeds, epochs, batch, dataset, backend }: RacePlan, manifest: RunManifest | null): string {
+  const parts = [
+    `${seeds} ${seeds === 1 ? 'seed' : 'seeds'}`,
+    `${epochs} ${epochs === 1 ? 'epoch' : 'epochs'} of ${thousands(dataset.trainSize)} images in batches of ${batch}`,
+    `${thousands(dataset.validationSize)} images held out, ${thousands(dataset.testSize)} to test`,
+    ...(manifest === null ? [] : [`${thousands(manifest.parameters)} weights`]),
+    `${backend}${manifest === null ? '' : ` on ${manifest.environment.cpu}`}`,
+  ];
+  return parts.join(' · ');
+}
+
+/** Check boxes without a script: a recipe that is not checked is hidden in every chart. */
+function hiding(series: readonly Series[]): string {
+  return series
+    .map(({ className }) => `body:has(#show-${className}:not(:checked)) .${className} { display: none; }\n`)
+    .join('');
+}
+
+function legend(series: readonly Series[]): string {
+  const boxes = series.map(
+    ({ name, className, colour }) =>
+      `<label style="--colour: ${colour}"><input type="checkbox" id="show-${className}" checked><i></i>${escape(name)}</label>`,
+  );
+  return `<nav class="legend" aria-label="Recipes to show">${boxes.join('')}</nav>`;
+}
+
+function incomplete({ incomplete: runs }: RaceSummary): string {
+  if (runs.length === 0) return '';
+  const items = runs.map(
+    ({ recipe, seed, state, code, message }) =>
+      `<li>${escape(`${recipe}, seed ${seed}: ${state}`)}${code ? ` (<code>${escape(code)}</code>: ${escape(message ?? '')})` : ''}</li>`,
+  );
+  return `<div class="note"><p>Runs without a result, left out of all numbers:</p><ul>${items.join('')}</ul></div>`;
+}
+
+function numbers(summary: RaceSummary, series: readonly Series[]): string {
+  const shown = columns(summary);
+  const head = shown.map(({ title }) => `<th scope="col">${escape(title)}</th>`).join('');
+  const body = rows(summary).map((row) => {
+    const { colour, className } = series.find(({ name }) => name === row.recipe) as Series;
+    const cells = shown.map(({ key }) =>
+      key === 'recipe'
+        ? `<td style="--colour: ${colour}"><i></i>${escape(row.recipe)}</td>`
+        : `<td>${escape(row[key])}</td>`,
+    );
+    return `<tr class="${className}">${cells.join('')}</tr>`;
+  });
+  const departs =
+    summary.deviations.length === 0
+      ? ''
+      : `<p class="faint">The paper's figures are those of its tables 1 and 5. What differs here: ${escape(summary.deviations.join('; '))}.</p>`;
+  return `<div class="panel scroll"><table><thead><tr>${head}</tr></thead><tbody>${body.join('')}</tbody></table></div>
+<p class="faint">Test accuracy is the last epoch's; “at best validation” is that of the epoch which was best on the images held out. No
+number is chosen by its test accuracy. ± is the sample standard deviation over seeds. Seconds are of training until the
+validation accuracy reaches the target; alignment is the mean over layers at the last measurement.</p>${departs}`;
+}
+
+function alignment(series: readonly Series[], runs: readonly RecordedRun[]): string {
+  const layers = new Set(
+    runs.flatMap(({ events }) =>
+      events.flatMap((event) => (event.type === 'alignment' ? Object.keys(event.layers) : [])),
+    ),
+  );
+  if (layers.size === 0) return '';
+  const [byGradient, moving] = partition([...layers], (layer) =>
+    runs.every(({ events }) =>
+      events.every((event) => event.type !== 'alignment' || (event.layers[layer]?.alignment ?? 1) > 0.999),
+    ),
+  );
+  const rest =
+    byGradient.length === 0
+      ? ''
+      : ` Layers that descend the gradient itself are at 1 in every recipe, and not drawn: ${byGradient.join(', ')}.`;
+  const panels = moving.map(
+    (layer) => `<div class="panel"><h3>${escape(layer)}</h3>${alignmentCurves(series, runs, layer)}</div>`,
+  );
+  return `<section>
+<h2>Where each layer goes</h2>
+<p>Alignment is the cosine of a layer's increment with −∂L/∂W: 1 is steepest descent, 0 is a step that neither helps nor harms at
+first order, below 0 the loss is climbed.${escape(rest)}</p>
+<div class="row narrow">${panels.join('')}</div>
+</section>`;
+}
+
+function filters(series: readonly Series[], runs: readonly RecordedRun[]): string {
+  const recorded = ({ events }: RecordedRun) =>
+    events.filter((event): event is FiltersEvent => event.type === 'filters');
+  const first = runs.find((run) => recorded(run).length > 0);
+  if (first === undefined) return '';
+  const start = recorded(first)[0] as FiltersEvent;
+  const seed = first.seed;
+  const panels = series.flatMap(({ name, className }) => {
+    const run = runs.find((each) => each.recipe === name && each.seed === seed && each.state === 'finished');
+    const last = run === undefined ? undefined : recorded(run).at(-1);
+    return last === undefined ? [] : [filterPanel(name, last, className)];
+  });
+  return `<section class="filters">
+<h2>What the first layer sees</h2>
+<p>The ${start.shape[3]} filters of <code>${escape(start.layer)}</code>, seed ${seed}, each stretched to its own range. All recipes begin with the same ones.</p>
+<div class="row narrow">${filterPanel('before training', start, 'start')}${panels.join('')}</div>
+</section>`;
+}
+
+function filterPanel(title: string, event: FiltersEvent, className: string): string {
+  const { url, width, height } = filterPicture(event);
+  return `<figure class="panel ${className}" style="margin: 0"><h3>${escape(title)}</h3><img src="${url}" width="${width}" height="${height}" alt="First-layer filters: ${escape(title)}"></figure>`;
+}
+
+function provenance(plan: RacePlan, manifest: RunManifest | null, runs: readonly RecordedRun[]): string {
+  if (manifest === null) return '';
+  const { environment, backend, parameters } = manifest;
+  const { versions, git } = environment;
+  const times = runs.flatMap(({ result }) => (result === null ? [] : [result]));
+  const sum = (pick: (result: (typeof times)[number]) => number) =>
+    duration(times.reduce((total, result) => total + pick(result), 0) / 1000);
+  const facts: [string, string][] = [
+    ['network', `${plan.network}, ${thousands(parameters)} weights`],
+    ['dataset', `${plan.dataset.name}, SHA-256 ${plan.dataset.checksum}`],
+    [
+      'backend',
+      Object.entries(backend)
+        .filter(([key]) => ['name', 'driver', 'threads'].includes(key))
+        .map(([, value]) => String(value))
+        .join(', '),
+    ],
+    [
+      'machine',
+      `${environment.cpu}, ${environment.cores} cores, ${environment.memoryGiB} GiB, ${environment.platform}`,
+    ],
+    [
+      'versions',
+      Object.entries(versions)
+        .map(([name, version]) => `${name} ${version}`)
+        .join(', '),
+    ],
+    ['commit', git === null ? 'not in a repository' : `${git.commit}${git.dirty ? ', with changes' : ''}`],
+    ['code', plan.code],
+    [
+      'time of all runs',
+      `training ${sum(({ trainMs }) => trainMs)}, evaluation ${sum(({ evalMs }) => evalMs)}, logging ${sum(({ logMs }) => logMs)}`,
+    ],
+  ];
+  const specs = plan.recipes.flatMap(({ name }) => {
+    const own = runs.find((run) => run.recipe === name && run.manifest !== null)?.manifest;
+    if (own === undefined || own === null) return [];
+    const labels = Object.entries(own.spec).map(([label, spec]) => `${label}: ${specText(spec)}`);
+    return [`<h3>${escape(name)}</h3><pre>${escape(labels.join('\n'))}</pre>`];
+  });
+  return `<section>
+<h2>What the numbers depend on</h2>
+<details><summary>Data, machine, versions</summary><dl>${facts.map(([name, value]) => `<dt>${escape(name)}</dt><dd>${escape(value)}</dd>`).join('')}</dl></details>
+<details><summary>The recipes, in full</summary>${specs.join('')}</details>
+</section>`;
+}
+
+function partition<T>(all: readonly T[], holds: (each: T) => boolean): [T[], T[]] {
+  return [all.filter(holds), all.filter((each) => !holds(each))];
+}
+
+const thousands = (value: number) => value.toLocaleString('en');
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+function escape(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => ESCAPES[character] as string);
 }
