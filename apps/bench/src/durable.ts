@@ -4,7 +4,7 @@
  */
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { StateError } from '@ghl/core';
+import { GhlError, StateError } from '@ghl/core';
 
 /**
  * Replaces the file at `path` by `data`, or leaves it as it is.
@@ -40,6 +40,7 @@ export async function onDisk<T>(path: string, write: () => Promise<T>): Promise<
   try {
     return await write();
   } catch (cause) {
+    if (cause instanceof GhlError) throw cause;
     const { code = '', message } = cause as NodeJS.ErrnoException;
     if (FULL.includes(code)) {
       throw new StateError('DISK_FULL', `${path} could not be written: ${message}.`, {

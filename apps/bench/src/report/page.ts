@@ -29,13 +29,13 @@ export function page(plan: RacePlan, runs: readonly RecordedRun[], summary: Race
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escape(title)} · GHL bench</title>
+<title>${escaped(title)} · GHL bench</title>
 <style>${style}${hiding(series)}</style>
 </head>
 <body>
 <header>
-<h1>${escape(title)}</h1>
-<p class="faint">${escape(subtitle(plan, manifest))}</p>
+<h1>${escaped(title)}</h1>
+<p class="faint">${escaped(subtitle(plan, manifest))}</p>
 </header>
 ${legend(series)}
 ${incomplete(summary)}
@@ -87,7 +87,7 @@ function hiding(series: readonly Series[]): string {
 function legend(series: readonly Series[]): string {
   const boxes = series.map(
     ({ name, className, colour }) =>
-      `<label style="--colour: ${colour}"><input type="checkbox" id="show-${className}" checked><i></i>${escape(name)}</label>`,
+      `<label style="--colour: ${colour}"><input type="checkbox" id="show-${className}" checked><i></i>${escaped(name)}</label>`,
   );
   return `<nav class="legend" aria-label="Recipes to show">${boxes.join('')}</nav>`;
 }
@@ -96,27 +96,27 @@ function incomplete({ incomplete: runs }: RaceSummary): string {
   if (runs.length === 0) return '';
   const items = runs.map(
     ({ recipe, seed, state, code, message }) =>
-      `<li>${escape(`${recipe}, seed ${seed}: ${state}`)}${code ? ` (<code>${escape(code)}</code>: ${escape(message ?? '')})` : ''}</li>`,
+      `<li>${escaped(`${recipe}, seed ${seed}: ${state}`)}${code ? ` (<code>${escaped(code)}</code>: ${escaped(message ?? '')})` : ''}</li>`,
   );
   return `<div class="note"><p>Runs without a result, left out of all numbers:</p><ul>${items.join('')}</ul></div>`;
 }
 
 function numbers(summary: RaceSummary, series: readonly Series[]): string {
   const shown = columns(summary);
-  const head = shown.map(({ title }) => `<th scope="col">${escape(title)}</th>`).join('');
+  const head = shown.map(({ title }) => `<th scope="col">${escaped(title)}</th>`).join('');
   const body = rows(summary).map((row) => {
     const { colour, className } = series.find(({ name }) => name === row.recipe) as Series;
     const cells = shown.map(({ key }) =>
       key === 'recipe'
-        ? `<td style="--colour: ${colour}"><i></i>${escape(row.recipe)}</td>`
-        : `<td>${escape(row[key])}</td>`,
+        ? `<td style="--colour: ${colour}"><i></i>${escaped(row.recipe)}</td>`
+        : `<td>${escaped(row[key])}</td>`,
     );
     return `<tr class="${className}">${cells.join('')}</tr>`;
   });
   const departs =
     summary.deviations.length === 0
       ? ''
-      : `<p class="faint">The paper's figures are those of its tables 1 and 5. What differs here: ${escape(summary.deviations.join('; '))}.</p>`;
+      : `<p class="faint">The paper's figures are those of its tables 1 and 5. What differs here: ${escaped(summary.deviations.join('; '))}.</p>`;
   return `<div class="panel scroll"><table><thead><tr>${head}</tr></thead><tbody>${body.join('')}</tbody></table></div>
 <p class="faint">Test accuracy is the last epoch's; “at best validation” is that of the epoch which was best on the images held out. No
 number is chosen by its test accuracy. ± is the sample standard deviation over seeds. Seconds are of training until the
@@ -140,12 +140,12 @@ function alignment(series: readonly Series[], runs: readonly RecordedRun[]): str
       ? ''
       : ` Layers that descend the gradient itself are at 1 in every recipe, and not drawn: ${byGradient.join(', ')}.`;
   const panels = moving.map(
-    (layer) => `<div class="panel"><h3>${escape(layer)}</h3>${alignmentCurves(series, runs, layer)}</div>`,
+    (layer) => `<div class="panel"><h3>${escaped(layer)}</h3>${alignmentCurves(series, runs, layer)}</div>`,
   );
   return `<section>
 <h2>Where each layer goes</h2>
 <p>Alignment is the cosine of a layer's increment with −∂L/∂W: 1 is steepest descent, 0 is a step that neither helps nor harms at
-first order, below 0 the loss is climbed.${escape(rest)}</p>
+first order, below 0 the loss is climbed.${escaped(rest)}</p>
 <div class="row narrow">${panels.join('')}</div>
 </section>`;
 }
@@ -164,14 +164,14 @@ function filters(series: readonly Series[], runs: readonly RecordedRun[]): strin
   });
   return `<section class="filters">
 <h2>What the first layer sees</h2>
-<p>The ${start.shape[3]} filters of <code>${escape(start.layer)}</code>, seed ${seed}, each stretched to its own range. All recipes begin with the same ones.</p>
+<p>The ${start.shape[3]} filters of <code>${escaped(start.layer)}</code>, seed ${seed}, each stretched to its own range. All recipes begin with the same ones.</p>
 <div class="row narrow">${filterPanel('before training', start, 'start')}${panels.join('')}</div>
 </section>`;
 }
 
 function filterPanel(title: string, event: FiltersEvent, className: string): string {
   const { url, width, height } = filterPicture(event);
-  return `<figure class="panel ${className}" style="margin: 0"><h3>${escape(title)}</h3><img src="${url}" width="${width}" height="${height}" alt="First-layer filters: ${escape(title)}"></figure>`;
+  return `<figure class="panel ${className}" style="margin: 0"><h3>${escaped(title)}</h3><img src="${url}" width="${width}" height="${height}" alt="First-layer filters: ${escaped(title)}"></figure>`;
 }
 
 function provenance(plan: RacePlan, manifest: RunManifest | null, runs: readonly RecordedRun[]): string {
@@ -212,11 +212,11 @@ function provenance(plan: RacePlan, manifest: RunManifest | null, runs: readonly
     const own = runs.find((run) => run.recipe === name && run.manifest !== null)?.manifest;
     if (own === undefined || own === null) return [];
     const labels = Object.entries(own.spec).map(([label, spec]) => `${label}: ${specText(spec)}`);
-    return [`<h3>${escape(name)}</h3><pre>${escape(labels.join('\n'))}</pre>`];
+    return [`<h3>${escaped(name)}</h3><pre>${escaped(labels.join('\n'))}</pre>`];
   });
   return `<section>
 <h2>What the numbers depend on</h2>
-<details><summary>Data, machine, versions</summary><dl>${facts.map(([name, value]) => `<dt>${escape(name)}</dt><dd>${escape(value)}</dd>`).join('')}</dl></details>
+<details><summary>Data, machine, versions</summary><dl>${facts.map(([name, value]) => `<dt>${escaped(name)}</dt><dd>${escaped(value)}</dd>`).join('')}</dl></details>
 <details><summary>The recipes, in full</summary>${specs.join('')}</details>
 </section>`;
 }
@@ -235,6 +235,6 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-function escape(text: string): string {
+function escaped(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ESCAPES[character] as string);
 }

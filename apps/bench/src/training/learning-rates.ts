@@ -1,20 +1,27 @@
 /** The step sizes of an assignment, read from its spec. */
-import { at, fromSpec, type Hyperparameter, isSpec, type Json, type Spec } from '@ghl/core';
+import { at, fromSpec, type Hyperparameter, isSpec, type Json } from '@ghl/core';
 
-/** For each label whose plasticity has `scaleBy` in it, the product of those factors at a step. */
+/**
+ * For each label whose plasticity has `scaleBy` in it, the product of those factors at a step. A label with a schedule
+ * that is a plain function, which a spec cannot hold, is left out.
+ */
 export function learningRates(spec: { readonly [label: string]: Json }, step: number): Record<string, number> {
   const rates: Record<string, number> = {};
   for (const [label, json] of Object.entries(spec)) {
     const factors = factorsOf(json);
-    if (factors.length > 0) rates[label] = factors.map((factor) => at(factor, step)).reduce((a, b) => a * b);
+    const known = factors.filter((factor) => factor !== null);
+    if (known.length === 0 || known.length < factors.length) continue;
+    rates[label] = known.reduce((product: number, factor) => product * at(factor, step), 1);
   }
   return rates;
 }
 
-function factorsOf(json: Json): Hyperparameter[] {
-  if (typeof json !== 'object' || json === null || Array.isArray(json) || !isSpec(json)) return [];
+/** The arguments of every `scaleBy` in a chain; null for a plain function. */
+function factorsOf(json: Json): (Hyperparameter | null)[] {
+  if (!isSpec(json)) return [];
   if (json.name === 'chain') return json.args.flatMap(factorsOf);
+  const [factor = null] = json.args;
   if (json.name !== 'scaleBy') return [];
-  const [factor] = json.args;
-  return [typeof factor === 'number' ? factor : fromSpec<Hyperparameter>(factor as unknown as Spec)];
+  if (typeof factor === 'number') return [factor];
+  return [isSpec(factor) && factor.name !== 'function' ? fromSpec<Hyperparameter>(factor) : null];
 }

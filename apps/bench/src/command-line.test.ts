@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest';
+import { parseCommandLine } from './command-line.js';
+
+describe('the command line', () => {
+  it('runs where no command is named', () => {
+    expect(parseCommandLine([])).toEqual({ command: 'run', options: {}, json: false });
+    expect(parseCommandLine(['--json', '--seeds', '2'])).toEqual({ command: 'run', options: { seeds: 2 }, json: true });
+  });
+
+  it('takes what the issue of the day needs', () => {
+    const words =
+      'run --network fasthebb --data d --recipe ghl,backprop --seeds 3 --epochs 5 --train-size 10000 --validation-size 0';
+    expect(
+      parseCommandLine([...words.split(' '), '--rule', 'hpca', '--rule-options', '{"scaleByFanIn": true}', '--raw']),
+    ).toEqual({
+      command: 'run',
+      json: false,
+      options: {
+        network: 'fasthebb',
+        data: 'd',
+        recipe: ['ghl', 'backprop'],
+        seeds: 3,
+        epochs: 5,
+        trainSize: 10000,
+        validationSize: 0,
+        rule: 'hpca',
+        ruleOptions: { scaleByFanIn: true },
+        raw: true,
+      },
+    });
+    expect(parseCommandLine(['report', 'dir', '--json'])).toEqual({ command: 'report', folder: 'dir', json: true });
+    expect(parseCommandLine(['list'])).toEqual({ command: 'list', json: false });
+  });
+
+  it.each([
+    [['lst'], 'UNKNOWN_COMMAND', "'list'"],
+    [['run', '--netwrk', 'x'], 'UNKNOWN_OPTION', "'--network'"],
+    [['--epoch', '3'], 'UNKNOWN_OPTION', "'--epochs'"],
+    [['list', '--jsn'], 'UNKNOWN_OPTION', "'--json'"],
+    [['run', '--epochs'], 'BAD_ARGUMENTS', 'run --help'],
+    [['run', 'fasthebb'], 'BAD_ARGUMENTS', 'run --help'],
+    [['report'], 'BAD_ARGUMENTS', 'report --help'],
+    [['run', '--seeds', '0'], 'BAD_VALUE', 'at least 1'],
+    [['run', '--epochs', '2.5'], 'BAD_VALUE', 'whole number'],
+    [['run', '--batch', '-4'], 'BAD_VALUE', 'whole number'],
+    [['run', '--target', '90'], 'BAD_VALUE', '0.9 is 90 %'],
+    [['run', '--recipe', ','], 'BAD_VALUE', 'bench list'],
+    [['run', '--rule-options', '{temperature: 1}'], 'BAD_VALUE', 'JSON object'],
+    [['run', '--rule-options', '[1]'], 'BAD_VALUE', 'JSON object'],
+  ])('refuses %j with %s', (words, code, help) => {
+    expect(() => parseCommandLine(words)).toThrow(
+      expect.objectContaining({ name: 'ConfigurationError', code, help: expect.stringContaining(help) }),
+    );
+  });
+
+  it('shows help, of a command too', () => {
+    expect(parseCommandLine(['--help'])).toMatchObject({ command: 'help', text: expect.stringContaining('report') });
+    expect(parseCommandLine(['run', '--help'])).toMatchObject({ text: expect.stringContaining('--resume') });
+  });
+});

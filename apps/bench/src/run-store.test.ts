@@ -1,0 +1,74 @@
+import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type RunEvent, RunFolder } from './run-store.js';
+
+let race: string;
+let folder: RunFolder;
+
+beforeEach(async () => {
+  race = await mkdtemp(join(tmpdir(), 'bench-'));
+  folder = new RunFolder(race, 'ghl', 0);
+});
+
+afterEach(() => rm(race, { recursive: true, force: true }));
+
+const resumed = (step: number): RunEvent => ({ type: 'resumed', step });
+const file = () => join(race, 'ghl', '0', 'events.jsonl');
+
+describe('the events of a run', () => {
+  it('lie where the recipe and the seed say, a line each', async () => {
+    const log = await folder.openEvents(0);
+    await log.append(resumed(1));
+    await log.append(resumed(2));
+    await log.close();
+    expect(await readFile(file(), 'utf8')).toBe('{"type":"resumed","step":1}\n{"type":"resumed","step":2}\n');
+    expect(await folder.readEvents()).toEqual([resumed(1), resumed(2)]);
+  });
+
+  it('after the checkpoint are cut, and no other', async () => {
+    const log = await folder.openEvents(0);
+    await log.append(resumed(1));
+    const length = log.length;
+    await log.append(resumed(2));
+    await log.close();
+    const again = await folder.openEvents(length);
+    await again.append(resumed(3));
+    await again.close();
+    expect(await folder.readEvents()).toEqual([resumed(1), resumed(3)]);
+  });
+
+  it('may end in half a line, which is not read', async () => {
+    const log = await folder.openEvents(0);
+    await log.append(resumed(1));
+    await log.close();
+    await appendFile(file(), '{"type":"resu');
+    expect(await folder.readEvents()).toEqual([resumed(1)]);
+  });
+
+  it('are refused where fewer are left than the checkpoint knew', async () => {
+    await (await folder.openEvents(0)).close();
+    await expect(folder.openEvents(10)).rejects.toMatchObject({ code: 'EVENTS_LOST' });
+  });
+
+  it.each(['not json', '{"type":"dance","step":1}'])('are refused where one is %s', async (line) => {
+    await (await folder.openEvents(0)).close();
+    await writeFile(file(), `${line}\n`);
+    await expect(folder.readEvents()).rejects.toMatchObject({
+      code: 'CORRUPT_RUN',
+      message: expect.stringContaining('line 1'),
+    });
+  });
+});
+
+it('has no manifest and no result before they are written, and says which file is damaged', async () => {
+  expect(await folder.readManifest()).toBeNull();
+  expect(await folder.readResult()).toBeNull();
+  await (await folder.openEvents(0)).close();
+  await writeFile(join(race, 'ghl', '0', 'done.json'), '{"schemaVersion": 2}');
+  await expect(folder.readResult()).rejects.toMatchObject({
+    code: 'CORRUPT_RUN',
+    message: expect.stringContaining('done.json'),
+  });
+});
