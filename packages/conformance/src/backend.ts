@@ -173,11 +173,13 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
     },
     {
       id: 'deterministic',
-      title: deterministic ? 'gives the same bits for the same step' : 'gives other bits for the same step, as it says',
+      title: deterministic
+        ? 'gives the same bits for the same step'
+        : 'says that it may give other bits for the same step',
       run: activated(async () => {
-        // Tells two apart only if they differ; a backend that may differ need not do so each time.
+        // A backend that may give other bits need not do so each time, so its claim cannot be found false.
         const first = await allMaps();
-        for (let again = 0; again < 3 && deterministic; again++) {
+        for (let again = 0; again < 2 && deterministic; again++) {
           const differs = (await allMaps()).findIndex((value, i) => !Object.is(value, first[i]));
           check(
             differs < 0,
@@ -198,7 +200,7 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
         const held = () => numDataIds?.call(tf.engine().backend);
         const before = held();
         await checkNoLeak('a step', 'dispose of intermediate tensors.', async () => {
-          for (let i = 0; i < 3; i++) await allMaps();
+          for (let i = 0; i < 2; i++) await allMaps();
         });
         check(
           tf.memory().numBytes === numBytes && held() === before,
@@ -241,16 +243,20 @@ function operands({ geometry, preShape }: Sample) {
   return { pre, kernel, cotangent, postShape, rows };
 }
 
-const compare =
-  (
-    map: (connection: Connection, sample: Sample, data: ReturnType<typeof operands>) => tf.Tensor,
-    oracle: (sample: Sample, data: ReturnType<typeof operands>) => ArrayLike<number>,
-  ): Compare =>
-  async (sample) => {
+function compare(
+  map: (connection: Connection, sample: Sample, data: ReturnType<typeof operands>) => tf.Tensor,
+  oracle: (sample: Sample, data: ReturnType<typeof operands>) => ArrayLike<number>,
+): Compare {
+  // The loops take longer than the kernels, and give the same numbers for every backend.
+  const known = new Map<Sample, ArrayLike<number>>();
+  return async (sample) => {
     const data = operands(sample);
     const actual = await evaluateOne(() => map(connectionOf(sample.geometry), sample, data));
-    return { actual, expected: oracle(sample, data) };
+    const expected = known.get(sample) ?? oracle(sample, data);
+    known.set(sample, expected);
+    return { actual, expected };
   };
+}
 
 const tensor = (values: Float32Array, shape: readonly number[]) => tf.tensor(values, [...shape]);
 

@@ -1,5 +1,5 @@
 /** A conformance case as data, the error that a failing one throws, and the few checks that cases are made of. */
-import { GhlError, leaves, type StateTree } from '@ghl/core';
+import { GhlError, leaves, loadState, mapLeaves, type StateTree } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** One thing that a plugin must do. Run it under any test runner, or none. */
@@ -14,6 +14,17 @@ export interface ConformanceCase {
    * @throws ConformanceError saying what was found instead. What the plugin itself throws passes through.
    */
   run(): Promise<void>;
+}
+
+/** Runs cases one after the other, without a test runner. Empty where all hold. */
+export async function failures(
+  cases: readonly ConformanceCase[],
+): Promise<{ readonly id: string; readonly error: unknown }[]> {
+  const failed: { id: string; error: unknown }[] = [];
+  for (const { id, run } of cases) {
+    await run().catch((error: unknown) => failed.push({ id, error }));
+  }
+  return failed;
 }
 
 /**
@@ -49,11 +60,21 @@ export async function snapshot(tree: StateTree): Promise<Map<string, Snapshot>> 
 
 /** Runs `make` in a tidy and returns copies of the tensors that it returns; nothing stays on the device. */
 export async function evaluate(make: () => StateTree): Promise<Map<string, Snapshot>> {
-  const tree = tf.tidy(() => make() as tf.TensorContainer) as StateTree;
+  // Cloned, since what `make` hands on unchanged is not ours to dispose of.
+  const tree = tf.tidy(() => mapLeaves(make(), (leaf) => leaf.clone()) as tf.TensorContainer) as StateTree;
   try {
     return await snapshot(tree);
   } finally {
     tf.dispose(tree as tf.TensorContainer);
+  }
+}
+
+/** The saved state in place of an initial one, which is disposed of. */
+export function reload<T extends StateTree>(saved: ArrayBuffer, initial: T): T {
+  try {
+    return loadState(saved, initial);
+  } finally {
+    tf.dispose(initial as never);
   }
 }
 

@@ -7,7 +7,6 @@ import {
   initState,
   type LocalRule,
   layerIncrement,
-  loadState,
   local,
   mapLeaves,
   type PlasticityState,
@@ -27,6 +26,7 @@ import {
   checkStructure,
   evaluate,
   relativeError,
+  reload,
   type Snapshot,
   snapshot,
 } from './case.js';
@@ -284,9 +284,7 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
           };
           await steps(factory(), sample, { count: 2, use });
           const resumed = factory();
-          const like = initialState(resumed, sample);
-          const state = loadState(saved, like);
-          tf.dispose(like as never);
+          const state = reload(saved, initialState(resumed, sample));
           const rest = await steps(resumed, sample, { count: 2, state, start: 2 });
           for (const [i, found] of rest.entries()) {
             checkIdentical(

@@ -6,7 +6,6 @@ import {
   initState,
   type LocalRule,
   layerIncrement,
-  loadState,
   local,
   mapLeaves,
   maxAbs,
@@ -30,6 +29,7 @@ import {
   checkStructure,
   evaluate,
   relativeError,
+  reload,
   type Snapshot,
   snapshot,
 } from './case.js';
@@ -269,9 +269,7 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
           };
           await trace(factory(), sample, { count: 2, use });
           const resumed = factory();
-          const like = initialState(resumed, sample);
-          const state = loadState(saved, like);
-          tf.dispose(like as never);
+          const state = reload(saved, initialState(resumed, sample));
           const rest = await trace(resumed, sample, { count: 2, state, start: 2 });
           for (const [i, found] of rest.entries()) {
             checkIdentical(

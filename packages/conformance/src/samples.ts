@@ -101,19 +101,21 @@ export const backendSamples: Readonly<Record<LayerGeometry['kind'], readonly Sam
     { geometry: { kind: 'dense', kernelShape: [64, 130] }, preShape: [32, 64] },
     { geometry: { kind: 'dense', kernelShape: [9, 4] }, preShape: [2, 3, 9] },
   ],
-  conv1d: grid(
-    'conv1d',
-    [
+  conv1d: [
+    ...grid(
+      'conv1d',
+      [
+        [1, 2, 3],
+        [3, 2, 4],
+        [4, 1, 2],
+      ],
+      ([, channels]) => [2, 11, channels as number],
+      ['valid', 'same', 2, [[3, 0]]],
       [1, 2, 3],
-      [3, 2, 4],
-      [4, 1, 2],
-      [5, 9, 17],
-    ],
-    ([, channels]) => [2, 11, channels as number],
-    ['valid', 'same', 2, [[3, 0]]],
-    [1, 2, 3],
-    [1, 2, 3],
-  ),
+      [1, 2, 3],
+    ),
+    { geometry: { kind: 'conv1d', kernelShape: [5, 9, 17], strides: 2, padding: 'same' }, preShape: [2, 11, 9] },
+  ],
   conv2d: [
     ...grid(
       'conv2d',
@@ -129,10 +131,10 @@ export const backendSamples: Readonly<Record<LayerGeometry['kind'], readonly Sam
       dilations2d,
     ),
     // Widths around the tiles of vector units, and the 3×3 stride-1 layers that have algorithms of their own.
-    { geometry: { kind: 'conv2d', kernelShape: [3, 3, 17, 33], padding: 'same' }, preShape: [1, 13, 11, 17] },
+    { geometry: { kind: 'conv2d', kernelShape: [3, 3, 17, 33], padding: 'same' }, preShape: [1, 9, 7, 17] },
     { geometry: { kind: 'conv2d', kernelShape: [3, 3, 8, 16] }, preShape: [3, 10, 9, 8] },
     { geometry: { kind: 'conv2d', kernelShape: [3, 3, 4, 8], padding: 1 }, preShape: [1, 8, 8, 4] },
-    { geometry: { kind: 'conv2d', kernelShape: [5, 5, 3, 24], padding: 2 }, preShape: [2, 8, 8, 3] },
+    { geometry: { kind: 'conv2d', kernelShape: [5, 5, 3, 24], padding: 2 }, preShape: [2, 6, 5, 3] },
   ],
   depthwiseConv2d: grid(
     'depthwiseConv2d',

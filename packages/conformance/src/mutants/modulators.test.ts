@@ -1,0 +1,398 @@
+/** Modulators broken on purpose: each fails the cases named beside it, and passes all others. */
+import '@tensorflow/tfjs-backend-cpu';
+import {
+  at,
+  type BaselineState,
+  deviation,
+  type GateModulator,
+  type GlobalModulator,
+  type Hyperparameter,
+  type IncrementModulator,
+  initBaseline,
+  type SignalName,
+  type Signals,
+  specOf,
+} from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { afterEach, describe, expect, it } from 'vitest';
+import { type ConformanceCase, failures, type ModulatorClaims, modulatorCases } from '../index.js';
+
+const failing = async (cases: ConformanceCase[]) => (await failures(cases)).map(({ id }) => id);
+
+const kept: tf.Tensor[] = [];
+afterEach(() => tf.dispose(kept.splice(0)));
+
+const mean = (numbers: readonly number[]) => numbers.reduce((sum, each) => sum + each, 0) / numbers.length;
+
+// The three that the mutants are mutants of: a direction by the gradient, a factor against a baseline, and one per example.
+
+type Increment<R extends SignalName, S extends {} = Record<string, never>> = IncrementModulator<R, S>;
+
+function direction(): Increment<'gradient'> {
+  return {
+    spec: specOf('direction'),
+    actsOn: 'increment',
+    reads: ['gradient'],
+    init: () => ({}),
+    modulate: (eligibility, { gradient }, _, state) => ({
+      increment: tf.neg(tf.mul(tf.sign(gradient), tf.abs(eligibility))),
+      state,
+    }),
+  };
+}
+
+const directionClaims: ModulatorClaims = {
+  reference: {
+    modulate: ({ eligibility, signals }) => ({
+      result: eligibility.map((delta, i) => -Math.sign(signals.gradient?.[i] as number) * Math.abs(delta)),
+    }),
+  },
+  factor: 'weight',
+  linear: false,
+  descends: true,
+  keepsMagnitude: true,
+  allOrNothing: false,
+  plugins: { direction },
+};
+
+interface Options {
+  readonly rate?: Hyperparameter;
+}
+
+function advantage({ rate = 0.5 }: Options = {}): Increment<'loss', BaselineState> {
+  return {
+    spec: specOf('advantage', { rate }),
+    actsOn: 'increment',
+    reads: ['loss'],
+    init: initBaseline,
+    modulate(eligibility, { loss }, { step }, before) {
+      const found = deviation(before, loss, at(rate, step));
+      return { increment: tf.mul(eligibility, tf.neg(found.deviation)), state: found.state };
+    },
+  };
+}
+
+const advantageClaims: ModulatorClaims = {
+  reference: {
+    init: () => ({ mean: 0, seen: 0 }),
+    modulate({ eligibility, signals }, state) {
+      const { mean: kept, seen } = state as { mean: number; seen: number };
+      const loss = signals.loss?.[0] as number;
+      const before = seen === 1 ? kept : loss;
+      return {
+        result: eligibility.map((delta) => (before - loss) * delta),
+        state: { mean: (before + loss) / 2, seen: 1 },
+      };
+    },
+  },
+  factor: 'layer',
+  linear: true,
+  baselined: true,
+  plugins: { advantage },
+  schedules: { rate: { make: (rate) => advantage({ rate }), values: [0.9, 0.2] } },
+};
+
+function relative(): GateModulator<'reward', Record<string, never>> {
+  return {
+    spec: specOf('relative'),
+    actsOn: 'gate',
+    reads: ['reward'],
+    init: () => ({}),
+    factor: ({ reward }, { batch }, state) => ({
+      factor: tf.mul(tf.ones([batch]), tf.add(reward, tf.mean(reward))) as tf.Tensor1D,
+      state,
+    }),
+  };
+}
+
+const relativeClaims: ModulatorClaims = {
+  reference: {
+    modulate({ signals, batch }) {
+      const reward = signals.reward as number[];
+      return { result: Array.from({ length: batch }, (_, p) => (reward[p] ?? (reward[0] as number)) + mean(reward)) };
+    },
+  },
+  factor: 'example',
+  baselined: false,
+  plugins: { relative },
+};
+
+/** An increment modulator with its increment changed. */
+function changed<R extends SignalName, S extends {}>(
+  sound: Increment<R, S>,
+  change: (increment: tf.Tensor, eligibility: tf.Tensor, signals: Signals, state: S) => tf.Tensor,
+): Increment<R, S> {
+  return {
+    ...sound,
+    modulate(eligibility, signals, context, state) {
+      const said = sound.modulate(eligibility, signals, context, state);
+      return { ...said, increment: change(said.increment, eligibility, signals as Signals, state) };
+    },
+  };
+}
+
+interface Mutant {
+  readonly name: string;
+  readonly fails: readonly string[];
+  make(options?: Options): GlobalModulator;
+  readonly claims: ModulatorClaims;
+  /** Default: the mutant itself under the name of what it is a mutant of. */
+  readonly plugins?: ModulatorClaims['plugins'];
+}
+
+const mutants: Mutant[] = [
+  {
+    name: 'flipped sign',
+    fails: ['reference', 'descent'],
+    make: () => changed(direction(), tf.neg),
+    claims: directionClaims,
+  },
+  {
+    name: 'sign of 0 is 1',
+    fails: ['reference', 'magnitude'],
+    make: () =>
+      changed(direction(), (_, eligibility, { gradient }) =>
+        tf.where(tf.greaterEqual(gradient, 0), tf.neg(tf.abs(eligibility)), tf.abs(eligibility)),
+      ),
+    claims: directionClaims,
+  },
+  {
+    name: 'the local rule decides, not the gradient',
+    fails: ['reference', 'linearity', 'descent'],
+    make: () => changed(direction(), (_, eligibility, { gradient }) => tf.mul(tf.sign(gradient), eligibility)),
+    claims: directionClaims,
+  },
+  {
+    name: 'as far as the gradient is steep',
+    fails: ['reference', 'magnitude'],
+    make: () => changed(direction(), (increment, _, { gradient }) => tf.mul(increment, tf.abs(gradient))),
+    claims: directionClaims,
+  },
+  {
+    name: 'undeclared loss',
+    fails: ['signals'],
+    make: () => changed(direction(), (increment, _, { loss }) => tf.mul(increment, tf.onesLike(loss))),
+    claims: directionClaims,
+  },
+  {
+    name: 'loss declared for nothing',
+    fails: ['signals'],
+    make: () => ({ ...direction(), reads: ['gradient', 'loss'] }),
+    claims: directionClaims,
+  },
+  {
+    name: 'increment laid out as [D, K]',
+    fails: ['factor-shape'],
+    make: () => changed(direction(), (increment) => tf.reshape(increment, [-1, increment.shape.at(-1) as number])),
+    claims: directionClaims,
+  },
+  {
+    name: 'NaN where the gradient is 0',
+    fails: ['reference', 'finite', 'magnitude'],
+    make: () => changed(direction(), (increment, _, { gradient }) => tf.div(tf.mul(increment, gradient), gradient)),
+    claims: directionClaims,
+  },
+  {
+    name: 'overflow on huge signals',
+    fails: ['finite'],
+    make: (options) =>
+      changed(advantage(options), (increment, _, { loss }) => tf.div(tf.mul(increment, tf.exp(loss)), tf.exp(loss))),
+    claims: advantageClaims,
+  },
+  {
+    name: 'gradient mutated in place',
+    fails: ['purity'],
+    make: () =>
+      changed(direction(), (increment, _, { gradient }) => {
+        gradient.dataSync().fill(0);
+        return increment;
+      }),
+    claims: directionClaims,
+  },
+  {
+    name: 'tensor kept',
+    fails: ['leaks'],
+    make: () =>
+      changed(direction(), (increment) => {
+        kept.push(tf.keep(tf.clone(increment)));
+        return increment;
+      }),
+    claims: directionClaims,
+  },
+  { name: 'claims to be linear', fails: ['linearity'], make: direction, claims: { ...directionClaims, linear: true } },
+  { name: 'denies its descent', fails: ['descent'], make: direction, claims: { ...directionClaims, descends: false } },
+  {
+    name: 'denies that it keeps magnitudes',
+    fails: ['magnitude'],
+    make: direction,
+    claims: { ...directionClaims, keepsMagnitude: false },
+  },
+  {
+    name: 'claims all or nothing',
+    fails: ['all-or-nothing'],
+    make: direction,
+    claims: { ...directionClaims, allOrNothing: true },
+  },
+  {
+    name: 'claims a factor per unit',
+    fails: ['factor-shape'],
+    make: direction,
+    claims: { ...directionClaims, factor: 'unit' },
+  },
+  {
+    name: 'climbs the loss',
+    fails: ['reference'],
+    make: (options) => changed(advantage(options), tf.neg),
+    claims: advantageClaims,
+  },
+  {
+    name: 'magnitude of ΔW under a scalar',
+    fails: ['reference', 'factor-shape', 'linearity'],
+    make: (options) => changed(advantage(options), (increment, eligibility) => tf.mul(increment, tf.sign(eligibility))),
+    claims: advantageClaims,
+  },
+  {
+    name: 'baseline that starts at 0',
+    fails: ['reference', 'baseline'],
+    make: (options) => ({ ...advantage(options), init: () => ({ mean: tf.scalar(0), seen: tf.scalar(1) }) }),
+    claims: advantageClaims,
+  },
+  {
+    name: 'baseline kept outside the state',
+    fails: ['purity', 'resume', 'linearity', 'schedules'],
+    make: forgetful,
+    claims: {
+      ...advantageClaims,
+      schedules: { rate: { make: (rate) => forgetful({ rate }), values: [0.9, 0.2] } },
+    },
+  },
+  {
+    name: 'state that grows an axis',
+    fails: ['state-structure', 'resume'],
+    make: (options) => {
+      const sound = advantage(options);
+      return {
+        ...sound,
+        modulate(...args: Parameters<typeof sound.modulate>) {
+          const { increment, state } = sound.modulate(...args);
+          return { increment, state: { ...state, mean: tf.reshape(state.mean, [1]) } };
+        },
+      };
+    },
+    claims: advantageClaims,
+  },
+  {
+    name: 'denies its baseline',
+    fails: ['baseline'],
+    make: advantage,
+    claims: { ...advantageClaims, baselined: false },
+  },
+  {
+    name: 'claims a factor per example',
+    fails: ['factor-shape', 'example-equals-scalar'],
+    make: advantage,
+    claims: { ...advantageClaims, factor: 'example' },
+  },
+  {
+    name: 'schedule read once',
+    fails: ['schedules'],
+    make: advantage,
+    claims: {
+      ...advantageClaims,
+      schedules: { rate: { make: (rate) => advantage({ rate: at(rate, 0) }), values: [0.9, 0.2] } },
+    },
+  },
+  {
+    name: 'option left out of the spec',
+    fails: ['spec'],
+    make: () => ({ ...changed(advantage(), (increment) => tf.mul(increment, 2)), spec: advantage().spec }),
+    plugins: { advantage },
+    claims: {
+      ...advantageClaims,
+      reference: {
+        ...advantageClaims.reference,
+        modulate(context, state) {
+          const said = advantageClaims.reference.modulate(context, state);
+          return { ...said, result: said.result.map((each) => 2 * each) };
+        },
+      },
+    },
+  },
+  {
+    name: 'factor that depends on the place in the batch',
+    fails: ['reference', 'example-equals-scalar'],
+    make: () => {
+      const sound = relative();
+      return {
+        ...sound,
+        factor(signals, context, state) {
+          const said = sound.factor(signals, context, state);
+          return { ...said, factor: tf.mul(said.factor, tf.range(0, context.batch)) };
+        },
+      };
+    },
+    claims: relativeClaims,
+  },
+  {
+    name: 'one factor for all where each example has its own',
+    fails: ['factor-shape'],
+    make: () => {
+      const sound = relative();
+      return {
+        ...sound,
+        factor(signals, context, state) {
+          const said = sound.factor(signals, context, state);
+          return { ...said, factor: tf.reshape(said.factor, [-1, 1]) as unknown as tf.Tensor1D };
+        },
+      };
+    },
+    claims: relativeClaims,
+  },
+  { name: 'claims a baseline', fails: ['baseline'], make: relative, claims: { ...relativeClaims, baselined: true } },
+  {
+    name: 'acts per example, claims one factor per layer',
+    fails: ['factor-shape'],
+    make: relative,
+    claims: { ...relativeClaims, factor: 'layer' },
+  },
+];
+
+/** The baseline in a variable of JavaScript. */
+function forgetful(options?: Options): GlobalModulator {
+  const sound = advantage(options);
+  let held: number[] | undefined;
+  return {
+    ...sound,
+    init: () => ({}),
+    modulate(eligibility, signals, context) {
+      const state = held === undefined ? initBaseline() : { mean: tf.scalar(held[0] as number), seen: tf.scalar(1) };
+      const said = sound.modulate(eligibility, signals, context, state);
+      held = [...said.state.mean.dataSync()];
+      return { ...said, state: {} };
+    },
+  } as GlobalModulator;
+}
+
+it.each([
+  { name: 'direction', make: direction, claims: directionClaims },
+  { name: 'advantage', make: advantage, claims: advantageClaims },
+  { name: 'relative', make: relative, claims: relativeClaims },
+])('the sound modulator $name passes every case', async ({ make, claims }) => {
+  expect(await failing(modulatorCases(make as () => GlobalModulator, claims))).toEqual([]);
+});
+
+describe('mutants of a modulator', () => {
+  it.each(mutants)('$name: $fails', async ({ fails, make, claims, plugins }) => {
+    const own = Object.fromEntries(Object.keys(claims.plugins).map((name) => [name, make]));
+    expect(await failing(modulatorCases(make, { ...claims, plugins: plugins ?? own }))).toEqual(fails);
+  });
+
+  it('miss no case', () => {
+    const ids = [
+      ...modulatorCases(direction, directionClaims),
+      ...modulatorCases(advantage, advantageClaims),
+      ...modulatorCases(relative, relativeClaims),
+    ].map(({ id }) => id);
+    expect(ids.filter((id) => !mutants.some(({ fails }) => fails.includes(id)))).toEqual([]);
+  });
+});
