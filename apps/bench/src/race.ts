@@ -7,7 +7,6 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ConfigurationError, StateError } from '@ghl/core';
 import pLimit from 'p-limit';
-import { lock } from 'proper-lockfile';
 import { z } from 'zod';
 import { onDisk, replaceFile } from './durable.js';
 import type { Failure } from './failure.js';
@@ -74,27 +73,6 @@ export class RaceFolder {
   /** The folder of one of its runs. */
   run({ recipe, seed }: PlannedRun): RunFolder {
     return new RunFolder(this.path, recipe.name, seed);
-  }
-
-  /**
-   * Keeps others from running this race until the returned function is called. A process that was killed is still taken
-   * for alive for a few seconds, which this waits out.
-   *
-   * @throws StateError `RACE_UNDER_WAY`.
-   */
-  async lock(): Promise<() => Promise<void>> {
-    try {
-      return await lock(this.path, {
-        stale: 4000,
-        update: 1000,
-        retries: { retries: 14, factor: 1, minTimeout: 500 },
-      });
-    } catch (cause) {
-      throw new StateError('RACE_UNDER_WAY', `Another process is running the race in ${this.path}.`, {
-        help: 'wait for it, or stop it first.',
-        cause,
-      });
-    }
   }
 }
 

@@ -7,6 +7,7 @@ import { codeVersion } from './environment.js';
 import type { Failure } from './failure.js';
 import { display } from './progress.js';
 import { RaceFolder, runRace, shareCores } from './race.js';
+import { lockRace } from './race-lock.js';
 import { type PlannedRecipe, plannedRuns, type RacePlan, stepsPerEpoch } from './race-plan.js';
 import { makeReport, type Report } from './report-command.js';
 import { assignmentOf, recipeNames } from './training/recipe.js';
@@ -106,7 +107,7 @@ async function begin(options: RunOptions, say: (text: string) => void): Promise<
     `${recipes.map(({ name }) => name).join(', ')} on ${network} and ${data.name}: ${seeds} seeds, ${epochs} epochs of ` +
       `${stepsPerEpoch(plan)} steps, into ${relative('', folder.path) || '.'}`,
   );
-  return { folder, plan, dataFolder, release: await folder.lock() };
+  return { folder, plan, dataFolder, release: await lockRace(folder.path) };
 }
 
 async function resume(path: string, options: RunOptions, say: (text: string) => void): Promise<Begun> {
@@ -123,7 +124,7 @@ async function resume(path: string, options: RunOptions, say: (text: string) => 
       },
     );
   }
-  const release = await folder.lock();
+  const release = await lockRace(folder.path);
   const dataFolder = options.data === undefined ? await folder.readDataFolder() : resolve(options.data);
   say(`going on with the race in ${relative('', folder.path) || '.'}`);
   return { folder, plan, dataFolder, release };

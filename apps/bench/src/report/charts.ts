@@ -161,9 +161,9 @@ function lines(
         stroke: colour,
         strokeWidth: thick ? 2 : 1,
         strokeOpacity: thick ? 0.9 : 0.4,
-        ...(shared ? {} : { marker: 'dot' }),
         className,
       }),
+      ...(shared ? [] : [Plot.dot(points, { x: 'x', y: 'y', fill: colour, r: 2.5, className })]),
       ...(thick
         ? []
         : [

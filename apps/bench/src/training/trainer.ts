@@ -17,6 +17,9 @@ import { learningRates } from './learning-rates.js';
 /** Steps between two reads of the loss, and between two events. */
 const WINDOW = 10;
 
+/** Images in a batch of evaluation, which has no backward pass to remember anything for. */
+const EVALUATION_BATCH = 100;
+
 /** Steps in an epoch whose alignment is measured. */
 const MEASUREMENTS = 4;
 
@@ -143,8 +146,8 @@ class Trainer {
     this.#reportProgress();
 
     const from = performance.now();
-    const validation = await evaluate(model, data.validation, batchSize);
-    const test = (await evaluate(model, data.test, batchSize)) as Score;
+    const validation = await evaluate(model, data.validation, EVALUATION_BATCH);
+    const test = (await evaluate(model, data.test, EVALUATION_BATCH)) as Score;
     position.evalMs += performance.now() - from;
 
     const { images, loss, correct } = position.sums;
@@ -268,6 +271,7 @@ class Trainer {
   async #checkpoint(): Promise<void> {
     const { model, optimizer, folder } = this.#run;
     const from = performance.now();
+    await letEventsIn();
     await this.#events.sync();
     this.#position.eventsLength = this.#events.length;
     await writeCheckpoint(folder.checkpointPath, this.#position, model, optimizer);
@@ -278,6 +282,7 @@ class Trainer {
 
   async #log(event: RunEvent): Promise<void> {
     const from = performance.now();
+    await letEventsIn();
     await this.#events.append(event);
     this.#position.logMs += performance.now() - from;
   }

@@ -1,0 +1,300 @@
+/** The command as a user has it: the built `bin/bench.mjs` in processes of its own. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { homedir, hostname, tmpdir, userInfo } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type RunEvent, RunFolder } from './run-store.js';
+
+const app = join(dirname(fileURLToPath(import.meta.url)), '..');
+const bin = join(app, 'bin', 'bench.mjs');
+const root = join(app, '..', '..');
+
+let folder: string;
+
+beforeAll(() => {
+  execFileSync(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-b', app]);
+}, 300_000);
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'bench-'));
+});
+
+afterEach(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+
+interface Outcome {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function begin(
+  words: readonly string[],
+  command = [process.execPath, bin],
+): { child: ChildProcess; end: Promise<Outcome> } {
+  const [program, ...before] = command as [string, ...string[]];
+  const child = spawn(program, [...before, ...words], { cwd: folder, env: { ...process.env, GHL_DATA: '' } });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  return { child, end: new Promise((done) => child.on('close', (status) => done({ status, stdout, stderr }))) };
+}
+
+const bench = (...words: string[]): Promise<Outcome> => begin(words).end;
+
+/** A race that takes a second or two a run. */
+const SMALL =
+  'run --network fasthebb-small --dataset glyphs --train-size 160 --validation-size 20 --batch 8 --epochs 2'.split(' ');
+
+const without = (event: RunEvent) => ({ ...event, trainMs: 0, evalMs: 0, logMs: 0 });
+
+async function curve(race: string, recipe: string): Promise<unknown[]> {
+  const events = await new RunFolder(race, recipe, 0).readEvents();
+  return events.filter(({ type }) => type !== 'resumed').map(without);
+}
+
+const weights = async (race: string, recipe: string) => (await new RunFolder(race, recipe, 0).readResult())?.weights;
+
+describe('a race', () => {
+  it('ends with one JSON document, runs that say what they are and nothing of who ran them, and a report', async () => {
+    const { status, stdout, stderr } = await bench(
+      ...SMALL,
+      '--recipe',
+      'ghl,localOnly',
+      '--seeds',
+      '2',
+      '--out',
+      'race',
+      '--json',
+    );
+    expect(stderr).toContain('ghl 0: epoch 2/2, step 40/40');
+    expect(status).toBe(0);
+    const document = JSON.parse(stdout);
+    for (const recipe of ['ghl', 'localOnly']) {
+      const { mean, sd, seeds } = document.recipes[recipe].testAccuracy;
+      expect(seeds).toHaveLength(2);
+      expect(mean).toBeCloseTo((seeds[0] + seeds[1]) / 2, 12);
+      expect(sd).toBeCloseTo(Math.abs(seeds[0] - seeds[1]) / Math.SQRT2, 12);
+    }
+    expect(document.report).toBe(join(folder, 'race', 'report.html'));
+    expect(await readFile(document.report, 'utf8')).toContain('<svg');
+
+    expect((await readdir(join(folder, 'race', 'ghl', '1'))).sort()).toEqual([
+      'checkpoint.bin',
+      'done.json',
+      'events.jsonl',
+      'manifest.json',
+    ]);
+    const manifest = await readFile(join(folder, 'race', 'ghl', '1', 'manifest.json'), 'utf8');
+    const told = JSON.parse(manifest);
+    expect(told).toMatchObject({
+      recipe: 'ghl',
+      seed: 1,
+      spec: { conv1: { name: 'chain' } },
+      plan: { dataset: { name: 'glyphs', checksum: expect.stringMatching(/^[0-9a-f]{64}$/) } },
+      backend: { name: 'wasm' },
+      environment: { versions: { node: process.versions.node, tfjs: '4.22.0' }, cpu: expect.any(String) },
+    });
+    const shared = manifest + (await readFile(join(folder, 'race', 'race.json'), 'utf8'));
+    for (const secret of [folder, root, homedir(), ...(hostname().length > 3 ? [hostname()] : [])]) {
+      expect(shared).not.toContain(`${secret}/`);
+    }
+    expect(shared).not.toContain(`"${userInfo().username}"`);
+
+    // The report is a function of the runs; a folder that is taken is not written to.
+    const again = await bench('report', 'race', '--json');
+    expect(JSON.parse(again.stdout)).toEqual(document);
+    expect(await bench(...SMALL, '--out', 'race')).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('RACE_EXISTS'),
+    });
+    const table = await bench('run', '--resume', 'race');
+    expect(table).toMatchObject({ status: 0, stdout: expect.stringContaining('localOnly') });
+  });
+
+  it('goes on after kill -9 at any moment, to the same curve and the same weights', async () => {
+    const race = [...SMALL, '--recipe', 'ghl', '--seeds', '1', '--epochs', '3', '--train-size', '640'];
+    expect(await bench(...race, '--out', 'straight')).toMatchObject({ status: 0 });
+    const first = begin([...race, '--out', 'killed']);
+    await setTimeout(2500);
+    first.child.kill('SIGKILL');
+    await first.end;
+    let resumptions = 0;
+    for (let left = 1; left > 0; resumptions++) {
+      const next = begin(['run', '--resume', 'killed']);
+      const killed = resumptions < 2;
+      // It loads, and then is somewhere between two checkpoints.
+      if (killed) {
+        await setTimeout(1200 + 1500 * Math.random());
+        next.child.kill('SIGKILL');
+      }
+      const { status } = await next.end;
+      if (status === 0) left = 0;
+      else expect(killed).toBe(true);
+    }
+    expect(await curve(join(folder, 'killed'), 'ghl')).toEqual(await curve(join(folder, 'straight'), 'ghl'));
+    expect(await weights(join(folder, 'killed'), 'ghl')).toBe(await weights(join(folder, 'straight'), 'ghl'));
+  });
+
+  it('goes on after Ctrl-C, whose message says how', async () => {
+    const { child, end } = begin([...SMALL, '--recipe', 'backprop', '--seeds', '1', '--out', 'race']);
+    while (!(await new RunFolder(join(folder, 'race'), 'backprop', 0).readManifest())) await setTimeout(50);
+    child.kill('SIGINT');
+    expect(await end).toMatchObject({ status: 130, stdout: '', stderr: expect.stringContaining('run --resume race') });
+    expect(await bench('run', '--resume', 'race')).toMatchObject({ status: 0 });
+  });
+
+  it('of which one run is not finite goes on with the others, and says null for that one', async () => {
+    const words = [
+      ...SMALL,
+      '--epochs',
+      '1',
+      '--recipe',
+      'backprop',
+      '--rule',
+      'bcm',
+      '--raw',
+      '--seeds',
+      '1',
+      '--json',
+    ];
+    const { status, stdout, stderr } = await bench(...words, '--out', 'race');
+    const document = JSON.parse(stdout);
+    expect(document.recipes['bcm+raw'].testAccuracy).toEqual({ mean: null, sd: null, seeds: [null] });
+    expect(document.recipes.backprop.testAccuracy.mean).toBeGreaterThan(0);
+    expect(document.incomplete).toMatchObject([
+      { recipe: 'bcm+raw', seed: 0, state: 'failed', code: 'NON_FINITE_STEP' },
+    ]);
+    expect(document.incomplete[0].message).toMatch(/Step \d+: .*conv\d/);
+    expect(stderr).toContain('help: likely cause: ');
+    expect(status).toBe(1);
+  });
+});
+
+describe('a full disk', () => {
+  it.skipIf(process.platform === 'win32')('costs nothing that was finished', async () => {
+    const race = [...SMALL, '--epochs', '1', '--recipe', 'ghl', '--seeds', '1'];
+    expect(await bench(...race, '--out', 'straight')).toMatchObject({ status: 0 });
+    const { size } = await stat(join(folder, 'straight', 'ghl', '0', 'checkpoint.bin'));
+    // No file may grow beyond half of a checkpoint; Node is told by an error, as it is by a disk that is full.
+    const limited = [
+      'bash',
+      '-c',
+      `ulimit -f ${Math.floor(size / 2 / 1024)}; exec "$@"`,
+      'bash',
+      process.execPath,
+      bin,
+    ];
+    const { status, stderr } = await begin([...race, '--out', 'full'], limited).end;
+    expect(stderr).toMatch(/DISK_FULL: .*checkpoint\.bin/);
+    expect(stderr).toContain('help: make room');
+    expect(status).toBe(1);
+    expect(await bench('run', '--resume', 'full')).toMatchObject({ status: 0 });
+    expect(await curve(join(folder, 'full'), 'ghl')).toEqual(await curve(join(folder, 'straight'), 'ghl'));
+  });
+});
+
+describe('going on', () => {
+  beforeEach(async () => {
+    const { status } = await bench(...SMALL, '--epochs', '1', '--recipe', 'backprop', '--seeds', '1', '--out', 'race');
+    expect(status).toBe(0);
+    await rm(join(folder, 'race', 'backprop', '0', 'done.json'));
+  });
+
+  const change = async (file: string, edit: (json: Record<string, never>) => void) => {
+    const json = JSON.parse(await readFile(join(folder, 'race', file), 'utf8'));
+    edit(json);
+    await writeFile(join(folder, 'race', file), JSON.stringify(json));
+  };
+
+  it('with another option, code, spec or data is refused', async () => {
+    const refused = async (says: string, ...words: string[]) => {
+      const { status, stdout, stderr } = await bench('run', '--resume', 'race', ...words);
+      expect(stderr).toMatch(/RESUME_MISMATCH: .*\nhelp: /);
+      expect(stderr).toContain(says);
+      expect(stderr).not.toMatch(/^\s+at /m);
+      expect(status).toBe(1);
+      return stdout;
+    };
+    await refused('epochs is 3; the race began with 1', '--epochs', '3');
+    await refused('recipe', '--recipe', 'ghl');
+    await refused('target', '--target', '0.5');
+    await cp(join(folder, 'race'), join(folder, 'whole'), { recursive: true });
+    const restore = async () => {
+      await rm(join(folder, 'race'), { recursive: true });
+      await cp(join(folder, 'whole'), join(folder, 'race'), { recursive: true });
+    };
+    await change('backprop/0/manifest.json', (manifest) => {
+      (manifest.spec as Record<string, unknown>)['*'] = { name: 'gradient', args: [] };
+    });
+    await refused('the spec of');
+    await restore();
+    await change('race.json', (plan) => {
+      (plan.dataset as { checksum: string }).checksum = '0'.repeat(64);
+    });
+    await refused('the images');
+    await restore();
+    await change('race.json', (plan) => {
+      (plan as { code: string }).code = '0'.repeat(64);
+    });
+    await refused('The code is version');
+    await restore();
+    expect(await bench('run', '--resume', 'race', '--epochs', '1')).toMatchObject({ status: 0 });
+  });
+});
+
+describe('bad input', () => {
+  it.each([
+    [['lst'], 2, 'UNKNOWN_COMMAND', "did you mean 'list'"],
+    [['run', '--network', 'fasthebb-smal'], 2, 'UNKNOWN_NETWORK', "did you mean 'fasthebb-small'"],
+    [['run', '--recipe', 'ghl,backprob'], 2, 'UNKNOWN_RECIPE', "did you mean 'backprop'"],
+    [['run', '--dataset', 'cifar11'], 2, 'UNKNOWN_DATASET', "did you mean 'cifar10'"],
+    [['run', '--backend', 'wsm'], 2, 'UNKNOWN_BACKEND', "did you mean 'wasm'"],
+    [['run', '--rule', 'haebb'], 2, 'UNKNOWN_RULE', 'Known: oja'],
+    [['run', '--rule', 'swta', '--modulator', 'sgn'], 2, 'UNKNOWN_MODULATOR', "did you mean 'sign'"],
+    [['run', '--modulator', 'sign'], 2, 'NO_RULE', '--rule swta'],
+    [['run', '--rule', 'constant', '--modulator', 'scalar'], 2, 'SENSELESS_PAIR', '--modulator sign'],
+    [['run', '--dataset', 'glyphs', '--data', '.'], 2, 'NO_FOLDER', 'leave out --data'],
+    [['run', '--data', 'nowhere'], 1, 'DATA_NOT_FOUND', 'help: '],
+    [['run', '--train-size', '999999999', '--dataset', 'cifar10', '--data', '.'], 1, 'DATA_NOT_FOUND', 'help: '],
+    [['run', '--resume', 'nowhere'], 2, 'NO_RACE', 'help: '],
+    [['report', '.'], 2, 'NO_RACE', 'help: '],
+  ])('%j exits with %i: %s', async (words, expected, code, help) => {
+    const { status, stdout, stderr } = await bench(...words, '--json');
+    expect(status).toBe(expected);
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code } });
+    expect(stderr).toMatch(new RegExp(`^${code}: .*\\nhelp: `, 'm'));
+    expect(stderr).toContain(help);
+    expect(stderr).not.toMatch(/^\s+at /m);
+  });
+
+  it('in a data file is refused before anything is begun', async () => {
+    await mkdir(join(folder, 'data'));
+    for (const file of ['data_batch_1', 'data_batch_2', 'data_batch_3', 'data_batch_4', 'data_batch_5', 'test_batch']) {
+      await writeFile(join(folder, 'data', `${file}.bin`), new Uint8Array(3073 * 2 - (file === 'test_batch' ? 5 : 0)));
+    }
+    const { status, stderr } = await bench('run', '--data', 'data', '--out', 'race');
+    expect(stderr).toMatch(/^DATA_TRUNCATED: .*test_batch\.bin/m);
+    expect(status).toBe(1);
+    expect(await readdir(folder)).toEqual(['data']);
+  });
+});
+
+it('lists everything that it can name', async () => {
+  const { status, stdout } = await bench('list', '--json');
+  expect(status).toBe(0);
+  expect(JSON.parse(stdout)).toEqual({
+    networks: expect.arrayContaining(['deephebb', 'fasthebb', 'deephebb-small', 'fasthebb-small']),
+    recipes: ['ghl', 'backprop', 'signOnly', 'signMatched', 'localOnly'],
+    rules: expect.arrayContaining(['oja', 'swta', 'bcm', 'hpca']),
+    modulators: expect.arrayContaining(['sign', 'gate', 'scalar']),
+    datasets: expect.arrayContaining(['glyphs', 'cifar10', 'cifar100', 'mnist', 'fashion-mnist']),
+    backends: ['wasm', 'cpu'],
+  });
+});

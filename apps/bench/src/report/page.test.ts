@@ -1,0 +1,148 @@
+import { parseHTML } from 'linkedom';
+import { PNG } from 'pngjs';
+import { describe, expect, it } from 'vitest';
+import type { RacePlan } from '../race-plan.js';
+import type { RunEvent } from '../run-store.js';
+import { type RecordedRun, summarise } from '../summary.js';
+import { filterPicture } from './filters.js';
+import { page } from './page.js';
+import { specText } from './spec-text.js';
+
+const SEEDS = 3;
+
+const plan: RacePlan = {
+  schemaVersion: 1,
+  network: 'net<script>',
+  dataset: { name: 'glyphs', checksum: 'c', trainSize: 32, validationSize: 8, testSize: 8 },
+  recipes: [{ name: 'ghl' }, { name: 'hpca+scalar' }],
+  seeds: SEEDS,
+  epochs: 2,
+  batch: 16,
+  backend: 'wasm',
+  threads: 1,
+  target: 0.8,
+  code: 'c',
+};
+
+const values = (numbers: readonly number[]) => Buffer.from(Float32Array.from(numbers).buffer).toString('base64');
+const times = { trainMs: 1, evalMs: 1, logMs: 1 };
+
+const events = (seed: number): RunEvent[] => [
+  { type: 'filters', step: 0, layer: 'conv1', shape: [1, 1, 3, 1], values: values([0, 0.5, 1]) },
+  ...[2, 4].flatMap((step): RunEvent[] => [
+    {
+      type: 'steps',
+      step,
+      epoch: step / 2 - 1,
+      loss: 1 / step + seed,
+      accuracy: 0.5,
+      images: 32,
+      learningRate: {},
+      ...times,
+    },
+    {
+      type: 'alignment',
+      step,
+      epoch: 0,
+      layers: {
+        conv1: { alignment: 0.3, signAgreement: 0.5, incrementNorm: 1 },
+        classifier: { alignment: 1, signAgreement: 1, incrementNorm: 1 },
+      },
+    },
+    {
+      type: 'epoch',
+      step,
+      epoch: step / 2,
+      train: { loss: 1, accuracy: 0.5 },
+      validation: { loss: 1, accuracy: 0.6 },
+      test: { loss: 1, accuracy: 0.6 },
+      ...times,
+    },
+  ]),
+];
+
+const runs: RecordedRun[] = plan.recipes.flatMap(({ name }) =>
+  Array.from({ length: SEEDS }, (_, seed) => ({
+    recipe: name,
+    seed,
+    state: 'finished' as const,
+    manifest: null,
+    events: events(seed),
+    result: {
+      schemaVersion: 1 as const,
+      steps: 4,
+      epochs: 2,
+      testAccuracy: 0.6,
+      best: null,
+      imagesPerSecond: 9,
+      weights: 'w',
+      ...times,
+    },
+  })),
+);
+
+describe('the report', () => {
+  const html = page(plan, runs, summarise(plan, runs));
+  const { document } = parseHTML(html);
+
+  it('refers to nothing outside itself, and runs nothing', () => {
+    expect(html).not.toMatch(/https?:|src="(?!data:)|href=|@import|url\(/);
+    const scripts = [...document.querySelectorAll('script')];
+    expect(scripts.map((script) => script.getAttribute('type'))).toEqual(['application/json']);
+  });
+
+  it('draws every seed, in the colour and under the check box of its recipe', () => {
+    const panels = [...document.querySelectorAll('.panel')];
+    const losses = panels.find((panel) => panel.textContent?.includes('training loss')) as Element;
+    for (const recipe of ['recipe-0', 'recipe-1']) {
+      const [seeds, mean] = [...losses.querySelectorAll(`g.${recipe}`)];
+      expect(seeds?.querySelectorAll('path')).toHaveLength(SEEDS);
+      expect(mean?.querySelectorAll('path')).toHaveLength(1);
+      expect(document.querySelector(`#show-${recipe}`)?.hasAttribute('checked')).toBe(true);
+    }
+    const accuracy = panels.find((panel) => panel.textContent?.includes('after the last epoch')) as Element;
+    expect(accuracy.querySelectorAll('circle')).toHaveLength(2 * SEEDS);
+  });
+
+  it('is the same for the same runs', () => {
+    expect(page(plan, runs, summarise(plan, runs))).toBe(html);
+  });
+
+  it('shows alignment where a rule acts, and names the layers where it is the gradient', () => {
+    const titles = [...document.querySelectorAll('.panel h3')].map((title) => title.textContent);
+    expect(titles).toContain('conv1');
+    expect(titles).not.toContain('classifier');
+    expect(html).toContain('classifier');
+  });
+
+  it('holds its numbers, and names as text', () => {
+    const embedded = JSON.parse(document.querySelector('#summary')?.textContent ?? '');
+    expect(embedded).toEqual(JSON.parse(JSON.stringify(summarise(plan, runs))));
+    expect(html).not.toContain('net<script>');
+    expect(document.querySelectorAll('img')).toHaveLength(3);
+  });
+
+  it('is made before any run has ended', () => {
+    const begun = runs.map((run) => ({ ...run, state: 'unfinished' as const, events: [], result: null }));
+    expect(page(plan, begun, summarise(plan, begun))).toContain('unfinished');
+  });
+});
+
+it('paints a filter from its least weight to its greatest', () => {
+  const event = {
+    type: 'filters',
+    step: 0,
+    layer: 'conv1',
+    shape: [1, 2, 3, 1],
+    values: values([-1, 0, 1, 1, 1, -1]),
+  } as const;
+  const { url, width, height } = filterPicture({ ...event, shape: [1, 2, 3, 1] });
+  expect([width, height]).toEqual([2, 1]);
+  const { data } = PNG.sync.read(Buffer.from(url.replace(/^.*,/, ''), 'base64'));
+  expect([...data]).toEqual([0, 128, 255, 255, 255, 255, 0, 255]);
+});
+
+it('writes a spec as the code that it came from', () => {
+  const spec = { name: 'maxAbs', args: [{ name: 'swta', args: [{ temperature: 1 / 0.65 }] }] };
+  expect(specText(spec)).toBe('maxAbs(swta({ temperature: 1.538 }))');
+});

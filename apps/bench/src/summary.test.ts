@@ -1,0 +1,120 @@
+import { describe, expect, it } from 'vitest';
+import type { RacePlan } from './race-plan.js';
+import type { RunEvent, RunResult } from './run-store.js';
+import { type RecordedRun, statistic, summarise } from './summary.js';
+import { columns, rows, table } from './table.js';
+
+const plan: RacePlan = {
+  schemaVersion: 1,
+  network: 'fasthebb',
+  dataset: { name: 'cifar10', checksum: 'c', trainSize: 2000, validationSize: 500, testSize: 10_000 },
+  recipes: [{ name: 'ghl' }, { name: 'localOnly' }],
+  seeds: 3,
+  epochs: 2,
+  batch: 64,
+  backend: 'wasm',
+  threads: 1,
+  target: 0.5,
+  code: 'c',
+};
+
+const epoch = (number: number, validation: number, test: number): RunEvent => ({
+  type: 'epoch',
+  step: 32 * number,
+  epoch: number,
+  train: { loss: 1, accuracy: 0.5 },
+  validation: { loss: 1, accuracy: validation },
+  test: { loss: 1, accuracy: test },
+  trainMs: 1000 * number,
+  evalMs: 100_000,
+  logMs: 100_000,
+});
+
+function finished(seed: number, events: readonly RunEvent[], testAccuracy: number): RecordedRun {
+  const result: RunResult = {
+    schemaVersion: 1,
+    steps: 64,
+    epochs: 2,
+    testAccuracy,
+    best: { epoch: 1, validationAccuracy: 0.6, testAccuracy: 0.1 },
+    imagesPerSecond: 100,
+    weights: 'w',
+    trainMs: 2000,
+    evalMs: 0,
+    logMs: 0,
+  };
+  return { recipe: 'ghl', seed, state: 'finished', manifest: null, events, result };
+}
+
+const failure: RunEvent = { type: 'failed', step: 7, code: 'NON_FINITE_STEP', message: 'Step 7: …', help: '' };
+
+const runs: readonly RecordedRun[] = [
+  finished(0, [epoch(1, 0.4, 0.9), epoch(2, 0.5, 0.2)], 0.2),
+  finished(1, [epoch(1, 0.6, 0.9), epoch(2, 0.3, 0.4)], 0.4),
+  { recipe: 'ghl', seed: 2, state: 'failed', manifest: null, events: [failure], result: null },
+  { recipe: 'localOnly', seed: 0, state: 'unfinished', manifest: null, events: [], result: null },
+  { recipe: 'localOnly', seed: 1, state: 'unfinished', manifest: null, events: [], result: null },
+  { recipe: 'localOnly', seed: 2, state: 'unfinished', manifest: null, events: [], result: null },
+];
+
+describe('a statistic', () => {
+  it('is of the seeds that have a number', () => {
+    expect(statistic([1, 2, 6])).toEqual({ mean: 3, sd: Math.sqrt(7), seeds: [1, 2, 6] });
+    expect(statistic([1, null, 3])).toEqual({ mean: 2, sd: Math.SQRT2, seeds: [1, null, 3] });
+  });
+
+  it('has no spread at one number, and nothing at none', () => {
+    expect(statistic([5])).toEqual({ mean: 5, sd: null, seeds: [5] });
+    expect(statistic([null])).toEqual({ mean: null, sd: null, seeds: [null] });
+  });
+});
+
+describe('the summary of a race', () => {
+  const summary = summarise(plan, runs);
+
+  it('takes the last epoch for test accuracy, with null for a run that failed', () => {
+    expect(summary.recipes.ghl?.testAccuracy.seeds).toEqual([0.2, 0.4, null]);
+    expect(summary.recipes.ghl?.testAccuracy.mean).toBeCloseTo(0.3, 12);
+    expect(summary.recipes.localOnly?.testAccuracy).toEqual({ mean: null, sd: null, seeds: [null, null, null] });
+  });
+
+  it('times training alone, up to the first epoch whose validation accuracy reaches the target', () => {
+    expect(summary.recipes.ghl?.secondsToTarget.seeds).toEqual([2, 1, null]);
+  });
+
+  it('says what is missing and why', () => {
+    expect(summary.incomplete).toHaveLength(4);
+    expect(summary.incomplete[0]).toEqual({
+      recipe: 'ghl',
+      seed: 2,
+      state: 'failed',
+      code: 'NON_FINITE_STEP',
+      message: 'Step 7: …',
+    });
+  });
+
+  it("has the paper's figure beside ours, and what differs", () => {
+    expect(summary.recipes.ghl?.paper).toBe(0.8396);
+    expect(summary.recipes.localOnly?.paper).toBeNull();
+    expect(summary.deviations).toEqual([
+      '2 epochs instead of 100',
+      '2,000 training images instead of 50,000',
+      expect.stringContaining('best test epoch'),
+    ]);
+    const ours = summarise({ ...plan, network: 'fasthebb-small' }, runs);
+    expect(ours.recipes.ghl?.paper).toBeNull();
+    expect(ours.deviations).toEqual([]);
+  });
+
+  it('makes a table, best first, which counts the seeds where some are missing', () => {
+    expect(rows(summary)[0]).toMatchObject({
+      recipe: 'ghl',
+      testAccuracy: '30.0 ± 14.1 (2 of 3)',
+      secondsToTarget: '1.5 ± 0.7 (2 of 3)',
+      paper: '83.96',
+    });
+    expect(rows(summary)[1]).toMatchObject({ recipe: 'localOnly', testAccuracy: '–' });
+    expect(columns(summary).map(({ title }) => title)).toContain('seconds to 50 %');
+    expect(table(summary)).toContain('83.96');
+  });
+});
