@@ -5,3 +5,4 @@ export * from './local-rule.js';
 export * from './modulator.js';
 export * from './reference.js';
 export type { ScheduleClaim } from './schedule.js';
+export * from './trajectory.js';

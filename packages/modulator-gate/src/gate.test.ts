@@ -1,7 +1,24 @@
 import '@tensorflow/tfjs-backend-cpu';
 import { type ModulatorReference, modulatorCases } from '@ghl/conformance';
-import type { GlobalModulator } from '@ghl/core';
-import { describe, it } from 'vitest';
+import {
+  type AvailableSignals,
+  type Connection,
+  chain,
+  conv1d,
+  conv2d,
+  dense,
+  depthwiseConv2d,
+  type GlobalModulator,
+  initState,
+  type LocalRule,
+  layerIncrement,
+  maxAbs,
+  scaleBy,
+  specOf,
+  threeFactor,
+} from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { describe, expect, it } from 'vitest';
 import { type GateOptions, type GateSignal, gate } from './gate.js';
 
 const mean = (numbers: readonly number[]) => numbers.reduce((sum, each) => sum + each, 0) / numbers.length;
@@ -70,4 +87,52 @@ describe.each<{
   })) {
     it(title, run);
   }
+});
+
+/** A competitive rule, to have something to shut off. */
+const rule: LocalRule = {
+  spec: specOf('rule'),
+  init: () => ({}),
+  gate: ({ post }, state) => ({ gate: tf.softmax(post), reconstruction: post, scope: 'own', state }),
+};
+
+describe.each<{ what: string; connection: Connection; shape: number[] }>([
+  { what: 'dense', connection: dense([3, 4]), shape: [5, 3] },
+  { what: 'conv1d', connection: conv1d([3, 2, 4]), shape: [2, 6, 2] },
+  { what: 'conv2d', connection: conv2d([3, 3, 2, 4], { padding: 1 }), shape: [2, 5, 5, 2] },
+  { what: 'depthwise', connection: depthwiseConv2d([3, 3, 2, 2]), shape: [2, 5, 5, 2] },
+])('a layer, $what', ({ connection, shape }) => {
+  const weightsAfter = (modulator: GlobalModulator, signals: (kernel: tf.Tensor) => AvailableSignals) =>
+    tf.tidy(() => {
+      const plasticity = chain(threeFactor(maxAbs(rule), modulator), scaleBy(0.1));
+      const kernel = tf.randomUniform([...connection.kernelShape], -1, 1, 'float32', 1);
+      const pre = tf.randomUniform(shape, -1, 1, 'float32', 2);
+      const calls = [{ pre, post: connection.forward(pre, kernel) }];
+      const state = initState(plasticity, connection.kernelShape, connection.units);
+      const { increment } = layerIncrement(
+        plasticity,
+        { connection, kernel, calls, signals: signals(kernel), step: 0 },
+        state,
+      );
+      const bits = (tensor: tf.Tensor) => [...new Int32Array((tensor.dataSync() as Float32Array).slice().buffer)];
+      return { before: bits(kernel), after: bits(tf.add(kernel, increment)) };
+    });
+
+  it.each<{ options: GateOptions<GateSignal>; signals: (kernel: tf.Tensor) => AvailableSignals }>([
+    { options: { on: 'gradient', threshold: 2 }, signals: (kernel) => ({ gradient: kernel }) },
+    { options: { on: 'reward', threshold: 0 }, signals: () => ({ reward: tf.scalar(0) }) },
+    { options: { on: 'loss', threshold: 1 }, signals: () => ({ loss: tf.scalar(0.5) }) },
+    { options: { on: 'surprise', threshold: 0 }, signals: () => ({ reward: tf.scalar(3) }) },
+  ])('whose gate is shut keeps every bit of its weights: $options', ({ options, signals }) => {
+    const { before, after } = weightsAfter(gate(options) as GlobalModulator, signals);
+    expect(after).toEqual(before);
+  });
+
+  it('moves where the gate of a weight is open, and nowhere else', () => {
+    const { before, after } = weightsAfter(gate({ on: 'gradient', threshold: 0.5 }) as GlobalModulator, (kernel) => ({
+      gradient: tf.step(kernel),
+    }));
+    const positive = before.map((bits) => bits > 0);
+    expect(after.map((bits, i) => bits !== before[i])).toEqual(positive);
+  });
 });

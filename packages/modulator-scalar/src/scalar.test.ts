@@ -1,7 +1,20 @@
 import '@tensorflow/tfjs-backend-cpu';
 import { type ModulatorReference, modulatorCases } from '@ghl/conformance';
-import type { GlobalModulator } from '@ghl/core';
-import { describe, it } from 'vitest';
+import {
+  type AvailableSignals,
+  conv2d,
+  type GlobalModulator,
+  initState,
+  type LocalRule,
+  layerIncrement,
+  local,
+  maxAbs,
+  type Plasticity,
+  specOf,
+  threeFactor,
+} from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { describe, expect, it } from 'vitest';
 import { scalar } from './scalar.js';
 
 const mean = (numbers: readonly number[]) => numbers.reduce((sum, each) => sum + each, 0) / numbers.length;
@@ -51,4 +64,66 @@ describe.each<Options>([
   })) {
     it(title, run);
   }
+});
+
+/** A competitive rule at its largest ΔW, to have something to multiply. */
+const rule = maxAbs({
+  spec: specOf('rule'),
+  init: () => ({}),
+  gate: ({ post }, state) => ({ gate: tf.softmax(post), reconstruction: post, scope: 'own', state }),
+} satisfies LocalRule);
+
+const BATCH = 3;
+const connection = conv2d([3, 3, 2, 4], { padding: 1, strides: 2 });
+
+/** The increments of one layer, a step for each set of signals, always on the same input and weights. */
+const increments = (plasticity: Plasticity, steps: readonly (() => AvailableSignals)[]): number[][] =>
+  tf.tidy(() => {
+    const kernel = tf.randomUniform([...connection.kernelShape], -1, 1, 'float32', 1);
+    const pre = tf.randomUniform([BATCH, 5, 5, 2], -1, 1, 'float32', 2);
+    const calls = [{ pre, post: connection.forward(pre, kernel) }];
+    let state = initState(plasticity, connection.kernelShape, connection.units);
+    return steps.map((signals, step) => {
+      const made = layerIncrement(plasticity, { connection, kernel, calls, signals: signals(), step }, state);
+      state = made.state;
+      return [...made.increment.dataSync()];
+    });
+  });
+
+const rewards = (values: readonly number[]) => values.map((value) => () => ({ reward: tf.scalar(value) }));
+
+it('a factor of 1 is the rule, of −1 its negative, of 0 nothing', () => {
+  // A baseline that stays at the first reward makes the factor the distance from it.
+  const found = increments(threeFactor(rule, scalar({ baseline: 1 })), rewards([0.5, 1.5, -0.5, 0.5]));
+  const plain = increments(local(rule), [() => ({})])[0] as number[];
+  const [none, same, opposite, again] = found as [number[], number[], number[], number[]];
+  expect(same).toEqual(plain);
+  expect(opposite).toEqual(plain.map((each) => -each));
+  expect(none.every((each) => each === 0)).toBe(true);
+  expect(again.every((each) => each === 0)).toBe(true);
+});
+
+it('a constant added to the reward changes nothing', () => {
+  const sequence = [0.25, 1, -0.5, 0.75, 0.125];
+  for (const per of ['batch', 'example'] as const) {
+    const plasticity = threeFactor(rule, scalar({ baseline: 0.5, per } as { per: 'batch' }));
+    // A power of two, so that not even rounding is different.
+    const shifted = increments(plasticity, rewards(sequence.map((reward) => reward + 16)));
+    expect(shifted).toEqual(increments(plasticity, rewards(sequence)));
+  }
+});
+
+it('a factor per example that is the same everywhere is that factor for the batch', () => {
+  const sequence = [0.3, 1.1, -0.7, 0.2];
+  const perBatch = increments(threeFactor(rule, scalar({ baseline: 0.9 })), rewards(sequence));
+  const each = sequence.map((value) => () => ({ reward: tf.fill([BATCH], value) }));
+  const perExample = increments(threeFactor(rule, scalar({ baseline: 0.9, per: 'example' })), each);
+  expect(perExample).toBeAllClose(perBatch, { rtol: 1e-4, atol: 1e-6 });
+  expect(Math.max(...(perExample[1] as number[]).map(Math.abs))).toBeCloseTo(0.8, 5);
+});
+
+it('refuses a factor per example for a loss, which is one number', () => {
+  expect(() => scalar({ on: 'loss', per: 'example' } as never)).toThrow(
+    expect.objectContaining({ code: 'PER_EXAMPLE_REFUSED' }),
+  );
 });

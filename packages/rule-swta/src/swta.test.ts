@@ -1,16 +1,17 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { type LocalRuleReference, localRuleCases } from '@ghl/conformance';
-import { describe, it } from 'vitest';
+import { type LocalRuleReference, localRuleCases, type Matrix, referenceStep, trajectory } from '@ghl/conformance';
+import { dense, initState, layerIncrement, local } from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { describe, expect, it } from 'vitest';
 import { swta } from './swta.js';
 
-/** Δw_k = Σₚ u_pk (xₚ − y_pk w_k), u = softmax_k(y/τ). */
-const reference = (temperature: number): LocalRuleReference => ({
-  gate: ({ post }) => ({
-    gate: post.map((y) => softmax(y.map((each) => each / temperature))),
-    reconstruction: post,
-    scope: 'own',
-  }),
+/** Δw_k = Σₚ u_pk (xₚ − y_pk w_k), u a function of the y of one position. */
+const competing = (compete: (y: readonly number[]) => number[]): LocalRuleReference => ({
+  gate: ({ post }) => ({ gate: post.map(compete), reconstruction: post, scope: 'own' }),
 });
+
+/** u = softmax_k(y/τ). */
+const reference = (temperature: number) => competing((y) => softmax(y.map((each) => each / temperature)));
 
 function softmax(logits: readonly number[]): number[] {
   const largest = Math.max(...logits);
@@ -29,4 +30,63 @@ describe.each([1, 1 / 0.65, 4, 0.1])('conformance, τ = %d', (temperature) => {
   })) {
     it(title, run);
   }
+});
+
+const connection = dense([4, 3]);
+const input = Array.from({ length: 9 }, (_, p) => Array.from({ length: 4 }, (_, d) => Math.sin(3 * p + 5 * d) + 0.3));
+const weights = Array.from({ length: 4 }, (_, d) => Array.from({ length: 3 }, (_, k) => Math.cos(2 * d + 7 * k)));
+
+const winner = competing((y) => y.map((each) => Number(each === Math.max(...y))));
+const nobody = competing((y) => y.map(() => 1 / y.length));
+
+const exact = (reference: LocalRuleReference) =>
+  referenceStep(
+    reference,
+    connection.units,
+    input.map((row) => [row]),
+    weights,
+    0,
+    {},
+  );
+
+const engine = (temperature: number) =>
+  tf.tidy(() => {
+    const [kernel, pre] = [tf.tensor2d(weights), tf.tensor2d(input)];
+    const plasticity = local(swta({ temperature }));
+    const calls = [{ pre, post: connection.forward(pre, kernel) }];
+    const state = initState(plasticity, [4, 3], connection.units);
+    const step = { connection, kernel, calls, signals: {}, step: 0 };
+    return layerIncrement(plasticity, step, state).increment.arraySync() as number[][];
+  });
+
+const column = (matrix: Matrix, k: number) => matrix.map((row) => row[k] as number);
+const dot = (a: readonly number[], b: readonly number[]) =>
+  a.reduce((sum, each, i) => sum + each * (b[i] as number), 0);
+
+it('has the radial identity w_k·Δw_k = Σₚ u y (1 − ‖w_k‖²)', () => {
+  const { delta, post } = exact(reference(1));
+  const { gate } = reference(1).gate({ post, weights, units: connection.units, step: 0, patch: () => [] }, {});
+  const found = engine(1);
+  for (let k = 0; k < 3; k++) {
+    const w = column(weights, k);
+    const expected = gate.reduce((sum, u, p) => sum + (u[k] as number) * (post[p]?.[k] as number), 0) * (1 - dot(w, w));
+    expect(dot(w, column(delta, k))).toBeCloseTo(expected, 12);
+    expect(dot(w, column(found, k))).toBeAllClose(expected, { rtol: 1e-4 });
+  }
+});
+
+it('τ → 0 is hard winner-take-all', () => {
+  expect(engine(1e-4)).toBeAllClose(exact(winner).delta, { rtol: 1e-5, atol: 1e-5 });
+});
+
+it('τ → ∞ lets every unit learn the same, the mean of the input at unit norm', () => {
+  expect(engine(1e7)).toBeAllClose(exact(nobody).delta, { rtol: 1e-5, atol: 1e-5 });
+  const rule = swta({ temperature: 1e7 });
+  const run = trajectory({ rule, reference: nobody, weights, input, rate: 0.1, steps: 400 });
+  expect(run.apart).toBeLessThan(1e-5);
+  const mean = [0, 1, 2, 3].map((d) => column(input, d).reduce((sum, x) => sum + x, 0) / input.length);
+  const norm = Math.sqrt(dot(mean, mean));
+  const collapsed = mean.map((each) => [each / norm, each / norm, each / norm]);
+  expect(run.reference).toBeAllClose(collapsed, { atol: 1e-9 });
+  expect(run.engine).toBeAllClose(collapsed, { atol: 1e-5 });
 });

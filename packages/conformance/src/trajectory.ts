@@ -1,0 +1,84 @@
+/** A rule trained on a dense layer by its float64 reference and by the engine, side by side. For theorems about where it goes. */
+import { dense, initState, type LocalRule, layerIncrement, local, type PlasticityState } from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { relativeError } from './case.js';
+import { type LocalRuleReference, type Matrix, type ReferenceState, referenceStep } from './reference.js';
+
+/** What {@link trajectory} runs. */
+export interface TrajectoryOptions {
+  /** The rule. */
+  readonly rule: LocalRule;
+  /** The same rule in float64. */
+  readonly reference: LocalRuleReference;
+  /** W before the first step, [D][K]. */
+  readonly weights: Matrix;
+  /** x, [P][D], the same at every step. */
+  readonly input: Matrix;
+  /** η of W ← W + η·ΔW. */
+  readonly rate: number;
+  /** How many steps. */
+  readonly steps: number;
+}
+
+/** Where both ended, and how near they were on the way. */
+export interface Trajectory {
+  /** The reference's W after the last step, [D][K]. */
+  readonly reference: number[][];
+  /** The reference's state. */
+  readonly state: ReferenceState;
+  /** The engine's W after as many steps of its own, [D][K]. */
+  readonly engine: number[][];
+  /**
+   * The largest difference of any step: the engine, set back to the reference's weights, against the reference, W after
+   * the step, relative to the largest weight.
+   */
+  readonly apart: number;
+}
+
+/**
+ * Trains a dense layer on a fixed batch, W ← W + η·ΔW: in float64 by the reference; by the engine freely; and by the
+ * engine again, one step from each of the reference's weights. State, if there is any, is each one's own.
+ */
+export function trajectory({ rule, reference, weights, input, rate, steps }: TrajectoryOptions): Trajectory {
+  const [fanIn, fanOut] = [weights.length, (weights[0] as readonly number[]).length];
+  const connection = dense([fanIn, fanOut]);
+  const { units } = connection;
+  const patches = input.map((row) => [row]);
+  const rows = (flat: ArrayLike<number>) =>
+    Array.from({ length: fanIn }, (_, d) => Array.from({ length: fanOut }, (_, k) => flat[d * fanOut + k] as number));
+
+  const engineStep = (from: Matrix, step: number, before: PlasticityState) => {
+    const made = tf.tidy(() => {
+      const kernel = tf.tensor2d(from.flat(), [fanIn, fanOut]);
+      const pre = tf.tensor2d(input.flat(), [input.length, fanIn]);
+      const calls = [{ pre, post: connection.forward(pre, kernel) }];
+      const { increment, state } = layerIncrement(
+        local(rule),
+        { connection, kernel, calls, signals: {}, step },
+        before,
+      );
+      return { after: tf.add(kernel, tf.mul(increment, rate)), state } as never;
+    }) as { after: tf.Tensor; state: PlasticityState };
+    const after = rows(made.after.dataSync());
+    made.after.dispose();
+    return { after, state: made.state };
+  };
+  const initial = () => tf.tidy(() => initState(local(rule), [fanIn, fanOut], units) as never) as PlasticityState;
+
+  let inFloat64 = weights.map((row) => [...row]);
+  let state = reference.init?.(units) ?? {};
+  let free = inFloat64;
+  let [freeState, tiedState] = [initial(), initial()];
+  let apart = 0;
+  for (let step = 0; step < steps; step++) {
+    const tied = engineStep(inFloat64, step, tiedState);
+    const { delta, state: next } = referenceStep(reference, units, patches, inFloat64, step, state);
+    inFloat64 = inFloat64.map((row, d) => row.map((w, k) => w + rate * ((delta[d] as number[])[k] as number)));
+    apart = Math.max(apart, relativeError(tied.after.flat(), inFloat64.flat()));
+    const freed = engineStep(free, step, freeState);
+    tf.dispose([tiedState, freeState] as never);
+    [tiedState, freeState, free, state] = [tied.state, freed.state, freed.after, next];
+  }
+  tf.dispose([tiedState, freeState] as never);
+  return { reference: inFloat64, state, engine: free, apart };
+}
