@@ -90,7 +90,11 @@ function describe(found: (request: Request) => void): Command {
       whole('--epochs', 1),
     )
     .option('--train-size <n>', 'images to train on (default: all)', whole('--train-size', 1))
-    .option('--validation-size <n>', 'images held out of them (default: a tenth)', whole('--validation-size', 0))
+    .option(
+      '--validation-size <n>',
+      'images held out for validation (default: a tenth, or a quarter of --train-size if that is less)',
+      whole('--validation-size', 0),
+    )
     .option('--batch <n>', 'images in a batch (default: 16 for a small network, else 64)', whole('--batch', 1))
     .option('--backend <name>', 'what computes (default: wasm)')
     .option('--target <accuracy>', 'validation accuracy to time, between 0 and 1', share('--target'))

@@ -18,52 +18,74 @@ export function display(plan: RacePlan): RaceDisplay {
 
 const nameOf = ({ recipe, seed }: PlannedRun) => `${recipe.name} ${seed}`;
 
-const fields = ({ epoch, epochs, loss, imagesPerSecond, secondsLeft, ended }: Progress) => ({
-  epoch: `epoch ${Math.min(epoch + (ended ? 0 : 1), epochs)}/${epochs}`,
+const fields = ({ epoch, epochs, loss, imagesPerSecond, secondsLeft, evaluated, ended }: Progress) => ({
+  epoch:
+    `epoch ${Math.min(epoch + (ended ? 0 : 1), epochs)}/${epochs}` +
+    (evaluated ? ` evaluating ${Math.floor((100 * evaluated.images) / evaluated.of)} %` : ''),
   loss: Number.isFinite(loss) ? loss.toFixed(3) : '–',
   speed: `${imagesPerSecond.toFixed(0)} images/s`,
   left: duration(secondsLeft),
 });
 
 function bars(plan: RacePlan): RaceDisplay {
-  const width = Math.max(...plannedRuns(plan).map((run) => nameOf(run).length));
-  const multi = new cliProgress.MultiBar(
-    {
-      format: `{name} {bar} {epoch} · step {value}/{total} · loss {loss} · {speed} · {left} left`,
-      stream: process.stderr,
-      barsize: 20,
-      barCompleteChar: '━',
-      barIncompleteChar: '─',
-      hideCursor: true,
-      stopOnComplete: false,
-      emptyOnZero: true,
-      forceRedraw: true,
-      linewrap: false,
-    },
-    cliProgress.Presets.shades_classic,
+  const runs = plannedRuns(plan);
+  const steps = plan.epochs * stepsPerEpoch(plan);
+  const width = Math.max(...runs.map((run) => nameOf(run).length));
+  const multi = new cliProgress.MultiBar({
+    format: `{name} {bar} {epoch} · step {value}/{total} · loss {loss} · {speed} · {left} left`,
+    stream: process.stderr,
+    barsize: 20,
+    barCompleteChar: '━',
+    barIncompleteChar: '─',
+    hideCursor: true,
+    stopOnComplete: false,
+    emptyOnZero: true,
+    linewrap: false,
+  });
+  const race = multi.create(
+    steps * runs.length,
+    0,
+    { name: 'race'.padEnd(width), ended: 0, left: '–' },
+    { format: `{name} {bar} {ended} of ${runs.length} runs · {left} left` },
   );
-  const total = plan.epochs * stepsPerEpoch(plan);
   const shown = new Map<string, cliProgress.SingleBar>();
-  const all = plannedRuns(plan).length;
-  let finished = 0;
-  const say = (text: string) => multi.log(`${text}\n`);
+  /** Steps done, by run, and when this process began to count. */
+  const done = new Map<string, number>();
+  let before = 0;
+  let ended = 0;
+  const startedAt = performance.now();
+  const say = (run: PlannedRun, text: string) => multi.log(`${nameOf(run).padEnd(width)} ${text}\n`);
+  const updateRace = () => {
+    const all = [...done.values()].reduce((sum, each) => sum + each, 0);
+    const pace = (performance.now() - startedAt) / 1000 / (all - before);
+    race.update(all, { ended, left: duration((steps * runs.length - all) * pace) });
+  };
   return {
+    skips(run) {
+      done.set(nameOf(run), steps);
+      before += steps;
+      ended += 1;
+      updateRace();
+    },
     begins(run) {
       const name = nameOf(run).padEnd(width);
-      shown.set(nameOf(run), multi.create(total, 0, { name, epoch: 'starts', loss: '–', speed: '–', left: '–' }));
+      shown.set(nameOf(run), multi.create(steps, 0, { name, epoch: 'starts', loss: '–', speed: '–', left: '–' }));
     },
     progress(run, progress) {
+      if (!done.has(nameOf(run))) before += progress.firstStep;
+      done.set(nameOf(run), progress.step);
       shown.get(nameOf(run))?.update(progress.step, fields(progress));
       if (progress.ended && progress.epoch === progress.epochs) {
-        say(`${nameOf(run).padEnd(width)} test accuracy ${percent(progress.ended.test.accuracy)} %`);
+        say(run, `test accuracy ${percent(progress.ended.test.accuracy)} %`);
       }
+      updateRace();
     },
     ends(run, failure) {
       const bar = shown.get(nameOf(run));
       if (bar !== undefined) multi.remove(bar);
-      finished += 1;
-      if (failure !== null) say(`${nameOf(run).padEnd(width)} ${failure.code}: ${failure.message}`);
-      if (finished === all) multi.update();
+      ended += 1;
+      if (failure !== null) say(run, `${failure.code}: ${failure.message}`);
+      updateRace();
     },
     close: () => multi.stop(),
   };
@@ -75,6 +97,10 @@ function lines(plan: RacePlan): RaceDisplay {
   const say = (run: PlannedRun, text: string) => process.stderr.write(`${nameOf(run)}: ${text}\n`);
   const lastLine = new Map<string, number>();
   return {
+    skips(run) {
+      begun += 1;
+      say(run, 'is finished already');
+    },
     begins(run) {
       begun += 1;
       say(run, `begins, run ${begun} of ${all}`);

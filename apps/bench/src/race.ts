@@ -17,6 +17,8 @@ import type { Progress } from './training/trainer.js';
 
 /** Told how a race is going. */
 export interface RaceWatcher {
+  /** The run is finished already. */
+  skips(run: PlannedRun): void;
   begins(run: PlannedRun): void;
   progress(run: PlannedRun, progress: Progress): void;
   ends(run: PlannedRun, failure: Failure | null): void;
@@ -98,7 +100,7 @@ export async function runRace(
   const failures: { run: PlannedRun; failure: Failure }[] = [];
   const limit = pLimit(processes);
   await limit.map(plannedRuns(plan), async (run) => {
-    if ((await folder.run(run).readResult()) !== null) return;
+    if ((await folder.run(run).readResult()) !== null) return watcher.skips(run);
     watcher.begins(run);
     const failure = await inProcess({ race: folder.path, plan, run, dataFolder }, (progress) =>
       watcher.progress(run, progress),

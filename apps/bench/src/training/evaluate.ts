@@ -16,8 +16,17 @@ export function judge(
   };
 }
 
-/** Mean loss and accuracy over all images of a split; null if it has none. */
-export async function evaluate(model: LayersModel, split: Split, batchSize: number): Promise<Score | null> {
+/**
+ * Mean loss and accuracy over all images of a split; null if it has none.
+ *
+ * @param onImages Told how many images were looked at, batch by batch.
+ */
+export async function evaluate(
+  model: LayersModel,
+  split: Split,
+  batchSize: number,
+  onImages: (count: number) => void = () => {},
+): Promise<Score | null> {
   if (split.size === 0) return null;
   const sums: tf.Tensor1D[] = [];
   const batches = await split.batches({ batchSize, shuffle: false }).iterator();
@@ -30,6 +39,7 @@ export async function evaluate(model: LayersModel, split: Split, batchSize: numb
       }),
     );
     tf.dispose([xs, ys]);
+    onImages(ys.shape[0]);
     await letEventsIn();
   }
   const stacked = tf.stack(sums);

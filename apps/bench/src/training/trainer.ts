@@ -30,11 +30,15 @@ export interface Progress {
   readonly epochs: number;
   readonly step: number;
   readonly steps: number;
+  /** The step at which this process began. */
+  readonly firstStep: number;
   readonly loss: number;
   /** Of training, evaluation and logging left out. */
   readonly imagesPerSecond: number;
   /** What is left at the pace so far, evaluation and logging included. */
   readonly secondsLeft: number;
+  /** Present while the model is evaluated, after an epoch's last step. */
+  readonly evaluated?: { readonly images: number; readonly of: number };
   /** Present when an epoch has just ended. */
   readonly ended?: { readonly validation: Score | null; readonly test: Score };
 }
@@ -146,8 +150,13 @@ class Trainer {
     this.#reportProgress();
 
     const from = performance.now();
-    const validation = await evaluate(model, data.validation, EVALUATION_BATCH);
-    const test = (await evaluate(model, data.test, EVALUATION_BATCH)) as Score;
+    const evaluated = { images: 0, of: data.validation.size + data.test.size };
+    const onImages = (count: number) => {
+      evaluated.images += count;
+      if (performance.now() - this.#progressAt > 250) this.#reportProgress({ evaluated });
+    };
+    const validation = await evaluate(model, data.validation, EVALUATION_BATCH, onImages);
+    const test = (await evaluate(model, data.test, EVALUATION_BATCH, onImages)) as Score;
     position.evalMs += performance.now() - from;
 
     const { images, loss, correct } = position.sums;
@@ -164,7 +173,7 @@ class Trainer {
       ...this.#times(),
     });
     await this.#checkpoint();
-    this.#reportProgress({ validation, test });
+    this.#reportProgress({ ended: { validation, test } });
   }
 
   #step(xs: tf.Tensor, ys: tf.Tensor2D): void {
@@ -292,7 +301,7 @@ class Trainer {
     return { trainMs: Math.round(trainMs), evalMs: Math.round(evalMs), logMs: Math.round(logMs) };
   }
 
-  #reportProgress(ended?: Progress['ended']): void {
+  #reportProgress(more: Pick<Progress, 'ended' | 'evaluated'> = {}): void {
     this.#progressAt = performance.now();
     const { step, epoch } = this.#position;
     const { epochs, onProgress } = this.#run;
@@ -303,10 +312,11 @@ class Trainer {
       epochs,
       step,
       steps,
+      firstStep: this.#startedStep,
       loss: this.#loss,
       imagesPerSecond: imagesPerSecond(this.#position),
       secondsLeft: ((steps - step) * pace) / 1000,
-      ...(ended && { ended }),
+      ...more,
     });
   }
 }
