@@ -121,6 +121,7 @@ export function connectionOf({ layer, path }: ModelLayer): Connection {
   const make = supported.get(kind);
   if (make === undefined) throw refuse(`a ${kind}`);
   if (layer.dataFormat === 'channelsFirst') throw refuse(`a ${kind} with dataFormat 'channelsFirst'`);
+  if (layer.padding === 'causal') throw refuse(`a ${kind} with causal padding, which tfjs has not implemented`);
   const groups = (layer as { groups?: number }).groups ?? 1;
   if (groups > 1) throw refuse(`a ${kind} of ${groups} groups`);
   const shape = kernelOf(layer)?.read().shape as number[];
@@ -132,11 +133,6 @@ export function connectionOf({ layer, path }: ModelLayer): Connection {
   return make(layer, shape, {
     strides: layer.strides,
     dilations,
-    padding: padding(layer, shape),
+    padding: layer.padding,
   } as ConvolutionOptions);
-}
-
-function padding({ padding, dilationRate }: Layer, [size]: number[]): ConvolutionOptions['padding'] {
-  if (padding !== 'causal') return padding as 'same' | 'valid';
-  return [[((size as number) - 1) * (dilationRate?.[0] ?? 1), 0]];
 }
