@@ -124,7 +124,8 @@ export function conv1d(kernelShape: readonly [number, number, number], options: 
   const wide = conv2d([1, size, channels, filters], {
     strides: [1, stride as number],
     dilations: [1, dilation as number],
-    padding: typeof padding === 'string' ? padding : [[0, 0], explicit(padding, 1)[0] as [number, number]],
+    padding:
+      padding === 'same' || padding === 'valid' ? padding : [[0, 0], explicit(padding, 1)[0] as [number, number]],
   });
   const image = (tensor: tf.Tensor) => tf.expandDims(tensor, 1);
   const filter = (kernel: tf.Tensor) => tf.reshape(kernel, [1, ...kernelShape]);
@@ -162,7 +163,7 @@ function convolution(kernelShape: readonly number[], options: ConvolutionOptions
   const strides = perAxis('strides', options.strides, 2);
   const dilations = perAxis('dilations', options.dilations, 2);
   const { padding = 'valid' } = options;
-  const amounts = typeof padding === 'string' ? null : explicit(padding, 2);
+  const amounts = padding === 'same' || padding === 'valid' ? null : explicit(padding, 2);
   const [top, left] = amounts?.map(([before]) => before) ?? [0, 0];
   const pad = padding === 'same' ? 'same' : 'valid';
   const geometry: Geometry = { strides, pad, dataFormat: 'NHWC', dimRoundingMode: undefined };
@@ -221,7 +222,12 @@ function perAxis(name: string, value: number | readonly number[] | undefined, ax
 }
 
 function explicit(padding: Exclude<Padding, string>, axes: number): [number, number][] {
-  const amounts = typeof padding === 'number' ? Array(axes).fill([padding, padding]) : padding.map((pair) => [...pair]);
+  const amounts =
+    typeof padding === 'number'
+      ? Array(axes).fill([padding, padding])
+      : Array.isArray(padding)
+        ? padding.map((pair) => [...pair])
+        : [];
   if (amounts.length !== axes || !amounts.flat().every((each: number) => Number.isInteger(each) && each >= 0)) {
     throw new ConfigurationError('BAD_VALUE', `padding is ${JSON.stringify(padding)}.`, {
       help: `give 'same', 'valid', a whole number, or a [before, after] pair for each of ${axes} axes.`,
