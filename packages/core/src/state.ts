@@ -27,7 +27,7 @@ export function mapLeaves<T extends StateTree>(tree: T, f: (leaf: tf.Tensor, pat
 export async function saveState(tree: StateTree): Promise<ArrayBuffer> {
   const named = leaves(tree).map(([name, tensor]) => ({ name, tensor }));
   const { data, specs } = await tf.io.encodeWeights(named);
-  const header = new TextEncoder().encode(JSON.stringify(specs));
+  const header = new TextEncoder().encode(JSON.stringify({ bytes: data.byteLength, leaves: specs }));
   const bytes = new Uint8Array(4 + header.length + data.byteLength);
   new DataView(bytes.buffer).setUint32(0, header.length, true);
   bytes.set(header, 4);
@@ -64,8 +64,10 @@ export function loadState<T extends StateTree>(bytes: ArrayBuffer, like: T): T {
 function decode(bytes: ArrayBuffer): Record<string, tf.Tensor> {
   try {
     const length = new DataView(bytes).getUint32(0, true);
-    const specs = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length)));
-    return tf.io.decodeWeights(bytes.slice(4 + length), specs);
+    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length)));
+    const values = bytes.slice(4 + length);
+    if (values.byteLength !== header.bytes) throw new RangeError(`${values.byteLength} bytes, not ${header.bytes}.`);
+    return tf.io.decodeWeights(values, header.leaves);
   } catch (cause) {
     throw new StateError('CORRUPT_STATE', `${bytes.byteLength} bytes are not a saved state.`, {
       help: 'pass the bytes that saveState() returned, unchanged.',
