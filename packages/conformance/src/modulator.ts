@@ -491,7 +491,7 @@ function signalsOf(
     gradient: tf.mul(tf.tensor(gradient, [...kernelShape]), scale),
     loss: change(tf.scalar(1 + (loss as number))) as tf.Scalar,
     reward: change(sample.rewards === 'each' ? tf.tensor1d(reward) : tf.scalar(reward[0] as number)),
-  };
+  } as Signals;
 }
 
 /** L(w) = ½ Σ a(w − c)², at some w: its parts, and its gradient a(w − c). */

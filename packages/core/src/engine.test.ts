@@ -1,0 +1,373 @@
+/** The engine against the formula, sample by sample: Δw_k = Σₚ g_pk (xₚ − Σ_{j ∈ S(k)} r_pj w_j). */
+import '@tensorflow/tfjs-backend-cpu';
+import * as tf from '@tensorflow/tfjs-core';
+import { describe, expect, it } from 'vitest';
+import { type Connection, conv2d, dense, depthwiseConv2d } from './connection.js';
+import { type AvailableSignals, initState, type LayerStep, layerIncrement, openGate } from './engine.js';
+import { constant, type LocalContext, type LocalRule, maxAbs, rms, type Scope, wrap } from './local-rule.js';
+import type { GateModulator, IncrementModulator } from './modulator.js';
+import { gradient, local, type Plasticity, threeFactor } from './plasticity.js';
+import { specOf } from './spec.js';
+
+const numbers = (seed: number, shape: readonly number[]) =>
+  Float32Array.from({ length: shape.reduce((product, size) => product * size, 1) }, (_, i) => Math.sin(seed + 3.7 * i));
+const tensor = (seed: number, shape: readonly number[]) => tf.tensor(numbers(seed, shape), [...shape]);
+const row = (values: ArrayLike<number>, p: number, size: number) =>
+  Array.from({ length: size }, (_, i) => values[p * size + i] as number);
+
+/** A gate that is no function of y, so that nothing cancels by accident. */
+const arbitrary = (scope: Scope, reconstruction?: 'post' | 'other' | 1): LocalRule<Record<string, never>> => ({
+  spec: specOf('arbitrary', scope),
+  init: () => ({}),
+  gate({ post }, state) {
+    const gate = tensor(11, post.shape) as tf.Tensor2D;
+    if (reconstruction === undefined) return { gate, scope, state };
+    const r = reconstruction === 'other' ? (tensor(12, post.shape) as tf.Tensor2D) : reconstruction === 1 ? 1 : post;
+    return { gate, reconstruction: r, scope, state };
+  },
+});
+
+const step = (connection: Connection, preShapes: readonly number[][], signals: AvailableSignals = {}): LayerStep => {
+  const kernel = tensor(2, connection.kernelShape);
+  const calls = preShapes.map((shape, i) => {
+    const pre = tensor(20 + i, shape);
+    return { pre, post: connection.forward(pre, kernel) };
+  });
+  return { connection, kernel, calls, signals, step: 0 };
+};
+
+const run = (plasticity: Plasticity, layer: LayerStep) =>
+  layerIncrement(plasticity, layer, initState(plasticity, layer.connection.kernelShape, layer.connection.units));
+
+describe('ΔW of a dense layer is the sum over samples', () => {
+  const [P, D, K] = [5, 3, 4];
+  const connection = dense([D, K]);
+  const [x, w] = [numbers(20, [P, D]), numbers(2, [D, K])];
+  const [g, other] = [numbers(11, [P, K]), numbers(12, [P, K])];
+
+  const subtracts: Record<Scope, (k: number, j: number) => boolean> = {
+    none: () => false,
+    own: (k, j) => j === k,
+    earlier: (k, j) => j <= k,
+    all: () => true,
+  };
+
+  it.each(
+    (['none', 'own', 'earlier', 'all'] as const).flatMap((scope) =>
+      ([undefined, 1, 'other'] as const).map((reconstruction) => ({ scope, reconstruction })),
+    ),
+  )('scope $scope, reconstruction $reconstruction', ({ scope, reconstruction }) => {
+    const expected = Array.from({ length: D }, (_, d) =>
+      Array.from({ length: K }, (_, k) => {
+        let sum = 0;
+        for (let p = 0; p < P; p++) {
+          let left = x[p * D + d] as number;
+          for (let j = 0; j < K; j++) {
+            const r = reconstruction === 'other' ? (other[p * K + j] as number) : 1;
+            if (subtracts[scope](k, j)) left -= r * (w[d * K + j] as number);
+          }
+          sum += (g[p * K + k] as number) * left;
+        }
+        return sum;
+      }),
+    );
+    tf.tidy(() => {
+      const { increment } = run(local(arbitrary(scope, reconstruction)), step(connection, [[P, D]]));
+      expect(increment).toBeAllClose(expected, { atol: 1e-5 });
+    });
+  });
+});
+
+it.each(['own', 'earlier', 'all'] as const)('in a depthwise layer, scope %s stays within an input channel', (scope) => {
+  const [C, M] = [3, 2];
+  const connection = depthwiseConv2d([2, 2, C, M]);
+  tf.tidy(() => {
+    const { increment } = run(local(arbitrary(scope, 'other')), step(connection, [[2, 4, 4, C]]));
+    // Channel by channel: each is a layer of its own, given its own part of G and R.
+    const whole = step(connection, [[2, 4, 4, C]]);
+    const call = whole.calls[0] as { pre: tf.Tensor; post: tf.Tensor };
+    for (let c = 0; c < C; c++) {
+      const part: LocalRule = {
+        ...arbitrary(scope),
+        gate: (_, state) => {
+          const own = (seed: number) =>
+            tf.slice(tf.reshape(tensor(seed, [18, C * M]), [18, C, M]), [0, c, 0], [-1, 1, -1]);
+          return {
+            gate: tf.reshape(own(11), [18, M]) as tf.Tensor2D,
+            reconstruction: tf.reshape(own(12), [18, M]) as tf.Tensor2D,
+            scope,
+            state,
+          };
+        },
+      };
+      const single = conv2d([2, 2, 1, M]);
+      const kernel = tf.slice(whole.kernel, [0, 0, c, 0], [-1, -1, 1, -1]);
+      const pre = tf.slice(call.pre, [0, 0, 0, c], [-1, -1, -1, 1]);
+      const layer = { connection: single, kernel, calls: [{ pre, post: single.forward(pre, kernel) }] };
+      const alone = run(local(part), { ...layer, signals: {}, step: 0 });
+      expect(tf.slice(increment, [0, 0, c, 0], [-1, -1, 1, -1])).toBeAllClose(alone.increment, { atol: 1e-5 });
+    }
+  });
+});
+
+describe('a layer called twice', () => {
+  it('is one layer to the rule, with forward() over both calls', () => {
+    const seen: Partial<Record<'post' | 'squares', number[]>> = {};
+    const curious: LocalRule = {
+      ...arbitrary('own'),
+      gate(context: LocalContext, state: Record<string, never>) {
+        seen.post = [...context.post.shape];
+        const squares = context.forward(tf.onesLike(context.weights), tf.square);
+        seen.squares = [...squares.dataSync()];
+        return { gate: context.post, reconstruction: 1, scope: 'own', state };
+      },
+    };
+    tf.tidy(() => {
+      run(
+        local(curious),
+        step(dense([3, 4]), [
+          [2, 3],
+          [5, 3],
+        ]),
+      );
+      expect(seen.post).toEqual([7, 4]);
+      const both = [...numbers(20, [2, 3]), ...numbers(21, [5, 3])];
+      const norms = Array.from({ length: 7 }, (_, p) => row(both, p, 3).reduce((sum, each) => sum + each * each, 0));
+      expect(seen.squares).toBeAllClose(
+        norms.flatMap((norm) => [norm, norm, norm, norm]),
+        { rtol: 1e-5 },
+      );
+    });
+  });
+
+  it('has one increment, and wrappers act once on the sum', () => {
+    tf.tidy(() => {
+      const connection = conv2d([2, 2, 2, 3]);
+      const shapes = [
+        [2, 4, 4, 2],
+        [1, 3, 5, 2],
+      ];
+      const rule = arbitrary('all', 'post');
+      const { increment, eligibilities } = run(local(maxAbs(rule)), step(connection, shapes));
+      const [sum] = eligibilities as [tf.Tensor];
+      const largest = Math.max(...sum.dataSync().map(Math.abs));
+      expect(Math.max(...increment.dataSync().map(Math.abs))).toBe(1);
+      expect(tf.mul(increment, largest)).toBeAllClose(sum, { atol: 1e-5 });
+    });
+  });
+});
+
+/** One factor per example, known beforehand. */
+const perExample = (factors: readonly number[]): GateModulator<'reward'> => ({
+  spec: specOf('perExample'),
+  actsOn: 'gate',
+  reads: ['reward'],
+  init: () => ({}),
+  factor: (_, __, state) => ({ factor: tf.tensor1d([...factors]), state }),
+});
+const reward = () => ({ reward: tf.scalar(1) });
+
+describe('a factor per example', () => {
+  const additive: LocalRule = {
+    ...arbitrary('own'),
+    gate: ({ post }, state) => ({ gate: tf.softmax(post), reconstruction: post, scope: 'earlier', state }),
+  };
+
+  it.each<{ name: string; connection: Connection; shape: number[] }>([
+    { name: 'dense', connection: dense([3, 4]), shape: [3, 3] },
+    { name: 'dense over time', connection: dense([3, 4]), shape: [3, 2, 3] },
+    { name: 'conv2d', connection: conv2d([2, 2, 2, 3], { padding: 1 }), shape: [3, 4, 4, 2] },
+    { name: 'depthwise', connection: depthwiseConv2d([2, 2, 2, 2]), shape: [3, 4, 4, 2] },
+  ])('weights each example’s ΔW: $name', ({ connection, shape }) => {
+    tf.tidy(() => {
+      const factors = [0.5, -2, 0];
+      const layer = step(connection, [shape], reward());
+      const found = run(threeFactor(additive, perExample(factors)), layer).increment;
+      const { pre } = layer.calls[0] as { pre: tf.Tensor };
+      const each = tf.split(pre, 3, 0).map((example, i) => {
+        const calls = [{ pre: example, post: connection.forward(example, layer.kernel) }];
+        return tf.mul(run(local(additive), { ...layer, calls }).increment, factors[i] as number);
+      });
+      expect(found).toBeAllClose(tf.addN(each), { atol: 1e-5 });
+    });
+  });
+
+  it('acts outside maxAbs: the divisor is that of the unmodulated ΔW', () => {
+    tf.tidy(() => {
+      const layer = step(dense([3, 4]), [[3, 3]], reward());
+      const plain = run(local(additive), layer).increment;
+      const raw = run(threeFactor(additive, perExample([0.5, -2, 0])), layer).increment;
+      const found = run(threeFactor(maxAbs(additive), perExample([0.5, -2, 0])), layer).increment;
+      expect(found).toBeAllClose(tf.div(raw, tf.max(tf.abs(plain))), { atol: 1e-6 });
+    });
+  });
+
+  it('correlates [G, m⊙G] in one pass', () => {
+    tf.tidy(() => {
+      const layer = step(dense([3, 4]), [[3, 3]], reward());
+      const plasticity = threeFactor(additive, perExample([1, 2, 3]));
+      const state = initState(plasticity, [3, 4], layer.connection.units);
+      const opened = openGate(plasticity, layer.connection, layer.calls, layer.kernel, layer.signals, 0, state);
+      expect(opened?.cotangents.map((each) => each.length)).toEqual([2]);
+      expect(opened?.overlaps.map((each) => each?.shape)).toEqual([
+        [4, 4],
+        [4, 4],
+      ]);
+    });
+  });
+
+  it('is refused where the batch is another', () => {
+    tf.tidy(() => {
+      const plasticity = threeFactor(additive, perExample([1, 2]));
+      const refused = () => run(plasticity, step(dense([3, 4]), [[3, 3]], reward()));
+      expect(refused).toThrow(expect.objectContaining({ code: 'EXAMPLE_COUNT' }));
+      expect(refused).toThrow('2 factors for a layer called with 3 examples');
+    });
+  });
+
+  it.each<[name: string, rule: LocalRule]>([
+    ['rms', rms(additive)],
+    ['constant', constant()],
+    [
+      'trace',
+      wrap(additive, 'trace', {
+        spec: specOf('trace'),
+        linear: false,
+        init: () => ({}),
+        wrap: (_, __, state) => ({ apply: (same) => same, state }),
+      }),
+    ],
+  ])('is refused under %s', (name, rule) => {
+    const refused = () => threeFactor(rule, perExample([1]));
+    expect(refused).toThrow(expect.objectContaining({ code: 'PER_EXAMPLE_REFUSED' }));
+    expect(refused).toThrow(name);
+  });
+});
+
+describe('signals', () => {
+  const reading: IncrementModulator<'gradient' | 'loss'> = {
+    spec: specOf('reading'),
+    actsOn: 'increment',
+    reads: ['gradient', 'loss'],
+    init: () => ({}),
+    modulate: (delta, signals, _, state) => {
+      expect(Object.keys(signals)).toEqual(['gradient', 'loss']);
+      return { increment: delta, state };
+    },
+  };
+
+  it('a modulator is given those that it reads', () => {
+    tf.tidy(() => {
+      const signals = { gradient: tensor(1, [3, 4]), loss: tf.scalar(1), reward: tf.scalar(2) };
+      run(threeFactor(arbitrary('own'), reading), step(dense([3, 4]), [[2, 3]], signals));
+    });
+    expect.assertions(1);
+  });
+
+  it.each([
+    ['a signal of a modulator', threeFactor(arbitrary('own'), reading), { gradient: true }, 'loss'],
+    ['the gradient', gradient(), {}, 'gradient'],
+    ['a signal of a gate', threeFactor(arbitrary('own'), perExample([1])), {}, 'reward'],
+  ] as const)('%s that nobody provides is missed by name', (_, plasticity, given, missing) => {
+    tf.tidy(() => {
+      const signals = 'gradient' in given ? { gradient: tensor(1, [3, 4]) } : {};
+      const refused = () => run(plasticity, step(dense([3, 4]), [[1, 3]], signals));
+      expect(refused).toThrow(expect.objectContaining({ code: 'SIGNAL_MISSING' }));
+      expect(refused).toThrow(`'${missing}'`);
+    });
+  });
+
+  it('a plasticity says which it cannot do without', () => {
+    expect(gradient().reads).toEqual(['gradient']);
+    expect(local(arbitrary('own')).reads).toEqual([]);
+    expect(threeFactor(arbitrary('own'), reading).reads).toEqual(['gradient', 'loss']);
+  });
+});
+
+describe('wrappers', () => {
+  const zero: LocalRule = {
+    ...arbitrary('none'),
+    gate: ({ post }, state) => ({ gate: tf.zerosLike(post), scope: 'none', state }),
+  };
+  const layer = () => step(dense([3, 4]), [[5, 3]]);
+
+  it('maxAbs makes the largest number ±1, whatever the scale', () => {
+    tf.tidy(() => {
+      const tenfold: LocalRule = {
+        ...arbitrary('own'),
+        gate: (context, state) => {
+          const said = arbitrary('own', 'post').gate(context, state);
+          return { ...said, gate: tf.mul(said.gate, 10) as tf.Tensor2D };
+        },
+      };
+      const once = run(local(maxAbs(arbitrary('own', 'post'))), layer()).increment;
+      expect(Math.max(...once.dataSync().map(Math.abs))).toBe(1);
+      expect(run(local(maxAbs(tenfold)), layer()).increment).toBeAllClose(once, { atol: 1e-6 });
+    });
+  });
+
+  it('rms gives each weight the root mean square', () => {
+    tf.tidy(() => {
+      const plain = run(local(arbitrary('own')), layer()).increment.dataSync<'float32'>();
+      const root = Math.sqrt(plain.reduce((sum, each) => sum + each * each, 0) / plain.length);
+      const found = run(local(rms(arbitrary('own'))), layer()).increment;
+      expect(found).toBeAllClose(
+        Array.from({ length: 3 }, () => Array<number>(4).fill(root)),
+        { rtol: 1e-5 },
+      );
+    });
+  });
+
+  it('both leave a layer at 0 where it is at 0', () => {
+    tf.tidy(() => {
+      for (const wrapped of [maxAbs(zero), rms(zero), rms(maxAbs(zero))]) {
+        expect(
+          run(local(wrapped), layer())
+            .increment.dataSync()
+            .every((each) => each === 0),
+        ).toBe(true);
+      }
+    });
+  });
+
+  it('constant is 1 for every weight, and looks at no activity', () => {
+    tf.tidy(() => {
+      const { increment, eligibilities } = run(local(constant()), { ...layer(), calls: [] });
+      expect(increment).toBeAllClose(Array.from({ length: 3 }, () => Array<number>(4).fill(1)));
+      expect(eligibilities).toBeUndefined();
+    });
+  });
+
+  it('their state goes from step to step', () => {
+    const counting = wrap(arbitrary('own'), 'counting', {
+      spec: specOf('counting'),
+      linear: true,
+      init: () => ({ count: tf.scalar(0) }),
+      wrap: (_, __, { count }: { count: tf.Tensor }) => {
+        const next = tf.add(count, 1);
+        return { apply: (delta) => tf.mul(delta, next), state: { count: next } };
+      },
+    });
+    tf.tidy(() => {
+      const plasticity = local(counting);
+      const first = run(plasticity, layer());
+      const second = layerIncrement(plasticity, layer(), first.state);
+      expect(second.increment).toBeAllClose(tf.mul(first.increment, 2), { atol: 1e-6 });
+      expect((second.state.wrappers[0] as { count: tf.Tensor }).count.dataSync()[0]).toBe(2);
+    });
+  });
+});
+
+it('leaves no tensor behind in a tidy, and changes none of its arguments', () => {
+  tf.tidy(() => {
+    const plasticity = threeFactor(maxAbs(arbitrary('earlier', 'post')), perExample([1, 2, 3, 4, 5]));
+    const layer = step(dense([3, 4]), [[5, 3]], reward());
+    const state = initState(plasticity, [3, 4], layer.connection.units);
+    const given = [layer.kernel, ...layer.calls.flatMap(({ pre, post }) => [pre, post])];
+    const before = given.map((each) => [...each.dataSync()]);
+    const { numTensors } = tf.memory();
+    tf.tidy(() => void layerIncrement(plasticity, layer, state));
+    expect(tf.memory().numTensors).toBe(numTensors);
+    expect(given.map((each) => [...each.dataSync()])).toEqual(before);
+  });
+});

@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest';
+import { ConfigurationError, checkOptions, GhlError, nearest, StateError, unknownName } from './errors.js';
+
+it('an error has a class, a code, a help line, and a cause', () => {
+  const cause = new Error('disk');
+  const error = new StateError('CORRUPT_STATE', '3 bytes are not a state.', { help: 'pass them all.', cause });
+  expect(error).toBeInstanceOf(GhlError);
+  expect(error.name).toBe('StateError');
+  expect(error.code).toBe('CORRUPT_STATE');
+  expect(error.message).toBe('3 bytes are not a state.\nhelp: pass them all.');
+  expect(error.help).toBe('pass them all.');
+  expect(error.cause).toBe(cause);
+});
+
+describe('nearest', () => {
+  const names = ['fasthebb', 'deephebb', 'swta'];
+
+  it.each([
+    ['fasthep', 'fasthebb'],
+    ['FastHebb', 'fasthebb'],
+    ['deephbeb', 'deephebb'],
+    ['swat', 'swta'],
+  ])('%s is a typo of %s', (name, meant) => expect(nearest(name, names)).toBe(meant));
+
+  it.each(['resnet', 'x', 'momentum'])('%s is a typo of nothing', (name) =>
+    expect(nearest(name, names)).toBeUndefined(),
+  );
+
+  it('of nothing is nothing', () => expect(nearest('swta', [])).toBeUndefined());
+});
+
+describe('unknownName', () => {
+  it('suggests the nearest, lists the known, and has a code of its kind', () => {
+    const error = unknownName('data set', 'cifar11', ['cifar10', 'mnist']);
+    expect(error).toBeInstanceOf(ConfigurationError);
+    expect(error.code).toBe('UNKNOWN_DATA_SET');
+    expect(error.message).toBe("There is no data set 'cifar11'.\nhelp: did you mean 'cifar10'? Known: cifar10, mnist.");
+  });
+
+  it('suggests nothing far-fetched', () => {
+    expect(unknownName('layer', 'conv1', []).help).toBe('Known: none.');
+  });
+});
+
+it('checkOptions passes known names, and refuses others', () => {
+  expect(() => checkOptions('swta', { temperature: 1 }, ['temperature'])).not.toThrow();
+  const refused = () => checkOptions('swta', { temprature: 1 }, ['temperature']);
+  expect(refused).toThrow(expect.objectContaining({ code: 'UNKNOWN_OPTION' }));
+  expect(refused).toThrow("did you mean 'swta.temperature'?");
+});

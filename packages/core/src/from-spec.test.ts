@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest';
+import { fromSpec } from './from-spec.js';
+import { constant, type LocalRule, maxAbs, rms, ruleName } from './local-rule.js';
+import { chain, gradient, local, type Plasticity, threeFactor } from './plasticity.js';
+import { cosine } from './schedule.js';
+import { isSpec, type Spec, type Specified, specOf } from './spec.js';
+import { decayWeights, scaleBy } from './transform.js';
+
+const rule = (options: { temperature?: unknown } = {}): LocalRule => ({ ...constant(), spec: specOf('rule', options) });
+const modulator = () => ({
+  spec: specOf('modulator'),
+  actsOn: 'increment' as const,
+  reads: ['gradient' as const],
+  init: () => ({}),
+  modulate: () => {
+    throw new Error('never called');
+  },
+});
+const plugins = { rule, modulator };
+const throughJson = (product: Specified) => JSON.parse(JSON.stringify(product.spec)) as Spec;
+
+describe('a product comes back from its JSON', () => {
+  it.each<[name: string, product: Specified]>([
+    ['gradient', gradient()],
+    ['constant', local(constant())],
+    ['a rule in wrappers', local(rms(maxAbs(rule({ temperature: 4 }))))],
+    ['a product of three factors', threeFactor(maxAbs(rule()), modulator())],
+    ['a chain', chain(threeFactor(rule(), modulator()), decayWeights(5e-2), scaleBy(cosine(1e-2, 100)))],
+    ['a chain in a chain', chain(chain(gradient(), scaleBy(2)), scaleBy(3))],
+    ['an option that is a schedule', local(rule({ temperature: cosine(1, 10) }))],
+  ])('%s', (_, product) => {
+    const rebuilt = fromSpec<Plasticity>(throughJson(product), plugins);
+    expect(rebuilt.spec).toEqual(product.spec);
+    expect(rebuilt.reads).toEqual((product as Plasticity).reads);
+    expect(rebuilt.transforms.map(({ spec }) => spec)).toEqual(
+      (product as Plasticity).transforms.map(({ spec }) => spec),
+    );
+    expect(rebuilt.rule?.wrappers?.map(({ spec }) => spec)).toEqual(
+      (product as Plasticity).rule?.wrappers?.map(({ spec }) => spec),
+    );
+  });
+
+  it('a schedule too, with its values', () => {
+    const schedule = fromSpec<(step: number) => number>(throughJson(cosine(0.1, 10)));
+    expect([0, 5, 10].map(schedule)).toEqual([0, 5, 10].map(cosine(0.1, 10)));
+  });
+});
+
+it('refuses a name that nobody knows, suggesting the nearest', () => {
+  const refused = () => fromSpec({ name: 'rul', args: [] }, plugins);
+  expect(refused).toThrow(expect.objectContaining({ code: 'UNKNOWN_FACTORY' }));
+  expect(refused).toThrow("did you mean 'rule'?");
+});
+
+it.each(['toString', '__proto__', 'constructor'])('takes %s for no factory', (name) => {
+  expect(() => fromSpec({ name, args: [] })).toThrow(expect.objectContaining({ code: 'UNKNOWN_FACTORY' }));
+});
+
+it('refuses a plain function, which was kept as its source', () => {
+  const product = scaleBy((step) => 1 / (1 + step));
+  expect(() => fromSpec(throughJson(product))).toThrow(expect.objectContaining({ code: 'UNNAMED_FUNCTION' }));
+  expect(() => fromSpec(throughJson(product))).toThrow('1 / (1 + step)');
+});
+
+it('what a factory refuses is refused here', () => {
+  expect(() => fromSpec({ name: 'cosine', args: [1, 0] })).toThrow(expect.objectContaining({ code: 'BAD_VALUE' }));
+});
+
+it('a record of options is no spec', () => {
+  expect(isSpec({ name: 'rule', args: [] })).toBe(true);
+  expect(isSpec({ name: 'rule' })).toBe(false);
+  expect(isSpec({ name: 'rule', args: [], more: 1 })).toBe(false);
+  expect(isSpec(null)).toBe(false);
+  expect(isSpec([])).toBe(false);
+});
+
+it('an option that is absent is left out of the spec', () => {
+  expect(specOf('rule', { temperature: undefined, rate: 1 })).toEqual({ name: 'rule', args: [{ rate: 1 }] });
+});
+
+it('a rule keeps its name in wrappers', () => expect(ruleName(rms(maxAbs(rule())))).toBe('rule'));

@@ -1,0 +1,65 @@
+/** Locality is a type error to break. */
+import type * as tf from '@tensorflow/tfjs-core';
+import { expectTypeOf, it } from 'vitest';
+import type { LocalContext, LocalRule } from './local-rule.js';
+import type { GateModulator, GlobalModulator, IncrementModulator } from './modulator.js';
+import { threeFactor } from './plasticity.js';
+
+it('a rule sees its own activity and weights, and nothing else', () => {
+  expectTypeOf<keyof LocalContext>().toEqualTypeOf<'post' | 'weights' | 'units' | 'step' | 'forward'>();
+});
+
+it('a rule cannot see the gradient, the loss, a reward or a label', () => {
+  const cheat: LocalRule = {
+    spec: { name: 'cheat', args: [] },
+    init: () => ({}),
+    // @ts-expect-error the gradient is not local
+    gate: ({ gradient }, state) => ({ gate: gradient, scope: 'none', state }),
+  };
+  const context = {} as LocalContext;
+  // @ts-expect-error the loss is not local
+  context.loss;
+  // @ts-expect-error a reward is not local
+  context.reward;
+  // @ts-expect-error a label is not local
+  context.labels;
+  void cheat;
+});
+
+it('a rule cannot take a third argument', () => {
+  const gate = (context: LocalContext, state: Record<string, never>, gradient: tf.Tensor2D) => ({
+    gate: gradient,
+    scope: 'none' as const,
+    state,
+    context,
+  });
+  // @ts-expect-error the engine hands in two
+  const cheat: LocalRule<Record<string, never>> = { spec: { name: 'cheat', args: [] }, init: () => ({}), gate };
+  void cheat;
+});
+
+it('a context cannot be written to', () => {
+  const context = {} as LocalContext;
+  // @ts-expect-error read only
+  context.post = context.weights;
+});
+
+it('a scope is one of four', () => {
+  const rule = {} as LocalRule;
+  expectTypeOf<ReturnType<typeof rule.gate>['scope']>().toEqualTypeOf<'none' | 'own' | 'earlier' | 'all'>();
+});
+
+it('a modulator sees the signals that it reads', () => {
+  expectTypeOf<Parameters<IncrementModulator<'loss'>['modulate']>[1]>().toEqualTypeOf<{ readonly loss: tf.Scalar }>();
+  expectTypeOf<Parameters<GateModulator<'reward'>['factor']>[0]>().toEqualTypeOf<{ readonly reward: tf.Tensor }>();
+  const modulator = {} as IncrementModulator<'gradient'>;
+  // @ts-expect-error it reads the gradient
+  modulator.modulate({} as tf.Tensor, { reward: {} as tf.Tensor }, {} as never, {});
+});
+
+it('every modulator fits into a product', () => {
+  expectTypeOf<IncrementModulator<'gradient'>>().toExtend<GlobalModulator<'gradient'>>();
+  threeFactor({} as LocalRule, {} as GateModulator<'reward'>);
+  // @ts-expect-error a rule is no modulator
+  threeFactor({} as LocalRule, {} as LocalRule);
+});
