@@ -143,10 +143,13 @@ describe('a race', () => {
   });
 
   it('goes on after Ctrl-C, whose message says how', async () => {
-    const { child, end } = begin([...SMALL, '--recipe', 'backprop', '--seeds', '1', '--out', 'race']);
+    const { child, end } = begin([...SMALL, '--recipe', 'backprop', '--seeds', '1', '--out', 'race', '--json']);
     while (!(await new RunFolder(join(folder, 'race'), 'backprop', 0).readManifest())) await setTimeout(50);
     child.kill('SIGINT');
-    expect(await end).toMatchObject({ status: 130, stdout: '', stderr: expect.stringContaining('run --resume race') });
+    const { status, stdout, stderr } = await end;
+    expect(stderr).toContain('help: go on with `bench run --resume race`');
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'INTERRUPTED' } });
+    expect(status).toBe(130);
     expect(await bench('run', '--resume', 'race')).toMatchObject({ status: 0 });
   });
 
@@ -207,7 +210,11 @@ describe('going on', () => {
     await rm(join(folder, 'race', 'backprop', '0', 'done.json'));
   });
 
-  const change = async (file: string, edit: (json: Record<string, never>) => void) => {
+  /** What is changed behind the bench's back. */
+  type Plan = { dataset: { checksum: string }; code: string };
+  type Manifest = { spec: Record<string, unknown> };
+
+  const change = async (file: string, edit: (json: Plan & Manifest) => void) => {
     const json = JSON.parse(await readFile(join(folder, 'race', file), 'utf8'));
     edit(json);
     await writeFile(join(folder, 'race', file), JSON.stringify(json));
@@ -231,17 +238,17 @@ describe('going on', () => {
       await cp(join(folder, 'whole'), join(folder, 'race'), { recursive: true });
     };
     await change('backprop/0/manifest.json', (manifest) => {
-      (manifest.spec as Record<string, unknown>)['*'] = { name: 'gradient', args: [] };
+      manifest.spec['*'] = { name: 'gradient', args: [] };
     });
     await refused('the spec of');
     await restore();
     await change('race.json', (plan) => {
-      (plan.dataset as { checksum: string }).checksum = '0'.repeat(64);
+      plan.dataset.checksum = '0'.repeat(64);
     });
     await refused('the images');
     await restore();
     await change('race.json', (plan) => {
-      (plan as { code: string }).code = '0'.repeat(64);
+      plan.code = '0'.repeat(64);
     });
     await refused('The code is version');
     await restore();

@@ -70,7 +70,7 @@ function describe(found: (request: Request) => void): Command {
   program
     .command('run', { isDefault: true })
     .description('race recipes; with nothing else said, all of them on generated glyphs, on 3 seeds')
-    .option('--network <name>', 'network to train (default: fasthebb-small)')
+    .option('--network <name>', 'network to train (default: deephebb-small)')
     .option('--dataset <name>', 'images to train on (default: what lies in --data, else glyphs)')
     .option('--data <dir>', "folder of the dataset's files, or the folder above it (default: GHL_DATA)")
     .option('--recipe <names>', 'recipes, separated by commas (default: all)', names)
@@ -95,7 +95,7 @@ function describe(found: (request: Request) => void): Command {
       'images held out for validation (default: a tenth, or a quarter of --train-size if that is less)',
       whole('--validation-size', 0),
     )
-    .option('--batch <n>', 'images in a batch (default: 16 for a small network, else 64)', whole('--batch', 1))
+    .option('--batch <n>', 'images in a batch (default: 32 for a small network, else 64)', whole('--batch', 1))
     .option('--backend <name>', 'what computes (default: wasm)')
     .option('--target <accuracy>', 'validation accuracy to time, between 0 and 1', share('--target'))
     .option('--processes <n>', 'runs at the same time (default: one a core)', whole('--processes', 1))

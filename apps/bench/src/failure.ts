@@ -33,7 +33,11 @@ export function describeFailure({ code, message, help, stack }: Failure): string
   return [`${code}: ${message}`, `help: ${help}`, ...(process.env.GHL_DEBUG && stack ? [stack] : [])].join('\n');
 }
 
-/** 2 where the command line was at fault, else 1. */
-export function exitStatus({ usage }: Failure): 1 | 2 {
+/** Code of the error for a race that was stopped from outside. */
+export const INTERRUPTED = 'INTERRUPTED';
+
+/** 2 where the command line was at fault, 130 where the user stopped it, as shells have it, else 1. */
+export function exitStatus({ code, usage }: Failure): number {
+  if (code === INTERRUPTED) return 130;
   return usage ? 2 : 1;
 }

@@ -9,6 +9,8 @@ import { run } from './run-command.js';
 import { table } from './table.js';
 
 process.exitCode = await main(process.argv.slice(2));
+// Training processes that are still at work end with this one.
+if (process.exitCode === 130) process.exit();
 
 /** Prints to standard output what was asked for, as text or as one JSON document; returns the exit status. */
 async function main(words: readonly string[]): Promise<number> {

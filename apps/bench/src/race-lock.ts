@@ -3,19 +3,21 @@
  * however that ends, so nothing is left to wait for after a kill.
  */
 import { createHash } from 'node:crypto';
-import { realpath, rm } from 'node:fs/promises';
+import { mkdir, realpath, rm } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { StateError } from '@ghl/core';
+import { onDisk } from './durable.js';
 
 /**
- * Takes the lock of the race in a folder.
+ * Takes the lock of the race in a folder, which is made if need be.
  *
  * @returns A function that lets it go.
- * @throws StateError `RACE_UNDER_WAY`.
+ * @throws StateError `RACE_UNDER_WAY`, `NOT_WRITABLE` and others of `onDisk`.
  */
 export async function lockRace(folder: string): Promise<() => Promise<void>> {
+  await onDisk(folder, () => mkdir(folder, { recursive: true }));
   const address = await lockAddress(folder);
   if (await answers(address)) {
     throw new StateError('RACE_UNDER_WAY', `Another process is running the race in ${folder}.`, {

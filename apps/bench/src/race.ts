@@ -1,14 +1,13 @@
 /** A race: the runs of a plan, each in a process of its own, as many at a time as asked for. */
 import { fork } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ConfigurationError, StateError } from '@ghl/core';
 import pLimit from 'p-limit';
 import { z } from 'zod';
-import { onDisk, replaceFile } from './durable.js';
+import { replaceFile } from './durable.js';
 import type { Failure } from './failure.js';
 import { type PlannedRun, plannedRuns, planSchema, type RacePlan } from './race-plan.js';
 import { RunFolder, readJson } from './run-store.js';
@@ -53,7 +52,6 @@ export class RaceFolder {
         help: `go on with it: --resume ${this.path}; or give another folder with --out.`,
       });
     }
-    await onDisk(this.path, () => mkdir(this.path, { recursive: true }));
     await replaceFile(this.#localPath, `${JSON.stringify({ dataFolder }, null, 2)}\n`);
     await replaceFile(this.#planPath, `${JSON.stringify(plan, null, 2)}\n`);
   }

@@ -1,10 +1,10 @@
 /** `bench run`: begins a race, or goes on with one, and reports. */
 import { join, relative, resolve } from 'node:path';
-import { ConfigurationError, StateError, unknownName } from '@ghl/core';
+import { ConfigurationError, GhlError, StateError, unknownName } from '@ghl/core';
 import { checkBackend } from './backends.js';
 import type { RunOptions } from './command-line.js';
 import { codeVersion } from './environment.js';
-import type { Failure } from './failure.js';
+import { type Failure, INTERRUPTED } from './failure.js';
 import { display } from './progress.js';
 import { RaceFolder, runRace, shareCores } from './race.js';
 import { lockRace } from './race-lock.js';
@@ -13,11 +13,11 @@ import { makeReport, type Report } from './report-command.js';
 import { assignmentOf, recipeNames } from './training/recipe.js';
 import { checkNetwork, loadData } from './training/workload.js';
 
-const DEFAULTS = { network: 'fasthebb-small', seeds: 3, backend: 'wasm' } as const;
+const DEFAULTS = { network: 'deephebb-small', seeds: 3, backend: 'wasm' } as const;
 
 /** How long to train: the paper's protocol for its networks, and what the small ones need on glyphs. */
 const protocol = (network: string) =>
-  network.endsWith('-small') ? { epochs: 5, batch: 16 } : { epochs: 100, batch: 64 };
+  network.endsWith('-small') ? { epochs: 4, batch: 32 } : { epochs: 100, batch: 64 };
 
 /** Validation accuracies worth timing, by dataset. */
 const TARGETS: Readonly<Record<string, number>> = {
@@ -40,15 +40,19 @@ export async function run(options: RunOptions): Promise<RunOutcome> {
   const { folder, plan, dataFolder, release } = begun;
   const { processes } = shareCores(plannedRuns(plan).length, options.processes);
   const shown = display(plan);
-  const interrupt = (signal: NodeJS.Signals) => {
-    shown.close();
-    say(`\nStopped. Go on with: bench run --resume ${relative('', folder.path) || '.'}`);
-    process.exit(signal === 'SIGINT' ? 130 : 143);
-  };
+  let interrupt: (signal: NodeJS.Signals) => void = () => {};
+  const interrupted = new Promise<never>((_, reject) => {
+    interrupt = (signal) =>
+      reject(
+        new GhlError(INTERRUPTED, `The race was stopped by ${signal}.`, {
+          help: `go on with \`bench run --resume ${relative('', folder.path) || '.'}\`.`,
+        }),
+      );
+  });
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   try {
-    const failures = await runRace(folder, plan, dataFolder, processes, shown);
-    shown.close();
+    const race = runRace(folder, plan, dataFolder, processes, shown);
+    const failures = await Promise.race([race, interrupted]).finally(() => shown.close());
     return { ...(await makeReport(folder)), failures: failures.map(({ failure }) => failure) };
   } finally {
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
@@ -102,12 +106,13 @@ async function begin(options: RunOptions, say: (text: string) => void): Promise<
   };
   const stamp = new Date().toISOString().slice(0, 19).replace('T', '-').replaceAll(':', '');
   const folder = new RaceFolder(options.out ?? join('results', `${network}-${data.name}-${stamp}`));
+  const release = await lockRace(folder.path);
   await folder.begin(plan, dataFolder);
   say(
     `${recipes.map(({ name }) => name).join(', ')} on ${network} and ${data.name}: ${seeds} seeds, ${epochs} epochs of ` +
       `${stepsPerEpoch(plan)} steps, into ${relative('', folder.path) || '.'}`,
   );
-  return { folder, plan, dataFolder, release: await lockRace(folder.path) };
+  return { folder, plan, dataFolder, release };
 }
 
 async function resume(path: string, options: RunOptions, say: (text: string) => void): Promise<Begun> {
@@ -115,7 +120,8 @@ async function resume(path: string, options: RunOptions, say: (text: string) => 
   const plan = await folder.readPlan();
   checkUnchanged(plan, options);
   const code = codeVersion();
-  if (code !== plan.code) {
+  const results = await Promise.all(plannedRuns(plan).map((each) => folder.run(each).readResult()));
+  if (code !== plan.code && results.includes(null)) {
     throw new StateError(
       'RESUME_MISMATCH',
       `The code is version ${code.slice(0, 12)}; the race began with ${plan.code.slice(0, 12)}.`,

@@ -31,7 +31,7 @@ export type Message =
   | { readonly type: 'failed'; readonly failure: Failure };
 
 /** Trains one run to its end. */
-export async function runTask(task: Task, onProgress: (progress: Progress) => void): Promise<RunResult> {
+async function runTask(task: Task, onProgress: (progress: Progress) => void): Promise<RunResult> {
   const { plan, race, dataFolder } = task;
   const { recipe, seed } = task.run;
   const { name, checksum, trainSize, validationSize } = plan.dataset;
@@ -80,20 +80,15 @@ function otherThan(what: string, now: string, before: string): StateError {
   });
 }
 
-if (process.send !== undefined && process.argv[2] !== undefined) {
-  // Whoever started this process is gone: nobody may write to the run but who resumes it.
-  process.once('disconnect', () => process.exit(1));
-  const say = (message: Message) =>
-    new Promise<void>((resolve) => process.send?.(message, undefined, {}, () => resolve()));
-  try {
-    const result = await runTask(
-      JSON.parse(process.argv[2]) as Task,
-      (progress) => void say({ type: 'progress', progress }),
-    );
-    await say({ type: 'done', result });
-    process.exit(0);
-  } catch (error) {
-    await say({ type: 'failed', failure: failureOf(error) });
-    process.exit(1);
-  }
+// Whoever started this process is gone: nobody may write to the run but who resumes it.
+process.once('disconnect', () => process.exit(1));
+const say = (message: Message) => new Promise<void>((said) => process.send?.(message, undefined, {}, () => said()));
+try {
+  const task = JSON.parse(process.argv[2] as string) as Task;
+  const result = await runTask(task, (progress) => void say({ type: 'progress', progress }));
+  await say({ type: 'done', result });
+  process.exit(0);
+} catch (error) {
+  await say({ type: 'failed', failure: failureOf(error) });
+  process.exit(1);
 }
