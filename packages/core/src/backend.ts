@@ -5,8 +5,18 @@
 
 /** Whether a backend can run here; if not, why, and what to do. */
 export type Support =
-  | { readonly supported: true }
-  | { readonly supported: false; readonly reason: string; readonly help: string };
+  | {
+      /** `activate()` can be called. */
+      readonly supported: true;
+    }
+  | {
+      /** `activate()` would throw. */
+      readonly supported: false;
+      /** What is missing or too old, as a sentence; becomes the error's message. */
+      readonly reason: string;
+      /** What the user can do about it; becomes the error's help. */
+      readonly help: string;
+    };
 
 /** What `activate()` got. Fields that a backend does not know are absent. */
 export interface ActiveBackend {
@@ -28,6 +38,7 @@ export interface ActiveBackend {
 
 /** A TensorFlow.js backend that can train. */
 export interface BackendAdapter<Options extends object = object> {
+  /** The name under which TensorFlow.js knows the backend, as `tf.setBackend()` takes it. */
   readonly name: string;
   /** Says whether this backend runs here. Never throws. */
   isSupported(): Promise<Support>;

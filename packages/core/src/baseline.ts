@@ -1,8 +1,21 @@
 /** A running baseline: what a signal is expected to be. It starts at the first value seen, so a constant changes nothing. */
 import * as tf from '@tensorflow/tfjs-core';
 
-/** The baseline r̄ and whether it has seen a value (1) or not (0), both []. */
-export type BaselineState = { readonly mean: tf.Tensor; readonly seen: tf.Tensor };
+/** What a baseline remembers. */
+export type BaselineState = {
+  /** r̄: []. Not read before a value has been seen. */
+  readonly mean: tf.Tensor;
+  /** 1 once a value has been seen, 0 before: []. */
+  readonly seen: tf.Tensor;
+};
+
+/** What {@link deviation} found. */
+export interface DeviationResult {
+  /** signal − r̄, in the signal's shape, with the r̄ from before this value; 0 on average at the first. */
+  readonly deviation: tf.Tensor;
+  /** The baseline after this value. */
+  readonly state: BaselineState;
+}
 
 /** A baseline that has seen nothing. */
 export function initBaseline(): BaselineState {
@@ -15,13 +28,8 @@ export function initBaseline(): BaselineState {
  *
  * @param signal Any shape.
  * @param rate λ in [0, 1]: 0 is the previous value, 1 the first.
- * @returns signal − r̄ with the r̄ from before this value, in the signal's shape, and the next state.
  */
-export function deviation(
-  { mean, seen }: BaselineState,
-  signal: tf.Tensor,
-  rate: number,
-): { readonly deviation: tf.Tensor; readonly state: BaselineState } {
+export function deviation({ mean, seen }: BaselineState, signal: tf.Tensor, rate: number): DeviationResult {
   const value = tf.mean(signal);
   const before = tf.add(tf.mul(mean, seen), tf.mul(value, tf.sub(1, seen)));
   const after = tf.add(tf.mul(before, rate), tf.mul(value, 1 - rate));

@@ -23,8 +23,11 @@ export interface Units {
 
 /** A layer's geometry. Shapes are those of TensorFlow.js: dense [in, out], conv [kh, kw, cin, out], fan-out last. */
 export interface Connection {
+  /** Which geometry, named as in `tf.layers`. */
   readonly kind: 'dense' | 'conv1d' | 'conv2d' | 'depthwiseConv2d';
+  /** Shape of W as the layer stores it: dense [in, out], conv1d [k, cin, out], conv2d [kh, kw, cin, out], … */
   readonly kernelShape: readonly number[];
+  /** D, K and groups, with which W reshapes to the rule's [D, K]. */
   readonly units: Units;
   /** y = x·W, in the layer's own output shape, its last axis K. */
   forward(pre: tf.Tensor, kernel: tf.Tensor): tf.Tensor;

@@ -16,18 +16,25 @@ import type { LocalContext, Scope } from './local-rule.js';
 import type { SignalName, Signals } from './modulator.js';
 import type { Plasticity } from './plasticity.js';
 import type { StateTree } from './state.js';
+import type { IncrementResult } from './transform.js';
 
 /** One use of a layer in a step: x as it went in, y as it came out, before bias and non-linearity. */
 export interface Call {
+  /** x: [batch, …, cin], in the layer's own input shape. */
   readonly pre: tf.Tensor;
+  /** y = x·W: [batch, …, K], in the layer's own output shape. */
   readonly post: tf.Tensor;
 }
 
 /** What a plasticity remembers of one kernel or weight. */
 export type PlasticityState = {
+  /** The local rule's; `{}` where there is none. */
   readonly rule: StateTree;
+  /** One for each of the rule's wrappers, in their order. */
   readonly wrappers: readonly StateTree[];
+  /** The third factor's; `{}` where there is none. */
   readonly modulator: StateTree;
+  /** One for each transform of the chain, in their order. */
   readonly transforms: readonly StateTree[];
 };
 
@@ -129,12 +136,17 @@ export function eligibilities(
 
 /** What {@link increment} works from. */
 export interface IncrementInput {
+  /** W, kernel-shaped, or a weight that no rule moves (a bias). */
   readonly weights: tf.Tensor;
   /** ΔW of G, and of m⊙G; absent where the plasticity has no rule, or one that looks at no activity. */
   readonly eligibilities?: readonly tf.Tensor[];
+  /** At least those that the plasticity reads. */
   readonly signals: AvailableSignals;
+  /** Sizes of the layer; default one input and the weight's last axis as units. */
   readonly units?: Units;
+  /** Examples in this step's batch. */
   readonly batch: number;
+  /** Updates made so far, 0 at the first, for schedules. */
   readonly step: number;
 }
 
@@ -147,7 +159,7 @@ export function increment(
   { rule, modulator, transforms }: Plasticity,
   { weights, eligibilities, signals, units, batch, step }: IncrementInput,
   state: PlasticityState,
-): { increment: tf.Tensor; state: PlasticityState } {
+): IncrementResult<PlasticityState> {
   let delta: tf.Tensor;
   const wrappers: StateTree[] = [];
   let modulatorState = state.modulator;
@@ -182,16 +194,26 @@ export function increment(
 
 /** One layer's step, all three strokes in one: what a learner without a fused backward pass, or a test, calls. */
 export interface LayerStep {
+  /** The layer's geometry. */
   readonly connection: Connection;
   /** W, kernel-shaped. */
   readonly kernel: tf.Tensor;
+  /** Every use of the layer in this step, at least one; their ΔW are summed. */
   readonly calls: readonly Call[];
+  /** At least those that the plasticity reads. */
   readonly signals: AvailableSignals;
+  /** Updates made so far, 0 at the first, for schedules. */
   readonly step: number;
 }
 
+/** What {@link layerIncrement} found. */
+export interface LayerIncrement extends IncrementResult<PlasticityState> {
+  /** ΔW of G, and of m⊙G, before wrappers; kernel-shaped. Absent where the rule looks at no activity. */
+  readonly eligibilities?: readonly tf.Tensor[];
+}
+
 /**
- * The increment of one layer, and the ΔW behind it (absent where the rule looks at no activity).
+ * The increment of one layer, and the ΔW behind it.
  *
  * @throws SignalError `SIGNAL_MISSING`.
  */
@@ -199,7 +221,7 @@ export function layerIncrement(
   plasticity: Plasticity,
   { connection, kernel, calls, signals, step }: LayerStep,
   state: PlasticityState,
-): { increment: tf.Tensor; state: PlasticityState; eligibilities?: readonly tf.Tensor[] } {
+): LayerIncrement {
   const opened = openGate(plasticity, connection, calls, kernel, signals, step, state);
   const input = { weights: kernel, signals, units: connection.units, batch: calls[0]?.post.shape[0] ?? 0, step };
   if (opened === null) return increment(plasticity, input, state);

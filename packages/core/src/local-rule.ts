@@ -44,6 +44,7 @@ export interface GateResult<S extends StateTree> {
   readonly gate: tf.Tensor2D;
   /** R: [P, K], or 1. Not read where the scope is `'none'`. Default 1. */
   readonly reconstruction?: tf.Tensor2D | 1;
+  /** S: whose reconstruction is subtracted. */
   readonly scope: Scope;
   /** The state after this step. */
   readonly state: S;
@@ -81,6 +82,7 @@ export interface WrapResult<S extends StateTree> {
    * per example, instead to the ΔW of the modulated gate.
    */
   apply(eligibility: tf.Tensor): tf.Tensor;
+  /** The wrapper's state after this step. */
   readonly state: S;
 }
 
@@ -89,6 +91,7 @@ export interface WrapResult<S extends StateTree> {
 export interface Wrapper<S extends StateTree = any> extends Specified {
   /** Whether `apply` is linear, so that it can act on a ΔW whose gate was modulated per example. */
   readonly linear: boolean;
+  /** The state before the first step, for a ΔW of this shape. */
   init(kernelShape: readonly number[]): S;
   /** Measures ΔW before any third factor. */
   wrap(eligibility: tf.Tensor, context: WrapperContext, state: S): WrapResult<S>;

@@ -7,6 +7,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import type { Units } from './connection.js';
 import type { Specified } from './spec.js';
 import type { StateTree } from './state.js';
+import type { IncrementResult } from './transform.js';
 
 /**
  * The signals that a modulator can read, as it sees them. Open to declaration merging: a project adds
@@ -26,6 +27,7 @@ export type SignalName = keyof Signals;
 
 /** The sizes of the layer, and the step. */
 export interface ModulatorContext {
+  /** Sizes of the layer. */
   readonly units: Units;
   /** Updates made so far, for schedules. */
   readonly step: number;
@@ -45,30 +47,31 @@ interface Modulator<R extends SignalName, S extends StateTree = any> extends Spe
 // biome-ignore lint/suspicious/noExplicitAny: as above
 export interface IncrementModulator<R extends SignalName = SignalName, S extends StateTree = any>
   extends Modulator<R, S> {
+  /** ΔW, after the examples are summed. */
   readonly actsOn: 'increment';
   /**
    * What is added to the weights, before step size and decay.
    *
    * @param eligibility ΔW of the local rule after its wrappers, kernel-shaped.
    */
-  modulate(
-    eligibility: tf.Tensor,
-    signals: Pick<Signals, R>,
-    context: ModulatorContext,
-    state: S,
-  ): { readonly increment: tf.Tensor; readonly state: S };
+  modulate(eligibility: tf.Tensor, signals: Pick<Signals, R>, context: ModulatorContext, state: S): IncrementResult<S>;
+}
+
+/** What a third factor per example says of one step. */
+export interface FactorResult<S extends StateTree> {
+  /** m: one number per example, [batch]. */
+  readonly factor: tf.Tensor1D;
+  /** The modulator's state after this step. */
+  readonly state: S;
 }
 
 /** A third factor with one number per example, which acts on the gate: G becomes m⊙G, and M follows. */
 // biome-ignore lint/suspicious/noExplicitAny: as above
 export interface GateModulator<R extends SignalName = SignalName, S extends StateTree = any> extends Modulator<R, S> {
+  /** G, before the examples are summed. */
   readonly actsOn: 'gate';
   /** m: one number per example, [batch]. */
-  factor(
-    signals: Pick<Signals, R>,
-    context: ModulatorContext,
-    state: S,
-  ): { readonly factor: tf.Tensor1D; readonly state: S };
+  factor(signals: Pick<Signals, R>, context: ModulatorContext, state: S): FactorResult<S>;
 }
 
 /** A third factor of either kind. */

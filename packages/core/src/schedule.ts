@@ -8,6 +8,7 @@ import { type Spec, type Specified, specOf } from './spec.js';
 /** `step => value`, step = 0 at the first update. A factory's schedule carries its `spec`. */
 export interface Schedule {
   (step: number): number;
+  /** How to rebuild it; absent from a plain function, which can then not be rebuilt. */
   readonly spec?: Spec;
 }
 

@@ -8,12 +8,15 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 
 /** A factory's name and the arguments that it was called with; arguments may hold specs. */
 export interface Spec {
+  /** The factory's name, as `fromSpec` looks it up. */
   readonly name: string;
+  /** Its arguments in order; an argument that has a spec stands here as that spec. */
   readonly args: readonly Json[];
 }
 
 /** Anything that can be rebuilt from JSON. */
 export interface Specified {
+  /** The call that made it; `fromSpec(spec)` makes an equal one. */
   readonly spec: Spec;
 }
 

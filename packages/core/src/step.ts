@@ -5,11 +5,13 @@
 
 /** The number of updates made so far. */
 export interface StepCounter {
+  /** 0 during the first step. */
   readonly current: number;
 }
 
-/** A layer that wants to know the step. The learner calls `followStep` before each step, and with null after it. */
+/** A layer that wants to know the step. */
 export interface StepFollower {
+  /** Called by the learner with the step's counter before its forward pass, and with null once the step is made. */
   followStep(counter: StepCounter | null): void;
 }
 

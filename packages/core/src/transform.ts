@@ -15,17 +15,21 @@ export interface TransformContext {
   readonly step: number;
 }
 
+/** An increment, and what its maker remembers: the answer of a third factor, a transform, and a whole plasticity. */
+export interface IncrementResult<S extends StateTree> {
+  /** Δ: what is to be added to the weights, in their shape. */
+  readonly increment: tf.Tensor;
+  /** The state after this step. */
+  readonly state: S;
+}
+
 /** A step of a chain. The engine disposes of what `update` allocates. */
 // biome-ignore lint/suspicious/noExplicitAny: a chain mixes state types, which only the transform itself reads
 export interface Transform<S extends StateTree = any> extends Specified {
   /** The state before the first step. */
   init(shape: readonly number[]): S;
   /** The increment to hand on, and the next state. */
-  update(
-    increment: tf.Tensor,
-    context: TransformContext,
-    state: S,
-  ): { readonly increment: tf.Tensor; readonly state: S };
+  update(increment: tf.Tensor, context: TransformContext, state: S): IncrementResult<S>;
 }
 
 function stateless(

@@ -36,8 +36,11 @@ export interface GateOptions<On extends GateSignal> {
   readonly per?: 'weight' | 'unit' | 'layer';
 }
 
-/** What {@link gate} remembers: the baseline of the reward if it watches surprise. */
-export type GateState = { readonly baseline?: BaselineState };
+/** What {@link gate} remembers. */
+export type GateState = {
+  /** r̄ of the reward (λ = 0.99), where the gate watches surprise; else absent. */
+  readonly baseline?: BaselineState;
+};
 
 const SURPRISE_BASELINE = 0.99;
 

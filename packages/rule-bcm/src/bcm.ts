@@ -12,8 +12,11 @@ export interface BcmOptions {
   readonly divide?: boolean;
 }
 
-/** What {@link bcm} remembers: the sliding threshold of each unit, [K]. */
-export type BcmState = { readonly theta: tf.Tensor };
+/** What {@link bcm} remembers. */
+export type BcmState = {
+  /** θ, the sliding threshold of each unit: [K]. */
+  readonly theta: tf.Tensor;
+};
 
 /**
  * BCM, Δw_k = Σₚ y_pk (y_pk − θ_k) · xₚ: gate y(y − θ), scope none. The threshold is an exponential mean of the unit's
