@@ -284,6 +284,33 @@ describe('signals', () => {
   });
 });
 
+describe('a shape that would be broadcast is refused', () => {
+  const layer = () => step(dense([3, 4]), [[5, 3]], { loss: tf.scalar(1) });
+  const saying = (change: (post: tf.Tensor2D) => object): LocalRule => ({
+    ...arbitrary('own'),
+    gate: ({ post }, state) => ({ gate: post, reconstruction: post, scope: 'own', state, ...change(post) }),
+  });
+  const modulating: IncrementModulator<'loss'> = {
+    spec: specOf('modulating'),
+    actsOn: 'increment',
+    reads: ['loss'],
+    init: () => ({}),
+    modulate: (_, { loss }, __, state) => ({ increment: loss, state }),
+  };
+
+  it.each<[what: string, plasticity: Plasticity]>([
+    ['gate', local(saying((post) => ({ gate: tf.sum(post, 0, true) })))],
+    ['reconstruction', local(saying((post) => ({ reconstruction: tf.sum(post, 0) })))],
+    ['increment', threeFactor(arbitrary('own'), modulating)],
+  ])('of a %s', (what, plasticity) => {
+    tf.tidy(() => {
+      const refused = () => run(plasticity, layer());
+      expect(refused).toThrow(expect.objectContaining({ code: 'WRONG_SHAPE' }));
+      expect(refused).toThrow(`The ${what} has the shape`);
+    });
+  });
+});
+
 describe('wrappers', () => {
   const zero: LocalRule = {
     ...arbitrary('none'),

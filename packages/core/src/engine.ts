@@ -11,7 +11,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Connection, Units } from './connection.js';
-import { SignalError } from './errors.js';
+import { ConfigurationError, SignalError } from './errors.js';
 import type { LocalContext, Scope } from './local-rule.js';
 import type { SignalName, Signals } from './modulator.js';
 import type { Plasticity } from './plasticity.js';
@@ -74,6 +74,7 @@ export function initState(plasticity: Plasticity, shape: readonly number[], unit
  * @param signals Needed here only by a modulator that acts on the gate.
  * @returns Null for a plasticity without a rule, or whose rule looks at no activity.
  * @throws SignalError `SIGNAL_MISSING`, or `EXAMPLE_COUNT` where a call's batch is not the signal's.
+ * @throws ConfigurationError `WRONG_SHAPE` where the rule's gate or reconstruction is not shaped like y.
  */
 export function openGate(
   plasticity: Plasticity,
@@ -101,6 +102,8 @@ export function openGate(
       flat(calls.map(({ pre }) => connection.forward(f(pre), tf.reshape(weights, [...kernelShape])))),
   };
   const said = rule.gate(context, state.rule);
+  checkShape('gate', said.gate, context.post.shape);
+  if (typeof said.reconstruction === 'object') checkShape('reconstruction', said.reconstruction, context.post.shape);
   const gates = splitBack(said.gate, calls);
   const overlapOf = (gate: tf.Tensor2D) => overlap(gate, said.reconstruction ?? 1, said.scope, units);
   const cotangents = gates.map((gate) => [gate]);
@@ -154,6 +157,7 @@ export interface IncrementInput {
  * What is added to the weights: the head's increment through every transform.
  *
  * @throws SignalError `SIGNAL_MISSING`.
+ * @throws ConfigurationError `WRONG_SHAPE` where the modulator's increment is not shaped like the weights.
  */
 export function increment(
   { rule, modulator, transforms }: Plasticity,
@@ -180,6 +184,7 @@ export function increment(
       const sizes = units ?? { fanIn: 1, fanOut: weights.shape.at(-1) ?? 1, groups: 1 };
       const seen = pick(signals, modulator.reads);
       const third = modulator.modulate(delta, seen, { units: sizes, step, batch }, state.modulator);
+      checkShape('increment', third.increment, weights.shape);
       delta = third.increment;
       modulatorState = third.state;
     }
@@ -264,6 +269,14 @@ function perExample(factor: tf.Tensor1D, gate: tf.Tensor): tf.Tensor {
     );
   }
   return tf.reshape(factor, [-1, ...Array(gate.rank - 1).fill(1)]);
+}
+
+/** Broadcasting would turn a wrong shape into a wrong step. */
+function checkShape(what: string, { shape }: tf.Tensor, expected: readonly number[]): void {
+  if (tf.util.arraysEqual(shape, [...expected])) return;
+  throw new ConfigurationError('WRONG_SHAPE', `The ${what} has the shape [${shape}], not [${expected}].`, {
+    help: 'a rule gives gates and reconstructions shaped like post, a modulator increments shaped like the weights.',
+  });
 }
 
 function pick<R extends SignalName>(signals: AvailableSignals, reads: readonly R[]): Pick<Signals, R> {
