@@ -16,11 +16,17 @@ export interface ConformanceCase {
   run(): Promise<void>;
 }
 
+/** A case that did not hold. */
+export interface Failure {
+  /** The case's id. */
+  readonly id: string;
+  /** What it threw. */
+  readonly error: unknown;
+}
+
 /** Runs cases one after the other, without a test runner. Empty where all hold. */
-export async function failures(
-  cases: readonly ConformanceCase[],
-): Promise<{ readonly id: string; readonly error: unknown }[]> {
-  const failed: { id: string; error: unknown }[] = [];
+export async function failures(cases: readonly ConformanceCase[]): Promise<Failure[]> {
+  const failed: Failure[] = [];
   for (const { id, run } of cases) {
     await run().catch((error: unknown) => failed.push({ id, error }));
   }

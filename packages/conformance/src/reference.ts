@@ -252,12 +252,21 @@ export function referenceDelta(
   return delta;
 }
 
+/** What {@link referenceStep} found. */
+export interface ReferenceStep {
+  /** ΔW, [D][K]. */
+  readonly delta: number[][];
+  /** y, [P][K]. */
+  readonly post: number[][];
+  /** The state after the step. */
+  readonly state: ReferenceState;
+}
+
 /**
  * One step of a rule on its reference.
  *
  * @param inputs [P][groups][D], as {@link patches} gives them; for a dense layer, `x.map((row) => [row])`.
  * @param weights [D][K].
- * @returns ΔW, [D][K], and the next state.
  */
 export function referenceStep(
   reference: LocalRuleReference,
@@ -266,7 +275,7 @@ export function referenceStep(
   weights: Matrix,
   step: number,
   state: ReferenceState,
-): { readonly delta: number[][]; readonly post: number[][]; readonly state: ReferenceState } {
+): ReferenceStep {
   const post = referenceForward(units, inputs, weights);
   const patch = (p: number, k: number) => (inputs[p] as Matrix)[groupOf(units, k)] as readonly number[];
   const said = reference.gate({ post, weights, units, step, patch }, state);
@@ -301,13 +310,18 @@ export interface ReferenceModulatorContext {
   readonly batch: number;
 }
 
+/** What a modulator's reference says of one step. */
+export interface ReferenceModulation {
+  /** The increment, in the order of ΔW, or the factor of each example. */
+  readonly result: readonly number[];
+  /** The state after this step; absent for a modulator that keeps none. */
+  readonly state?: ReferenceState;
+}
+
 /** A modulator as its author writes it down in float64, without tensors. */
 export interface ModulatorReference {
   /** The state before the first step; absent for a modulator that keeps none. */
   init?(units: Units): ReferenceState;
-  /** The increment, in the order of ΔW, or the factor of each example; and the next state, if it keeps one. */
-  modulate(
-    context: ReferenceModulatorContext,
-    state: ReferenceState,
-  ): { readonly result: readonly number[]; readonly state?: ReferenceState };
+  /** The increment or factors of one step. */
+  modulate(context: ReferenceModulatorContext, state: ReferenceState): ReferenceModulation;
 }

@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { type LayerGeometry, postShapeOf } from './reference.js';
 
 /** Draws uniform numbers in [−1, 1), the same for the same seed: mulberry32. Each is a float32. */
-export function draws(seed: number): () => number {
+function draws(seed: number): () => number {
   let state = seed | 0;
   return () => {
     state = (state + 0x6d2b79f5) | 0;
