@@ -11,7 +11,7 @@ export interface StepCounter {
 
 /** A layer that wants to know the step. */
 export interface StepFollower {
-  /** Called by the learner with the step's counter before its forward pass, and with null once the step is made. */
+  /** Called by the learner with the step's counter before its forward pass, and after it with the one before, or null. */
   followStep(counter: StepCounter | null): void;
 }
 

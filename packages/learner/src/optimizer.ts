@@ -370,7 +370,12 @@ export class PlasticityOptimizer extends tf.Optimizer {
   override computeGradients(
     f: () => tf.Scalar,
     varList?: tf.Variable[],
-  ): { value: tf.Scalar; grads: tf.NamedTensorMap } {
+  ): {
+    /** f(), one number. */
+    value: tf.Scalar;
+    /** ∂f/∂W by variable name, each shaped like its variable; none where f does not depend on it. */
+    grads: tf.NamedTensorMap;
+  } {
     this.#refuseRules('computeGradients');
     return super.computeGradients(f, varList);
   }
