@@ -59,6 +59,10 @@ async function curve(race: string, recipe: string): Promise<unknown[]> {
   return events.filter(({ type }) => type !== 'resumed').map(without);
 }
 
+/** Whether a race's first run has begun. */
+const begun = async (race: string, recipe: string) =>
+  (await new RunFolder(join(folder, race), recipe, 0).readManifest()) !== null;
+
 const weights = async (race: string, recipe: string) => (await new RunFolder(race, recipe, 0).readResult())?.weights;
 
 describe('a race', () => {
@@ -122,7 +126,8 @@ describe('a race', () => {
     const race = [...SMALL, '--recipe', 'ghl', '--seeds', '1', '--epochs', '3', '--train-size', '640'];
     expect(await bench(...race, '--out', 'straight')).toMatchObject({ status: 0 });
     const first = begin([...race, '--out', 'killed']);
-    await setTimeout(2500);
+    while (!(await begun('killed', 'ghl'))) await setTimeout(50);
+    await setTimeout(1000 * Math.random());
     first.child.kill('SIGKILL');
     await first.end;
     let resumptions = 0;
@@ -134,9 +139,9 @@ describe('a race', () => {
         await setTimeout(1200 + 1500 * Math.random());
         next.child.kill('SIGKILL');
       }
-      const { status } = await next.end;
+      const { status, stderr } = await next.end;
       if (status === 0) left = 0;
-      else expect(killed).toBe(true);
+      else expect(killed, stderr).toBe(true);
     }
     expect(await curve(join(folder, 'killed'), 'ghl')).toEqual(await curve(join(folder, 'straight'), 'ghl'));
     expect(await weights(join(folder, 'killed'), 'ghl')).toBe(await weights(join(folder, 'straight'), 'ghl'));
@@ -144,7 +149,7 @@ describe('a race', () => {
 
   it('goes on after Ctrl-C, whose message says how', async () => {
     const { child, end } = begin([...SMALL, '--recipe', 'backprop', '--seeds', '1', '--out', 'race', '--json']);
-    while (!(await new RunFolder(join(folder, 'race'), 'backprop', 0).readManifest())) await setTimeout(50);
+    while (!(await begun('race', 'backprop'))) await setTimeout(50);
     child.kill('SIGINT');
     const { status, stdout, stderr } = await end;
     expect(stderr).toContain('help: go on with `bench run --resume race`');

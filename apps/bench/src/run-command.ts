@@ -5,9 +5,9 @@ import { checkBackend } from './backends.js';
 import type { RunOptions } from './command-line.js';
 import { codeVersion } from './environment.js';
 import { type Failure, INTERRUPTED } from './failure.js';
+import { lockFolder } from './folder-lock.js';
 import { display } from './progress.js';
 import { RaceFolder, runRace, shareCores } from './race.js';
-import { lockRace } from './race-lock.js';
 import { type PlannedRecipe, plannedRuns, type RacePlan, stepsPerEpoch } from './race-plan.js';
 import { makeReport, type Report } from './report-command.js';
 import { assignmentOf, recipeNames } from './training/recipe.js';
@@ -106,7 +106,7 @@ async function begin(options: RunOptions, say: (text: string) => void): Promise<
   };
   const stamp = new Date().toISOString().slice(0, 19).replace('T', '-').replaceAll(':', '');
   const folder = new RaceFolder(options.out ?? join('results', `${network}-${data.name}-${stamp}`));
-  const release = await lockRace(folder.path);
+  const release = await lockFolder(folder.path);
   await folder.begin(plan, dataFolder);
   say(
     `${recipes.map(({ name }) => name).join(', ')} on ${network} and ${data.name}: ${seeds} seeds, ${epochs} epochs of ` +
@@ -130,7 +130,7 @@ async function resume(path: string, options: RunOptions, say: (text: string) => 
       },
     );
   }
-  const release = await lockRace(folder.path);
+  const release = await lockFolder(folder.path);
   const dataFolder = options.data === undefined ? await folder.readDataFolder() : resolve(options.data);
   say(`going on with the race in ${relative('', folder.path) || '.'}`);
   return { folder, plan, dataFolder, release };

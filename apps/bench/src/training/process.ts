@@ -9,6 +9,7 @@ import { plasticity } from '@ghl/learner';
 import { activateBackend } from '../backends.js';
 import { environment } from '../environment.js';
 import { type Failure, failureOf } from '../failure.js';
+import { lockFolder } from '../folder-lock.js';
 import { type PlannedRun, type RacePlan, stepsPerEpoch } from '../race-plan.js';
 import { RunFolder, type RunManifest, type RunResult } from '../run-store.js';
 import { assignmentOf } from './recipe.js';
@@ -52,6 +53,8 @@ async function runTask(task: Task, onProgress: (progress: Progress) => void): Pr
     environment: { ...environment() },
   };
   const folder = new RunFolder(race, recipe.name, seed);
+  // The process of a race that was killed may still be in its last step.
+  await lockFolder(folder.path, 60_000);
   const before = await folder.readManifest();
   if (before === null) {
     await folder.clear();

@@ -1,28 +1,34 @@
 /**
- * Keeps two processes from running one race. The lock is a socket that its holder listens on: it ends with the process,
- * however that ends, so nothing is left to wait for after a kill.
+ * Keeps two processes from writing to one folder: a race's, and each run's. The lock is a socket that its holder listens
+ * on: it ends with the process, however that ends, so nothing is left over after a kill.
  */
 import { createHash } from 'node:crypto';
 import { mkdir, realpath, rm } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { StateError } from '@ghl/core';
 import { onDisk } from './durable.js';
 
 /**
- * Takes the lock of the race in a folder, which is made if need be.
+ * Takes the lock of a folder, which is made if need be.
  *
+ * @param patience For how many milliseconds to wait for another holder to go.
  * @returns A function that lets it go.
- * @throws StateError `RACE_UNDER_WAY`, `NOT_WRITABLE` and others of `onDisk`.
+ * @throws StateError `UNDER_WAY`; `NOT_WRITABLE` and others of `onDisk`.
  */
-export async function lockRace(folder: string): Promise<() => Promise<void>> {
+export async function lockFolder(folder: string, patience = 0): Promise<() => Promise<void>> {
   await onDisk(folder, () => mkdir(folder, { recursive: true }));
   const address = await lockAddress(folder);
-  if (await answers(address)) {
-    throw new StateError('RACE_UNDER_WAY', `Another process is running the race in ${folder}.`, {
-      help: 'wait for it, or stop it first.',
-    });
+  const until = performance.now() + patience;
+  while (await answers(address)) {
+    if (performance.now() >= until) {
+      throw new StateError('UNDER_WAY', `Another process is at work in ${folder}.`, {
+        help: 'wait for it, or stop it first.',
+      });
+    }
+    await setTimeout(100);
   }
   await rm(address, { force: true });
   const server = createServer((socket) => socket.destroy());

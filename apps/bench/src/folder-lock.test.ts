@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { lockAddress, lockRace } from './race-lock.js';
+import { lockAddress, lockFolder } from './folder-lock.js';
 
 let folder: string;
 
@@ -14,13 +14,13 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 it('is held by one at a time, under any name of the folder', async () => {
-  const release = await lockRace(folder);
-  await expect(lockRace(join(folder, '..', folder.split('/').at(-1) as string))).rejects.toMatchObject({
-    code: 'RACE_UNDER_WAY',
+  const release = await lockFolder(folder);
+  await expect(lockFolder(join(folder, '..', folder.split('/').at(-1) as string))).rejects.toMatchObject({
+    code: 'UNDER_WAY',
     message: expect.stringContaining('Another process'),
   });
   await release();
-  await (await lockRace(folder))();
+  await (await lockFolder(folder))();
 });
 
 it('is free at once when its holder was killed', async () => {
@@ -30,9 +30,8 @@ it('is free at once when its holder was killed', async () => {
     `require('net').createServer().listen(${JSON.stringify(address)}, () => console.log('held'))`,
   ]);
   await new Promise((resolve) => holder.stdout.once('data', resolve));
-  await expect(lockRace(folder)).rejects.toMatchObject({ code: 'RACE_UNDER_WAY' });
-  const gone = new Promise((resolve) => holder.once('close', resolve));
+  await expect(lockFolder(folder)).rejects.toMatchObject({ code: 'UNDER_WAY' });
+  const next = lockFolder(folder, 60_000);
   holder.kill('SIGKILL');
-  await gone;
-  await (await lockRace(folder))();
+  await (await next)();
 });
