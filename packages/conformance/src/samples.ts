@@ -122,8 +122,7 @@ export const backendSamples: Readonly<Record<LayerGeometry['kind'], readonly Sam
       [
         [1, 1, 2, 3],
         [3, 3, 2, 4],
-        [5, 3, 1, 2],
-        [2, 2, 3, 5],
+        [4, 3, 3, 5],
       ],
       ([, , channels]) => [2, 9, 8, channels as number],
       paddings2d,
