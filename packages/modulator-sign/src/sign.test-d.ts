@@ -1,0 +1,53 @@
+/** What the compiler must refuse of `sign()`, and of signals in general. */
+import { type AvailableSignals, type IncrementModulator, type SignalName, threeFactor } from '@ghl/core';
+import type * as tf from '@tensorflow/tfjs-core';
+import { expectTypeOf, it } from 'vitest';
+import { sign } from './sign.js';
+
+declare module '@ghl/core' {
+  interface Signals {
+    /** A signal of a project's own. */
+    readonly novelty: tf.Tensor;
+  }
+}
+
+declare const eligibility: tf.Tensor;
+declare const context: Parameters<ReturnType<typeof sign>['modulate']>[2];
+
+it('cannot be handed a reward', () => {
+  const reward = {} as tf.Tensor;
+  // @ts-expect-error a reward is no gradient
+  sign().modulate(eligibility, { reward }, context, {});
+  // @ts-expect-error nor is a loss
+  sign().modulate(eligibility, { loss: reward as tf.Scalar }, context, {});
+  sign().modulate(eligibility, { gradient: reward }, context, {});
+});
+
+it('reads the gradient, and says so', () => {
+  expectTypeOf(sign()).toEqualTypeOf<IncrementModulator<'gradient', Record<string, never>>>();
+  expectTypeOf(sign().reads).toEqualTypeOf<readonly 'gradient'[]>();
+});
+
+it('has two modes', () => {
+  sign({ mode: 'flip' });
+  // @ts-expect-error there is no such mode
+  sign({ mode: 'signed' });
+});
+
+it('signals are open to declaration merging', () => {
+  expectTypeOf<SignalName>().toEqualTypeOf<'gradient' | 'loss' | 'reward' | 'novelty'>();
+  expectTypeOf<AvailableSignals['novelty']>().toEqualTypeOf<tf.Tensor | undefined>();
+  const curious: IncrementModulator<'novelty'> = {
+    spec: { name: 'curious', args: [] },
+    actsOn: 'increment',
+    reads: ['novelty'],
+    init: () => ({}),
+    modulate(delta, signals, _, state) {
+      expectTypeOf(signals).toEqualTypeOf<{ readonly novelty: tf.Tensor }>();
+      // @ts-expect-error it declares no reward
+      signals.reward;
+      return { increment: delta, state };
+    },
+  };
+  threeFactor({} as Parameters<typeof threeFactor>[0], curious);
+});
