@@ -8,7 +8,6 @@ import {
   type Json,
   type Plasticity,
   type Spec,
-  type UnsupportedError,
   unknownName,
 } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
@@ -16,6 +15,7 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import {
   connectionOf,
   hasConnection,
+  isDilated,
   isTrainable,
   layersOf,
   type ModelLayer,
@@ -43,9 +43,12 @@ export interface PlannedWeight extends ModelWeight {
 
 /** An assignment resolved on a model. */
 export interface Plan {
+  readonly assignment: Assignment;
   readonly layers: readonly ModelLayer[];
   readonly weights: readonly PlannedWeight[];
-  /** Layers that a null label freezes. */
+  /** Weights that no label names, which must stay untrainable as they are. */
+  readonly unclaimed: readonly ModelWeight[];
+  /** Layers whose every weight is frozen by null, or which have no weights and are named by null. */
   readonly frozen: ReadonlySet<ModelLayer>;
 }
 
@@ -53,8 +56,7 @@ export interface Plan {
  * Resolves an assignment.
  *
  * @throws ConfigurationError `NO_WEIGHTS` for a model that is not built, `UNKNOWN_LAYER`, `LABEL_UNMATCHED`,
- * `LABEL_CLAIMS_NOTHING`, `TWO_PATTERNS`, `RULE_ON_BIAS`, `UNCLAIMED_WEIGHT`, `BAD_MOVER`; UnsupportedError
- * `UNSUPPORTED_LAYER`.
+ * `LABEL_CLAIMS_NOTHING`, `TWO_PATTERNS`, `RULE_ON_BIAS`, `UNCLAIMED_WEIGHT`; UnsupportedError `UNSUPPORTED_LAYER`.
  */
 export function resolve(model: tfl.LayersModel, assignment: Assignment): Plan {
   const layers = layersOf(model);
@@ -65,7 +67,6 @@ export function resolve(model: tfl.LayersModel, assignment: Assignment): Plan {
     });
   }
   const labels = Object.entries(assignment);
-  for (const [label, mover] of labels) checkMover(label, mover);
   checkLabels(
     labels.map(([label]) => label),
     layers,
@@ -75,14 +76,14 @@ export function resolve(model: tfl.LayersModel, assignment: Assignment): Plan {
   const claims = new Map(labels.map(([label]) => [label, 0]));
   const claim = (label: string) => claims.set(label, (claims.get(label) ?? 0) + 1);
   const planned: PlannedWeight[] = [];
-  const unclaimed: string[] = [];
+  const unclaimed: ModelWeight[] = [];
   for (const weight of weights) {
     const claimants = labels.filter(([label, mover]) => rank(label, weight) !== null && canMove(label, mover, weight));
     for (const [label] of claimants) claim(label);
     const best = claimants.sort(([a], [b]) => (rank(b, weight) as number) - (rank(a, weight) as number));
     const [first, second] = best;
     if (first === undefined) {
-      if (isTrainable(weight.owner)) unclaimed.push(weight.path);
+      unclaimed.push(weight);
       continue;
     }
     if (second !== undefined && rank(first[0], weight) === PATTERN && rank(second[0], weight) === PATTERN) {
@@ -94,9 +95,19 @@ export function resolve(model: tfl.LayersModel, assignment: Assignment): Plan {
     const connection = isRule(mover) ? connectionOf(weight.owner) : null;
     planned.push({ ...weight, label, mover, connection });
   }
-  if (unclaimed.length > 0) throw unclaimedWeights(unclaimed, assignment);
+  refuseUnclaimed(unclaimed, assignment);
+  // A layer of which tfjs has no gradient, and we have none either, is refused now rather than at the first step.
+  for (const owner of layers) if (isDilated(owner)) connectionOf(owner);
 
-  const frozen = new Set(layers.filter((layer) => freezes(layer, labels)));
+  const movers = new Map(layers.map((layer): [ModelLayer, Mover[]] => [layer, []]));
+  for (const { owner, mover } of planned) movers.get(owner)?.push(mover);
+  const isNull = (mover: Mover) => mover === null;
+  const frozen = new Set(
+    layers.filter((layer) => {
+      const ofLayer = movers.get(layer) ?? [];
+      return ofLayer.length > 0 ? ofLayer.every(isNull) : freezes(layer, labels);
+    }),
+  );
   for (const [label, mover] of labels) {
     if (label === '*' || claims.get(label) !== 0 || mover === null) continue;
     throw new ConfigurationError(
@@ -107,17 +118,26 @@ export function resolve(model: tfl.LayersModel, assignment: Assignment): Plan {
       },
     );
   }
-  return { layers, weights: planned, frozen };
+  return { assignment, layers, weights: planned, unclaimed, frozen };
 }
 
-/** The JSON of an assignment, from which {@link assignmentFrom} builds an equal one. */
+/**
+ * The JSON of an assignment, from which {@link assignmentFrom} builds an equal one.
+ *
+ * @throws ConfigurationError `BAD_ASSIGNMENT`, `BAD_MOVER`.
+ */
 export function assignmentSpec(assignment: Assignment): { readonly [label: string]: Json } {
-  const json = (mover: Mover): Json => {
+  checkAssignment(assignment);
+  const labelOf = new Map<tf.Optimizer, string>();
+  const json = (label: string, mover: Mover): Json => {
     if (mover === null) return null;
     if (isPlasticity(mover)) return mover.spec as unknown as Json;
+    const first = labelOf.get(mover);
+    if (first !== undefined) return { sameOptimizerAs: first };
+    labelOf.set(mover, label);
     return { optimizer: mover.getClassName(), config: mover.getConfig() as Json };
   };
-  return Object.fromEntries(Object.entries(assignment).map(([label, mover]) => [label, json(mover)]));
+  return Object.fromEntries(Object.entries(assignment).map(([label, mover]) => [label, json(label, mover)]));
 }
 
 /**
@@ -129,9 +149,12 @@ export function assignmentFrom(
   spec: { readonly [label: string]: Json },
   plugins: Readonly<Record<string, Factory>>,
 ): Assignment {
+  const built = new Map<string, Mover>();
   const mover = (json: Json): Mover => {
     if (json === null) return null;
     if (isSpec(json)) return fromSpec<Plasticity>(json as Spec, plugins);
+    const { sameOptimizerAs: label } = json as { sameOptimizerAs?: string };
+    if (label !== undefined) return built.get(label) as Mover;
     const { optimizer, config } = json as { optimizer: string; config: tf.serialization.ConfigDict };
     const known = tf.serialization.SerializationMap.getMap().classNameMap;
     const entry = Object.hasOwn(known, optimizer) ? known[optimizer] : undefined;
@@ -139,12 +162,13 @@ export function assignmentFrom(
     const [type, build] = entry;
     return build(type, config) as unknown as tf.Optimizer;
   };
-  return Object.fromEntries(Object.entries(spec).map(([label, json]) => [label, mover(json)]));
+  for (const [label, json] of Object.entries(spec)) built.set(label, mover(json));
+  return Object.fromEntries(built);
 }
 
 /** Whether a mover is a plasticity (and not a tfjs optimizer, nor null). */
 export function isPlasticity(mover: Mover): mover is Plasticity {
-  return mover !== null && 'transforms' in mover;
+  return typeof mover === 'object' && mover !== null && 'transforms' in mover;
 }
 
 function isRule(mover: Mover): boolean {
@@ -188,8 +212,26 @@ function canMove(label: string, mover: Mover, weight: ModelWeight): boolean {
   return weight.isKernel;
 }
 
+function checkAssignment(assignment: Assignment): void {
+  const plain = typeof assignment === 'object' && assignment !== null && !Array.isArray(assignment);
+  if (!plain || isMover(assignment)) {
+    throw new ConfigurationError(
+      'BAD_ASSIGNMENT',
+      `The assignment is ${isMover(assignment) ? 'a mover' : assignment}.`,
+      {
+        help: "give movers by label: { conv1: chain(…), '*': chain(gradient(), scaleBy(1e-2)) }.",
+      },
+    );
+  }
+  for (const [label, mover] of Object.entries(assignment)) checkMover(label, mover);
+}
+
+function isMover(value: unknown): value is Mover {
+  return value === null || isPlasticity(value as Mover) || value instanceof tf.Optimizer;
+}
+
 function checkMover(label: string, mover: unknown): void {
-  if (mover === null || isPlasticity(mover as Mover) || mover instanceof tf.Optimizer) return;
+  if (isMover(mover)) return;
   throw new ConfigurationError('BAD_MOVER', `Label '${label}' is given ${describe(mover)}.`, {
     help: 'give it a plasticity such as chain(threeFactor(rule, modulator), scaleBy(1e-2)), a tf.Optimizer, or null.',
   });
@@ -213,11 +255,18 @@ function checkLabels(labels: readonly string[], layers: readonly ModelLayer[], w
   }
 }
 
-function unclaimedWeights(paths: readonly string[], assignment: Assignment): ConfigurationError | UnsupportedError {
+/**
+ * Refuses trainable weights that no label names.
+ *
+ * @throws ConfigurationError `UNCLAIMED_WEIGHT`.
+ */
+export function refuseUnclaimed(unclaimed: readonly ModelWeight[], assignment: Assignment): void {
+  const paths = unclaimed.filter(({ owner }) => isTrainable(owner)).map(({ path }) => path);
+  if (paths.length === 0) return;
   const rest = assignment['*'];
   const reason =
     rest === undefined ? 'no label names' : "'*' is a local rule, which moves kernels only, and no other label names";
-  return new ConfigurationError(
+  throw new ConfigurationError(
     'UNCLAIMED_WEIGHT',
     `Nothing moves ${paths.join(', ')}: ${reason} ${paths.length > 1 ? 'them' : 'it'}.`,
     {

@@ -6,25 +6,26 @@ import { layersOf } from './model-layers.js';
 
 /**
  * Splits an assignment into one phase per label, in the order in which the model runs the layers. In phase k the labelled
- * layer moves, and so do the layers between it and the one before (their batch norm learns its statistics); everything
- * below and above is frozen, as at inference. Train with `plasticity(model, phase)` for each.
+ * layer learns, and so do the layers between it and the one before (batch norm its statistics); in the last phase also
+ * those after it. Everything else is frozen, as at inference. Train with `plasticity(model, phase)` for each.
  *
- * @param assignment Labels that are layer paths, the classifier's included; `'*'` moves what lies between them.
+ * @param assignment Labels that are layer paths, the classifier's included; `'*'` moves other weights of the phase.
  * @throws ConfigurationError `UNKNOWN_LAYER`.
  */
 export function layerwise(model: tfl.LayersModel, assignment: Assignment): Assignment[] {
   const paths = layersOf(model).map(({ path }) => path);
-  const { '*': rest = null, ...named } = assignment;
-  const ends = Object.keys(named).map((label) => {
+  const ends = Object.keys(assignment).flatMap((label) => {
+    if (label === '*') return [];
     const end = paths.indexOf(label);
     if (end < 0) throw unknownName('layer', label, paths);
-    return { label, end };
+    return [{ label, end }];
   });
   ends.sort((a, b) => a.end - b.end);
   return ends.map(({ label, end }, k) => {
     const start = (ends[k - 1]?.end ?? -1) + 1;
-    const between = paths.slice(start, k === ends.length - 1 ? undefined : end).filter((path) => path !== label);
-    const moved = (path: string) => [path, rest] as const;
-    return { ...Object.fromEntries(between.map(moved)), [label]: named[label] ?? null, '*': null };
+    const learns = (index: number) => index >= start && (index <= end || k === ends.length - 1);
+    const frozen = paths.filter((_, index) => !learns(index)).map((path) => [path, null] as const);
+    const rest = Object.entries(assignment).filter(([each]) => each === '*' || each === label);
+    return Object.fromEntries([...frozen, ...rest]);
   });
 }

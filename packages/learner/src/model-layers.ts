@@ -22,6 +22,13 @@ export type Layer = tfl.layers.Layer & {
   readonly padding?: string;
   readonly strides?: number[];
   readonly dilationRate?: number[];
+  /** What a recurrent layer, a wrapper or a nested model is made of. */
+  readonly cell?: Layer;
+  readonly cells?: readonly Layer[];
+  readonly layer?: Layer;
+  readonly layers?: readonly Layer[];
+  readonly forwardLayer?: Layer;
+  readonly backwardLayer?: Layer;
   invokeCallHook(inputs: tfc.Tensor | tfc.Tensor[], kwargs: object): void;
 };
 
@@ -56,11 +63,18 @@ export function layersOf(model: tfl.LayersModel): ModelLayer[] {
   return [...found.values()];
 }
 
-/** The trainable weights of a layer, also while it is not trainable. */
+/** The trainable weights of a layer, those of the layers in it included, also while it is not trainable. */
+function trainableWeights(layer: Layer): tfl.LayerVariable[] {
+  const { cell, cells = [], layer: wrapped, layers = [], forwardLayer, backwardLayer } = layer;
+  const parts = [cell, ...cells, wrapped, ...layers, forwardLayer, backwardLayer].filter((part) => part !== undefined);
+  return [...layer._trainableWeights, ...parts.flatMap(trainableWeights)];
+}
+
+/** The trainable weights of a layer with their paths, also while it is not trainable. */
 export function weightsOf(owner: ModelLayer): ModelWeight[] {
   const { layer, path } = owner;
   const kernel = kernelOf(layer);
-  return layer._trainableWeights.map((weight) => {
+  return trainableWeights(layer).map((weight) => {
     const scope = `${layer.name}/`;
     const name = weight.originalName.startsWith(scope)
       ? weight.originalName.slice(scope.length)
@@ -103,9 +117,10 @@ export function hasConnection({ layer }: ModelLayer): boolean {
   return supported.has(layer.getClassName());
 }
 
-/** Whether a layer is a dilated convolution, of which tfjs has no gradient. */
-export function isDilated(owner: ModelLayer): boolean {
-  return hasConnection(owner) && (owner.layer.dilationRate ?? []).some((rate) => rate > 1);
+/** Whether a layer is a dilated convolution, of which tfjs has no gradient; its depthwise one ignores the dilation. */
+export function isDilated({ layer }: ModelLayer): boolean {
+  const convolves = ['Conv1D', 'Conv2D'].includes(layer.getClassName());
+  return convolves && (layer.dilationRate ?? []).some((rate) => rate > 1);
 }
 
 /**

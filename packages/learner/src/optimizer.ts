@@ -16,6 +16,9 @@ import {
   type PlasticityState,
   type SignalName,
   StateError,
+  type StepCounter,
+  type StepFollower,
+  unknownName,
 } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
@@ -26,10 +29,11 @@ import {
   isPlasticity,
   type Plan,
   type PlannedWeight,
+  refuseUnclaimed,
   resolve,
 } from './assignment.js';
 import { allFinite, nonFinite } from './finite.js';
-import { connectionOf, isDilated, isTrainable, type Layer, variableOf } from './model-layers.js';
+import { connectionOf, isDilated, isTrainable, type Layer, type ModelLayer, variableOf } from './model-layers.js';
 import { type PlasticLayer, plasticLayer } from './plastic-layer.js';
 import { checkProvided, evaluate, type SignalInputs } from './signals.js';
 import { atInference, type LayerCall, listening, withStandIns } from './stand-in.js';
@@ -43,7 +47,10 @@ export type ForwardPass = () => tf.Scalar | void;
 export interface StepOptions {
   /** Whether `minimize` returns the loss, to be disposed of by the caller. Default false. */
   readonly returnCost?: boolean;
-  /** The only variables that may move. Default: all trainable weights of the model. */
+  /**
+   * The only variables that may move, as tfjs has it. A layer none of whose variables is listed is as at inference. Default:
+   * all trainable weights of the model, which is also what `fit` lists.
+   */
   readonly varList?: readonly tf.Variable[];
   /** Signals other than `gradient` and `loss`, which the step has by itself. */
   readonly signals?: SignalInputs;
@@ -75,12 +82,16 @@ export class PlasticityOptimizer extends tf.Optimizer {
 
   readonly #assignment: () => Assignment;
   readonly #spec: { readonly [label: string]: Json };
+  readonly #ownsOptimizers: boolean;
   readonly #stepVariable = tf.tidy(() => tf.variable(tf.scalar(0, 'int32'), false));
   #bound: Bound | null = null;
   #step = 0;
   #disposed = false;
-  #failure: unknown = null;
-  #polling = false;
+  /** Of an earlier step; thrown by the next. */
+  #failure: GhlError | null = null;
+  /** Why this optimizer, loaded from a file, can never make a step. */
+  #unusable: GhlError | null = null;
+  #polling: Promise<void> | null = null;
   #measurement: { resolve(found: Record<string, LayerStatistics>): void; reject(error: unknown): void } | null = null;
 
   /** @param assignment What moves what, or a function that builds it when the model is known. */
@@ -88,6 +99,7 @@ export class PlasticityOptimizer extends tf.Optimizer {
     super();
     this.#assignment = typeof assignment === 'function' ? assignment : () => assignment;
     this.#spec = spec ?? assignmentSpec(this.#assignment());
+    this.#ownsOptimizers = spec !== undefined;
   }
 
   /** Resolves the assignment on a model and makes the state. Called once, by {@link plasticity} or on loading. */
@@ -159,53 +171,58 @@ export class PlasticityOptimizer extends tf.Optimizer {
         () => this.#run(bound, moving, f, signals, given.varList, measurement && measured) as tf.Scalar,
       ) as tf.Scalar | null;
       this.#advance();
-      this.#poll();
+      this.#poll(bound);
       measurement?.resolve(readStatistics(measured) as never);
       if (given.returnCost) return cost;
       cost?.dispose();
       return null;
     } catch (error) {
+      tf.dispose(measured.flatMap(({ numbers, winShare }) => [numbers, ...(winShare ? [winShare] : [])]));
       measurement?.reject(error);
       throw error;
     }
   }
 
   #run(
-    { plan, managed, optimizers, flags }: Bound,
+    bound: Bound,
     moving: ReadonlySet<PlannedWeight>,
     f: ForwardPass,
     inputs: SignalInputs,
     varList: readonly tf.Variable[] | undefined,
     measured: MeasuredLayer[] | null,
   ): tf.Scalar | null {
+    const { plan, managed, optimizers } = bound;
     const step = this.#step;
     const active = managed.filter(({ planned }) => moving.has(planned));
     const plastic = new Map<Managed, PlasticLayer>();
+    const kept: tf.Tensor[] = [];
+    const held = heldBack();
     let loss: tf.Scalar | null = null;
     let signals: AvailableSignals | null = null;
     const settle = () => {
       if (signals !== null) return signals;
       const batch = [...plastic.values()].find(({ calls }) => calls.length > 0)?.calls[0]?.post.shape[0];
-      signals = { ...evaluate(inputs, batch), ...(loss !== null && inputs.loss === undefined && { loss }) };
+      // Kept, since the first to ask may be the backward pass, whose tensors end with it.
+      const given = Object.entries(evaluate(inputs, batch)).map(
+        ([name, tensor]) => [name, tf.keep(tf.clone(tensor as tf.Tensor))] as const,
+      );
+      kept.push(...given.map(([, tensor]) => tensor));
+      signals = { ...(loss !== null && { loss }), ...Object.fromEntries(given) };
       for (const [each, layer] of plastic) layer.open(signals, step, each.state);
       return signals;
     };
-    const standIns = new Map<Layer, LayerCall>();
-    for (const owner of plan.layers) {
-      const { layer } = owner;
-      if (isFrozen(owner, plan, varList)) standIns.set(layer, atInference(layer));
-      else if (isDilated(owner)) standIns.set(layer, listening(layer, connectionOf(owner), plainGradient(owner)));
-    }
+    const standIns = quietLayers(plan, varList);
     for (const each of active) {
       const { mover, connection, weight, owner } = each.planned;
       if (connection === null || !isPlasticity(mover)) continue;
-      const layer = plasticLayer(mover, connection, variableOf(weight), settle);
+      const layer = plasticLayer(mover, connection, variableOf(weight), () => held.attempt(settle));
       plastic.set(each, layer);
       standIns.set(owner.layer, listening(owner.layer, connection, layer));
     }
     const readers = new Set<PlannedWeight>([...optimizers.values()].flat().filter((planned) => moving.has(planned)));
     for (const { planned } of active) {
-      if ((isPlasticity(planned.mover) && planned.mover.reads.includes('gradient')) || measured) readers.add(planned);
+      const reads = isPlasticity(planned.mover) && planned.mover.reads.includes('gradient');
+      if (reads || (measured && planned.isKernel)) readers.add(planned);
     }
     const run = () => {
       const result = (f() ?? null) as tf.Scalar | null;
@@ -219,34 +236,47 @@ export class PlasticityOptimizer extends tf.Optimizer {
       loss = result;
       return result;
     };
-    const followers = plan.layers.map(({ layer }) => layer as unknown).filter(followsStep);
     try {
-      for (const follower of followers) follower.followStep({ current: step });
-      const gradients = withStandIns(standIns, () => backward(run, [...readers]));
+      const gradients = atStep(plan, step, () => withStandIns(standIns, () => backward(run, [...readers], held)));
       const available = settle();
-      const finite: tf.Tensor[] = [];
-      for (const each of managed) {
-        const ok = moving.has(each.planned)
-          ? this.#update(each, plastic.get(each), available, gradients, measured)
-          : null;
-        finite.push(ok ?? tf.scalar(true, 'bool'));
-      }
-      finite.push(loss === null ? tf.scalar(true, 'bool') : allFinite(loss));
-      const now = tf.mul(tf.sub(1, tf.cast(tf.stack(finite), 'float32')), step + 1);
-      flags.assign(tf.where(tf.greater(flags, 0), flags, now));
-      for (const [optimizer, planned] of optimizers) {
-        const named = planned.filter((each) => moving.has(each)).map(({ weight }) => variableOf(weight));
-        const found = named.map((variable) => ({ name: variable.name, tensor: gradients.get(variable) }));
-        optimizer.applyGradients(found.filter(({ tensor }) => tensor != null) as NamedTensor[]);
-      }
+      this.#apply(bound, moving, gradients, available, loss, plastic, measured);
     } finally {
-      for (const follower of followers) follower.followStep(null);
       for (const layer of plastic.values()) layer.dispose();
+      tf.dispose(kept);
     }
     return loss;
   }
 
-  /** Moves one weight; returns whether its increment was finite, on the device, or null if the layer was not called. */
+  /** Moves the weights that are to move, and flags those whose increment was not finite. */
+  #apply(
+    { managed, optimizers, flags }: Bound,
+    moving: ReadonlySet<PlannedWeight>,
+    gradients: ReadonlyMap<tf.Variable, tf.Tensor | null>,
+    available: AvailableSignals,
+    loss: tf.Scalar | null,
+    plastic: ReadonlyMap<Managed, PlasticLayer>,
+    measured: MeasuredLayer[] | null,
+  ): void {
+    const finite = managed.map((each) => {
+      const ok = moving.has(each.planned)
+        ? this.#update(each, plastic.get(each), available, gradients, measured)
+        : null;
+      return ok ?? tf.scalar(true, 'bool');
+    });
+    finite.push(loss === null ? tf.scalar(true, 'bool') : allFinite(loss));
+    const now = tf.mul(tf.sub(1, tf.cast(tf.stack(finite), 'float32')), this.#step + 1);
+    flags.assign(tf.where(tf.greater(flags, 0), flags, now));
+    for (const [optimizer, planned] of optimizers) {
+      // tfjs's optimizers find their moments by place in the list, so a weight that stays has its place in it too.
+      const found = planned.map((each) => {
+        const variable = variableOf(each.weight);
+        return { name: variable.name, tensor: moving.has(each) ? (gradients.get(variable) ?? null) : null };
+      });
+      if (found.some(({ tensor }) => tensor !== null)) optimizer.applyGradients(found as NamedTensor[]);
+    }
+  }
+
+  /** Moves one weight; returns whether its increment was finite, on the device, or null if the step did not reach it. */
   #update(
     each: Managed,
     layer: PlasticLayer | undefined,
@@ -259,8 +289,9 @@ export class PlasticityOptimizer extends tf.Optimizer {
     const variable = variableOf(weight);
     const eligible = layer?.eligibilities();
     const reads = mover.rule !== null && mover.rule.active !== false;
-    const gradient = gradients.get(variable) ?? (mover.reads.includes('gradient') ? tf.zerosLike(variable) : undefined);
-    if (reads && eligible === undefined) return null;
+    const descends = mover.reads.includes('gradient');
+    if (reads ? eligible === undefined : descends && gradients.get(variable) == null) return null;
+    const gradient = gradients.get(variable) ?? (descends || measured ? tf.zerosLike(variable) : undefined);
     const result = increment(
       mover,
       {
@@ -287,16 +318,17 @@ export class PlasticityOptimizer extends tf.Optimizer {
   }
 
   #moving({ plan }: Bound, varList: readonly tf.Variable[] | undefined): ReadonlySet<PlannedWeight> {
+    refuseUnclaimed(plan.unclaimed, plan.assignment); // their layers may have been made trainable since
     const trainable = plan.weights.filter(({ weight, owner }) => weight.trainable && isTrainable(owner));
     if (varList === undefined) return new Set(trainable.filter(({ mover }) => mover !== null));
-    const known = new Map(plan.weights.map((planned) => [variableOf(planned.weight), planned]));
+    const known = new Set(plan.layers.flatMap(({ layer }) => layer.weights.map(variableOf)));
     const foreign = varList.find((variable) => !known.has(variable));
     if (foreign !== undefined) {
       throw new ConfigurationError(
         'UNKNOWN_VARIABLE',
         `Variable '${foreign.name}' is no weight that this optimizer was given.`,
         {
-          help: 'make the optimizer on the model whose weights it should move, after all layers are made trainable.',
+          help: 'make the optimizer on the model whose weights it should move.',
         },
       );
     }
@@ -310,16 +342,23 @@ export class PlasticityOptimizer extends tf.Optimizer {
   }
 
   /** Reads the flags without waiting, at most one read under way; what it finds is thrown by the next step. */
-  #poll(): void {
-    if (this.#polling) return;
-    this.#polling = true;
-    this.checkFinite()
-      .catch((error: unknown) => {
-        if (!this.#disposed) this.#failure = error;
-      })
-      .finally(() => {
-        this.#polling = false;
-      });
+  #poll(bound: Bound): void {
+    this.#polling ??= this.#readFlags(bound).then((found) => {
+      this.#polling = null;
+      this.#failure ??= found;
+    });
+  }
+
+  async #readFlags({ managed, flags }: Bound): Promise<GhlError | null> {
+    const steps = Array.from(await flags.data());
+    const bad = managed.flatMap(({ planned }, i) =>
+      (steps[i] as number) > 0 ? [{ step: steps[i] as number, planned }] : [],
+    );
+    const [first] = bad.sort((a, b) => a.step - b.step);
+    if (first === undefined || this.#disposed) return null;
+    tf.tidy(() => flags.assign(tf.zerosLike(flags)));
+    const lossStep = steps.at(-1) as number;
+    return nonFinite(first.step, first.planned, lossStep > 0 && lossStep <= first.step);
   }
 
   #throwFailure(): void {
@@ -335,17 +374,11 @@ export class PlasticityOptimizer extends tf.Optimizer {
    * cleared.
    */
   async checkFinite(): Promise<void> {
-    const { managed, flags } = this.#alive();
+    const bound = this.#alive();
+    await this.#polling;
     this.#throwFailure();
-    const steps = Array.from(await flags.data());
-    const bad = steps
-      .slice(0, -1)
-      .flatMap((step, i) => (step > 0 ? [{ step, planned: managed[i]?.planned as PlannedWeight }] : []));
-    const [first] = bad.sort((a, b) => a.step - b.step);
-    if (first === undefined || this.#disposed) return;
-    tf.tidy(() => flags.assign(tf.zerosLike(flags)));
-    const lossStep = steps.at(-1) as number;
-    throw nonFinite(first.step, first.planned, lossStep > 0 && lossStep <= first.step);
+    const found = await this.#readFlags(bound);
+    if (found !== null) throw found;
   }
 
   /**
@@ -366,7 +399,13 @@ export class PlasticityOptimizer extends tf.Optimizer {
     });
   }
 
-  /** @throws ConfigurationError `NEEDS_ACTIVITY` where a rule needs x and y, which only `minimize` records. */
+  /**
+   * The loss and its gradients, with frozen layers as `minimize` has them; to be disposed of by the caller.
+   *
+   * @param varList Default: all weights that `minimize` would move.
+   * @throws ConfigurationError `NEEDS_ACTIVITY` where a rule needs x and y, which only `minimize` records;
+   * `UNKNOWN_VARIABLE`.
+   */
   override computeGradients(
     f: () => tf.Scalar,
     varList?: tf.Variable[],
@@ -376,31 +415,35 @@ export class PlasticityOptimizer extends tf.Optimizer {
     /** ∂f/∂W by variable name, each shaped like its variable; none where f does not depend on it. */
     grads: tf.NamedTensorMap;
   } {
-    this.#refuseRules('computeGradients');
-    return super.computeGradients(f, varList);
+    const bound = this.#refuseRules('computeGradients');
+    this.#throwFailure();
+    const variables = [...this.#moving(bound, varList)].map(({ weight }) => variableOf(weight));
+    return atStep(bound.plan, this.#step, () =>
+      withStandIns(quietLayers(bound.plan, varList), () => super.computeGradients(f, variables)),
+    );
   }
 
   /**
-   * Applies gradients from elsewhere through the plasticities, as one step.
+   * Applies gradients from elsewhere, by variable name, as one step. What is frozen stays.
    *
-   * @throws ConfigurationError `NEEDS_ACTIVITY` where a rule needs x and y, which only `minimize` records.
+   * @throws ConfigurationError `NEEDS_ACTIVITY` where a rule needs x and y, which only `minimize` records;
+   * `UNKNOWN_VARIABLE`; NonFiniteError `NON_FINITE_STEP` of an earlier step.
    */
   override applyGradients(grads: tf.NamedTensorMap | NamedTensor[]): void {
-    const { managed, optimizers } = this.#refuseRules('applyGradients');
+    const bound = this.#refuseRules('applyGradients');
+    this.#throwFailure();
     const list = Array.isArray(grads) ? grads : Object.entries(grads).map(([name, tensor]) => ({ name, tensor }));
-    const byName = new Map(list.map(({ name, tensor }) => [name, tensor]));
-    tf.tidy(() => {
-      for (const each of managed) {
-        const variable = variableOf(each.planned.weight);
-        const tensor = byName.get(variable.name);
-        if (tensor != null) this.#update(each, undefined, {}, new Map([[variable, tensor]]), null);
-      }
-      for (const [optimizer, planned] of optimizers) {
-        const names = new Set(planned.map(({ weight }) => variableOf(weight).name));
-        optimizer.applyGradients(list.filter(({ name, tensor }) => names.has(name) && tensor != null));
-      }
-    });
+    const own = new Map(bound.plan.weights.map(({ weight }) => [variableOf(weight).name, variableOf(weight)]));
+    const gradients = new Map(
+      list.map(({ name, tensor }) => {
+        const variable = own.get(name);
+        if (variable === undefined) throw unknownName('variable', name, own.keys());
+        return [variable, tensor] as const;
+      }),
+    );
+    tf.tidy(() => this.#apply(bound, this.#moving(bound, undefined), gradients, {}, null, new Map(), null));
     this.#advance();
+    this.#poll(bound);
   }
 
   #refuseRules(method: string): Bound {
@@ -416,7 +459,10 @@ export class PlasticityOptimizer extends tf.Optimizer {
     );
   }
 
-  /** Everything that the next step depends on: the step, and each plasticity's state under its weight's path. */
+  /**
+   * Everything that the next step depends on: the step, each plasticity's state under its weight's path, and the weights of
+   * tfjs optimizers under their label. The tensors are the live ones: clone what should outlast the next step.
+   */
   override async getWeights(): Promise<NamedTensor[]> {
     const { managed, optimizers } = this.#alive();
     const named: NamedTensor[] = [{ name: 'step', tensor: this.#stepVariable }];
@@ -431,13 +477,15 @@ export class PlasticityOptimizer extends tf.Optimizer {
   }
 
   /**
-   * Takes back what {@link getWeights} gave, in the same order; the tensors stay the caller's.
+   * Takes back what {@link getWeights} gave; the tensors stay the caller's.
    *
    * @throws StateError `STATE_MISMATCH` for a name or shape that is not this optimizer's; nothing is changed then.
    */
   override async setWeights(weights: NamedTensor[]): Promise<void> {
+    if (this.#unusable !== null) return; // tfjs calls this on loading; the model should load all the same
     const { managed, optimizers } = this.#alive();
     const own = new Map(weights.map(({ name, tensor }) => [name, tensor]));
+    const taken = new Set<string>();
     const take = (name: string, like: tf.Tensor) => {
       const tensor = own.get(name);
       if (tensor === undefined || !tf.util.arraysEqual(tensor.shape, like.shape)) {
@@ -449,29 +497,40 @@ export class PlasticityOptimizer extends tf.Optimizer {
           },
         );
       }
+      taken.add(name);
       return tensor;
     };
-    const step = (await take('step', this.#stepVariable).data())[0] as number;
+    const ofOptimizers = [...optimizers].map(([optimizer, planned]) => {
+      const prefix = `${planned[0]?.label}//`;
+      take(`${prefix}iter`, this.#stepVariable);
+      const theirs = weights.filter(({ name }) => name.startsWith(prefix));
+      for (const { name } of theirs) taken.add(name);
+      return { optimizer, theirs: theirs.map(({ name, tensor }) => ({ name: name.slice(prefix.length), tensor })) };
+    });
+    const step = take('step', this.#stepVariable);
     const states = managed.map(({ planned, state }) =>
       mapLeaves(state, (leaf, path) => take(`${planned.path}/${path}`, leaf)),
     );
+    const extra = weights.find(({ name }) => !taken.has(name));
+    if (extra !== undefined) {
+      throw new StateError('STATE_MISMATCH', `Optimizer state '${extra.name}' is none of this optimizer's.`, {
+        help: 'load the state of an optimizer with the same assignment, on a model of the same shape.',
+      });
+    }
+    const current = (await step.data())[0] as number;
     managed.forEach((each, i) => {
       const old = leaves(each.state);
       each.state = mapLeaves(states[i] as PlasticityState, (leaf) => tf.keep(tf.clone(leaf)));
       for (const [, leaf] of old) leaf.dispose();
     });
-    for (const [optimizer, planned] of optimizers) {
-      const prefix = `${planned[0]?.label}//`;
-      const theirs = weights.filter(({ name }) => name.startsWith(prefix));
-      await optimizer.setWeights(theirs.map(({ name, tensor }) => ({ name: name.slice(prefix.length), tensor })));
-    }
-    this.#step = step;
-    tf.tidy(() => this.#stepVariable.assign(tf.scalar(step, 'int32')));
+    this.#step = current;
+    tf.tidy(() => this.#stepVariable.assign(tf.scalar(current, 'int32')));
+    for (const { optimizer, theirs } of ofOptimizers) await optimizer.setWeights(theirs);
   }
 
-  /** The spec as text, since tfjs rewrites the keys of objects on loading. */
+  /** The spec as text, since tfjs rewrites the keys of objects on loading; and words with underscores, so it has none. */
   override getConfig(): tf.serialization.ConfigDict {
-    return { spec: JSON.stringify(this.#spec) };
+    return { spec: JSON.stringify(this.#spec).replaceAll('_', '\\u005f') };
   }
 
   /** An optimizer that learns its model on loading, from what {@link getConfig} gave. */
@@ -485,31 +544,39 @@ export class PlasticityOptimizer extends tf.Optimizer {
 
   /** Makes every later use throw `error`, for a saved optimizer that cannot be rebuilt. */
   fail(error: GhlError): void {
-    this.#failure = error;
+    this.#unusable = error;
   }
 
-  /** Frees its state. The model, and tfjs optimizers in the assignment, stay the caller's. Twice is fine. */
+  /**
+   * Frees its state. The model, and tfjs optimizers in the assignment, stay the caller's. Twice is fine; every later use
+   * throws ConfigurationError `DISPOSED`.
+   */
   override dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#stepVariable.dispose();
+    this.#measurement?.reject(disposed());
     if (this.#bound === null) return;
-    for (const { state } of this.#bound.managed) for (const [, leaf] of leaves(state)) leaf.dispose();
-    this.#bound.flags.dispose();
+    const { managed, optimizers, flags } = this.#bound;
+    for (const { state } of managed) for (const [, leaf] of leaves(state)) leaf.dispose();
+    if (this.#ownsOptimizers) for (const optimizer of optimizers.keys()) optimizer.dispose();
+    flags.dispose();
   }
 
   #alive(): Bound {
-    if (this.#disposed) {
-      throw new ConfigurationError('DISPOSED', 'This optimizer has been disposed of.', {
-        help: 'make a new one with plasticity(model, assignment).',
-      });
-    }
+    if (this.#disposed) throw disposed();
+    if (this.#unusable !== null) throw this.#unusable;
     if (this.#bound === null) {
-      this.#throwFailure();
       throw new ConfigurationError('NO_MODEL', 'This optimizer does not know its model.', { help: NO_MODEL_HELP });
     }
     return this.#bound;
   }
+}
+
+function disposed(): ConfigurationError {
+  return new ConfigurationError('DISPOSED', 'This optimizer has been disposed of.', {
+    help: 'make a new one with plasticity(model, assignment).',
+  });
 }
 
 function keptState(make: () => PlasticityState): PlasticityState {
@@ -520,12 +587,45 @@ function keptState(make: () => PlasticityState): PlasticityState {
   return state as PlasticityState;
 }
 
-function isFrozen(owner: Plan['layers'][number], plan: Plan, varList: readonly tf.Variable[] | undefined): boolean {
-  if (plan.frozen.has(owner) || !isTrainable(owner)) return true;
-  const weights = owner.layer._trainableWeights;
-  return (
-    varList !== undefined && weights.length > 0 && weights.every((weight) => !varList.includes(variableOf(weight)))
+/** Stand-ins for frozen layers, and for dilated convolutions, of which tfjs has no gradient. */
+function quietLayers(plan: Plan, varList: readonly tf.Variable[] | undefined): Map<Layer, LayerCall> {
+  const listed = varList && new Set(varList);
+  const omits = plan.weights.some(
+    ({ owner, weight }) => isTrainable(owner) && listed !== undefined && !listed.has(variableOf(weight)),
   );
+  const isFrozen = (owner: ModelLayer) => {
+    if (plan.frozen.has(owner) || !isTrainable(owner)) return true;
+    const { weights } = owner.layer;
+    return omits && weights.length > 0 && !weights.some((weight) => listed?.has(variableOf(weight)));
+  };
+  const standIns = new Map<Layer, LayerCall>();
+  for (const owner of plan.layers) {
+    const { layer } = owner;
+    if (isDilated(owner)) standIns.set(layer, listening(layer, connectionOf(owner), plainGradient(owner)));
+    else if (isFrozen(owner)) standIns.set(layer, atInference(layer));
+  }
+  return standIns;
+}
+
+const counters = new WeakMap<StepFollower, StepCounter>();
+
+/** Runs `body` with the layers that follow the step told of it, and puts back what they followed before. */
+function atStep<T>(plan: Plan, step: number, body: () => T): T {
+  const followers = plan.layers.map(({ layer }) => layer as unknown).filter(followsStep);
+  const before = followers.map((follower) => counters.get(follower));
+  const follow = (follower: StepFollower, counter: StepCounter | undefined) => {
+    if (counter === undefined) counters.delete(follower);
+    else counters.set(follower, counter);
+    follower.followStep(counter ?? null);
+  };
+  try {
+    for (const follower of followers) follow(follower, { current: step });
+    return body();
+  } finally {
+    followers.forEach((follower, i) => {
+      follow(follower, before[i]);
+    });
+  }
 }
 
 function plainGradient(owner: Plan['layers'][number]): Parameters<typeof listening>[2] {
@@ -533,17 +633,44 @@ function plainGradient(owner: Plan['layers'][number]): Parameters<typeof listeni
   return { onKernelGradient: (cotangent, pre) => connection.correlate(pre, [cotangent])[0] as tf.Tensor };
 }
 
+/** Errors held back while tfjs records a tape: thrown through it, they would leak what it saved. */
+interface HeldBack {
+  attempt<T>(body: () => T): T | undefined;
+  /** Throws the first of them. */
+  release(): void;
+}
+
+function heldBack(): HeldBack {
+  const errors: unknown[] = [];
+  return {
+    attempt(body) {
+      try {
+        return body();
+      } catch (error) {
+        errors.push(error);
+        return undefined;
+      }
+    },
+    release() {
+      if (errors.length > 0) throw errors[0];
+    },
+  };
+}
+
 /** Runs the forward pass, and the backward pass to the readers' variables if there are any. */
 function backward(
   run: () => tf.Scalar | null,
   readers: readonly PlannedWeight[],
+  held: HeldBack,
 ): ReadonlyMap<tf.Variable, tf.Tensor | null> {
   if (readers.length === 0) {
     run();
     return new Map();
   }
   const variables = readers.map(({ weight }) => variableOf(weight));
-  const { grads } = tf.engine().gradients(run as () => tf.Scalar, variables, null as never, true);
+  const forward = () => held.attempt(run) ?? tf.scalar(0);
+  const { grads } = tf.engine().gradients(forward, variables, null as never, true);
+  held.release();
   if (grads.every((grad) => grad == null)) {
     throw new ConfigurationError(
       'NO_GRADIENT',

@@ -6,8 +6,8 @@ import { isPlasticity, type PlannedWeight } from './assignment.js';
 /** A signal as a custom loop hands it in: a number, a tensor ([] or [batch]), or a function called after the forward pass. */
 export type SignalInput = number | tf.Tensor | (() => number | tf.Tensor);
 
-/** The signals of one step by name. */
-export type SignalInputs = { readonly [Name in SignalName]?: SignalInput };
+/** The signals of one step by name; the gradient is the step's own. */
+export type SignalInputs = { readonly [Name in Exclude<SignalName, 'gradient'>]?: SignalInput };
 
 /**
  * Refuses a step whose signals are not all at hand.
@@ -41,20 +41,26 @@ export function evaluate(inputs: SignalInputs, batch: number | undefined): Avail
   const evaluated = Object.entries(inputs).map(([name, input]) => {
     const value = typeof input === 'function' ? (input as () => number | tf.Tensor)() : (input as number | tf.Tensor);
     const tensor = typeof value === 'number' ? tf.scalar(value) : value;
-    const fits =
-      tensor instanceof tf.Tensor &&
-      (tensor.rank === 0 || (tensor.rank === 1 && (batch === undefined || tensor.size === batch)));
-    if (name === 'reward' && !fits) {
-      const shape = tensor instanceof tf.Tensor ? `shape [${tensor.shape}]` : `the value ${String(tensor)}`;
-      throw new SignalError(
-        'SIGNAL_SHAPE',
-        `Signal '${name}' has ${shape}${batch === undefined ? '' : ` in a batch of ${batch}`}.`,
-        {
-          help: 'give one number, or a tensor with one number per example.',
-        },
-      );
-    }
+    if (!(tensor instanceof tf.Tensor)) throw wrongShape(name, `the value ${String(tensor)}`, batch);
+    if (!fits(name, tensor, batch)) throw wrongShape(name, `shape [${tensor.shape}]`, batch);
     return [name, tensor] as const;
   });
   return Object.fromEntries(evaluated);
+}
+
+/** A loss is one number, a reward one or one per example; the shape of any other signal is its reader's business. */
+function fits(name: string, { rank, size }: tf.Tensor, batch: number | undefined): boolean {
+  if (name === 'loss') return rank === 0;
+  if (name !== 'reward' || rank === 0) return true;
+  return rank === 1 && (batch === undefined || size === batch);
+}
+
+function wrongShape(name: string, found: string, batch: number | undefined): SignalError {
+  return new SignalError(
+    'SIGNAL_SHAPE',
+    `Signal '${name}' has ${found}${batch === undefined ? '' : ` in a batch of ${batch}`}.`,
+    {
+      help: 'give one number, a tensor of one number or of one number per example, or a function that returns it.',
+    },
+  );
 }
