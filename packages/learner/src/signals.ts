@@ -14,10 +14,10 @@ export type SignalInputs = { readonly [Name in Exclude<SignalName, 'gradient'>]?
  *
  * @throws SignalError `SIGNAL_MISSING`.
  */
-export function checkProvided(moving: ReadonlySet<PlannedWeight>, signals: object): void {
+export function checkProvided(moving: ReadonlySet<PlannedWeight>, signals: SignalInputs): void {
   for (const { mover, path } of moving) {
     const missing = isPlasticity(mover)
-      ? mover.reads.find((name) => name !== 'gradient' && name !== 'loss' && !Object.hasOwn(signals, name))
+      ? mover.reads.find((name) => name !== 'gradient' && name !== 'loss' && signals[name] === undefined)
       : undefined;
     if (missing === undefined) continue;
     const given = Object.keys(signals);
@@ -38,12 +38,13 @@ export function checkProvided(moving: ReadonlySet<PlannedWeight>, signals: objec
  * @throws SignalError `SIGNAL_SHAPE`.
  */
 export function evaluate(inputs: SignalInputs, batch: number | undefined): AvailableSignals {
-  const evaluated = Object.entries(inputs).map(([name, input]) => {
+  const evaluated = Object.entries(inputs).flatMap(([name, input]) => {
+    if (input === undefined) return [];
     const value = typeof input === 'function' ? (input as () => number | tf.Tensor)() : (input as number | tf.Tensor);
     const tensor = typeof value === 'number' ? tf.scalar(value) : value;
     if (!(tensor instanceof tf.Tensor)) throw wrongShape(name, `the value ${String(tensor)}`, batch);
     if (!fits(name, tensor, batch)) throw wrongShape(name, `shape [${tensor.shape}]`, batch);
-    return [name, tensor] as const;
+    return [[name, tensor] as const];
   });
   return Object.fromEntries(evaluated);
 }

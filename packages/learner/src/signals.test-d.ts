@@ -1,0 +1,77 @@
+import { type IncrementModulator, local, threeFactor } from '@ghl/core';
+import { scalar } from '@ghl/modulator-scalar';
+import { sign } from '@ghl/modulator-sign';
+import { oja } from '@ghl/rule-oja';
+import * as tf from '@tensorflow/tfjs-core';
+import type * as tfl from '@tensorflow/tfjs-layers';
+import { describe, expectTypeOf, it } from 'vitest';
+import { type Assignment, type PlasticityOptimizer, plasticity, type SignalInputs } from './index.js';
+
+declare module '@ghl/core' {
+  interface Signals {
+    /** A third party's: one number per unit of the layer. */
+    readonly novelty: tf.Tensor;
+  }
+}
+
+declare const model: tfl.LayersModel;
+declare const optimizer: PlasticityOptimizer;
+declare const loss: tf.Scalar;
+
+describe('signals', () => {
+  it('take numbers, tensors and functions by name', () => {
+    optimizer.minimize(() => loss, { signals: { reward: 1 } });
+    optimizer.minimize(() => loss, { signals: { reward: tf.zeros([3]) } });
+    optimizer.minimize(() => loss, { signals: { reward: () => 1, loss: () => loss } });
+    // @ts-expect-error: a misspelt name
+    optimizer.minimize(() => loss, { signals: { rewrad: 1 } });
+    // @ts-expect-error: not a number
+    optimizer.minimize(() => loss, { signals: { reward: '1' } });
+    // @ts-expect-error: a promise comes too late
+    optimizer.minimize(() => loss, { signals: { reward: async () => 1 } });
+  });
+
+  it("leave the gradient to the step's own backward pass", () => {
+    expectTypeOf<SignalInputs>().not.toHaveProperty('gradient');
+    // @ts-expect-error: nobody hands it in
+    optimizer.minimize(() => loss, { signals: { gradient: loss } });
+  });
+
+  it('grow by declaration merging', () => {
+    expectTypeOf<SignalInputs>().toHaveProperty('novelty');
+    optimizer.minimize(() => loss, { signals: { novelty: () => tf.zeros([4]) } });
+    const byNovelty: IncrementModulator<'novelty'> = {
+      spec: { name: 'byNovelty', args: [] },
+      actsOn: 'increment',
+      reads: ['novelty'],
+      init: () => ({}),
+      modulate: (eligibility, { novelty }, _, state) => ({ increment: tf.mul(eligibility, novelty), state }),
+    };
+    plasticity(model, { conv: threeFactor(oja(), byNovelty) });
+  });
+});
+
+describe('assignments', () => {
+  it('take plasticities, tfjs optimizers and null', () => {
+    plasticity(model, { conv: threeFactor(oja(), sign()), bn: null, '*': tf.train.adam() });
+    expectTypeOf(local(oja())).toExtend<Assignment[string]>();
+    // @ts-expect-error: a rule is no plasticity by itself
+    plasticity(model, { conv: oja() });
+    // @ts-expect-error: nor is a modulator
+    plasticity(model, { conv: scalar() });
+    // @ts-expect-error: nor a number
+    plasticity(model, { conv: 0.1 });
+  });
+});
+
+describe('minimize', () => {
+  it('takes a function that returns a scalar or nothing', () => {
+    optimizer.minimize(() => undefined);
+    optimizer.minimize(() => {
+      tf.zeros([1]);
+    });
+    expectTypeOf(optimizer.minimize(() => loss, true)).toEqualTypeOf<tf.Scalar | null>();
+    // @ts-expect-error: a promise
+    optimizer.minimize(async () => loss);
+  });
+});
