@@ -12,7 +12,8 @@ import { PlasticityOptimizer } from './optimizer.js';
  *
  * @param model A built `tf.LayersModel`, Sequential or functional, nested or not.
  * @param assignment A plasticity, tfjs optimizer, or null (frozen), by label.
- * @throws ConfigurationError and UnsupportedError as {@link resolve} lists them; `NOT_A_MODEL`.
+ * @throws ConfigurationError `NO_WEIGHTS`, `UNKNOWN_LAYER`, `LABEL_UNMATCHED`, `LABEL_CLAIMS_NOTHING`, `TWO_PATTERNS`,
+ * `RULE_ON_BIAS`, `UNCLAIMED_WEIGHT`, `BAD_MOVER`; UnsupportedError `UNSUPPORTED_LAYER`, `NOT_A_MODEL`.
  */
 export function plasticity(model: tfl.LayersModel, assignment: Assignment): PlasticityOptimizer {
   if (!(model instanceof tfl.LayersModel)) {
