@@ -227,7 +227,8 @@ function checkAssignment(assignment: Assignment): void {
 }
 
 function isMover(value: unknown): value is Mover {
-  return value === null || isPlasticity(value as Mover) || value instanceof tf.Optimizer;
+  if (value == null) return value === null; // tfjs's instanceof reads a property
+  return isPlasticity(value as Mover) || value instanceof tf.Optimizer;
 }
 
 function checkMover(label: string, mover: unknown): void {

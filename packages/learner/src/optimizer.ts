@@ -83,7 +83,7 @@ export class PlasticityOptimizer extends tf.Optimizer {
   readonly #assignment: () => Assignment;
   readonly #spec: { readonly [label: string]: Json };
   readonly #ownsOptimizers: boolean;
-  readonly #stepVariable = tf.tidy(() => tf.variable(tf.scalar(0, 'int32'), false));
+  readonly #stepVariable: tf.Variable;
   #bound: Bound | null = null;
   #step = 0;
   #disposed = false;
@@ -100,6 +100,7 @@ export class PlasticityOptimizer extends tf.Optimizer {
     this.#assignment = typeof assignment === 'function' ? assignment : () => assignment;
     this.#spec = spec ?? assignmentSpec(this.#assignment());
     this.#ownsOptimizers = spec !== undefined;
+    this.#stepVariable = tf.tidy(() => tf.variable(tf.scalar(0, 'int32'), false));
   }
 
   /** Resolves the assignment on a model and makes the state. Called once, by {@link plasticity} or on loading. */

@@ -1,0 +1,346 @@
+import '@tensorflow/tfjs-backend-cpu';
+import { chain, gradient, local, maxAbs, type Plasticity, scaleBy, threeFactor } from '@ghl/core';
+import { scalar } from '@ghl/modulator-scalar';
+import { sign } from '@ghl/modulator-sign';
+import { oja } from '@ghl/rule-oja';
+import { swta } from '@ghl/rule-swta';
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { assignmentFrom, assignmentSpec, resolve } from './assignment.js';
+import { type Assignment, plasticity } from './index.js';
+
+beforeAll(async () => {
+  await tf.setBackend('cpu');
+});
+
+/** Disposed of at the end of the test. */
+function own<T extends { dispose(): unknown }>(it: T): T {
+  onTestFinished(() => {
+    it.dispose();
+  });
+  return it;
+}
+
+const rule = threeFactor(maxAbs(swta()), sign());
+const rest = chain(gradient(), scaleBy(0.1));
+
+function nested(): tfl.LayersModel {
+  const inner = own(
+    tfl.sequential({
+      name: 'inner',
+      layers: [
+        tfl.layers.conv2d({ name: 'conv', filters: 2, kernelSize: 2, padding: 'same', inputShape: [3, 3, 2] }),
+        tfl.layers.conv2d({ name: 'conv_B', filters: 2, kernelSize: 2, padding: 'same' }),
+      ],
+    }),
+  ); // a nested model outlives the one around it
+  return own(
+    tfl.sequential({
+      layers: [
+        tfl.layers.conv2d({ name: 'first', filters: 2, kernelSize: 2, padding: 'same', inputShape: [3, 3, 1] }),
+        inner,
+        tfl.layers.batchNormalization({ name: 'bn' }),
+        tfl.layers.flatten({ name: 'flatten' }),
+        tfl.layers.dense({ name: 'out', units: 2 }),
+      ],
+    }),
+  );
+}
+
+/** What moves each weight, by path. */
+function labels(model: tfl.LayersModel, assignment: Assignment): Record<string, string> {
+  return Object.fromEntries(resolve(model, assignment).weights.map(({ path, label }) => [path, label]));
+}
+
+describe('labels', () => {
+  it('are weight paths of every layer, nested models included', () => {
+    expect(Object.keys(labels(nested(), { '*': rest }))).toEqual([
+      'first/kernel',
+      'first/bias',
+      'inner/conv/kernel',
+      'inner/conv/bias',
+      'inner/conv_B/kernel',
+      'inner/conv_B/bias',
+      'bn/gamma',
+      'bn/beta',
+      'out/kernel',
+      'out/bias',
+    ]);
+  });
+
+  it("go by precedence: weight, layer, nested model, pattern, '*'", () => {
+    expect(
+      labels(nested(), {
+        '*': rest,
+        '**/conv*': rest,
+        inner: rest,
+        'inner/conv': rest,
+        'inner/conv/bias': rest,
+      }),
+    ).toEqual({
+      'first/kernel': '*',
+      'first/bias': '*',
+      'inner/conv/kernel': 'inner/conv',
+      'inner/conv/bias': 'inner/conv/bias',
+      'inner/conv_B/kernel': 'inner',
+      'inner/conv_B/bias': 'inner',
+      'bn/gamma': '*',
+      'bn/beta': '*',
+      'out/kernel': '*',
+      'out/bias': '*',
+    });
+  });
+
+  it("leave a plastic layer's bias to the next label that can have it", () => {
+    const found = labels(nested(), {
+      first: rule,
+      'inner/conv': rule,
+      inner: rest,
+      'inner/conv_*': rule,
+      out: rule,
+      '*/bias': rest,
+      '*': chain(gradient(), scaleBy(1)),
+    });
+    expect(found).toMatchObject({
+      'first/kernel': 'first',
+      'first/bias': '*/bias',
+      'inner/conv/kernel': 'inner/conv',
+      'inner/conv/bias': 'inner',
+      'inner/conv_B/kernel': 'inner',
+      'inner/conv_B/bias': 'inner',
+      'bn/gamma': '*',
+      'out/kernel': 'out',
+      'out/bias': '*/bias',
+    });
+  });
+
+  it.each([
+    ['*/bias', ['first/bias', 'out/bias']],
+    ['**/bias', ['first/bias', 'inner/conv/bias', 'inner/conv_B/bias', 'out/bias']],
+    ['inner/*', ['inner/conv/kernel', 'inner/conv/bias', 'inner/conv_B/kernel', 'inner/conv_B/bias']],
+    ['**/conv*', ['inner/conv/kernel', 'inner/conv/bias', 'inner/conv_B/kernel', 'inner/conv_B/bias']],
+    ['b*', ['bn/gamma', 'bn/beta']],
+    [
+      '**',
+      [
+        'first/kernel',
+        'first/bias',
+        'inner/conv/kernel',
+        'inner/conv/bias',
+        'inner/conv_B/kernel',
+        'inner/conv_B/bias',
+        'bn/gamma',
+        'bn/beta',
+        'out/kernel',
+        'out/bias',
+      ],
+    ],
+  ])('match as patterns: %s', (pattern, expected) => {
+    const found = labels(nested(), { [pattern]: rest, '*': null });
+    expect(Object.keys(found).filter((path) => found[path] === pattern)).toEqual(expected);
+  });
+
+  it('read a dot in a name as a dot', () => {
+    const model = own(
+      tfl.sequential({
+        layers: [
+          tfl.layers.dense({ name: 'block.1', units: 2, inputShape: [2] }),
+          tfl.layers.dense({ name: 'blockx1', units: 2 }),
+        ],
+      }),
+    );
+    expect(labels(model, { 'block.*': rest, '*': null })).toMatchObject({
+      'block.1/kernel': 'block.*',
+      'blockx1/kernel': '*',
+    });
+  });
+});
+
+describe('an assignment is refused', () => {
+  const refused = (assignment: unknown, expected: { code: string; [key: string]: unknown }) => {
+    const model = nested();
+    const before = tf.memory().numTensors;
+    expect(() => plasticity(model, assignment as Assignment)).toThrow(expect.objectContaining(expected));
+    expect(tf.memory().numTensors).toBe(before);
+  };
+
+  it('for an unknown layer, suggesting the nearest', () => {
+    refused(
+      { frist: rule, '*': rest },
+      { code: 'UNKNOWN_LAYER', message: expect.stringContaining("did you mean 'first'") },
+    );
+    refused(
+      { 'inner/conv/kernle': rule, '*': rest },
+      { code: 'UNKNOWN_LAYER', message: expect.stringContaining("did you mean 'inner/conv/kernel'") },
+    );
+    // A nested layer goes by its path.
+    refused({ conv: rule, '*': rest }, { code: 'UNKNOWN_LAYER', message: expect.stringContaining('inner/conv') });
+  });
+
+  it('for a pattern that matches nothing', () => {
+    refused({ 'cnv*': rule, '*': rest }, { code: 'LABEL_UNMATCHED', message: expect.stringContaining("'cnv*'") });
+  });
+
+  it('for two patterns on one weight', () => {
+    refused(
+      { 'f*': rule, '*t': rule, '*': rest },
+      { code: 'TWO_PATTERNS', message: expect.stringMatching(/'f\*'.*'\*t'|'\*t'.*'f\*'/) },
+    );
+  });
+
+  it('but not for two patterns where a name decides', () => {
+    const model = nested();
+    expect(labels(model, { 'f*': rule, '*t': rule, first: rest, '*': rest })['first/kernel']).toBe('first');
+  });
+
+  it('for trainable weights that nothing claims', () => {
+    refused(
+      { first: rule },
+      { code: 'UNCLAIMED_WEIGHT', message: expect.stringContaining('first/bias, inner/conv/kernel') },
+    );
+    refused({ '*': rule }, { code: 'UNCLAIMED_WEIGHT', message: expect.stringContaining('bn/gamma') });
+    refused({}, { code: 'UNCLAIMED_WEIGHT' });
+  });
+
+  it('for a rule on a bias', () => {
+    refused(
+      { 'first/bias': rule, '*': rest },
+      { code: 'RULE_ON_BIAS', message: expect.stringContaining('first/bias') },
+    );
+  });
+
+  it('for a rule on a layer or weight that no rule can move', () => {
+    refused(
+      { bn: rule, '*': rest },
+      { code: 'UNSUPPORTED_LAYER', message: expect.stringContaining('BatchNormalization') },
+    );
+    refused({ 'bn/gamma': rule, '*': rest }, { code: 'UNSUPPORTED_LAYER' });
+  });
+
+  it('for a label whose mover could move nothing', () => {
+    refused(
+      { flatten: rest, '*': rest },
+      { code: 'LABEL_CLAIMS_NOTHING', message: expect.stringContaining("'flatten'") },
+    );
+    refused({ flatten: rule, '*': rest }, { code: 'LABEL_CLAIMS_NOTHING' });
+    refused(
+      { '*/bias': rule, '*': rest },
+      { code: 'LABEL_CLAIMS_NOTHING', message: expect.stringContaining('kernels') },
+    );
+  });
+
+  it('for a rule, a modulator or anything else in place of a plasticity', () => {
+    refused({ first: swta(), '*': rest }, { code: 'BAD_MOVER', message: expect.stringContaining('swta(…)') });
+    refused({ first: sign(), '*': rest }, { code: 'BAD_MOVER', message: expect.stringContaining('sign(…)') });
+    refused({ first: scaleBy(0.1), '*': rest }, { code: 'BAD_MOVER', message: expect.stringContaining('scaleBy(…)') });
+    for (const wrong of [undefined, 0.1, 'sgd', () => rule, {}, [rule]]) {
+      refused({ first: wrong, '*': rest }, { code: 'BAD_MOVER', message: expect.stringContaining("'first'") });
+    }
+  });
+
+  it('that is no record of movers', () => {
+    for (const wrong of [undefined, null, 0.1, 'sgd', [rule], rest, own(tf.train.adam())]) {
+      refused(wrong, { code: 'BAD_ASSIGNMENT' });
+    }
+  });
+});
+
+describe('a rule is refused', () => {
+  const images: Record<string, (name: string) => tfl.layers.Layer> = {
+    SeparableConv2D: (name) => tfl.layers.separableConv2d({ name, filters: 2, kernelSize: 2 }),
+    Conv2DTranspose: (name) => tfl.layers.conv2dTranspose({ name, filters: 2, kernelSize: 2 }),
+    channelsFirst: (name) => tfl.layers.conv2d({ name, filters: 2, kernelSize: 2, dataFormat: 'channelsFirst' }),
+    groups: (name) => Object.assign(tfl.layers.conv2d({ name, filters: 2, kernelSize: 2 }), { groups: 2 }),
+    dilationRate: (name) => tfl.layers.depthwiseConv2d({ name, kernelSize: 2, dilationRate: 2 }),
+  };
+  it.each(Object.keys(images))('on a layer of %s', (what) => {
+    const model = own(
+      tfl.sequential({
+        layers: [
+          tfl.layers.activation({ activation: 'relu', inputShape: [4, 4, 4] }),
+          images[what]?.('odd') as tfl.layers.Layer,
+        ],
+      }),
+    );
+    const before = tf.memory().numTensors;
+    expect(() => plasticity(model, { odd: rule, '*': rest })).toThrow(
+      expect.objectContaining({
+        name: 'UnsupportedError',
+        code: 'UNSUPPORTED_LAYER',
+        message: expect.stringContaining(what),
+        help: expect.stringContaining('Dense, Conv1D, Conv2D and DepthwiseConv2D'),
+      }),
+    );
+    expect(tf.memory().numTensors).toBe(before);
+    own(plasticity(model, { '*': rest }));
+  });
+
+  it('on a recurrent layer', () => {
+    const lstm = tfl.layers.lstm({ name: 'lstm', units: 2, recurrentInitializer: 'zeros', inputShape: [3, 2] });
+    const model = own(tfl.sequential({ layers: [lstm] }));
+    expect(() => plasticity(model, { lstm: rule, '*': rest })).toThrow(
+      expect.objectContaining({ code: 'UNSUPPORTED_LAYER', message: expect.stringContaining('LSTM') }),
+    );
+    expect(() => plasticity(model, { '*': rule })).toThrow(
+      expect.objectContaining({ code: 'UNCLAIMED_WEIGHT', message: expect.stringContaining('lstm/recurrent_kernel') }),
+    );
+  });
+
+  it('on causal padding, which tfjs has not implemented', () => {
+    const conv = tfl.layers.conv1d({ name: 'conv', filters: 2, kernelSize: 2, padding: 'causal', inputShape: [4, 2] });
+    const model = own(tfl.sequential({ layers: [conv] }));
+    expect(() => plasticity(model, { conv: rule, '*': rest })).toThrow(
+      expect.objectContaining({ code: 'UNSUPPORTED_LAYER', message: expect.stringContaining('causal') }),
+    );
+  });
+});
+
+describe('a model is refused', () => {
+  it.each<[string, unknown]>([
+    ['nothing', undefined],
+    ['null', null],
+    ['a layer', { name: 'conv' }],
+    ['a graph model', new (class GraphModel {})()],
+  ])('if it is %s', (_, model) => {
+    expect(() => plasticity(model as tfl.LayersModel, { '*': rest })).toThrow(
+      expect.objectContaining({ name: 'UnsupportedError', code: 'NOT_A_MODEL' }),
+    );
+  });
+
+  it('if it has no weights yet', () => {
+    expect(() => plasticity(tfl.sequential(), { '*': rest })).toThrow(expect.objectContaining({ code: 'NO_WEIGHTS' }));
+  });
+});
+
+describe('the spec of an assignment', () => {
+  it('rebuilds it, tfjs optimizers included', () => {
+    const adam = own(tf.train.adam(0.02, 0.8));
+    const assignment: Assignment = {
+      conv_1: rule,
+      aB: null,
+      'x/kernel': chain(local(oja()), scaleBy(0.1)),
+      y: adam,
+      z: adam,
+      '*': threeFactor(oja(), scalar()),
+    };
+    const spec = JSON.parse(JSON.stringify(assignmentSpec(assignment)));
+    const rebuilt = assignmentFrom(spec, { swta, sign, oja, scalar });
+    expect(assignmentSpec(rebuilt)).toEqual(spec);
+    expect(Object.keys(rebuilt)).toEqual(Object.keys(assignment));
+    expect((rebuilt.conv_1 as Plasticity).spec).toEqual(rule.spec);
+    expect(rebuilt.aB).toBeNull();
+    expect(own(rebuilt.y as tf.Optimizer).getConfig()).toEqual(adam.getConfig());
+    // One optimizer under two labels is one optimizer again.
+    expect(rebuilt.z).toBe(rebuilt.y);
+  });
+
+  it('names what is unknown', () => {
+    expect(() => assignmentFrom({ '*': { optimizer: 'Adan', config: {} } }, {})).toThrow(
+      expect.objectContaining({ code: 'UNKNOWN_OPTIMIZER', message: expect.stringContaining("did you mean 'Adam'") }),
+    );
+    expect(() => assignmentFrom(assignmentSpec({ '*': rule }), {})).toThrow(
+      expect.objectContaining({ code: 'UNKNOWN_FACTORY' }),
+    );
+  });
+});
