@@ -1,0 +1,193 @@
+import '@tensorflow/tfjs-backend-cpu';
+import { chain, gradient, local, maxAbs, scaleBy, threeFactor } from '@ghl/core';
+import { sign } from '@ghl/modulator-sign';
+import { swta } from '@ghl/rule-swta';
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { type Assignment, layerwise, plasticity } from './index.js';
+
+beforeAll(async () => {
+  await tf.setBackend('cpu');
+});
+
+/** Disposed of at the end of the test. */
+function own<T extends { dispose(): unknown }>(it: T): T {
+  onTestFinished(() => {
+    it.dispose();
+  });
+  return it;
+}
+
+const random = (shape: number[], seed: number) => own(tf.randomNormal(shape, 0, 1, 'float32', seed));
+const rest = chain(gradient(), scaleBy(0.1));
+const hebb = chain(local(maxAbs(swta())), scaleBy(0.1));
+const ghl = chain(threeFactor(maxAbs(swta()), sign()), scaleBy(0.1));
+
+/** Mean of its input over the batches seen: a batch norm without scale and shift has statistics and no trainable weight. */
+class Statistics extends tfl.layers.Layer {
+  static className = 'LayerwiseStatistics';
+  mean!: tfl.LayerVariable;
+
+  override build(): void {
+    this.mean = this.addWeight('mean', [], 'float32', tfl.initializers.zeros(), undefined, false);
+    this.built = true;
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[], kwargs: { training?: boolean }): tf.Tensor {
+    return tf.tidy(() => {
+      const x = Array.isArray(inputs) ? (inputs[0] as tf.Tensor) : inputs;
+      if (kwargs.training) this.mean.write(tf.add(this.mean.read(), tf.mean(tf.square(x))));
+      return tf.clone(x);
+    });
+  }
+}
+
+const useBias = false;
+
+function net(): tfl.LayersModel {
+  return own(
+    tfl.sequential({
+      layers: [
+        tfl.layers.batchNormalization({ name: 'bn1', inputShape: [5, 5, 2] }),
+        tfl.layers.conv2d({ name: 'conv1', filters: 3, kernelSize: 2, useBias }),
+        tfl.layers.activation({ activation: 'relu', name: 'relu1' }),
+        new Statistics({ name: 'norm2' }),
+        tfl.layers.conv2d({ name: 'conv2', filters: 3, kernelSize: 2, useBias }),
+        tfl.layers.activation({ activation: 'relu', name: 'relu2' }),
+        tfl.layers.batchNormalization({ name: 'bn3' }),
+        tfl.layers.flatten({ name: 'flatten' }),
+        tfl.layers.dense({ name: 'out', units: 3 }),
+        tfl.layers.activation({ activation: 'softmax', name: 'softmax' }),
+      ],
+    }),
+  );
+}
+
+const weightsOf = (model: tfl.LayersModel) =>
+  Object.fromEntries(
+    model.layers.map((layer) => [
+      layer.name,
+      JSON.stringify(layer.getWeights().map((each) => Array.from(each.dataSync()))),
+    ]),
+  );
+
+/** One step of each phase; which layers moved in it, moving statistics included. */
+function moved(model: tfl.LayersModel, phases: readonly Assignment[]): string[][] {
+  const x = random([4, 5, 5, 2], 1);
+  return phases.map((phase) => {
+    const before = weightsOf(model);
+    const optimizer = own(plasticity(model, phase));
+    optimizer.minimize(() => tf.mean(tf.square(model.apply(x, { training: true }) as tf.Tensor)) as tf.Scalar);
+    const after = weightsOf(model);
+    return Object.keys(after).filter((name) => after[name] !== before[name]);
+  });
+}
+
+describe('layerwise', () => {
+  it('moves one layer a phase, and the batch norm between it and the one before', () => {
+    const model = net();
+    const phases = layerwise(model, { out: rest, conv2: hebb, conv1: hebb, '*': rest });
+    expect(moved(model, phases)).toEqual([
+      ['bn1', 'conv1'],
+      ['norm2', 'conv2'],
+      ['bn3', 'out'],
+    ]);
+  });
+
+  it('leaves what no phase names frozen', () => {
+    const model = net();
+    const phases = layerwise(model, { conv1: hebb, out: rest, '*': rest });
+    expect(moved(model, phases)).toEqual([
+      ['bn1', 'conv1'],
+      ['norm2', 'conv2', 'bn3', 'out'],
+    ]);
+    expect(moved(model, layerwise(model, { conv1: hebb, conv2: null, out: rest, '*': rest }))).toEqual([
+      ['bn1', 'conv1'],
+      ['norm2'],
+      ['bn3', 'out'],
+    ]);
+  });
+
+  it('has the statistics between learn under no other label too, for they need none', () => {
+    const model = own(
+      tfl.sequential({
+        layers: [
+          tfl.layers.conv2d({ name: 'conv1', filters: 3, kernelSize: 2, useBias, inputShape: [5, 5, 2] }),
+          new Statistics({ name: 'norm2' }),
+          tfl.layers.conv2d({ name: 'conv2', filters: 3, kernelSize: 2, useBias }),
+          tfl.layers.flatten({ name: 'flatten' }),
+          new Statistics({ name: 'norm3' }),
+          tfl.layers.dense({ name: 'out', units: 3 }),
+        ],
+      }),
+    );
+    expect(moved(model, layerwise(model, { conv1: hebb, conv2: ghl, out: rest }))).toEqual([
+      ['conv1'],
+      ['norm2', 'conv2'],
+      ['norm3', 'out'],
+    ]);
+  });
+
+  it("moves a bias by '*', like the other weights of its phase", () => {
+    const model = own(
+      tfl.sequential({
+        layers: [
+          tfl.layers.dense({ name: 'first', units: 3, inputShape: [5, 5, 2] }),
+          tfl.layers.flatten({ name: 'flatten' }),
+          tfl.layers.dense({ name: 'out', units: 3 }),
+        ],
+      }),
+    );
+    const bias = () => Array.from((model.getLayer('first').getWeights()[1] as tf.Tensor).dataSync());
+    const before = bias();
+    const [first, second] = layerwise(model, { first: hebb, out: rest, '*': rest }) as [Assignment, Assignment];
+    moved(model, [first]);
+    const after = bias();
+    expect(after).not.toEqual(before);
+    moved(model, [second]);
+    expect(bias()).toEqual(after);
+    expect(() => moved(model, layerwise(model, { first: hebb, out: rest }))).toThrow(
+      expect.objectContaining({ code: 'UNCLAIMED_WEIGHT' }),
+    );
+  });
+
+  it('opens nested models', () => {
+    const inner = tfl.sequential({
+      name: 'inner',
+      layers: [
+        tfl.layers.conv2d({ name: 'conv1', filters: 3, kernelSize: 2, useBias, inputShape: [5, 5, 2] }),
+        tfl.layers.conv2d({ name: 'conv2', filters: 3, kernelSize: 2, useBias }),
+      ],
+    });
+    const model = own(
+      tfl.sequential({ layers: [inner, tfl.layers.flatten(), tfl.layers.dense({ name: 'out', units: 3 })] }),
+    );
+    const phases = layerwise(model, { 'inner/conv1': hebb, 'inner/conv2': hebb, out: rest });
+    const kernels = () => inner.getWeights().map((each) => JSON.stringify(Array.from(each.dataSync())));
+    const before = kernels();
+    moved(model, phases.slice(0, 1));
+    const between = kernels();
+    expect([between[0] === before[0], between[1] === before[1]]).toEqual([false, true]);
+    moved(model, phases.slice(1, 2));
+    const after = kernels();
+    expect([after[0] === between[0], after[1] === between[1]]).toEqual([true, false]);
+  });
+
+  it('lets the upper layers, as at inference, hand the gradient down', () => {
+    const model = net();
+    expect(moved(model, layerwise(model, { conv1: ghl, conv2: ghl, out: rest, '*': rest }))[0]).toEqual([
+      'bn1',
+      'conv1',
+    ]);
+  });
+
+  it('refuses labels that are no layers', () => {
+    const model = net();
+    for (const label of ['conv3', 'conv1/kernel', 'conv*']) {
+      expect(() => layerwise(model, { [label]: hebb, '*': rest })).toThrow(
+        expect.objectContaining({ code: 'UNKNOWN_LAYER' }),
+      );
+    }
+  });
+});
