@@ -44,7 +44,12 @@ export function accuracyChart(series: readonly Series[], runs: readonly Recorded
     marginLeft: 16 + 7 * Math.max(...series.map(({ name }) => name.length)),
     marginRight: 24,
     marginBottom: 40,
-    x: { label: 'test accuracy after the last epoch, %', domain: [0, 100], grid: true, ticks: 5 },
+    x: {
+      label: 'test accuracy after the last epoch, %',
+      domain: [0, ceiling(dots.map(({ accuracy }) => accuracy))],
+      grid: true,
+      ticks: 5,
+    },
     y: { domain: series.map(({ name }) => name), label: null, tickSize: 0, padding: 0.5 },
     marks: series.flatMap(({ name, className, colour }) => {
       const own = dots.filter(({ recipe }) => recipe === name);
@@ -103,7 +108,7 @@ export function accuracyCurves(
     {
       x: over === 'epochs' ? 'epochs' : 'seconds of training',
       y: `${heldOut ? 'validation' : 'test'} accuracy, %`,
-      domain: [0, 100],
+      domain: [0, ceiling([100 * target, ...accuracies(runs)])],
       rule: 100 * target,
     },
     over === 'epochs',
@@ -184,7 +189,7 @@ function lines(
     x: {
       label: x,
       domain: [x === 'epochs' ? 1 : 0, last],
-      ticks: Math.min(last, width < 500 ? 4 : 8),
+      ticks: x === 'epochs' ? epochTicks(last) : width < 500 ? 4 : 8,
       tickFormat: 'd',
     },
     y: { label: y, grid: true, ...(domain ? { domain: [...domain] } : { nice: true }) },
@@ -193,6 +198,20 @@ function lines(
       ...marks,
     ],
   });
+}
+
+const accuracies = (runs: readonly RecordedRun[]) =>
+  runs.flatMap(({ events }) =>
+    events.flatMap((event) => (event.type === 'epoch' ? [100 * (event.validation ?? event.test).accuracy] : [])),
+  );
+
+/** A round number of per cent above all. */
+const ceiling = (percents: readonly number[]) => Math.min(100, 10 * Math.ceil((Math.max(...percents) + 2) / 10));
+
+/** At most eight epochs, evenly apart. */
+function epochTicks(last: number): number[] {
+  const every = Math.ceil(last / 8);
+  return Array.from({ length: Math.floor(last / every) }, (_, i) => every * (i + 1));
 }
 
 function svg(options: Plot.PlotOptions): string {

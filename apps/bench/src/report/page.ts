@@ -12,15 +12,24 @@ import { type FiltersEvent, filterPicture } from './filters.js';
 import { specText } from './spec-text.js';
 import { style } from './style.js';
 
-/** Told apart by those who see colours differently too (Okabe and Ito, 2008), darkened a little for thin lines. */
-const COLOURS = ['#d55e00', '#0072b2', '#009e73', '#b8629b', '#c28a00', '#3fa0d6', '#6b7280', '#7a4fbf'];
+/** Told apart by those who see colours differently too (after Okabe and Ito, 2008): on a light page, on a dark one. */
+const COLOURS = [
+  ['#d55e00', '#ff8a3d'],
+  ['#0072b2', '#4da3e0'],
+  ['#009e73', '#35c69b'],
+  ['#b8629b', '#de8fc4'],
+  ['#c28a00', '#e0b040'],
+  ['#3fa0d6', '#7cc4ee'],
+  ['#6b7280', '#a3abb8'],
+  ['#7a4fbf', '#a98be0'],
+] as const;
 
 /** The page as HTML. */
 export function page(plan: RacePlan, runs: readonly RecordedRun[], summary: RaceSummary): string {
   const series = plan.recipes.map(({ name }, i) => ({
     name,
     className: `recipe-${i}`,
-    colour: COLOURS[i % COLOURS.length] as string,
+    colour: `var(--recipe-${i})`,
   }));
   const title = `${plan.network} on ${plan.dataset.name}`;
   const manifest = runs.find((run) => run.manifest !== null)?.manifest ?? null;
@@ -30,7 +39,7 @@ export function page(plan: RacePlan, runs: readonly RecordedRun[], summary: Race
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escaped(title)} · GHL bench</title>
-<style>${style}${hiding(series)}</style>
+<style>${style}${colours(series)}${hiding(series)}</style>
 </head>
 <body>
 <header>
@@ -75,6 +84,14 @@ function subtitle({ seeds, epochs, batch, dataset, backend }: RacePlan, manifest
     `${backend}${manifest === null ? '' : ` on ${manifest.environment.cpu}`}`,
   ];
   return parts.join(' · ');
+}
+
+function colours(series: readonly Series[]): string {
+  const each = series.map(({ className }, i) => {
+    const [light, dark] = COLOURS[i % COLOURS.length] as (typeof COLOURS)[number];
+    return `--${className}: light-dark(${light}, ${dark});`;
+  });
+  return `:root { ${each.join(' ')} }\n`;
 }
 
 /** Check boxes without a script: a recipe that is not checked is hidden in every chart. */
@@ -132,7 +149,7 @@ function alignment(series: readonly Series[], runs: readonly RecordedRun[]): str
   if (layers.size === 0) return '';
   const [byGradient, moving] = partition([...layers], (layer) =>
     runs.every(({ events }) =>
-      events.every((event) => event.type !== 'alignment' || (event.layers[layer]?.alignment ?? 1) > 0.999),
+      events.every((event) => event.type !== 'alignment' || (event.layers[layer]?.alignment ?? 1) > 0.98),
     ),
   );
   const rest =

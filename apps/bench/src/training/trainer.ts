@@ -38,7 +38,7 @@ export interface Progress {
   /** What is left at the pace so far, evaluation and logging included. */
   readonly secondsLeft: number;
   /** Present while the model is evaluated, after an epoch's last step. */
-  readonly evaluated?: { readonly images: number; readonly of: number };
+  readonly evaluated?: { readonly images: number; readonly of: number; readonly ms: number };
   /** Present when an epoch has just ended. */
   readonly ended?: { readonly validation: Score | null; readonly test: Score };
 }
@@ -97,6 +97,7 @@ class Trainer {
   readonly #stepsPerEpoch: number;
   readonly #startedAt = performance.now();
   readonly #startedStep: number;
+  readonly #startedEvalMs: number;
   /** Whether anybody reads the reward: 1 for an example that was classified right, 0 for one that was not. */
   readonly #rewarded: boolean;
   /** Steps whose loss and number of correct predictions are still on the device. */
@@ -114,6 +115,7 @@ class Trainer {
     this.#events = events;
     this.#stepsPerEpoch = Math.ceil(run.data.train.size / run.batch);
     this.#startedStep = position.step;
+    this.#startedEvalMs = position.evalMs;
     this.#rewarded = run.optimizer.reads.includes('reward');
   }
 
@@ -150,9 +152,10 @@ class Trainer {
     this.#reportProgress();
 
     const from = performance.now();
-    const evaluated = { images: 0, of: data.validation.size + data.test.size };
+    const evaluated = { images: 0, of: data.validation.size + data.test.size, ms: 0 };
     const onImages = (count: number) => {
       evaluated.images += count;
+      evaluated.ms = performance.now() - from;
       if (performance.now() - this.#progressAt > 250) this.#reportProgress({ evaluated });
     };
     const validation = await evaluate(model, data.validation, EVALUATION_BATCH, onImages);
@@ -303,10 +306,14 @@ class Trainer {
 
   #reportProgress(more: Pick<Progress, 'ended' | 'evaluated'> = {}): void {
     this.#progressAt = performance.now();
-    const { step, epoch } = this.#position;
+    const { step, epoch, evalMs } = this.#position;
     const { epochs, onProgress } = this.#run;
     const steps = epochs * this.#stepsPerEpoch;
-    const pace = (this.#progressAt - this.#startedAt) / (step - this.#startedStep);
+    const { evaluated } = more;
+    const elapsed = this.#progressAt - this.#startedAt - (evalMs - this.#startedEvalMs);
+    const pace = (elapsed - (evaluated?.ms ?? 0)) / (step - this.#startedStep);
+    const evaluation = evaluated ? (evaluated.ms * evaluated.of) / evaluated.images : evalMs / epoch || 0;
+    const msLeft = (steps - step) * pace + (epochs - epoch) * evaluation - (evaluated?.ms ?? 0);
     onProgress?.({
       epoch,
       epochs,
@@ -315,7 +322,7 @@ class Trainer {
       firstStep: this.#startedStep,
       loss: this.#loss,
       imagesPerSecond: imagesPerSecond(this.#position),
-      secondsLeft: ((steps - step) * pace) / 1000,
+      secondsLeft: msLeft / 1000,
       ...more,
     });
   }
