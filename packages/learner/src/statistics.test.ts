@@ -1,0 +1,198 @@
+import '@tensorflow/tfjs-backend-cpu';
+import { chain, decayWeights, gradient, local, maxAbs, type Plasticity, rms, scaleBy, threeFactor } from '@ghl/core';
+import { sign } from '@ghl/modulator-sign';
+import { hpca } from '@ghl/rule-hpca';
+import { oja } from '@ghl/rule-oja';
+import { swta } from '@ghl/rule-swta';
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { type Assignment, type LayerStatistics, plasticity } from './index.js';
+
+beforeAll(async () => {
+  await tf.setBackend('cpu');
+});
+
+/** Disposed of at the end of the test. */
+function own<T extends { dispose(): unknown }>(it: T): T {
+  onTestFinished(() => {
+    it.dispose();
+  });
+  return it;
+}
+
+const random = (shape: number[], seed: number) => own(tf.randomNormal(shape, 0, 1, 'float32', seed));
+const rest = chain(gradient(), scaleBy(0.1));
+const variableOf = (model: tfl.LayersModel, layer: string) => model.getLayer(layer).weights[0]?.read() as tf.Variable;
+const lossOf = (model: tfl.LayersModel, x: tf.Tensor) => () =>
+  tf.tidy(() => tf.mean(tf.square(model.apply(x, { training: true }) as tf.Tensor)) as tf.Scalar);
+
+function net(): tfl.LayersModel {
+  return own(
+    tfl.sequential({
+      layers: [
+        tfl.layers.conv2d({ name: 'conv', filters: 3, kernelSize: 2, useBias: false, inputShape: [4, 4, 2] }),
+        tfl.layers.flatten(),
+        tfl.layers.dense({ name: 'out', units: 2 }),
+      ],
+    }),
+  );
+}
+
+/** The numbers from the definitions, in double precision. */
+function byHand(increment: readonly number[], slope: readonly number[]) {
+  const dot = (a: readonly number[], b: readonly number[]) =>
+    a.reduce((sum, each, i) => sum + each * (b[i] as number), 0);
+  const descent = slope.map((each) => -each);
+  const both = increment.flatMap((each, i) =>
+    each * (descent[i] as number) === 0 ? [] : [each * (descent[i] as number)],
+  );
+  return {
+    incrementNorm: Math.sqrt(dot(increment, increment)),
+    alignment: dot(increment, descent) / Math.sqrt(dot(increment, increment) * dot(descent, descent)),
+    signAgreement: both.filter((each) => each > 0).length / both.length,
+  };
+}
+
+async function measured(model: tfl.LayersModel, assignment: Assignment, x: tf.Tensor) {
+  const optimizer = own(plasticity(model, assignment));
+  const names = ['conv', 'out'];
+  const before = names.map((layer) => Array.from(variableOf(model, layer).dataSync()));
+  const slopes = tf.tidy(() => {
+    const { grads } = tf.variableGrads(
+      lossOf(model, x),
+      names.map((layer) => variableOf(model, layer)),
+    );
+    return names.map((layer) => Array.from((grads[variableOf(model, layer).name] as tf.Tensor).dataSync()));
+  });
+  const y = tf.tidy(() =>
+    Array.from(tf.conv2d(x as tf.Tensor4D, variableOf(model, 'conv') as never, 1, 'valid').dataSync()),
+  );
+  const statistics = optimizer.measureNextStep();
+  optimizer.minimize(lossOf(model, x));
+  const increments = names.map((layer, k) =>
+    Array.from(variableOf(model, layer).dataSync(), (after, i) => after - (before[k]?.[i] as number)),
+  );
+  return { found: await statistics, increments, slopes, y };
+}
+
+describe('measureNextStep', () => {
+  it.each<[string, Plasticity]>([
+    ['swta × sign with decay', chain(threeFactor(maxAbs(swta()), sign()), decayWeights(0.5), scaleBy(0.1))],
+    ['oja alone, which reads no gradient', chain(local(oja()), scaleBy(0.01))],
+    ['hpca × sign, flipped', chain(threeFactor(maxAbs(hpca()), sign({ mode: 'flip' })), scaleBy(0.1))],
+  ])('gives what the definitions give: %s', async (_, head) => {
+    const model = net();
+    const { found, increments, slopes, y } = await measured(model, { conv: head, '*': rest }, random([3, 4, 4, 2], 1));
+    expect(Object.keys(found).sort()).toEqual(['conv', 'out']);
+    ['conv', 'out'].forEach((layer, k) => {
+      const expected = byHand(increments[k] as number[], slopes[k] as number[]);
+      const { incrementNorm, alignment, signAgreement } = found[layer] as LayerStatistics;
+      expect([incrementNorm, alignment, signAgreement]).toBeAllClose(Object.values(expected), {
+        rtol: 1e-3,
+        atol: 1e-4,
+      });
+    });
+    // Gradient descent itself.
+    expect(found.out?.alignment).toBeCloseTo(1, 5);
+    expect(found.out?.winShare).toEqual([]);
+    const wins = [0, 0, 0];
+    for (let p = 0; p < y.length; p += 3) {
+      const position = y.slice(p, p + 3);
+      const winner = position.indexOf(Math.max(...position));
+      wins[winner] = (wins[winner] as number) + 1;
+    }
+    expect(found.conv?.winShare).toBeAllClose(
+      wins.map((each) => each / (y.length / 3)),
+      { rtol: 1e-5 },
+    );
+  });
+
+  it.each<[string, () => Plasticity]>([
+    ['swta × sign', () => threeFactor(maxAbs(swta()), sign())],
+    ['rms × sign', () => threeFactor(rms(maxAbs(swta())), sign())],
+    ['gradient', () => gradient()],
+  ])('finds every sign right where the gradient gives it: %s', async (_, head) => {
+    const { found } = await measured(net(), { conv: chain(head(), scaleBy(0.1)), '*': rest }, random([3, 4, 4, 2], 1));
+    expect(found.conv?.signAgreement).toBe(1);
+    expect(found.conv?.alignment).toBeGreaterThan(0);
+  });
+
+  it('measures one step only, and counts as no memory', async () => {
+    const model = net();
+    const optimizer = own(plasticity(model, { conv: chain(local(oja()), scaleBy(0.01)), '*': rest }));
+    const x = random([3, 4, 4, 2], 1);
+    const before = tf.memory().numTensors;
+    const statistics = optimizer.measureNextStep();
+    expect(() => optimizer.measureNextStep()).toThrow(expect.objectContaining({ code: 'ALREADY_MEASURING' }));
+    optimizer.minimize(lossOf(model, x));
+    const afterStep = tf.memory().numTensors;
+    expect(afterStep).toBeGreaterThan(before);
+    await statistics;
+    expect(tf.memory().numTensors).toBe(before);
+    optimizer.minimize(lossOf(model, x));
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it('gives 0 for a layer that the loss does not depend on, and nothing for one that did not run', async () => {
+    const input = tfl.input({ shape: [3] });
+    const heads = ['left', 'right', 'idle'].map(
+      (name) => tfl.layers.dense({ name, units: 2, useBias: false }).apply(input) as tfl.SymbolicTensor,
+    );
+    const model = own(tfl.model({ inputs: input, outputs: heads }));
+    const part = tfl.model({ inputs: input, outputs: heads.slice(0, 2) });
+    const optimizer = own(plasticity(model, { '*': local(oja()) }));
+    const statistics = optimizer.measureNextStep();
+    const x = random([4, 3], 1);
+    optimizer.minimize(() => tf.mean((part.apply(x) as tf.Tensor[])[0] as tf.Tensor) as tf.Scalar);
+    const { left, right, ...others } = await statistics;
+    expect(left?.alignment).not.toBe(0);
+    expect([right?.alignment, right?.signAgreement]).toEqual([0, 0]);
+    expect(right?.incrementNorm).toBeGreaterThan(0);
+    expect(others).toEqual({});
+  });
+
+  it('fails with the step that fails, and is asked for anew', async () => {
+    const model = net();
+    const optimizer = own(plasticity(model, { conv: chain(local(oja()), scaleBy(0.01)), '*': rest }));
+    const statistics = optimizer.measureNextStep();
+    const fail = () => {
+      throw new Error('mine');
+    };
+    expect(() => optimizer.minimize(fail)).toThrow('mine');
+    await expect(statistics).rejects.toThrow('mine');
+    const again = optimizer.measureNextStep();
+    optimizer.minimize(lossOf(model, random([3, 4, 4, 2], 1)));
+    expect((await again).conv?.incrementNorm).toBeGreaterThan(0);
+  });
+
+  it('is broken off by dispose()', async () => {
+    const optimizer = plasticity(net(), { '*': rest });
+    const statistics = optimizer.measureNextStep();
+    optimizer.dispose();
+    await expect(statistics).rejects.toMatchObject({ code: 'DISPOSED' });
+  });
+
+  it('costs nothing when nobody asks', async () => {
+    const model = net();
+    const x = random([3, 4, 4, 2], 1);
+    const optimizer = own(plasticity(model, { conv: chain(local(oja()), scaleBy(0.01)), '*': null }));
+    const kernels = async () => {
+      const { kernels: ran, result } = await tf.profile(() => {
+        optimizer.minimize(lossOf(model, x));
+        return tf.scalar(0);
+      });
+      (result as tf.Scalar).dispose();
+      return ran.map(({ name }) => name);
+    };
+    const plain = await kernels();
+    const statistics = optimizer.measureNextStep();
+    const measuring = await kernels();
+    await statistics;
+    expect(await kernels()).toEqual(plain);
+    expect(measuring.length).toBeGreaterThan(plain.length);
+    for (const name of ['ArgMax', 'OneHot', 'Sqrt']) {
+      expect([name, plain.includes(name), measuring.includes(name)]).toEqual([name, false, true]);
+    }
+  });
+});
