@@ -27,6 +27,7 @@ import {
   assignmentFrom,
   assignmentSpec,
   isPlasticity,
+  type Mover,
   type Plan,
   type PlannedWeight,
   refuseUnclaimed,
@@ -289,9 +290,8 @@ export class PlasticityOptimizer extends tf.Optimizer {
     if (!isPlasticity(mover)) return null;
     const variable = variableOf(weight);
     const eligible = layer?.eligibilities();
-    const reads = mover.rule !== null && mover.rule.active !== false;
     const descends = mover.reads.includes('gradient');
-    if (reads ? eligible === undefined : descends && gradients.get(variable) == null) return null;
+    if (needsActivity(mover) ? eligible === undefined : descends && gradients.get(variable) == null) return null;
     const gradient = gradients.get(variable) ?? (descends || measured ? tf.zerosLike(variable) : undefined);
     const result = increment(
       mover,
@@ -449,7 +449,7 @@ export class PlasticityOptimizer extends tf.Optimizer {
 
   #refuseRules(method: string): Bound {
     const bound = this.#alive();
-    const rule = bound.managed.find(({ planned: { mover } }) => isPlasticity(mover) && mover.rule !== null);
+    const rule = bound.managed.find(({ planned: { mover } }) => needsActivity(mover));
     if (rule === undefined) return bound;
     throw new ConfigurationError(
       'NEEDS_ACTIVITY',
@@ -578,6 +578,11 @@ function disposed(): ConfigurationError {
   return new ConfigurationError('DISPOSED', 'This optimizer has been disposed of.', {
     help: 'make a new one with plasticity(model, assignment).',
   });
+}
+
+/** Whether a mover is a local rule that looks at x and y. */
+function needsActivity(mover: Mover): boolean {
+  return isPlasticity(mover) && mover.rule !== null && mover.rule.active !== false;
 }
 
 function keptState(make: () => PlasticityState): PlasticityState {

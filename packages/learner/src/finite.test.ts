@@ -1,0 +1,179 @@
+import '@tensorflow/tfjs-backend-cpu';
+import { chain, gradient, local, maxAbs, type NonFiniteError, scaleBy, threeFactor } from '@ghl/core';
+import { scalar } from '@ghl/modulator-scalar';
+import { sign } from '@ghl/modulator-sign';
+import { bcm } from '@ghl/rule-bcm';
+import { oja } from '@ghl/rule-oja';
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { type Assignment, type PlasticityOptimizer, plasticity } from './index.js';
+
+beforeAll(async () => {
+  await tf.setBackend('cpu');
+});
+
+/** Disposed of at the end of the test. */
+function own<T extends { dispose(): unknown }>(it: T): T {
+  onTestFinished(() => {
+    it.dispose();
+  });
+  return it;
+}
+
+const random = (shape: number[], seed: number) => own(tf.randomNormal(shape, 0, 1, 'float32', seed));
+const rest = chain(gradient(), scaleBy(0.1));
+/** A step size that is too much for float32 in one step, counted from 0. */
+const burst = (bad: number) => scaleBy((step: number) => (step === bad ? 1e39 : 0.1));
+const lossOf = (model: tfl.LayersModel, x: tf.Tensor) => () =>
+  tf.tidy(() => tf.mean(tf.square(model.apply(x, { training: true }) as tf.Tensor)) as tf.Scalar);
+const values = (model: tfl.LayersModel, layer: string) =>
+  model
+    .getLayer(layer)
+    .getWeights()
+    .map((weight) => Array.from(weight.dataSync()));
+const stateOf = async (optimizer: PlasticityOptimizer, of: string) =>
+  (await optimizer.getWeights())
+    .filter(({ name }) => name.startsWith(of))
+    .map(({ name, tensor }) => [name, Array.from(tensor.dataSync())]);
+
+function net(): tfl.LayersModel {
+  return own(
+    tfl.sequential({
+      layers: [
+        tfl.layers.dense({ name: 'first', units: 3, activation: 'tanh', useBias: false, inputShape: [4] }),
+        tfl.layers.dense({ name: 'second', units: 3, activation: 'tanh', useBias: false }),
+        tfl.layers.dense({ name: 'out', units: 2 }),
+      ],
+    }),
+  );
+}
+
+describe('an increment that is not finite', () => {
+  it('leaves the weights and the state of its layer as they were, and moves the others', async () => {
+    const model = net();
+    const head = () => threeFactor(maxAbs(bcm()), scalar({ baseline: 0.5 }));
+    const optimizer = own(
+      plasticity(model, { first: chain(head(), burst(2)), second: chain(head(), scaleBy(0.1)), '*': rest }),
+    );
+    const x = random([5, 4], 1);
+    for (const reward of [1, 2]) optimizer.minimize(lossOf(model, x), { signals: { reward } });
+    await optimizer.checkFinite();
+    const layers = ['first', 'second', 'out'];
+    const [before, state, others] = [
+      layers.map((layer) => values(model, layer)),
+      await stateOf(optimizer, 'first/'),
+      await stateOf(optimizer, 'second/'),
+    ];
+    expect(state.map(([name]) => name)).toContain('first/kernel/rule/theta');
+    optimizer.minimize(lossOf(model, x), { signals: { reward: 4 } });
+    expect(values(model, 'first')).toEqual(before[0]);
+    expect(await stateOf(optimizer, 'first/')).toEqual(state);
+    expect(values(model, 'second')).not.toEqual(before[1]);
+    expect(values(model, 'out')).not.toEqual(before[2]);
+    expect(await stateOf(optimizer, 'second/')).not.toEqual(others);
+    await expect(optimizer.checkFinite()).rejects.toMatchObject({
+      name: 'NonFiniteError',
+      code: 'NON_FINITE_STEP',
+      message: expect.stringMatching(/^Step 3: .*first\/kernel/),
+    });
+  });
+
+  it('is thrown once, by checkFinite() or by the next step, and then training goes on', async () => {
+    const model = net();
+    const optimizer = own(plasticity(model, { first: chain(local(maxAbs(oja())), burst(0)), '*': rest }));
+    const f = lossOf(model, random([5, 4], 1));
+    optimizer.minimize(f);
+    await expect(optimizer.checkFinite()).rejects.toMatchObject({ code: 'NON_FINITE_STEP' });
+    await optimizer.checkFinite();
+    const before = values(model, 'first');
+    optimizer.minimize(f);
+    await optimizer.checkFinite();
+    expect(values(model, 'first')).not.toEqual(before);
+
+    const other = own(plasticity(model, { first: chain(local(maxAbs(oja())), burst(0)), '*': rest }));
+    other.minimize(f);
+    await new Promise((resolve) => setTimeout(resolve));
+    expect(() => other.minimize(f)).toThrow(expect.objectContaining({ code: 'NON_FINITE_STEP' }));
+    expect(other.step).toBe(1);
+    other.minimize(f);
+    await other.checkFinite();
+    expect(other.step).toBe(2);
+  });
+
+  it('is reported as the first of several', async () => {
+    const model = net();
+    const optimizer = own(
+      plasticity(model, {
+        first: chain(local(maxAbs(oja())), burst(2)),
+        second: chain(local(maxAbs(oja())), burst(1)),
+        '*': rest,
+      }),
+    );
+    const f = lossOf(model, random([5, 4], 1));
+    for (let step = 0; step < 4; step++) optimizer.minimize(f); // nothing is read in between
+    await expect(optimizer.checkFinite()).rejects.toMatchObject({
+      message: expect.stringMatching(/^Step 2: .*second\/kernel/),
+    });
+  });
+
+  const causes: [string, Assignment, number, RegExp][] = [
+    [
+      'undefined input',
+      { first: chain(local(maxAbs(oja())), scaleBy(0.1)), '*': rest },
+      Number.NaN,
+      /loss was not finite/,
+    ],
+    ['a rule that nothing normalises', { first: local(oja()), '*': null }, 1e20, /wrap it in maxAbs\(\)/],
+    [
+      'a step size',
+      { first: chain(threeFactor(maxAbs(oja()), sign()), burst(0)), '*': rest },
+      1,
+      /lower the step size/,
+    ],
+    ['the step size of the gradient', { out: chain(gradient(), burst(0)), '*': null }, 1, /lower the step size/],
+  ];
+  it.each(causes)('names its likely cause: %s', async (_, assignment, scale, cause) => {
+    const model = net();
+    const optimizer = own(plasticity(model, assignment));
+    const x = own(tf.mul(random([5, 4], 1), scale));
+    const before = Object.keys(assignment).flatMap((layer) => (layer === '*' ? [] : values(model, layer)));
+    optimizer.minimize(lossOf(model, x));
+    const error = await optimizer.checkFinite().then(
+      () => null,
+      (thrown: NonFiniteError) => thrown,
+    );
+    expect(error?.help).toMatch(cause);
+    expect(Object.keys(assignment).flatMap((layer) => (layer === '*' ? [] : values(model, layer)))).toEqual(before);
+  });
+
+  it('stops fit(), and a later fit() goes on', async () => {
+    const model = net();
+    const optimizer = own(plasticity(model, { first: chain(local(maxAbs(oja())), burst(2)), '*': rest }));
+    model.compile({ optimizer, loss: 'meanSquaredError' });
+    const [xs, ys] = [random([8, 4], 1), random([8, 2], 2)];
+    tf.engine().startScope(); // fit() leaks a tensor when it throws
+    await expect(model.fit(xs, ys, { batchSize: 2, epochs: 3, verbose: 0 })).rejects.toMatchObject({
+      code: 'NON_FINITE_STEP',
+      message: expect.stringContaining('Step 3:'),
+    });
+    tf.engine().endScope();
+    expect(optimizer.step).toBeLessThan(12);
+    expect(values(model, 'first').flat().every(Number.isFinite)).toBe(true);
+    const { history } = await model.fit(xs, ys, { batchSize: 2, epochs: 2, verbose: 0 });
+    expect((history.loss as number[]).every(Number.isFinite)).toBe(true);
+    await optimizer.checkFinite();
+  });
+
+  it('is found among gradients handed to applyGradients()', async () => {
+    const model = net();
+    const optimizer = own(plasticity(model, { '*': rest }));
+    const variable = model.getLayer('first').weights[0]?.read() as tf.Variable;
+    const before = values(model, 'first');
+    optimizer.applyGradients([{ name: variable.name, tensor: own(tf.fill([4, 3], Number.POSITIVE_INFINITY)) }]);
+    expect(values(model, 'first')).toEqual(before);
+    await expect(optimizer.checkFinite()).rejects.toMatchObject({
+      message: expect.stringMatching(/^Step 1: .*first\/kernel/),
+    });
+  });
+});
