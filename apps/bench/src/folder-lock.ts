@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, realpath, rm } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { StateError } from '@ghl/core';
 import { onDisk } from './durable.js';
@@ -30,7 +30,7 @@ export async function lockFolder(folder: string, patience = 0): Promise<() => Pr
     }
     await setTimeout(100);
   }
-  await rm(address, { force: true });
+  if (isAbsolute(address)) await rm(address, { force: true }).catch(() => {});
   const server = createServer((socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(address, resolve);
@@ -39,12 +39,14 @@ export async function lockFolder(folder: string, patience = 0): Promise<() => Pr
   return () => new Promise((resolve) => server.close(() => resolve()));
 }
 
-/** Where the holder of a folder's lock listens. A socket's path has no room for the path of any folder: hence a hash. */
+/**
+ * Where the holder of a folder's lock listens: a name that the system forgets with the process, where it has such names.
+ * It is a hash, since a socket's name has no room for the path of any folder.
+ */
 export async function lockAddress(folder: string): Promise<string> {
-  const name = `ghl-bench-${createHash('sha256')
-    .update(await realpath(folder))
-    .digest('hex')
-    .slice(0, 16)}`;
+  const hash = createHash('sha256').update(await realpath(folder));
+  const name = `ghl-bench-${hash.digest('hex').slice(0, 16)}`;
+  if (process.platform === 'linux') return `\0${name}`;
   return process.platform === 'win32' ? `\\\\.\\pipe\\${name}` : join(tmpdir(), name);
 }
 
