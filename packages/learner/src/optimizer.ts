@@ -473,6 +473,8 @@ export class PlasticityOptimizer extends tf.Optimizer {
     for (const [optimizer, planned] of optimizers) {
       const weights = await optimizer.getWeights();
       named.push(...weights.map(({ name, tensor }) => ({ name: `${planned[0]?.label}//${name}`, tensor })));
+      const unsaved = unsavedVariables(optimizer);
+      named.push(...unsaved.map(([key, tensor]) => ({ name: `${planned[0]?.label}//~${key}`, tensor })));
     }
     return named;
   }
@@ -504,9 +506,13 @@ export class PlasticityOptimizer extends tf.Optimizer {
     const ofOptimizers = [...optimizers].map(([optimizer, planned]) => {
       const prefix = `${planned[0]?.label}//`;
       take(`${prefix}iter`, this.#stepVariable);
-      const theirs = weights.filter(({ name }) => name.startsWith(prefix));
+      const unsaved = unsavedVariables(optimizer).map(
+        ([key, variable]) => [variable, take(`${prefix}~${key}`, variable)] as const,
+      );
+      const theirs = weights.filter(({ name }) => name.startsWith(prefix) && !name.startsWith(`${prefix}~`));
       for (const { name } of theirs) taken.add(name);
-      return { optimizer, theirs: theirs.map(({ name, tensor }) => ({ name: name.slice(prefix.length), tensor })) };
+      const named = theirs.map(({ name, tensor }) => ({ name: name.slice(prefix.length), tensor }));
+      return { optimizer, named, unsaved };
     });
     const step = take('step', this.#stepVariable);
     const states = managed.map(({ planned, state }) =>
@@ -526,7 +532,10 @@ export class PlasticityOptimizer extends tf.Optimizer {
     });
     this.#step = current;
     tf.tidy(() => this.#stepVariable.assign(tf.scalar(current, 'int32')));
-    for (const { optimizer, theirs } of ofOptimizers) await optimizer.setWeights(theirs);
+    for (const { optimizer, named, unsaved } of ofOptimizers) {
+      await optimizer.setWeights(named);
+      for (const [variable, tensor] of unsaved) tf.tidy(() => variable.assign(tf.clone(tensor))); // may be itself
+    }
   }
 
   /** The spec as text, since tfjs rewrites the keys of objects on loading; and words with underscores, so it has none. */
@@ -572,6 +581,14 @@ export class PlasticityOptimizer extends tf.Optimizer {
     }
     return this.#bound;
   }
+}
+
+/**
+ * What a tfjs optimizer remembers besides its weights: Adam's powers of β, which its setWeights() only computes anew, so that
+ * the next step would differ in the last bit.
+ */
+function unsavedVariables(optimizer: tf.Optimizer): [key: string, variable: tf.Variable][] {
+  return Object.entries(optimizer).filter((entry): entry is [string, tf.Variable] => entry[1] instanceof tf.Variable);
 }
 
 function disposed(): ConfigurationError {
