@@ -29,6 +29,8 @@ import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { type Assignment, type PlasticityOptimizer, plasticity, register } from './index.js';
 
+type NamedTensor = Awaited<ReturnType<tf.Optimizer['getWeights']>>[number];
+
 const folder = join(dirname(fileURLToPath(import.meta.url)), '..');
 
 beforeAll(async () => {
@@ -128,7 +130,7 @@ const compiled = (model: tfl.LayersModel, optimizer: PlasticityOptimizer) => {
 async function fit(model: tfl.LayersModel, epochs: number): Promise<void> {
   const data = [xs(), ys()] as const;
   await model.fit(...data, { epochs, batchSize: 3, shuffle: false, verbose: 0 });
-  tf.dispose(data);
+  tf.dispose([...data]);
 }
 
 /** A model as `model.save` writes it, through JSON as a file would be. */
@@ -204,7 +206,7 @@ describe('getWeights and setWeights', () => {
     expect(values(model)).toEqual(values(oracle));
   });
 
-  it.each<[string, (weights: tf.NamedTensor[]) => tf.NamedTensor[], RegExp]>([
+  it.each<[string, (weights: NamedTensor[]) => NamedTensor[], RegExp]>([
     ['a missing one', (weights) => weights.filter(({ name }) => name !== 'convB_2_/kernel/rule/theta'), /theta/],
     ['a missing step', (weights) => weights.filter(({ name }) => name !== 'step'), /'step'/],
     ['one too many', (weights) => [...weights, { name: 'other/kernel/rule/theta', tensor: tf.zeros([3]) }], /other/],
