@@ -12,8 +12,10 @@ import { PlasticityOptimizer } from './optimizer.js';
  *
  * @param model A built `tf.LayersModel`, Sequential or functional, nested or not.
  * @param assignment A plasticity, tfjs optimizer, or null (frozen), by label.
- * @throws ConfigurationError `NO_WEIGHTS`, `UNKNOWN_LAYER`, `LABEL_UNMATCHED`, `LABEL_CLAIMS_NOTHING`, `TWO_PATTERNS`,
- * `RULE_ON_BIAS`, `UNCLAIMED_WEIGHT`, `BAD_MOVER`; UnsupportedError `UNSUPPORTED_LAYER`, `NOT_A_MODEL`.
+ * @throws ConfigurationError `NO_WEIGHTS` for a model that is not built; `BAD_ASSIGNMENT` for what is no record of labels,
+ * `BAD_MOVER` for a rule, a modulator or anything else that moves nothing by itself; `UNKNOWN_LAYER`, `LABEL_UNMATCHED` for a
+ * pattern, `LABEL_CLAIMS_NOTHING`, `TWO_PATTERNS`, `UNCLAIMED_WEIGHT`, `RULE_ON_BIAS`. UnsupportedError `NOT_A_MODEL`;
+ * `UNSUPPORTED_LAYER` where a rule is given to a layer that it cannot move.
  */
 export function plasticity(model: tfl.LayersModel, assignment: Assignment): PlasticityOptimizer {
   if (!(model instanceof tfl.LayersModel)) {

@@ -16,7 +16,7 @@ const patched = Symbol.for('@ghl/learner loads optimizers');
 
 /**
  * Makes `tf.loadLayersModel` rebuild an optimizer that was saved with `includeOptimizer: true`, from its spec. Call it once
- * before loading.
+ * before loading; of several calls, the last counts.
  *
  * @param plugins Factories of rules, modulators and transforms from elsewhere, by the name in their spec; those of this
  * project are known. A model whose optimizer cannot be rebuilt still loads and predicts; training it throws the reason.
