@@ -174,6 +174,19 @@ describe('layerwise', () => {
     expect([after[0] === between[0], after[1] === between[1]]).toEqual([true, false]);
   });
 
+  it('has what follows the last label learn in its phase', () => {
+    const model = own(
+      tfl.sequential({
+        layers: [
+          tfl.layers.dense({ name: 'first', units: 3, useBias, inputShape: [5, 5, 2] }),
+          tfl.layers.dense({ name: 'out', units: 3, useBias }),
+          new Statistics({ name: 'norm' }),
+        ],
+      }),
+    );
+    expect(moved(model, layerwise(model, { first: hebb, out: rest }))).toEqual([['first'], ['out', 'norm']]);
+  });
+
   it('lets the upper layers, as at inference, hand the gradient down', () => {
     const model = net();
     expect(moved(model, layerwise(model, { conv1: ghl, conv2: ghl, out: rest, '*': rest }))[0]).toEqual([

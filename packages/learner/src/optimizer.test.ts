@@ -79,6 +79,17 @@ describe('computeGradients and applyGradients', () => {
     tf.dispose([value, grads]);
   });
 
+  it('leave what is not trainable to itself, whoever would move it', () => {
+    const model = net();
+    const optimizer = own(plasticity(model, { conv: rest, bn: null, out: own(tf.train.adam(0.1)) }));
+    const { value, grads } = optimizer.computeGradients(lossOf(model, random([3, 4, 4, 1], 1)));
+    for (const layer of ['conv', 'out']) model.getLayer(layer).trainable = false;
+    const before = values(model);
+    optimizer.applyGradients(grads);
+    expect(values(model)).toEqual(before);
+    tf.dispose([value, grads]);
+  });
+
   it('refuse variables that are not the model’s', () => {
     const [model, other] = twins();
     const optimizer = own(plasticity(model, { '*': rest }));

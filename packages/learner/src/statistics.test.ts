@@ -1,5 +1,16 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, decayWeights, gradient, local, maxAbs, type Plasticity, rms, scaleBy, threeFactor } from '@ghl/core';
+import {
+  chain,
+  decayWeights,
+  gradient,
+  local,
+  maxAbs,
+  type Plasticity,
+  rms,
+  scaleBy,
+  specOf,
+  threeFactor,
+} from '@ghl/core';
 import { sign } from '@ghl/modulator-sign';
 import { hpca } from '@ghl/rule-hpca';
 import { oja } from '@ghl/rule-oja';
@@ -164,6 +175,24 @@ describe('measureNextStep', () => {
     const again = optimizer.measureNextStep();
     optimizer.minimize(lossOf(model, random([3, 4, 4, 2], 1)));
     expect((await again).conv?.incrementNorm).toBeGreaterThan(0);
+  });
+
+  it('leaves no tensors of a step that fails after the measuring', async () => {
+    const model = net();
+    const faulty = {
+      spec: specOf('faulty'),
+      init: () => ({}),
+      update: () => {
+        throw new Error('mine');
+      },
+    };
+    const optimizer = own(plasticity(model, { conv: local(maxAbs(oja())), out: chain(gradient(), faulty) }));
+    const f = lossOf(model, random([3, 4, 4, 2], 1));
+    const before = tf.memory().numTensors;
+    const statistics = optimizer.measureNextStep();
+    expect(() => optimizer.minimize(f)).toThrow('mine');
+    await expect(statistics).rejects.toThrow('mine');
+    expect(tf.memory().numTensors).toBe(before);
   });
 
   it('is broken off by dispose()', async () => {
