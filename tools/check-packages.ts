@@ -18,7 +18,14 @@ export const sections = [
 ];
 
 const entryPoint = { '@ghl/source': './src/index.ts', types: './dist/index.d.ts', default: './dist/index.js' };
-const files = ['dist', 'src', '!dist/*.tsbuildinfo', '!src/**/*.test.ts', '!src/**/*.test-d.ts'];
+const files = [
+  'dist',
+  'src',
+  '!dist/*.tsbuildinfo',
+  '!src/**/*.test.ts',
+  '!src/**/*.test-d.ts',
+  '!src/**/*.fixture.ts',
+];
 
 type Versions = Record<string, string>;
 

@@ -74,7 +74,7 @@ export async function allExamples(root: string): Promise<Example[]> {
   for (const name of await readdir(join(root, 'packages'))) {
     const folder = join(root, 'packages', name);
     if (existsSync(join(folder, 'README.md'))) pages.push(join(folder, 'README.md'));
-    sources.push(...(await filesIn(join(folder, 'src'), (file) => /(?<!\.test|\.test-d)\.ts$/.test(file))));
+    sources.push(...(await filesIn(join(folder, 'src'), (file) => /(?<!\.test|\.test-d|\.fixture)\.ts$/.test(file))));
   }
   const read = async (file: string, extract: (text: string, name: string) => Example[]) =>
     extract(await readFile(file, 'utf8'), relative(root, file));

@@ -33,7 +33,7 @@ export function codeVersion(): string {
   for (const [name, folder] of [...folders].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const modules = readdirSync(folder, { recursive: true, encoding: 'utf8' })
       .map((file) => file.replaceAll('\\', '/'))
-      .filter((file) => /\.(js|ts|wasm)$/.test(file) && !/\.(d|test|test-d)\.ts$/.test(file))
+      .filter((file) => /\.(js|ts|wasm)$/.test(file) && !/\.(d|test|test-d|fixture)\.ts$/.test(file))
       .sort();
     for (const file of modules) hash.update(`${name}/${file}\0`).update(readFileSync(join(folder, file)));
   }

@@ -6,21 +6,14 @@ import { oja } from '@ghl/rule-oja';
 import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { assignmentFrom, assignmentSpec, resolve } from './assignment.js';
 import { type Assignment, plasticity } from './index.js';
+import { own } from './model.fixture.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
 });
-
-/** Disposed of at the end of the test. */
-function own<T extends { dispose(): unknown }>(it: T): T {
-  onTestFinished(() => {
-    it.dispose();
-  });
-  return it;
-}
 
 const rule = threeFactor(maxAbs(swta()), sign());
 const rest = chain(gradient(), scaleBy(0.1));

@@ -6,32 +6,17 @@ import { bcm } from '@ghl/rule-bcm';
 import { oja } from '@ghl/rule-oja';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { type Assignment, type PlasticityOptimizer, plasticity } from './index.js';
+import { lossOf, own, random, values } from './model.fixture.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
 });
 
-/** Disposed of at the end of the test. */
-function own<T extends { dispose(): unknown }>(it: T): T {
-  onTestFinished(() => {
-    it.dispose();
-  });
-  return it;
-}
-
-const random = (shape: number[], seed: number) => own(tf.randomNormal(shape, 0, 1, 'float32', seed));
 const rest = chain(gradient(), scaleBy(0.1));
 /** A step size that is too much for float32 in one step, counted from 0. */
 const burst = (bad: number) => scaleBy((step: number) => (step === bad ? 1e39 : 0.1));
-const lossOf = (model: tfl.LayersModel, x: tf.Tensor) => () =>
-  tf.tidy(() => tf.mean(tf.square(model.apply(x, { training: true }) as tf.Tensor)) as tf.Scalar);
-const values = (model: tfl.LayersModel, layer: string) =>
-  model
-    .getLayer(layer)
-    .getWeights()
-    .map((weight) => Array.from(weight.dataSync()));
 const stateOf = async (optimizer: PlasticityOptimizer, of: string) =>
   (await optimizer.getWeights())
     .filter(({ name }) => name.startsWith(of))
@@ -61,16 +46,16 @@ describe('an increment that is not finite', () => {
     await optimizer.checkFinite();
     const layers = ['first', 'second', 'out'];
     const [before, state, others] = [
-      layers.map((layer) => values(model, layer)),
+      layers.map((layer) => values(model.getLayer(layer))),
       await stateOf(optimizer, 'first/'),
       await stateOf(optimizer, 'second/'),
     ];
     expect(state.map(([name]) => name)).toContain('first/kernel/rule/theta');
     optimizer.minimize(lossOf(model, x), { signals: { reward: 4 } });
-    expect(values(model, 'first')).toEqual(before[0]);
+    expect(values(model.getLayer('first'))).toEqual(before[0]);
     expect(await stateOf(optimizer, 'first/')).toEqual(state);
-    expect(values(model, 'second')).not.toEqual(before[1]);
-    expect(values(model, 'out')).not.toEqual(before[2]);
+    expect(values(model.getLayer('second'))).not.toEqual(before[1]);
+    expect(values(model.getLayer('out'))).not.toEqual(before[2]);
     expect(await stateOf(optimizer, 'second/')).not.toEqual(others);
     await expect(optimizer.checkFinite()).rejects.toMatchObject({
       name: 'NonFiniteError',
@@ -86,10 +71,10 @@ describe('an increment that is not finite', () => {
     optimizer.minimize(f);
     await expect(optimizer.checkFinite()).rejects.toMatchObject({ code: 'NON_FINITE_STEP' });
     await optimizer.checkFinite();
-    const before = values(model, 'first');
+    const before = values(model.getLayer('first'));
     optimizer.minimize(f);
     await optimizer.checkFinite();
-    expect(values(model, 'first')).not.toEqual(before);
+    expect(values(model.getLayer('first'))).not.toEqual(before);
 
     const other = own(plasticity(model, { first: chain(local(maxAbs(oja())), burst(0)), '*': rest }));
     other.minimize(f);
@@ -137,14 +122,16 @@ describe('an increment that is not finite', () => {
     const model = net();
     const optimizer = own(plasticity(model, assignment));
     const x = own(tf.mul(random([5, 4], 1), scale));
-    const before = Object.keys(assignment).flatMap((layer) => (layer === '*' ? [] : values(model, layer)));
+    const before = Object.keys(assignment).flatMap((layer) => (layer === '*' ? [] : values(model.getLayer(layer))));
     optimizer.minimize(lossOf(model, x));
     const error = await optimizer.checkFinite().then(
       () => null,
       (thrown: NonFiniteError) => thrown,
     );
     expect(error?.help).toMatch(cause);
-    expect(Object.keys(assignment).flatMap((layer) => (layer === '*' ? [] : values(model, layer)))).toEqual(before);
+    expect(Object.keys(assignment).flatMap((layer) => (layer === '*' ? [] : values(model.getLayer(layer))))).toEqual(
+      before,
+    );
   });
 
   it('stops fit(), and a later fit() goes on', async () => {
@@ -159,7 +146,7 @@ describe('an increment that is not finite', () => {
     });
     tf.engine().endScope();
     expect(optimizer.step).toBeLessThan(12);
-    expect(values(model, 'first').flat().every(Number.isFinite)).toBe(true);
+    expect(values(model.getLayer('first')).flat().every(Number.isFinite)).toBe(true);
     const { history } = await model.fit(xs, ys, { batchSize: 2, epochs: 2, verbose: 0 });
     expect((history.loss as number[]).every(Number.isFinite)).toBe(true);
     await optimizer.checkFinite();
@@ -169,9 +156,9 @@ describe('an increment that is not finite', () => {
     const model = net();
     const optimizer = own(plasticity(model, { '*': rest }));
     const variable = model.getLayer('first').weights[0]?.read() as tf.Variable;
-    const before = values(model, 'first');
+    const before = values(model.getLayer('first'));
     optimizer.applyGradients([{ name: variable.name, tensor: own(tf.fill([4, 3], Number.POSITIVE_INFINITY)) }]);
-    expect(values(model, 'first')).toEqual(before);
+    expect(values(model.getLayer('first'))).toEqual(before);
     await expect(optimizer.checkFinite()).rejects.toMatchObject({
       message: expect.stringMatching(/^Step 1: .*first\/kernel/),
     });

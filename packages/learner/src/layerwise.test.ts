@@ -4,22 +4,14 @@ import { sign } from '@ghl/modulator-sign';
 import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { type Assignment, layerwise, plasticity } from './index.js';
+import { own, random } from './model.fixture.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
 });
 
-/** Disposed of at the end of the test. */
-function own<T extends { dispose(): unknown }>(it: T): T {
-  onTestFinished(() => {
-    it.dispose();
-  });
-  return it;
-}
-
-const random = (shape: number[], seed: number) => own(tf.randomNormal(shape, 0, 1, 'float32', seed));
 const rest = chain(gradient(), scaleBy(0.1));
 const hebb = chain(local(maxAbs(swta())), scaleBy(0.1));
 const ghl = chain(threeFactor(maxAbs(swta()), sign()), scaleBy(0.1));

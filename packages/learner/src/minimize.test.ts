@@ -24,30 +24,17 @@ import { oja } from '@ghl/rule-oja';
 import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { plasticity } from './index.js';
+import { forward, lossOf, own, random, twins, values, variableOf } from './model.fixture.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
 });
 
-/** Disposed of at the end of the test. */
-function own<T extends { dispose(): unknown }>(it: T): T {
-  onTestFinished(() => {
-    it.dispose();
-  });
-  return it;
-}
-
-const random = (shape: number[], seed: number) => own(tf.randomNormal(shape, 0, 1, 'float32', seed));
-const values = (model: tfl.LayersModel) => model.getWeights().map((weight) => Array.from(weight.dataSync()));
 const kernelOf = (model: tfl.LayersModel, layer: string) => model.getLayer(layer).getWeights()[0] as tf.Tensor;
-const variableOf = (model: tfl.LayersModel, layer: string, weight = 0) =>
-  model.getLayer(layer).weights[weight]?.read() as tf.Variable;
 const descend = (rate: number) => chain(gradient(), scaleBy(rate));
 const meanSquare = (output: tf.Tensor) => tf.mean(tf.square(output)) as tf.Scalar;
-const forward = (model: tfl.LayersModel, x: tf.Tensor | tf.Tensor[]) => model.apply(x, { training: true }) as tf.Tensor;
-const lossOf = (model: tfl.LayersModel, x: tf.Tensor) => () => tf.tidy(() => meanSquare(forward(model, x)));
 
 interface Geometry {
   readonly title: string;
@@ -183,12 +170,6 @@ function convNet(): tfl.LayersModel {
       ],
     }),
   );
-}
-
-function twins(make: () => tfl.LayersModel): [tfl.LayersModel, tfl.LayersModel] {
-  const [one, other] = [make(), make()];
-  other.setWeights(one.getWeights());
-  return [one, other];
 }
 
 describe('beside tfjs', () => {

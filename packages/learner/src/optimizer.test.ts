@@ -4,26 +4,15 @@ import { sign } from '@ghl/modulator-sign';
 import { oja } from '@ghl/rule-oja';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { type Assignment, PlasticityOptimizer, plasticity } from './index.js';
+import { lossOf, own, random, twins, values } from './model.fixture.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
 });
 
-/** Disposed of at the end of the test. */
-function own<T extends { dispose(): unknown }>(it: T): T {
-  onTestFinished(() => {
-    it.dispose();
-  });
-  return it;
-}
-
-const random = (shape: number[], seed: number) => own(tf.randomNormal(shape, 0, 1, 'float32', seed));
 const rest = chain(gradient(), decayWeights(0.1), scaleBy(cosine(0.1, 10)));
-const values = (model: tfl.LayersModel) => model.getWeights().map((weight) => Array.from(weight.dataSync()));
-const lossOf = (model: tfl.LayersModel, x: tf.Tensor) => () =>
-  tf.tidy(() => tf.mean(tf.square(model.apply(x, { training: true }) as tf.Tensor)) as tf.Scalar);
 
 function net(): tfl.LayersModel {
   return own(
@@ -39,19 +28,13 @@ function net(): tfl.LayersModel {
   );
 }
 
-function twins(): [tfl.LayersModel, tfl.LayersModel] {
-  const [one, other] = [net(), net()];
-  other.setWeights(one.getWeights());
-  return [one, other];
-}
-
 describe('computeGradients and applyGradients', () => {
   it.each<[string, () => Assignment]>([
     ['gradient()', () => ({ dropout: null, '*': rest })],
     ['a tfjs optimizer', () => ({ dropout: null, '*': own(tf.train.adam(0.01)) })],
     ['with something frozen', () => ({ bn: null, dropout: null, conv: rest, out: own(tf.train.adam(0.1)) })],
   ])('are together minimize(): %s', (_, assignment) => {
-    const [model, oracle] = twins();
+    const [model, oracle] = twins(net);
     const [optimizer, whole] = [own(plasticity(model, assignment())), own(plasticity(oracle, assignment()))];
     for (const seed of [1, 2, 3]) {
       const x = random([3, 4, 4, 1], seed);
@@ -91,7 +74,7 @@ describe('computeGradients and applyGradients', () => {
   });
 
   it('refuse variables that are not the model’s', () => {
-    const [model, other] = twins();
+    const [model, other] = twins(net);
     const optimizer = own(plasticity(model, { '*': rest }));
     const foreign = other.getLayer('out').weights[0]?.read() as tf.Variable;
     const unknown = expect.objectContaining({ code: 'UNKNOWN_VARIABLE' });
@@ -113,7 +96,7 @@ describe('computeGradients and applyGradients', () => {
   });
 
   it('are not refused where a rule looks at no activity', () => {
-    const [model, oracle] = twins();
+    const [model, oracle] = twins(net);
     const assignment = { dropout: null, out: chain(threeFactor(constant(), sign()), scaleBy(0.1)), '*': rest };
     const [optimizer, whole] = [own(plasticity(model, assignment)), own(plasticity(oracle, assignment))];
     const x = random([3, 4, 4, 1], 1);

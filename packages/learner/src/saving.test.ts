@@ -28,6 +28,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { type Assignment, type PlasticityOptimizer, plasticity, register } from './index.js';
+import { own, values } from './model.fixture.js';
 
 type NamedTensor = Awaited<ReturnType<tf.Optimizer['getWeights']>>[number];
 
@@ -36,14 +37,6 @@ const folder = join(dirname(fileURLToPath(import.meta.url)), '..');
 beforeAll(async () => {
   await tf.setBackend('cpu');
 });
-
-/** Disposed of at the end of the test. */
-function own<T extends { dispose(): unknown }>(it: T): T {
-  onTestFinished(() => {
-    it.dispose();
-  });
-  return it;
-}
 
 /** A dropout whose mask follows from the step. */
 class StepMask extends tfl.layers.Layer implements StepFollower {
@@ -121,7 +114,6 @@ const [xs, ys] = [
   () => tf.randomNormal([6, 4, 4, 2], 0, 1, 'float32', 1),
   () => tf.randomNormal([6, 2], 0, 1, 'float32', 2),
 ];
-const values = (model: tfl.LayersModel) => model.getWeights().map((weight) => Array.from(weight.dataSync()));
 const compiled = (model: tfl.LayersModel, optimizer: PlasticityOptimizer) => {
   model.compile({ optimizer, loss: 'meanSquaredError' });
   return model;

@@ -9,8 +9,9 @@ import { oja } from '@ghl/rule-oja';
 import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { type Assignment, plasticity, type SignalInput } from './index.js';
+import { lossOf, own, random, twins, values } from './model.fixture.js';
 
 declare module '@ghl/core' {
   interface Signals {
@@ -23,21 +24,9 @@ beforeAll(async () => {
   await tf.setBackend('cpu');
 });
 
-/** Disposed of at the end of the test. */
-function own<T extends { dispose(): unknown }>(it: T): T {
-  onTestFinished(() => {
-    it.dispose();
-  });
-  return it;
-}
-
-const random = (shape: number[], seed: number) => own(tf.randomNormal(shape, 0, 1, 'float32', seed));
-const values = (model: tfl.LayersModel) => model.getWeights().map((weight) => Array.from(weight.dataSync()));
 const kernelOf = (model: tfl.LayersModel, layer: string) =>
   Array.from((model.getLayer(layer).getWeights()[0] as tf.Tensor).dataSync());
 const descend = (rate: number) => chain(gradient(), scaleBy(rate));
-const lossOf = (model: tfl.LayersModel, x: tf.Tensor) => () =>
-  tf.tidy(() => tf.mean(tf.square(model.apply(x, { training: true }) as tf.Tensor)) as tf.Scalar);
 
 function net(): tfl.LayersModel {
   return own(
@@ -50,12 +39,6 @@ function net(): tfl.LayersModel {
       ],
     }),
   );
-}
-
-function twins(): [tfl.LayersModel, tfl.LayersModel] {
-  const [one, other] = [net(), net()];
-  other.setWeights(one.getWeights());
-  return [one, other];
 }
 
 /** Reward after each of three steps; the first sets the baseline. */
@@ -72,7 +55,7 @@ describe('a reward', () => {
   ];
 
   it.each(forms)('may be %s instead of a number', (_, form) => {
-    const [model, oracle] = twins();
+    const [model, oracle] = twins(net);
     // Beside a layer whose gradient asks for the signals during the backward pass.
     const make = (): Assignment => ({
       conv: chain(threeFactor(maxAbs(swta()), scalar()), scaleBy(0.1)),
@@ -112,7 +95,7 @@ describe('a reward', () => {
   });
 
   it('moves weights by (r − r̄)·ΔW', () => {
-    const [model, oracle] = twins();
+    const [model, oracle] = twins(net);
     const optimizer = own(plasticity(model, { conv: threeFactor(oja(), scalar({ baseline: 0 })), '*': null }));
     const plain = own(plasticity(oracle, { conv: local(oja()), '*': null }));
     const x = random([2, 4, 4, 2], 1);
@@ -135,7 +118,7 @@ describe('a reward', () => {
     ['maxAbs(hpca)', () => maxAbs(hpca())],
     ['bcm', () => bcm()],
   ])('per example, equal for all, is the reward per batch: %s', (_, rule) => {
-    const [model, oracle] = twins();
+    const [model, oracle] = twins(net);
     const plan = (per: 'batch' | 'example'): Assignment => {
       const modulator = per === 'example' ? scalar({ per }) : scalar({ per });
       return { conv: chain(threeFactor(rule(), modulator), scaleBy(0.1)), '*': descend(0.1) };
@@ -152,7 +135,7 @@ describe('a reward', () => {
   });
 
   it('per example weights each example by its own', () => {
-    const [model, oracle] = twins();
+    const [model, oracle] = twins(net);
     const x = random([2, 4, 4, 2], 1);
     const perExample = own(
       plasticity(model, { conv: threeFactor(oja(), scalar({ per: 'example', baseline: 1 })), '*': null }),
@@ -285,7 +268,7 @@ describe("a third party's signal", () => {
   });
 
   it('reaches its modulator in any shape', () => {
-    const [model, oracle] = twins();
+    const [model, oracle] = twins(net);
     const plan: Assignment = { conv: chain(threeFactor(maxAbs(oja()), byNovelty()), scaleBy(0.1)), '*': null };
     const optimizer = own(plasticity(model, plan));
     const plain = own(plasticity(oracle, { conv: chain(local(maxAbs(oja())), scaleBy(0.1)), '*': null }));

@@ -22,22 +22,14 @@ import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfd from '@tensorflow/tfjs-data';
 import * as tfl from '@tensorflow/tfjs-layers';
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { type Assignment, plasticity, type StepOptions } from './index.js';
+import { forward, lossOf, own, random, twins, values, variableOf } from './model.fixture.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
 });
 
-/** Disposed of at the end of the test. */
-function own<T extends { dispose(): unknown }>(it: T): T {
-  onTestFinished(() => {
-    it.dispose();
-  });
-  return it;
-}
-
-const random = (shape: number[], seed: number) => own(tf.randomNormal(shape, 0, 1, 'float32', seed));
 const oneHot = (count: number, depth: number) =>
   own(
     tf.tidy(() =>
@@ -50,15 +42,9 @@ const oneHot = (count: number, depth: number) =>
       ),
     ),
   );
-const values = (model: tfl.LayersModel) => model.getWeights().map((weight) => Array.from(weight.dataSync()));
-const variableOf = (model: tfl.LayersModel, layer: string, weight = 0) =>
-  model.getLayer(layer).weights[weight]?.read() as tf.Variable;
 const descend = (rate: number) => chain(gradient(), scaleBy(rate));
 const hebb = (rate = 1e-2) => chain(local(maxAbs(bcm())), scaleBy(rate));
 const ghl = (rate = 1e-2) => chain(threeFactor(maxAbs(swta()), sign()), decayWeights(1e-2), scaleBy(cosine(rate, 20)));
-const forward = (model: tfl.LayersModel, x: tf.Tensor | tf.Tensor[]) => model.apply(x, { training: true }) as tf.Tensor;
-const lossOf = (model: tfl.LayersModel, x: tf.Tensor) => () =>
-  tf.tidy(() => tf.mean(tf.square(forward(model, x))) as tf.Scalar);
 
 function classifier(): tfl.LayersModel {
   return own(
@@ -71,12 +57,6 @@ function classifier(): tfl.LayersModel {
       ],
     }),
   );
-}
-
-function twins(make: () => tfl.LayersModel): [tfl.LayersModel, tfl.LayersModel] {
-  const [one, other] = [make(), make()];
-  other.setWeights(one.getWeights());
-  return [one, other];
 }
 
 const product = (): Assignment => ({ conv1: ghl(), conv2: hebb(), '*': descend(0.1) });

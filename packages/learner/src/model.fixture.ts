@@ -1,0 +1,38 @@
+/** What the learner's tests do with models, over and over. */
+import * as tf from '@tensorflow/tfjs-core';
+import type * as tfl from '@tensorflow/tfjs-layers';
+import { onTestFinished } from 'vitest';
+
+/** Disposed of at the end of the test. */
+export function own<T extends { dispose(): unknown }>(it: T): T {
+  onTestFinished(() => {
+    it.dispose();
+  });
+  return it;
+}
+
+/** Normal numbers that follow from the seed, disposed of at the end of the test. */
+export const random = (shape: number[], seed: number) => own(tf.randomNormal(shape, 0, 1, 'float32', seed));
+
+/** All weights of a model, or of one of its layers. */
+export const values = (of: { getWeights(): tf.Tensor[] }) =>
+  of.getWeights().map((weight) => Array.from(weight.dataSync()));
+
+/** The variable behind a layer's weight. */
+export const variableOf = (model: tfl.LayersModel, layer: string, weight = 0) =>
+  model.getLayer(layer).weights[weight]?.read() as tf.Variable;
+
+/** The output of a model in training. */
+export const forward = (model: tfl.LayersModel, x: tf.Tensor | tf.Tensor[]) =>
+  model.apply(x, { training: true }) as tf.Tensor;
+
+/** The mean square of a model's output in training, as a forward pass. */
+export const lossOf = (model: tfl.LayersModel, x: tf.Tensor) => () =>
+  tf.tidy(() => tf.mean(tf.square(forward(model, x))) as tf.Scalar);
+
+/** Two models with the same weights. */
+export function twins(make: () => tfl.LayersModel): [tfl.LayersModel, tfl.LayersModel] {
+  const [one, other] = [make(), make()];
+  other.setWeights(one.getWeights());
+  return [one, other];
+}
