@@ -3,16 +3,12 @@ import {
   type Call,
   type Connection,
   type Factory,
-  fromSpec,
   initState,
   type LocalRule,
   layerIncrement,
   local,
   mapLeaves,
   type PlasticityState,
-  type Spec,
-  type StateTree,
-  saveState,
   type Units,
 } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
@@ -23,13 +19,12 @@ import {
   checkFinite,
   checkIdentical,
   checkNoLeak,
-  checkStructure,
   evaluate,
   relativeError,
-  reload,
   type Snapshot,
   snapshot,
 } from './case.js';
+import { lifecycleCases, part, type Step, type Steps } from './lifecycle.js';
 import {
   kernelRows,
   type LocalRuleReference,
@@ -253,73 +248,15 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
         }
       },
     },
-    {
-      id: 'state-structure',
-      title: 'keeps the structure, shapes and dtypes of its state',
-      run: async () => {
-        for (const sample of ruleSamples) {
-          const units = unitsOf(sample.geometry);
-          const initial = await evaluate(() => initState(local(factory()), sample.geometry.kernelShape, units));
-          for (const found of await steps(factory(), sample, { count: 2 })) {
-            checkStructure(
-              'the state after a step',
-              part(found, 'state/'),
-              initial,
-              'MISMATCH',
-              'return a state of the structure that init() gives, or it can be neither saved nor loaded.',
-            );
-          }
-        }
-      },
-    },
-    {
-      id: 'resume',
-      title: 'goes on from a saved state as if never stopped',
-      run: async () => {
-        for (const sample of ruleSamples) {
-          const whole = await steps(factory(), sample, { count: 4 });
-          let saved = new ArrayBuffer(0);
-          const use = async (state: StateTree) => {
-            saved = await saveState(state);
-          };
-          await steps(factory(), sample, { count: 2, use });
-          const resumed = factory();
-          const state = reload(saved, initialState(resumed, sample));
-          const rest = await steps(resumed, sample, { count: 2, state, start: 2 });
-          for (const [i, found] of rest.entries()) {
-            checkIdentical(
-              `Step ${i + 2} of ${nameOf(sample)}, resumed,`,
-              found,
-              whole[i + 2] as Step,
-              'MISMATCH',
-              'keep in the state all that the next step depends on, and nothing in the rule itself.',
-            );
-          }
-        }
-      },
-    },
-    {
-      id: 'spec',
-      title: 'can be rebuilt from its spec',
-      run: async () => {
-        const rule = factory();
-        const rebuilt = fromSpec<LocalRule>(JSON.parse(JSON.stringify(rule.spec)) as Spec, plugins);
-        const help = 'make the spec with specOf(name, ...arguments), of all arguments that the factory took.';
-        check(
-          JSON.stringify(rebuilt.spec) === JSON.stringify(rule.spec),
-          'MISMATCH',
-          `The spec ${JSON.stringify(rule.spec)} gives a rule with the spec ${JSON.stringify(rebuilt.spec)}.`,
-          help,
-        );
-        for (const sample of ruleSamples) {
-          const found = await steps(rebuilt, sample, { count: 2 });
-          const expected = await steps(rule, sample, { count: 2 });
-          for (const [i, step] of expected.entries()) {
-            checkIdentical(`Step ${i} of the rebuilt rule`, found[i] as Step, step, 'MISMATCH', help);
-          }
-        }
-      },
-    },
+    ...lifecycleCases({
+      noun: 'rule',
+      factory,
+      plugins,
+      samples: ruleSamples,
+      nameOf,
+      initialState,
+      steps,
+    }),
   ];
   if (schedules === undefined) return cases;
   return [
@@ -340,14 +277,7 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
   ];
 }
 
-/** A step's ΔW, increment and state by path. */
-type Step = ReadonlyMap<string, Snapshot>;
-
 const deltaOf = (step: Step) => (step.get('delta') as Snapshot).values;
-const part = (step: Step, prefix: string): Step =>
-  new Map(
-    [...step].filter(([path]) => path.startsWith(prefix)).map(([path, leaf]) => [path.slice(prefix.length), leaf]),
-  );
 
 function weightsOf({ geometry }: Sample): Float32Array {
   return drawn(7, geometry.kernelShape);
@@ -422,21 +352,14 @@ async function oneStep(
   return deltaOf(found);
 }
 
-interface Steps {
-  readonly count: number;
-  /** The step that the first one is; default 0. */
-  readonly start?: number;
-  /** What to start from, and dispose of; default the initial state. */
-  readonly state?: PlasticityState;
+interface RuleSteps extends Steps<PlasticityState> {
   readonly weights?: Float32Array;
   /** The input of every step; default one for each. */
   readonly input?: Float32Array;
-  /** Gets the state after the last step, before it is disposed of. */
-  use?(state: PlasticityState): Promise<void>;
 }
 
 /** Steps on unchanging weights, the inputs those of the steps' numbers. */
-async function steps(rule: LocalRule, sample: Sample, options: Steps): Promise<Step[]> {
+async function steps(rule: LocalRule, sample: Sample, options: RuleSteps): Promise<Step[]> {
   const { count, start = 0, weights = weightsOf(sample), input, use } = options;
   const { geometry } = sample;
   const connection = connectionOf(geometry);

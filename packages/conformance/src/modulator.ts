@@ -1,7 +1,6 @@
 /** The cases of a global modulator. */
 import {
   type Factory,
-  fromSpec,
   type GlobalModulator,
   initState,
   type LocalRule,
@@ -12,9 +11,7 @@ import {
   type Scope,
   type SignalName,
   type Signals,
-  type Spec,
   type StateTree,
-  saveState,
   specOf,
   threeFactor,
 } from '@ghl/core';
@@ -26,13 +23,12 @@ import {
   checkFinite,
   checkIdentical,
   checkNoLeak,
-  checkStructure,
   evaluate,
   relativeError,
-  reload,
   type Snapshot,
   snapshot,
 } from './case.js';
+import { lifecycleCases, part, type Step, type Steps } from './lifecycle.js';
 import { type LayerGeometry, type ModulatorReference, numbersAt, type ReferenceState, unitsOf } from './reference.js';
 import { connectionOf, drawn, ruleSamples, type Sample } from './samples.js';
 import { checkSchedule, type ScheduleClaim } from './schedule.js';
@@ -239,71 +235,15 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
         }
       },
     },
-    {
-      id: 'state-structure',
-      title: 'keeps the structure, shapes and dtypes of its state',
-      run: async () => {
-        for (const sample of samples) {
-          const initial = await evaluate(() => factory().init(sample.units) as StateTree);
-          for (const found of await trace(factory(), sample, { count: 2 })) {
-            checkStructure(
-              'the state after a step',
-              part(found, 'state/'),
-              initial,
-              'MISMATCH',
-              'return a state of the structure that init() gives, or it can be neither saved nor loaded.',
-            );
-          }
-        }
-      },
-    },
-    {
-      id: 'resume',
-      title: 'goes on from a saved state as if never stopped',
-      run: async () => {
-        for (const sample of samples) {
-          const whole = await trace(factory(), sample, { count: 4 });
-          let saved = new ArrayBuffer(0);
-          const use = async (state: StateTree) => {
-            saved = await saveState(state);
-          };
-          await trace(factory(), sample, { count: 2, use });
-          const resumed = factory();
-          const state = reload(saved, initialState(resumed, sample));
-          const rest = await trace(resumed, sample, { count: 2, state, start: 2 });
-          for (const [i, found] of rest.entries()) {
-            checkIdentical(
-              `Step ${i + 2} of ${nameOf(sample)}, resumed,`,
-              found,
-              whole[i + 2] as Step,
-              'MISMATCH',
-              'keep in the state all that the next step depends on, and nothing in the modulator itself.',
-            );
-          }
-        }
-      },
-    },
-    {
-      id: 'spec',
-      title: 'can be rebuilt from its spec',
-      run: async () => {
-        const modulator = factory();
-        const rebuilt = fromSpec<GlobalModulator>(JSON.parse(JSON.stringify(modulator.spec)) as Spec, plugins);
-        const help = 'make the spec with specOf(name, ...arguments), of all arguments that the factory took.';
-        check(
-          JSON.stringify(rebuilt.spec) === JSON.stringify(modulator.spec),
-          'MISMATCH',
-          `The spec ${JSON.stringify(modulator.spec)} gives one with the spec ${JSON.stringify(rebuilt.spec)}.`,
-          help,
-        );
-        for (const sample of samples) {
-          const found = await trace(rebuilt, sample, { count: 3 });
-          for (const [i, step] of (await trace(modulator, sample, { count: 3 })).entries()) {
-            checkIdentical(`Step ${i} of the rebuilt modulator`, found[i] as Step, step, 'MISMATCH', help);
-          }
-        }
-      },
-    },
+    ...lifecycleCases({
+      noun: 'modulator',
+      factory,
+      plugins,
+      samples,
+      nameOf,
+      initialState,
+      steps: trace,
+    }),
   ];
 
   const { linear, baselined, descends, keepsMagnitude, allOrNothing } = claims;
@@ -427,14 +367,7 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
   return cases;
 }
 
-/** A step's result, an increment or factors, and state by path. */
-type Step = ReadonlyMap<string, Snapshot>;
-
 const resultOf = (step: Step) => (step.get('result') as Snapshot).values;
-const part = (step: Step, prefix: string): Step =>
-  new Map(
-    [...step].filter(([path]) => path.startsWith(prefix)).map(([path, leaf]) => [path.slice(prefix.length), leaf]),
-  );
 
 /** A layer, and whether there is a reward for each example or one for all. */
 interface ModulatorSample {
@@ -552,16 +485,9 @@ function apply(
   return { result: increment, state: next };
 }
 
-interface Trace extends Variation {
-  readonly count: number;
-  /** The step that the first one is; default 0. */
-  readonly start?: number;
-  /** What to start from, and dispose of; default the initial state. */
-  readonly state?: StateTree;
+interface Trace extends Variation, Steps<StateTree> {
   /** What the modulator sees of the signals. */
   watch?(signals: Signals): Signals;
-  /** Gets the state after the last step, before it is disposed of. */
-  use?(state: StateTree): Promise<void>;
 }
 
 /** Steps on ΔW and signals of the steps' numbers. */

@@ -1,0 +1,122 @@
+/** The cases that a rule and a modulator share: both have a state that is saved, and a spec that they are rebuilt from. */
+import { type Factory, fromSpec, type Spec, type Specified, type StateTree, saveState } from '@ghl/core';
+import {
+  type ConformanceCase,
+  check,
+  checkIdentical,
+  checkStructure,
+  evaluate,
+  reload,
+  type Snapshot,
+} from './case.js';
+
+/** What a step gave, and the state after it under `state/`, by path. */
+export type Step = ReadonlyMap<string, Snapshot>;
+
+/** Steps of a plugin. */
+export interface Steps<State extends StateTree> {
+  readonly count: number;
+  /** The step that the first one is; default 0. */
+  readonly start?: number;
+  /** What to start from, and dispose of; default the initial state. */
+  readonly state?: State;
+  /** Gets the state after the last step, before it is disposed of. */
+  use?(state: State): Promise<void>;
+}
+
+/** A kind of plugin, and how it is made to take steps. */
+export interface Lifecycle<Plugin extends Specified, Sample, State extends StateTree> {
+  /** What the plugin is called in messages. */
+  readonly noun: string;
+  readonly factory: () => Plugin;
+  readonly plugins: Readonly<Record<string, Factory>>;
+  readonly samples: readonly Sample[];
+  nameOf(sample: Sample): string;
+  initialState(plugin: Plugin, sample: Sample): State;
+  steps(plugin: Plugin, sample: Sample, options: Steps<State>): Promise<Step[]>;
+}
+
+/** The part of a step below a path. */
+export const part = (step: Step, prefix: string): Step =>
+  new Map(
+    [...step].filter(([path]) => path.startsWith(prefix)).map(([path, leaf]) => [path.slice(prefix.length), leaf]),
+  );
+
+/** The cases `state-structure`, `resume` and `spec`. */
+export function lifecycleCases<Plugin extends Specified, Sample, State extends StateTree>({
+  noun,
+  factory,
+  plugins,
+  samples,
+  nameOf,
+  initialState,
+  steps,
+}: Lifecycle<Plugin, Sample, State>): ConformanceCase[] {
+  return [
+    {
+      id: 'state-structure',
+      title: 'keeps the structure, shapes and dtypes of its state',
+      run: async () => {
+        for (const sample of samples) {
+          const initial = await evaluate(() => initialState(factory(), sample));
+          for (const found of await steps(factory(), sample, { count: 2 })) {
+            checkStructure(
+              'the state after a step',
+              part(found, 'state/'),
+              initial,
+              'MISMATCH',
+              'return a state of the structure that init() gives, or it can be neither saved nor loaded.',
+            );
+          }
+        }
+      },
+    },
+    {
+      id: 'resume',
+      title: 'goes on from a saved state as if never stopped',
+      run: async () => {
+        for (const sample of samples) {
+          const whole = await steps(factory(), sample, { count: 4 });
+          let saved = new ArrayBuffer(0);
+          const use = async (state: State) => {
+            saved = await saveState(state);
+          };
+          await steps(factory(), sample, { count: 2, use });
+          const resumed = factory();
+          const state = reload(saved, initialState(resumed, sample));
+          const rest = await steps(resumed, sample, { count: 2, state, start: 2 });
+          for (const [i, found] of rest.entries()) {
+            checkIdentical(
+              `Step ${i + 2} of ${nameOf(sample)}, resumed,`,
+              found,
+              whole[i + 2] as Step,
+              'MISMATCH',
+              `keep in the state all that the next step depends on, and nothing in the ${noun} itself.`,
+            );
+          }
+        }
+      },
+    },
+    {
+      id: 'spec',
+      title: 'can be rebuilt from its spec',
+      run: async () => {
+        const plugin = factory();
+        const rebuilt = fromSpec<Plugin>(JSON.parse(JSON.stringify(plugin.spec)) as Spec, plugins);
+        const help = 'make the spec with specOf(name, ...arguments), of all arguments that the factory took.';
+        check(
+          JSON.stringify(rebuilt.spec) === JSON.stringify(plugin.spec),
+          'MISMATCH',
+          `The spec ${JSON.stringify(plugin.spec)} gives a ${noun} with the spec ${JSON.stringify(rebuilt.spec)}.`,
+          help,
+        );
+        for (const sample of samples) {
+          const found = await steps(rebuilt, sample, { count: 3 });
+          for (const [i, step] of (await steps(plugin, sample, { count: 3 })).entries()) {
+            checkIdentical(`Step ${i} of the rebuilt ${noun}`, found[i] as Step, step, 'MISMATCH', help);
+          }
+        }
+      },
+    },
+  ];
+}
