@@ -59,7 +59,7 @@ export type AvailableSignals = { readonly [Name in SignalName]?: Signals[Name] }
  */
 export function initState(plasticity: Plasticity, shape: readonly number[], units?: Units): PlasticityState {
   const { rule, modulator, transforms } = plasticity;
-  const sizes = units ?? { fanIn: 1, fanOut: shape.at(-1) ?? 1, groups: 1 };
+  const sizes = units ?? unitsOfWeight(shape);
   return {
     rule: rule?.init(sizes) ?? {},
     wrappers: rule?.wrappers?.map((wrapper) => wrapper.init(shape)) ?? [],
@@ -111,8 +111,7 @@ export function openGate(
   if (modulator?.actsOn !== 'gate') return { cotangents, overlaps, state: { ...state, rule: said.state } };
 
   const batch = calls[0]?.post.shape[0] ?? 0;
-  const context3 = { units, step, batch };
-  const third = modulator.factor(pick(signals, modulator.reads), context3, state.modulator);
+  const third = modulator.factor(pick(signals, modulator.reads), { units, step, batch }, state.modulator);
   const modulated = gates.map((gate) => tf.mul(gate, perExample(third.factor, gate)));
   return {
     cotangents: cotangents.map(([gate], call) => [gate as tf.Tensor, modulated[call] as tf.Tensor]),
@@ -181,7 +180,7 @@ export function increment(
     });
     delta = modulated;
     if (modulator?.actsOn === 'increment') {
-      const sizes = units ?? { fanIn: 1, fanOut: weights.shape.at(-1) ?? 1, groups: 1 };
+      const sizes = units ?? unitsOfWeight(weights.shape);
       const seen = pick(signals, modulator.reads);
       const third = modulator.modulate(delta, seen, { units: sizes, step, batch }, state.modulator);
       checkShape('increment', third.increment, weights.shape);
@@ -235,6 +234,9 @@ export function layerIncrement(
   const formed = eligibilities(connection, kernel, opened, correlated);
   return { ...increment(plasticity, { ...input, eligibilities: formed }, opened.state), eligibilities: formed };
 }
+
+/** What a weight without a connection counts as: one input for each unit of its last axis. */
+const unitsOfWeight = (shape: readonly number[]): Units => ({ fanIn: 1, fanOut: shape.at(-1) ?? 1, groups: 1 });
 
 /** M = S(Rᵀ·G): [K] for scope `'own'`, [K, K] for `'earlier'` and `'all'`. */
 function overlap(gate: tf.Tensor2D, reconstruction: tf.Tensor2D | 1, scope: Scope, units: Units): tf.Tensor | null {

@@ -6,7 +6,6 @@ import {
   type AvailableSignals,
   ConfigurationError,
   type Factory,
-  followsStep,
   type GhlError,
   increment,
   initState,
@@ -16,8 +15,6 @@ import {
   type PlasticityState,
   type SignalName,
   StateError,
-  type StepCounter,
-  type StepFollower,
   unknownName,
 } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
@@ -33,11 +30,14 @@ import {
   refuseUnclaimed,
   resolve,
 } from './assignment.js';
+import { atStep } from './at-step.js';
+import { backward, checkLoss, heldBack } from './backward.js';
 import { allFinite, nonFinite } from './finite.js';
-import { connectionOf, isDilated, isTrainable, type Layer, type ModelLayer, variableOf } from './model-layers.js';
+import { isTrainable, variableOf } from './model-layers.js';
 import { type PlasticLayer, plasticLayer } from './plastic-layer.js';
+import { quietLayers } from './quiet-layers.js';
 import { checkProvided, evaluate, type SignalInputs } from './signals.js';
-import { atInference, type LayerCall, listening, withStandIns } from './stand-in.js';
+import { listening, withStandIns } from './stand-in.js';
 import { type LayerStatistics, type MeasuredLayer, measureLayer, readStatistics } from './statistics.js';
 
 /** The forward pass of a step: returns the scalar loss, or nothing. */
@@ -492,13 +492,8 @@ export class PlasticityOptimizer extends tf.Optimizer {
     const take = (name: string, like: tf.Tensor) => {
       const tensor = own.get(name);
       if (tensor === undefined || !tf.util.arraysEqual(tensor.shape, like.shape)) {
-        throw new StateError(
-          'STATE_MISMATCH',
-          `Optimizer state '${name}' should be [${like.shape}], but is ${tensor === undefined ? 'missing' : `[${tensor.shape}]`}.`,
-          {
-            help: 'load the state of an optimizer with the same assignment, on a model of the same shape.',
-          },
-        );
+        const found = tensor === undefined ? 'missing' : `[${tensor.shape}]`;
+        throw mismatch(`'${name}' should be [${like.shape}], but is ${found}`);
       }
       taken.add(name);
       return tensor;
@@ -520,9 +515,7 @@ export class PlasticityOptimizer extends tf.Optimizer {
     );
     const extra = weights.find(({ name }) => !taken.has(name));
     if (extra !== undefined) {
-      throw new StateError('STATE_MISMATCH', `Optimizer state '${extra.name}' is none of this optimizer's.`, {
-        help: 'load the state of an optimizer with the same assignment, on a model of the same shape.',
-      });
+      throw mismatch(`'${extra.name}' is none of this optimizer's`);
     }
     const current = (await step.data())[0] as number;
     managed.forEach((each, i) => {
@@ -591,6 +584,12 @@ function unsavedVariables(optimizer: tf.Optimizer): [key: string, variable: tf.V
   return Object.entries(optimizer).filter((entry): entry is [string, tf.Variable] => entry[1] instanceof tf.Variable);
 }
 
+function mismatch(what: string): StateError {
+  return new StateError('STATE_MISMATCH', `Optimizer state ${what}.`, {
+    help: 'load the state of an optimizer with the same assignment, on a model of the same shape.',
+  });
+}
+
 function disposed(): ConfigurationError {
   return new ConfigurationError('DISPOSED', 'This optimizer has been disposed of.', {
     help: 'make a new one with plasticity(model, assignment).',
@@ -608,117 +607,4 @@ function keptState(make: () => PlasticityState): PlasticityState {
     state = mapLeaves(make(), tf.keep);
   });
   return state as PlasticityState;
-}
-
-/** Stand-ins for frozen layers, and for dilated convolutions, of which tfjs has no gradient. */
-function quietLayers(plan: Plan, varList: readonly tf.Variable[] | undefined): Map<Layer, LayerCall> {
-  const listed = varList && new Set(varList);
-  const omits = plan.weights.some(
-    ({ owner, weight }) => isTrainable(owner) && listed !== undefined && !listed.has(variableOf(weight)),
-  );
-  const isFrozen = (owner: ModelLayer) => {
-    if (plan.frozen.has(owner) || !isTrainable(owner)) return true;
-    const { weights } = owner.layer;
-    return omits && weights.length > 0 && !weights.some((weight) => listed?.has(variableOf(weight)));
-  };
-  const standIns = new Map<Layer, LayerCall>();
-  for (const owner of plan.layers) {
-    const { layer } = owner;
-    if (isDilated(owner)) standIns.set(layer, listening(layer, connectionOf(owner), plainGradient(owner)));
-    else if (isFrozen(owner)) standIns.set(layer, atInference(layer));
-  }
-  return standIns;
-}
-
-const counters = new WeakMap<StepFollower, StepCounter>();
-
-/** Runs `body` with the layers that follow the step told of it, and puts back what they followed before. */
-function atStep<T>(plan: Plan, step: number, body: () => T): T {
-  const followers = plan.layers.map(({ layer }) => layer as unknown).filter(followsStep);
-  const before = followers.map((follower) => counters.get(follower));
-  const follow = (follower: StepFollower, counter: StepCounter | undefined) => {
-    if (counter === undefined) counters.delete(follower);
-    else counters.set(follower, counter);
-    follower.followStep(counter ?? null);
-  };
-  try {
-    for (const follower of followers) follow(follower, { current: step });
-    return body();
-  } finally {
-    followers.forEach((follower, i) => {
-      follow(follower, before[i]);
-    });
-  }
-}
-
-function plainGradient(owner: Plan['layers'][number]): Parameters<typeof listening>[2] {
-  const connection = connectionOf(owner);
-  return { onKernelGradient: (cotangent, pre) => connection.correlate(pre, [cotangent])[0] as tf.Tensor };
-}
-
-/** Errors held back while tfjs records a tape: thrown through it, they would leak what it saved. */
-interface HeldBack {
-  attempt<T>(body: () => T): T | undefined;
-  /** Throws the first of them. */
-  release(): void;
-}
-
-function heldBack(): HeldBack {
-  const errors: unknown[] = [];
-  return {
-    attempt(body) {
-      try {
-        return body();
-      } catch (error) {
-        errors.push(error);
-        return undefined;
-      }
-    },
-    release() {
-      if (errors.length > 0) throw errors[0];
-    },
-  };
-}
-
-/** Runs the forward pass, and the backward pass to the readers' variables if there are any. */
-function backward(
-  run: () => tf.Scalar | null,
-  readers: readonly PlannedWeight[],
-  held: HeldBack,
-): ReadonlyMap<tf.Variable, tf.Tensor | null> {
-  if (readers.length === 0) {
-    run();
-    return new Map();
-  }
-  const variables = readers.map(({ weight }) => variableOf(weight));
-  const forward = () => held.attempt(run) ?? tf.scalar(0);
-  const { grads } = tf.engine().gradients(forward, variables, null as never, true);
-  held.release();
-  if (grads.every((grad) => grad == null)) {
-    throw new ConfigurationError(
-      'NO_GRADIENT',
-      `The loss depends on none of ${readers.map(({ path }) => path).join(', ')}.`,
-      {
-        help: 'compute the loss from the output of this model, inside the function given to minimize().',
-      },
-    );
-  }
-  return new Map(variables.map((variable, i) => [variable, grads[i] ?? null]));
-}
-
-function checkLoss(loss: tf.Scalar | null, needed: boolean): void {
-  if (loss === null && needed) {
-    throw new ConfigurationError(
-      'NO_LOSS',
-      'The function given to minimize() returned nothing, but its loss is read.',
-      {
-        help: 'return the scalar loss.',
-      },
-    );
-  }
-  if (loss !== null && loss.rank !== 0) {
-    throw new ConfigurationError('LOSS_SHAPE', `The loss has shape [${loss.shape}].`, {
-      help: 'return a scalar: tf.mean() of the losses of the examples.',
-    });
-  }
 }

@@ -1,0 +1,24 @@
+/** Telling layers which step it is: those that follow it, as a dropout does whose mask must be the same after a resume. */
+import { followsStep, type StepCounter, type StepFollower } from '@ghl/core';
+import type { Plan } from './assignment.js';
+
+const counters = new WeakMap<StepFollower, StepCounter>();
+
+/** Runs `body` with the layers that follow the step told of it, and puts back what they followed before. */
+export function atStep<T>(plan: Plan, step: number, body: () => T): T {
+  const followers = plan.layers.map(({ layer }) => layer as unknown).filter(followsStep);
+  const before = followers.map((follower) => counters.get(follower));
+  const follow = (follower: StepFollower, counter: StepCounter | undefined) => {
+    if (counter === undefined) counters.delete(follower);
+    else counters.set(follower, counter);
+    follower.followStep(counter ?? null);
+  };
+  try {
+    for (const follower of followers) follow(follower, { current: step });
+    return body();
+  } finally {
+    followers.forEach((follower, i) => {
+      follow(follower, before[i]);
+    });
+  }
+}
