@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ConfigurationError, checkOptions, GhlError, nearest, StateError, unknownName } from './errors.js';
+import { ConfigurationError, GhlError, nearest, StateError, unknownName } from './errors.js';
 
 it('an error has a class, a code, a help line, and a cause', () => {
   const cause = new Error('disk');
@@ -40,11 +40,4 @@ describe('unknownName', () => {
   it('suggests nothing far-fetched', () => {
     expect(unknownName('layer', 'conv1', []).help).toBe('Known: none.');
   });
-});
-
-it('checkOptions passes known names, and refuses others', () => {
-  expect(() => checkOptions('swta', { temperature: 1 }, ['temperature'])).not.toThrow();
-  const refused = () => checkOptions('swta', { temprature: 1 }, ['temperature']);
-  expect(refused).toThrow(expect.objectContaining({ code: 'UNKNOWN_OPTION' }));
-  expect(refused).toThrow("did you mean 'swta.temperature'?");
 });

@@ -63,30 +63,18 @@ export function nearest(name: string, candidates: Iterable<string>): string | un
  * The error for a name that is not among those known, suggesting the nearest.
  *
  * @param kind What the name should have named: `'network'`, `'layer'`.
+ * @param message What to say where "There is no network 'x'." says too little.
  * @returns A {@link ConfigurationError} with code `UNKNOWN_<KIND>`, to be thrown by the caller.
  */
-export function unknownName(kind: string, name: string, candidates: Iterable<string>): ConfigurationError {
+export function unknownName(
+  kind: string,
+  name: string,
+  candidates: Iterable<string>,
+  message = `There is no ${kind} '${name}'.`,
+): ConfigurationError {
   const known = [...candidates];
   const near = nearest(name, known);
-  return new ConfigurationError(
-    `UNKNOWN_${kind.toUpperCase().replace(/\W+/g, '_')}`,
-    `There is no ${kind} '${name}'.`,
-    { help: `${near === undefined ? '' : `did you mean '${near}'? `}Known: ${known.join(', ') || 'none'}.` },
-  );
-}
-
-/**
- * Refuses option names that a factory does not know.
- *
- * @throws {@link ConfigurationError} with code `UNKNOWN_OPTION`, naming the nearest known option.
- */
-export function checkOptions(factory: string, options: object, known: readonly string[]): void {
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name))
-      throw unknownName(
-        'option',
-        `${factory}.${name}`,
-        known.map((k) => `${factory}.${k}`),
-      );
-  }
+  return new ConfigurationError(`UNKNOWN_${kind.toUpperCase().replace(/\W+/g, '_')}`, message, {
+    help: `${near === undefined ? '' : `did you mean '${near}'? `}Known: ${known.join(', ') || 'none'}.`,
+  });
 }

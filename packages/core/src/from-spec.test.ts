@@ -62,6 +62,10 @@ it('refuses a plain function, which was kept as its source', () => {
   expect(() => fromSpec(throughJson(product))).toThrow('1 / (1 + step)');
 });
 
+it.each([undefined, null, 'swta', { name: 'swta' }, {}])('refuses %j, which is no spec', (spec) => {
+  expect(() => fromSpec(spec as never)).toThrow(expect.objectContaining({ code: 'BAD_SPEC' }));
+});
+
 it('what a factory refuses is refused here', () => {
   expect(() => fromSpec({ name: 'cosine', args: [1, 0] })).toThrow(expect.objectContaining({ code: 'BAD_VALUE' }));
 });

@@ -24,10 +24,15 @@ const ofCore: Readonly<Record<string, Factory>> = {
  * Builds what a spec describes: `fromSpec(product.spec, { swta, sign })` is a product equal to the first.
  *
  * @param plugins Factories by the name that stands in the spec; those of `@ghl/core` are known.
- * @throws ConfigurationError `UNKNOWN_FACTORY` for a name that neither `plugins` nor the core has, `UNNAMED_FUNCTION` for
+ * @throws ConfigurationError `BAD_SPEC` for what has no name and arguments, `UNKNOWN_FACTORY` for a name that neither `plugins` nor the core has, `UNNAMED_FUNCTION` for
  * a schedule that was written as a plain function, which JSON cannot hold.
  */
 export function fromSpec<T = unknown>(spec: Spec, plugins: Readonly<Record<string, Factory>> = {}): T {
+  if (!isSpec(spec as unknown as Json)) {
+    throw new ConfigurationError('BAD_SPEC', `${JSON.stringify(spec)} is no spec.`, {
+      help: 'give the `spec` of a product, or the JSON of it: { name, args }.',
+    });
+  }
   const factories = { ...ofCore, ...plugins };
   const build = (value: Json): unknown => {
     if (Array.isArray(value)) return value.map(build);

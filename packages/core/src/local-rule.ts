@@ -8,6 +8,7 @@
  * geometry. A rule sees its own layer's activity and weights, and no loss, label or gradient.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { checkPart } from './checks.js';
 import type { Units } from './connection.js';
 import { type Spec, type Specified, specOf } from './spec.js';
 import type { StateTree } from './state.js';
@@ -97,8 +98,18 @@ export interface Wrapper<S extends StateTree = any> extends Specified {
   wrap(eligibility: tf.Tensor, context: WrapperContext, state: S): WrapResult<S>;
 }
 
-/** The rule with one more wrapper around it. */
+/**
+ * The rule with one more wrapper around it.
+ *
+ * @throws ConfigurationError `BAD_VALUE` for what is no rule.
+ */
 export function wrap<S extends StateTree>(rule: LocalRule<S>, name: string, wrapper: Wrapper): LocalRule<S> {
+  checkPart(
+    `What ${name} wraps`,
+    rule,
+    'gate',
+    `give a local rule, which a third factor then multiplies: ${name}(swta()).`,
+  );
   return { ...rule, spec: specOf(name, rule), wrappers: [...(rule.wrappers ?? []), wrapper] };
 }
 
@@ -118,6 +129,8 @@ function stateless(
 /**
  * ΔW ÷ max|ΔW| over the layer: the largest entry becomes ±1, and the step no longer depends on batch size or input
  * scale. A layer whose ΔW is 0 stays at 0. From the code of GHL and of SoftHebb.
+ *
+ * @throws ConfigurationError `BAD_VALUE` for what is no rule.
  */
 export function maxAbs<S extends StateTree>(rule: LocalRule<S>): LocalRule<S> {
   return wrap(
@@ -133,6 +146,8 @@ export function maxAbs<S extends StateTree>(rule: LocalRule<S>): LocalRule<S> {
 /**
  * ΔW replaced by its root mean square over the layer: every weight moves equally far, as far as the rule's step is long.
  * With the sign modulator, the sign-only ablation at GHL's own step size.
+ *
+ * @throws ConfigurationError `BAD_VALUE` for what is no rule.
  */
 export function rms<S extends StateTree>(rule: LocalRule<S>): LocalRule<S> {
   return wrap(

@@ -2,6 +2,7 @@
  * Plasticity is the one noun of the library: a head, which says what to add to the weights, and the transforms that
  * follow it. Local rule × global modulator, a rule alone, and gradient descent are all plasticities, and so is a chain.
  */
+import { checkPart } from './checks.js';
 import { ConfigurationError } from './errors.js';
 import { type LocalRule, ruleName } from './local-rule.js';
 import type { GlobalModulator, SignalName } from './modulator.js';
@@ -23,10 +24,17 @@ export interface Plasticity extends Specified {
 /**
  * The product of a local rule and a global modulator.
  *
- * @throws ConfigurationError `PER_EXAMPLE_REFUSED` where the modulator has a factor per example, and the rule's ΔW is not
+ * @throws ConfigurationError `BAD_VALUE` for what is no rule or no modulator; `PER_EXAMPLE_REFUSED` where the modulator has a factor per example, and the rule's ΔW is not
  * linear in its gate (`rms`, `constant`, a trace), so that no per-example factor can reach it.
  */
 export function threeFactor<R extends SignalName>(rule: LocalRule, modulator: GlobalModulator<R>): Plasticity {
+  checkRule('threeFactor', rule);
+  checkPart(
+    'The modulator of threeFactor',
+    modulator,
+    'actsOn',
+    'give a global modulator second: threeFactor(swta(), sign()).',
+  );
   const obstacle = rule.active === false ? ruleName(rule) : rule.wrappers?.find(({ linear }) => !linear)?.spec.name;
   if (modulator.actsOn === 'gate' && obstacle !== undefined) {
     throw new ConfigurationError(
@@ -44,8 +52,13 @@ export function threeFactor<R extends SignalName>(rule: LocalRule, modulator: Gl
   };
 }
 
-/** A local rule with no third factor: ΔW is added as it is. */
+/**
+ * A local rule with no third factor: ΔW is added as it is.
+ *
+ * @throws ConfigurationError `BAD_VALUE` for what is no rule.
+ */
 export function local(rule: LocalRule): Plasticity {
+  checkRule('local', rule);
   return { spec: specOf('local', rule), rule, modulator: null, transforms: [], reads: [] };
 }
 
@@ -54,7 +67,34 @@ export function gradient(): Plasticity {
   return { spec: specOf('gradient'), rule: null, modulator: null, transforms: [], reads: ['gradient'] };
 }
 
-/** The head, and transforms applied to its increment in order. A chain is a plasticity, so chains nest. */
+/**
+ * The head, and transforms applied to its increment in order. A chain is a plasticity, so chains nest.
+ *
+ * @throws ConfigurationError `BAD_VALUE` for a head that is no plasticity, or what is no transform.
+ */
 export function chain(head: Plasticity, ...transforms: readonly Transform[]): Plasticity {
+  checkPart(
+    'The head of chain',
+    head,
+    'transforms',
+    'begin with threeFactor(rule, modulator), local(rule) or gradient().',
+  );
+  for (const [i, transform] of transforms.entries()) {
+    checkPart(
+      `Transform ${i + 1} of chain`,
+      transform,
+      'update',
+      'give transforms after the head: scaleBy(1e-2), decayWeights(5e-2).',
+    );
+  }
   return { ...head, spec: specOf('chain', head, ...transforms), transforms: [...head.transforms, ...transforms] };
+}
+
+function checkRule(product: string, rule: unknown): void {
+  checkPart(
+    `The rule of ${product}`,
+    rule,
+    'gate',
+    `give a local rule first: ${product}(swta()${product === 'local' ? '' : ', sign()'}).`,
+  );
 }

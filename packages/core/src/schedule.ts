@@ -2,7 +2,7 @@
  * Hyperparameters: a number, or a schedule, which is a function from the step to a number. Schedules run in JavaScript
  * once per update, so nothing is read from the device.
  */
-import { ConfigurationError } from './errors.js';
+import { checkNumber } from './checks.js';
 import { type Spec, type Specified, specOf } from './spec.js';
 
 /** `step => value`, step = 0 at the first update. A factory's schedule carries its `spec`. */
@@ -33,50 +33,4 @@ export function cosine(peak: number, steps: number): Schedule & Specified {
   checkNumber('cosine steps', steps, { least: 1 });
   const schedule = (t: number) => (peak / 2) * (1 + Math.cos((Math.PI * Math.min(t, steps)) / steps));
   return Object.assign(schedule, { spec: specOf('cosine', peak, steps) });
-}
-
-/** The range that {@link checkNumber} allows. */
-export interface NumberRange {
-  /** Least value allowed. */
-  readonly least?: number;
-  /** Bound that the value must exceed. */
-  readonly above?: number;
-  /** Greatest value allowed. */
-  readonly most?: number;
-}
-
-/**
- * Refuses a hyperparameter that is not a finite number in range; a schedule passes, since its values are not known yet.
- *
- * @throws ConfigurationError `BAD_VALUE`.
- */
-export function checkNumber(name: string, value: unknown, { least, above, most }: NumberRange = {}): void {
-  if (typeof value === 'function') return;
-  const bad =
-    typeof value !== 'number' ||
-    !Number.isFinite(value) ||
-    (least !== undefined && value < least) ||
-    (above !== undefined && value <= above) ||
-    (most !== undefined && value > most);
-  if (!bad) return;
-  const bounds = [
-    least !== undefined && `at least ${least}`,
-    above !== undefined && `above ${above}`,
-    most !== undefined && `at most ${most}`,
-  ].filter(Boolean);
-  throw new ConfigurationError('BAD_VALUE', `${name} is ${String(value)}.`, {
-    help: `give a finite number${bounds.length ? `, ${bounds.join(' and ')}` : ''}.`,
-  });
-}
-
-/**
- * Refuses a value that is not one of a few words.
- *
- * @throws ConfigurationError `BAD_VALUE`.
- */
-export function checkChoice(name: string, value: unknown, choices: readonly string[]): void {
-  if (choices.includes(value as string)) return;
-  throw new ConfigurationError('BAD_VALUE', `${name} is ${JSON.stringify(value)}.`, {
-    help: `give one of ${choices.map((choice) => `'${choice}'`).join(', ')}.`,
-  });
 }

@@ -3,7 +3,8 @@
  * step sizes, decay, momentum.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { at, checkNumber, type Hyperparameter } from './schedule.js';
+import { checkHyperparameter } from './checks.js';
+import { at, type Hyperparameter } from './schedule.js';
 import { type Specified, specOf } from './spec.js';
 import type { StateTree } from './state.js';
 
@@ -50,7 +51,7 @@ function stateless(
  * @throws ConfigurationError `BAD_VALUE`.
  */
 export function scaleBy(factor: Hyperparameter): Transform {
-  checkNumber('scaleBy', factor);
+  checkHyperparameter('scaleBy', factor);
   return stateless(specOf('scaleBy', factor), (increment, { step }) => tf.mul(increment, at(factor, step)));
 }
 
@@ -61,7 +62,7 @@ export function scaleBy(factor: Hyperparameter): Transform {
  * @throws ConfigurationError `BAD_VALUE`.
  */
 export function decayWeights(rate: Hyperparameter): Transform {
-  checkNumber('decayWeights', rate);
+  checkHyperparameter('decayWeights', rate);
   return stateless(specOf('decayWeights', rate), (increment, { weights, step }) =>
     tf.sub(increment, tf.mul(weights, at(rate, step))),
   );

@@ -112,7 +112,7 @@ describe('glyphs', () => {
     [{ testSize: 0 }, 'BAD_VALUE', /testSize is 0/],
     [{ trainSize: -5 }, 'BAD_VALUE', /trainSize is -5/],
     [{ seed: 0.5 }, 'BAD_VALUE', /seed is 0.5/],
-    [{ folder: '.' }, 'UNKNOWN_OPTION', /no option 'glyphs.folder'/],
+    [{ folder: '.' }, 'UNKNOWN_OPTION', /glyphs has no option 'folder'/],
   ])('refuse %j', async (options, code, message) => {
     const made = glyphs(options as GlyphOptions);
     await expect(made).rejects.toMatchObject({ name: 'ConfigurationError', code });

@@ -2,7 +2,7 @@
  * Batch normalisation as PyTorch has it, which TensorFlow.js's cannot do: neither scale nor shift unless asked for, the
  * unbiased variance in the moving statistics, and a frozen layer that stays as it is.
  */
-import { ConfigurationError, checkNumber } from '@ghl/core';
+import { ConfigurationError, checkBoolean, checkNumber } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { initializers, type LayerVariable, layers } from '@tensorflow/tfjs-layers';
 import { checkLayerOptions, type LayerOptions, onlyTensor, trains } from './layer.js';
@@ -151,9 +151,4 @@ function meanOverPositions(x: tf.Tensor): tf.Tensor1D {
   if (positions > 1) mean = tf.avgPool(mean, [positions, 1], 1, 'valid');
   if (batch > 1) mean = tf.avgPool(tf.reshape(mean, [1, batch, 1, channels]) as tf.Tensor4D, [batch, 1], 1, 'valid');
   return tf.reshape(mean, [channels]);
-}
-
-function checkBoolean(name: string, value: unknown): void {
-  if (typeof value === 'boolean') return;
-  throw new ConfigurationError('BAD_VALUE', `${name} is ${JSON.stringify(value)}.`, { help: 'give true or false.' });
 }

@@ -126,7 +126,7 @@ describe('dropout', () => {
     [{ seed: 1 }, 'BAD_VALUE', 'undefined'],
     [{ rate: 0.5, seed: 1.5 }, 'BAD_VALUE', 'seed is 1.5'],
     [{ rate: 0.5 }, 'BAD_VALUE', 'undefined'],
-    [{ rate: 0.5, sead: 1 }, 'UNKNOWN_OPTION', "did you mean 'dropout.seed'"],
+    [{ rate: 0.5, sead: 1 }, 'UNKNOWN_OPTION', "did you mean 'seed'"],
   ])('refuses %j', (options, code, says) => {
     const build = () => dropout(options as DropoutOptions);
     expect(build).toThrow(expect.objectContaining({ code, message: expect.stringContaining(says) }));

@@ -47,12 +47,7 @@ export class Dropout extends layers.Layer implements StepFollower {
   constructor(options: DropoutOptions) {
     super(options);
     const { rate, seed } = options;
-    checkNumber('dropout.rate', rate, { least: 0 });
-    if (typeof rate !== 'number' || rate >= 1) {
-      throw new ConfigurationError('BAD_VALUE', `dropout.rate is ${rate}.`, {
-        help: 'give a number from 0 to below 1.',
-      });
-    }
+    checkNumber('dropout.rate', rate, { least: 0, below: 1 });
     checkSeed('dropout.seed', seed);
     this.#rate = rate;
     this.#seed = seed;

@@ -3,7 +3,7 @@ import {
   at,
   type BaselineState,
   checkChoice,
-  checkNumber,
+  checkHyperparameter,
   checkOptions,
   deviation,
   type Hyperparameter,
@@ -58,8 +58,8 @@ export function gate<On extends GateSignal>(options: GateOptions<On>): Increment
   const { on, threshold, width = 0, per = on === 'gradient' ? 'weight' : 'layer' } = options;
   checkChoice('gate on', on, ['gradient', 'reward', 'loss', 'surprise']);
   checkChoice('gate per', per, ['weight', 'unit', 'layer']);
-  checkNumber('gate threshold', threshold);
-  checkNumber('gate width', width, { least: 0 });
+  checkHyperparameter('gate threshold', threshold);
+  checkHyperparameter('gate width', width, { least: 0 });
   const reads: 'gradient' | 'reward' | 'loss' = on === 'surprise' ? 'reward' : (on as Exclude<On, 'surprise'>);
   const watch = (signals: Partial<Signals>, { units }: ModulatorContext, state: GateState) => {
     if (on === 'gradient') return { watched: magnitude(signals.gradient as tf.Tensor, per, units.fanOut), state };

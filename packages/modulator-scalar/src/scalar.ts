@@ -4,7 +4,7 @@ import {
   type BaselineState,
   ConfigurationError,
   checkChoice,
-  checkNumber,
+  checkHyperparameter,
   checkOptions,
   deviation,
   type GateModulator,
@@ -56,7 +56,7 @@ export function scalar(
   const { on = 'reward', baseline = 0.99, per = 'batch' } = options;
   checkChoice('scalar on', on, ['reward', 'loss', 'lossDifference']);
   checkChoice('scalar per', per, ['batch', 'example']);
-  checkNumber('scalar baseline', baseline, { least: 0, most: 1 });
+  checkHyperparameter('scalar baseline', baseline, { least: 0, most: 1 });
   if (per === 'example' && on !== 'reward') {
     throw new ConfigurationError('PER_EXAMPLE_REFUSED', `scalar has per: 'example' on '${on}', which is one number.`, {
       help: "use per: 'batch', or hand in one reward per example and read that.",

@@ -2,6 +2,7 @@
 import {
   chain,
   checkNumber,
+  checkOptions,
   constant,
   cosine,
   decayWeights,
@@ -32,7 +33,9 @@ export type Recipe = (network: string, options: RecipeOptions) => Assignment;
 /** A convolution's head, given its layer's temperature. */
 type Head = (temperature: number) => Plasticity;
 
-function assign(network: string, { steps }: RecipeOptions, head: Head): Assignment {
+function assign(network: string, options: RecipeOptions, head: Head): Assignment {
+  checkOptions('recipe', options, ['steps']);
+  const { steps } = options;
   checkNumber('steps', steps, { least: 1 });
   const { temperatures, convolutionStep, convolutionDecay, restStep } = constantsOf(network);
   const convolutions = Object.entries(temperatures).map(([layer, temperature]) => [
@@ -45,7 +48,7 @@ function assign(network: string, { steps }: RecipeOptions, head: Head): Assignme
 /**
  * GHL: `threeFactor(maxAbs(swta({ temperature })), sign())` for the convolutions, gradient descent for the rest.
  *
- * @throws ConfigurationError `UNKNOWN_NETWORK`, `BAD_VALUE`.
+ * @throws ConfigurationError `UNKNOWN_NETWORK`, `UNKNOWN_OPTION`, `BAD_VALUE`.
  * @see Hua, Zhao et al., "Hebbian Learning with Global Direction", ICASSP 2026, and its code for the constants.
  */
 export const ghl: Recipe = (network, options) =>

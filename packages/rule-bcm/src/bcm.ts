@@ -1,5 +1,14 @@
 /** The Bienenstock–Cooper–Munro rule: potentiation above a threshold, depression below, and a threshold that slides. */
-import { at, checkNumber, checkOptions, type Hyperparameter, type LocalRule, specOf } from '@ghl/core';
+import {
+  at,
+  checkBoolean,
+  checkHyperparameter,
+  checkNumber,
+  checkOptions,
+  type Hyperparameter,
+  type LocalRule,
+  specOf,
+} from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** Options of {@link bcm}. */
@@ -33,8 +42,9 @@ export type BcmState = {
 export function bcm(options: BcmOptions = {}): LocalRule<BcmState> {
   checkOptions('bcm', options, ['rate', 'theta', 'divide']);
   const { rate = 0.1, theta = 1, divide = false } = options;
-  checkNumber('bcm rate', rate, { least: 0, most: 1 });
+  checkHyperparameter('bcm rate', rate, { least: 0, most: 1 });
   checkNumber('bcm theta', theta);
+  checkBoolean('bcm divide', divide);
   return {
     spec: specOf('bcm', { rate, theta, divide }),
     init: ({ fanOut }) => ({ theta: tf.fill([fanOut], theta) }),

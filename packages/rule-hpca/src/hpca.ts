@@ -1,5 +1,5 @@
 /** Hebbian PCA: Sanger's rule, in which each unit learns what the units before it leave unexplained. */
-import { checkChoice, checkOptions, type LocalRule, specOf } from '@ghl/core';
+import { checkBoolean, checkChoice, checkOptions, type LocalRule, specOf } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** Options of {@link hpca}. */
@@ -23,6 +23,7 @@ export function hpca(options: HpcaOptions = {}): LocalRule<Record<string, never>
   checkOptions('hpca', options, ['activation', 'scaleByFanIn']);
   const { activation = 'linear', scaleByFanIn = false } = options;
   checkChoice('hpca activation', activation, ['linear', 'relu']);
+  checkBoolean('hpca scaleByFanIn', scaleByFanIn);
   return {
     spec: specOf('hpca', { activation, scaleByFanIn }),
     init: () => ({}),

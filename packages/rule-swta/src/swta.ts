@@ -1,5 +1,5 @@
 /** Soft winner-take-all: Oja's rule gated by a softmax competition between the units of a layer. */
-import { at, checkNumber, checkOptions, type Hyperparameter, type LocalRule, specOf } from '@ghl/core';
+import { at, checkHyperparameter, checkOptions, type Hyperparameter, type LocalRule, specOf } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** Options of {@link swta}. */
@@ -19,7 +19,7 @@ export interface SwtaOptions {
 export function swta(options: SwtaOptions = {}): LocalRule<Record<string, never>> {
   checkOptions('swta', options, ['temperature']);
   const { temperature = 1 } = options;
-  checkNumber('swta temperature', temperature, { above: 0 });
+  checkHyperparameter('swta temperature', temperature, { above: 0 });
   return {
     spec: specOf('swta', { temperature }),
     init: () => ({}),

@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest';
+import { checkBoolean, checkChoice, checkHyperparameter, checkNumber, checkOptions } from './checks.js';
+import { constant, maxAbs } from './local-rule.js';
+import type { GlobalModulator } from './modulator.js';
+import { chain, gradient, local, threeFactor } from './plasticity.js';
+import { specOf } from './spec.js';
+import { scaleBy } from './transform.js';
+
+const badValue = expect.objectContaining({ code: 'BAD_VALUE' });
+
+describe('checkOptions', () => {
+  it('passes known names, and suggests the nearest for another', () => {
+    expect(() => checkOptions('swta', { temperature: 1 }, ['temperature'])).not.toThrow();
+    const refused = () => checkOptions('swta', { temprature: 1 }, ['temperature']);
+    expect(refused).toThrow(expect.objectContaining({ code: 'UNKNOWN_OPTION' }));
+    expect(refused).toThrow("swta has no option 'temprature'.\nhelp: did you mean 'temperature'? Known: temperature.");
+  });
+
+  it('does not count the name of the factory as letters in common', () => {
+    expect(() => checkOptions('batchNorm', { rate: 1 }, ['epsilon'])).toThrow('help: Known: epsilon.');
+  });
+
+  it.each([undefined, null, 0.5, 'soft', [1], () => 1])('refuses %s for options', (options) => {
+    expect(() => checkOptions('swta', options, ['temperature'])).toThrow(badValue);
+  });
+
+  it('says how options are given', () => {
+    expect(() => checkOptions('swta', 0.5, ['temperature'])).toThrow(
+      'The options of swta are 0.5.\nhelp: give them by name: swta({ temperature: … }).',
+    );
+  });
+});
+
+describe('checkNumber', () => {
+  it('takes bounds as said', () => {
+    expect(() => checkNumber('rate', 0, { least: 0, most: 1 })).not.toThrow();
+    expect(() => checkNumber('rate', 1, { least: 0, most: 1 })).not.toThrow();
+    expect(() => checkNumber('temperature', 0, { above: 0 })).toThrow(
+      'temperature is 0.\nhelp: give a finite number, above 0.',
+    );
+    expect(() => checkNumber('rate', 1.5, { least: 0, most: 1 })).toThrow(
+      'rate is 1.5.\nhelp: give a finite number, at least 0 and at most 1.',
+    );
+    expect(() => checkNumber('rate', 1, { least: 0, below: 1 })).toThrow(
+      'rate is 1.\nhelp: give a finite number, at least 0 and below 1.',
+    );
+    expect(() => checkNumber('rate', -1, { least: 0 })).toThrow(badValue);
+  });
+
+  it.each([Number.NaN, Number.NEGATIVE_INFINITY, '1', null, undefined, {}, () => 1])('refuses %s', (value) => {
+    expect(() => checkNumber('rate', value)).toThrow(badValue);
+  });
+});
+
+it('checkHyperparameter lets schedules pass, whose values it does not know, and checks numbers', () => {
+  expect(() => checkHyperparameter('rate', () => Number.NaN, { least: 0 })).not.toThrow();
+  expect(() => checkHyperparameter('rate', -1, { least: 0 })).toThrow('rate is -1.');
+});
+
+it('checkChoice names the choices', () => {
+  expect(() => checkChoice('sign mode', 'flip', ['magnitude', 'flip'])).not.toThrow();
+  expect(() => checkChoice('sign mode', 'flop', ['magnitude', 'flip'])).toThrow(
+    `sign mode is "flop".\nhelp: give one of 'magnitude', 'flip'.`,
+  );
+});
+
+it('checkBoolean takes nothing that is merely truthy', () => {
+  expect(() => checkBoolean('bcm divide', true)).not.toThrow();
+  for (const value of ['true', 1, 0, null, undefined]) {
+    expect(() => checkBoolean('bcm divide', value)).toThrow(badValue);
+  }
+});
+
+describe('a product', () => {
+  const modulator: GlobalModulator = {
+    spec: specOf('still'),
+    actsOn: 'increment',
+    reads: [],
+    init: () => ({}),
+    modulate: (increment, _signals, _context, state) => ({ increment, state }),
+  };
+  // What a caller without a compiler can hand in.
+  // biome-ignore lint/suspicious/noExplicitAny: everything here is of the wrong type, and that is the point
+  const any = (value: unknown) => value as any;
+
+  it.each<[string, () => unknown, string]>([
+    ['no modulator', () => threeFactor(constant(), any(undefined)), 'The modulator of threeFactor is undefined.'],
+    ['its factors swapped', () => threeFactor(any(modulator), any(constant())), 'The rule of threeFactor is still(…).'],
+    [
+      'an uncalled factory',
+      () => threeFactor(any(constant), modulator),
+      'The rule of threeFactor is the function const',
+    ],
+    ['no rule', () => local(any(undefined)), 'The rule of local is undefined.'],
+    ['a modulator for a rule', () => local(any(modulator)), 'The rule of local is still(…).'],
+    [
+      'a wrapped product',
+      () => maxAbs(any(threeFactor(constant(), modulator))),
+      'What maxAbs wraps is threeFactor(…).',
+    ],
+    ['a rule for a head', () => chain(any(constant())), 'The head of chain is constant(…).'],
+    ['an uncalled head', () => chain(any(gradient)), 'The head of chain is the function gradient.'],
+    ['a bare number', () => chain(gradient(), any(0.1)), 'Transform 1 of chain is 0.1.'],
+    ['a second head', () => chain(gradient(), scaleBy(1), any(gradient())), 'Transform 2 of chain is gradient(…).'],
+  ])('refuses %s', (_, make, message) => {
+    expect(make).toThrow(badValue);
+    expect(make).toThrow(message);
+  });
+});

@@ -1,0 +1,107 @@
+/** What factories do with their arguments before anything else: refuse those that make no sense, by name and value. */
+import { ConfigurationError, unknownName } from './errors.js';
+
+/**
+ * Refuses options that are no record, such as the bare 0.5 of `swta(0.5)`, and names that a factory does not know.
+ *
+ * @throws {@link ConfigurationError} with code `BAD_VALUE`; `UNKNOWN_OPTION`, naming the nearest known option.
+ */
+export function checkOptions(factory: string, options: unknown, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new ConfigurationError('BAD_VALUE', `The options of ${factory} are ${shown(options)}.`, {
+      help: `give them by name: ${factory}({ ${known[0]}: … }). Known: ${known.join(', ')}.`,
+    });
+  }
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) throw unknownName('option', name, known, `${factory} has no option '${name}'.`);
+  }
+}
+
+/** The range that {@link checkNumber} allows. */
+export interface NumberRange {
+  /** Least value allowed. */
+  readonly least?: number;
+  /** Bound that the value must exceed. */
+  readonly above?: number;
+  /** Greatest value allowed. */
+  readonly most?: number;
+  /** Bound that the value must stay under. */
+  readonly below?: number;
+}
+
+/**
+ * Refuses what is not a finite number in range.
+ *
+ * @throws {@link ConfigurationError} with code `BAD_VALUE`.
+ */
+export function checkNumber(name: string, value: unknown, { least, above, most, below }: NumberRange = {}): void {
+  const bad =
+    typeof value !== 'number' ||
+    !Number.isFinite(value) ||
+    (least !== undefined && value < least) ||
+    (above !== undefined && value <= above) ||
+    (most !== undefined && value > most) ||
+    (below !== undefined && value >= below);
+  if (!bad) return;
+  const bounds = [
+    least !== undefined && `at least ${least}`,
+    above !== undefined && `above ${above}`,
+    most !== undefined && `at most ${most}`,
+    below !== undefined && `below ${below}`,
+  ].filter(Boolean);
+  throw new ConfigurationError('BAD_VALUE', `${name} is ${shown(value)}.`, {
+    help: `give a finite number${bounds.length ? `, ${bounds.join(' and ')}` : ''}.`,
+  });
+}
+
+/**
+ * Refuses a hyperparameter that is not a finite number in range; a schedule passes, since its values are not known yet.
+ *
+ * @throws {@link ConfigurationError} with code `BAD_VALUE`.
+ */
+export function checkHyperparameter(name: string, value: unknown, range: NumberRange = {}): void {
+  if (typeof value !== 'function') checkNumber(name, value, range);
+}
+
+/**
+ * Refuses a value that is not one of a few words.
+ *
+ * @throws {@link ConfigurationError} with code `BAD_VALUE`.
+ */
+export function checkChoice(name: string, value: unknown, choices: readonly string[]): void {
+  if (choices.includes(value as string)) return;
+  throw new ConfigurationError('BAD_VALUE', `${name} is ${shown(value)}.`, {
+    help: `give one of ${choices.map((choice) => `'${choice}'`).join(', ')}.`,
+  });
+}
+
+/**
+ * Refuses what is neither true nor false.
+ *
+ * @throws {@link ConfigurationError} with code `BAD_VALUE`.
+ */
+export function checkBoolean(name: string, value: unknown): void {
+  if (typeof value === 'boolean') return;
+  throw new ConfigurationError('BAD_VALUE', `${name} is ${shown(value)}.`, { help: 'give true or false.' });
+}
+
+/**
+ * Refuses what lacks the member by which a part of a product is known: a modulator where a rule should stand, or the
+ * factory `oja` where `oja()` is meant.
+ *
+ * @param name What is refused: `'the rule of threeFactor'`.
+ * @param member A name that only the right kind of thing has.
+ * @throws {@link ConfigurationError} with code `BAD_VALUE`.
+ */
+export function checkPart(name: string, value: unknown, member: string, help: string): void {
+  if (typeof value === 'object' && value !== null && member in value) return;
+  throw new ConfigurationError('BAD_VALUE', `${name} is ${shown(value)}.`, { help });
+}
+
+/** A value as a message can hold it: functions and products by their names. */
+function shown(value: unknown): string {
+  if (typeof value === 'function') return `the function ${value.name || '() => …'}`;
+  const spec = (value as { spec?: { name?: unknown } } | null | undefined)?.spec;
+  if (typeof spec?.name === 'string') return `${spec.name}(…)`;
+  return typeof value === 'object' || typeof value === 'string' ? JSON.stringify(value) : String(value);
+}

@@ -1,0 +1,83 @@
+/** Every option of every factory refuses what makes no sense, as a coded error and before anything is built. */
+
+import { cosine, decayWeights, scaleBy } from '@ghl/core';
+import { batchNorm, deepHebbSmall, dropout, fastHebbSmall, triangle } from '@ghl/models';
+import { gate } from '@ghl/modulator-gate';
+import { scalar } from '@ghl/modulator-scalar';
+import { sign } from '@ghl/modulator-sign';
+import { ghl } from '@ghl/recipes';
+import { bcm } from '@ghl/rule-bcm';
+import { hpca } from '@ghl/rule-hpca';
+import { swta } from '@ghl/rule-swta';
+import { describe, expect, it } from 'vitest';
+
+const nonsense = [Number.NaN, Number.POSITIVE_INFINITY, '0.5', null, [], {}, true];
+const noNumber = [...nonsense, -1];
+const noConstant = [...noNumber, () => 1];
+const noWord = [Number.NaN, 0, 'magnitud', null, [], {}, true, () => 'linear'];
+const noBoolean = [0, 1, 'true', null, [], {}, () => true];
+
+// biome-ignore lint/suspicious/noExplicitAny: what a caller without a compiler can hand in
+type Make = (options: any) => unknown;
+
+const factories: [name: string, make: Make, required: object, wrong: Record<string, readonly unknown[]>][] = [
+  ['swta', swta, {}, { temperature: [...noNumber, 0] }],
+  ['bcm', bcm, {}, { rate: [...noNumber, 1.1], theta: [...nonsense, () => 1], divide: noBoolean }],
+  ['hpca', hpca, {}, { activation: noWord, scaleByFanIn: noBoolean }],
+  ['sign', sign, {}, { mode: noWord }],
+  ['gate', gate, { on: 'loss', threshold: 1 }, { on: noWord, threshold: nonsense, width: noNumber, per: noWord }],
+  ['scalar', scalar, {}, { on: noWord, baseline: [...noNumber, 1.1], per: noWord }],
+  ['dropout', dropout, { rate: 0.5, seed: 1 }, { rate: [...noConstant, 1], seed: [...nonsense, 0.5, () => 1] }],
+  ['triangle', triangle, {}, { power: [...noConstant, 0] }],
+  [
+    'batchNorm',
+    batchNorm,
+    {},
+    { epsilon: [...noConstant, 0], momentum: [...noConstant, 1.1], center: noBoolean, scale: noBoolean },
+  ],
+  ...[deepHebbSmall, fastHebbSmall].map((network): (typeof factories)[number] => [
+    network.name,
+    network,
+    {},
+    {
+      inputShape: [...noConstant, [32, 32], [32, 32, 0], [32, 32, 1.5]],
+      classes: [...noConstant, 0, 1, 2.5],
+      seed: [...nonsense, 0.5, () => 1],
+      activation: noWord,
+    },
+  ]),
+  ['ghl', (options) => ghl('deephebb-small', options), { steps: 10 }, { steps: [...noConstant, 0] }],
+];
+
+const refusal = expect.objectContaining({ name: 'ConfigurationError', code: 'BAD_VALUE', help: expect.any(String) });
+
+describe.each(factories)('%s', (_, make, required, wrong) => {
+  it.each(Object.keys(wrong))('refuses nonsense for %s', (option) => {
+    for (const value of wrong[option] as readonly unknown[]) {
+      expect(() => make({ ...required, [option]: value }), String(value)).toThrow(refusal);
+    }
+  });
+
+  it('refuses options that are no record', () => {
+    for (const options of [null, 0.5, 'x', [], () => ({})])
+      expect(() => make(options), String(options)).toThrow(refusal);
+  });
+
+  it('refuses an option that it does not know', () => {
+    const unknown = expect.objectContaining({ name: 'ConfigurationError', code: 'UNKNOWN_OPTION' });
+    expect(() => make({ ...required, [`${Object.keys(wrong)[0]}s`]: 1 })).toThrow(unknown);
+  });
+});
+
+it('says what a gate and a dropout need', () => {
+  expect(() => (gate as Make)(undefined)).toThrow(refusal);
+  expect(() => (gate as Make)({ on: 'loss' })).toThrow(refusal);
+  expect(() => (dropout as Make)(undefined)).toThrow(refusal);
+  expect(() => (dropout as Make)({ rate: 0.5 })).toThrow(refusal);
+});
+
+it.each(nonsense)('takes %s for no step size, decay or schedule', (value) => {
+  for (const make of [scaleBy, decayWeights, (peak: number) => cosine(peak, 10), (steps: number) => cosine(1, steps)]) {
+    expect(() => make(value as number)).toThrow(refusal);
+  }
+});
