@@ -223,7 +223,7 @@ describe('bad files', () => {
   it('an option that is none', async () => {
     const made = cifar10({ foldr: folder } as object);
     await expect(made).rejects.toMatchObject({ code: 'UNKNOWN_OPTION' });
-    await expect(made).rejects.toThrow(/did you mean 'cifar10.folder'/);
+    await expect(made).rejects.toThrow(/did you mean 'folder'/);
   });
 
   it('a place without files', async () => {

@@ -111,6 +111,7 @@ describe('glyphs', () => {
   it.each([
     [{ testSize: 0 }, 'BAD_VALUE', /testSize is 0/],
     [{ trainSize: -5 }, 'BAD_VALUE', /trainSize is -5/],
+    [{ trainSize: 1e12 }, 'BAD_VALUE', /trainSize is 1000000000000, which is more than memory holds/],
     [{ seed: 0.5 }, 'BAD_VALUE', /seed is 0.5/],
     [{ folder: '.' }, 'UNKNOWN_OPTION', /glyphs has no option 'folder'/],
   ])('refuse %j', async (options, code, message) => {

@@ -6,7 +6,7 @@
  * Only +, −, ×, ÷, √ and rounding are used, which IEEE 754 fixes, and no sine or cosine, which it does not: the bytes are
  * the same on every machine.
  */
-import { checkOptions } from '@ghl/core';
+import { ConfigurationError, checkOptions } from '@ghl/core';
 import { checkWhole, type ImageSet, SET_OPTIONS, type SetOptions, splitSet } from './image-set.js';
 import { random } from './random.js';
 import type { Records } from './records.js';
@@ -63,12 +63,23 @@ export async function glyphs(options: GlyphOptions = {}): Promise<ImageSet> {
 
 function draw(count: number, seed: number, part: string): Records {
   const length = SIDE * SIDE * 3;
-  const pixels = new Uint8Array(count * length);
+  const pixels = allocate(count, length, part);
   const labels = Uint8Array.from({ length: count }, (_, i) => i % NAMES.length);
   labels.forEach((label, i) => {
     drawOne(pixels.subarray(i * length, (i + 1) * length), GLYPHS[NAMES[label]!]!, random('glyph', seed, part, i));
   });
   return { pixels, labels };
+}
+
+function allocate(count: number, length: number, part: string): Uint8Array {
+  try {
+    return new Uint8Array(count * length);
+  } catch (cause) {
+    throw new ConfigurationError('BAD_VALUE', `${part}Size is ${count}, which is more than memory holds.`, {
+      help: `give fewer images: all are kept, at ${length} bytes each.`,
+      cause,
+    });
+  }
 }
 
 type Colour = readonly [number, number, number];

@@ -106,7 +106,7 @@ describe('the split', () => {
     [{ trainSize: 2.5 }, 'ConfigurationError', 'BAD_VALUE', /trainSize is 2.5/],
     [{ trainSize: 0 }, 'ConfigurationError', 'BAD_VALUE', /trainSize is 0/],
     [{ seed: Number.NaN }, 'ConfigurationError', 'BAD_VALUE', /seed is NaN/],
-    [{ trainsize: 5 }, 'ConfigurationError', 'UNKNOWN_OPTION', /did you mean 'imageSet.trainSize'/],
+    [{ trainsize: 5 }, 'ConfigurationError', 'UNKNOWN_OPTION', /did you mean 'trainSize'/],
     [{ normalise: { mean: [0, 0], std: 1 } }, 'ConfigurationError', 'BAD_VALUE', /normalise.mean is \[0,0\]/],
     [{ normalise: { mean: 0, std: [1, 1, 0] } }, 'ConfigurationError', 'BAD_VALUE', /normalise.std is \[1,1,0\]/],
   ])('refuses %j', (options, name, code, message) => {
@@ -242,7 +242,7 @@ describe('batches', () => {
     [{}, 'BAD_VALUE', /batchSize is undefined/],
     [{ batchSize: 9, startEpoch: -1 }, 'BAD_VALUE', /startEpoch is -1/],
     [{ batchSize: 9, startBatch: 3 }, 'BAD_VALUE', /startBatch is 3; an epoch has 3 batches.\n.*startEpoch: 1/],
-    [{ batchSize: 9, suffle: false }, 'UNKNOWN_OPTION', /did you mean 'batches.shuffle'/],
+    [{ batchSize: 9, suffle: false }, 'UNKNOWN_OPTION', /did you mean 'shuffle'/],
   ])('refuse %j', (options, code, message) => {
     const make = () => imageSet(source).train.batches(options as BatchOptions);
     expect(make).toThrow(expect.objectContaining({ name: 'ConfigurationError', code }));
