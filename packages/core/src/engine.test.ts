@@ -6,8 +6,9 @@ import { type Connection, conv2d, dense, depthwiseConv2d } from './connection.js
 import { type AvailableSignals, initState, type LayerStep, layerIncrement, openGate } from './engine.js';
 import { constant, type LocalContext, type LocalRule, maxAbs, rms, type Scope, wrap } from './local-rule.js';
 import type { GateModulator, IncrementModulator } from './modulator.js';
-import { gradient, local, type Plasticity, threeFactor } from './plasticity.js';
+import { chain, gradient, local, type Plasticity, threeFactor } from './plasticity.js';
 import { specOf } from './spec.js';
+import type { Transform } from './transform.js';
 
 const numbers = (seed: number, shape: readonly number[]) =>
   Float32Array.from({ length: shape.reduce((product, size) => product * size, 1) }, (_, i) => Math.sin(seed + 3.7 * i));
@@ -297,11 +298,17 @@ describe('a shape that would be broadcast is refused', () => {
     init: () => ({}),
     modulate: (_, { loss }, __, state) => ({ increment: loss, state }),
   };
+  const summing: Transform = {
+    spec: specOf('summing'),
+    init: () => ({}),
+    update: (increment, _, state) => ({ increment: tf.sum(increment, 0), state }),
+  };
 
   it.each<[what: string, plasticity: Plasticity]>([
     ['gate', local(saying((post) => ({ gate: tf.sum(post, 0, true) })))],
     ['reconstruction', local(saying((post) => ({ reconstruction: tf.sum(post, 0) })))],
     ['increment', threeFactor(arbitrary('own'), modulating)],
+    ['increment', chain(local(arbitrary('own')), summing)],
   ])('of a %s', (what, plasticity) => {
     tf.tidy(() => {
       const refused = () => run(plasticity, layer());

@@ -156,7 +156,8 @@ export interface IncrementInput {
  * What is added to the weights: the head's increment through every transform.
  *
  * @throws SignalError `SIGNAL_MISSING`.
- * @throws ConfigurationError `WRONG_SHAPE` where the modulator's increment is not shaped like the weights.
+ * @throws ConfigurationError `WRONG_SHAPE` where the increment of the modulator, or of a transform, is not shaped like the
+ * weights.
  */
 export function increment(
   { rule, modulator, transforms }: Plasticity,
@@ -190,6 +191,7 @@ export function increment(
   }
   const states = transforms.map((transform, i) => {
     const next = transform.update(delta, { weights, step }, state.transforms[i] as StateTree);
+    checkShape('increment', next.increment, weights.shape);
     delta = next.increment;
     return next.state;
   });
@@ -277,7 +279,7 @@ function perExample(factor: tf.Tensor1D, gate: tf.Tensor): tf.Tensor {
 function checkShape(what: string, { shape }: tf.Tensor, expected: readonly number[]): void {
   if (tf.util.arraysEqual(shape, [...expected])) return;
   throw new ConfigurationError('WRONG_SHAPE', `The ${what} has the shape [${shape}], not [${expected}].`, {
-    help: 'a rule gives gates and reconstructions shaped like post, a modulator increments shaped like the weights.',
+    help: 'a rule gives gates and reconstructions shaped like post, modulators and transforms increments like the weights.',
   });
 }
 

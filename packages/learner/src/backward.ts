@@ -55,8 +55,16 @@ export function backward(
   return new Map(variables.map((variable, i) => [variable, grads[i] ?? null]));
 }
 
-export function checkLoss(loss: tf.Scalar | null, needed: boolean): void {
-  if (loss === null && needed) {
+/**
+ * Runs the forward pass.
+ *
+ * @param needed Whether anybody reads the loss.
+ * @throws ConfigurationError `NO_LOSS`, `NOT_A_LOSS`, `LOSS_SHAPE`.
+ */
+export function lossOf(f: () => unknown, needed: boolean): tf.Scalar | null {
+  const result = f() ?? null;
+  if (result === null) {
+    if (!needed) return null;
     throw new ConfigurationError(
       'NO_LOSS',
       'The function given to minimize() returned nothing, but its loss is read.',
@@ -65,9 +73,22 @@ export function checkLoss(loss: tf.Scalar | null, needed: boolean): void {
       },
     );
   }
-  if (loss !== null && loss.rank !== 0) {
-    throw new ConfigurationError('LOSS_SHAPE', `The loss has shape [${loss.shape}].`, {
+  if (result instanceof Promise) {
+    result.catch(() => {}); // its own failure would be reported as unhandled
+    throw new ConfigurationError('NOT_A_LOSS', 'The function given to minimize() returned a promise.', {
+      help: 'do the forward pass at once: await data before the step.',
+    });
+  }
+  if (!(result instanceof tf.Tensor) || result.dtype !== 'float32') {
+    const what = result instanceof tf.Tensor ? `a tensor of ${result.dtype}` : `the ${typeof result} ${result}`;
+    throw new ConfigurationError('NOT_A_LOSS', `The function given to minimize() returned ${what}.`, {
+      help: 'return the scalar loss, a tensor of float32, or nothing if nobody reads it.',
+    });
+  }
+  if (result.rank !== 0) {
+    throw new ConfigurationError('LOSS_SHAPE', `The loss has shape [${result.shape}].`, {
       help: 'return a scalar: tf.mean() of the losses of the examples.',
     });
   }
+  return result as tf.Scalar;
 }

@@ -358,7 +358,7 @@ describe('custom loops', () => {
     expect(() => optimizer.minimize(() => forward(model, x) as tf.Scalar)).toThrow(
       expect.objectContaining({ code: 'LOSS_SHAPE' }),
     );
-    expect(() => optimizer.minimize((() => 3) as never)).toThrow(expect.objectContaining({ code: 'LOSS_SHAPE' }));
+    expect(() => optimizer.minimize((() => 3) as never)).toThrow(expect.objectContaining({ code: 'NOT_A_LOSS' }));
     expect(() => optimizer.minimize(() => tf.scalar(1))).toThrow(expect.objectContaining({ code: 'NO_GRADIENT' }));
   });
 

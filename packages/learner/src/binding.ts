@@ -1,0 +1,76 @@
+/** What an optimizer holds once it knows its model: who moves what, and what each mover remembers. */
+import { ConfigurationError, initState, leaves, mapLeaves, type PlasticityState, UnsupportedError } from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+import type * as tfl from '@tensorflow/tfjs-layers';
+import { type Assignment, isPlasticity, type Plan, type PlannedWeight, resolve } from './assignment.js';
+import { FiniteFlags } from './finite.js';
+import { layersOf, variableOf } from './model-layers.js';
+
+/** A weight that a plasticity moves, with what it remembers. */
+export interface Managed {
+  readonly planned: PlannedWeight;
+  state: PlasticityState;
+}
+
+/** An optimizer's hold on its model. */
+export interface Binding {
+  readonly model: tfl.LayersModel;
+  readonly plan: Plan;
+  readonly managed: readonly Managed[];
+  /** The weights of each tfjs optimizer, in the order in which it is handed their gradients. */
+  readonly optimizers: ReadonlyMap<tf.Optimizer, readonly PlannedWeight[]>;
+  readonly flags: FiniteFlags;
+}
+
+/** Resolves an assignment on a model, and makes the state. Throws as {@link resolve}. */
+export function bindTo(model: tfl.LayersModel, assignment: Assignment): Binding {
+  const plan = resolve(model, assignment);
+  const optimizers = new Map<tf.Optimizer, PlannedWeight[]>();
+  const managed: Managed[] = [];
+  tf.tidy(() => {
+    for (const planned of plan.weights) {
+      const { mover, weight, connection } = planned;
+      if (isPlasticity(mover)) {
+        managed.push({ planned, state: initState(mover, variableOf(weight).shape, connection?.units) });
+      } else if (mover !== null) {
+        optimizers.set(mover, [...(optimizers.get(mover) ?? []), planned]);
+      }
+    }
+    for (const each of managed) each.state = mapLeaves(each.state, tf.keep);
+  });
+  const flags = new FiniteFlags(plan.weights.filter(({ mover }) => mover !== null));
+  return { model, plan, managed, optimizers, flags };
+}
+
+/** Frees what {@link bindTo} made. */
+export function release({ managed, flags }: Binding): void {
+  for (const { state } of managed) for (const [, leaf] of leaves(state)) leaf.dispose();
+  flags.dispose();
+}
+
+/**
+ * Refuses a model that is no longer what it was.
+ *
+ * @throws ConfigurationError `MODEL_CHANGED`, UnsupportedError `MODEL_DISPOSED`.
+ */
+export function checkUnchanged({ model, plan }: Binding): void {
+  const now = layersOf(model).map(({ layer }) => layer);
+  const changed =
+    now.find((layer) => plan.layers.every((each) => each.layer !== layer)) ??
+    plan.layers.find(({ layer }) => !now.includes(layer))?.layer;
+  if (changed !== undefined) {
+    throw new ConfigurationError('MODEL_CHANGED', `Layer '${changed.name}' was added or removed after plasticity().`, {
+      help: 'make a new optimizer with plasticity(model, assignment).',
+    });
+  }
+  for (const { path, weight } of plan.weights) {
+    try {
+      weight.read();
+    } catch (cause) {
+      throw new UnsupportedError('MODEL_DISPOSED', `The weight ${path} has been disposed of.`, {
+        help: 'dispose of a model after its last step.',
+        cause,
+      });
+    }
+  }
+}

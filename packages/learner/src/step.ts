@@ -1,0 +1,233 @@
+/**
+ * One step: the forward pass, the backward pass to what reads the gradient, and what moves. Nothing is moved before
+ * everything is computed, so a step that throws is no step.
+ */
+import {
+  type AvailableSignals,
+  ConfigurationError,
+  increment,
+  leaves,
+  mapLeaves,
+  type PlasticityState,
+} from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { isPlasticity, type Mover, type PlannedWeight, refuseUnclaimed } from './assignment.js';
+import { atStep } from './at-step.js';
+import { backward, heldBack, lossOf } from './backward.js';
+import type { Binding, Managed } from './binding.js';
+import { allFinite } from './finite.js';
+import { isTrainable, variableOf } from './model-layers.js';
+import { type PlasticLayer, plasticLayer } from './plastic-layer.js';
+import { quietLayers } from './quiet-layers.js';
+import { evaluate, type SignalInputs } from './signals.js';
+import { listening, withStandIns } from './stand-in.js';
+import { type MeasuredLayer, measureLayer } from './statistics.js';
+
+/** The forward pass of a step: returns the scalar loss, or nothing. */
+// biome-ignore lint/suspicious/noConfusingVoidType: so that a function without a return statement fits, as a user expects
+export type ForwardPass = () => tf.Scalar | void;
+
+/** What a step is made of. */
+export interface Step {
+  /** Updates made before it. */
+  readonly step: number;
+  readonly f: ForwardPass;
+  readonly moving: ReadonlySet<PlannedWeight>;
+  readonly varList: readonly tf.Variable[] | undefined;
+  readonly signals: SignalInputs;
+  /** Where to put the statistics of each layer, if anybody asks. */
+  readonly measured: MeasuredLayer[] | null;
+}
+
+/** The weights that a step moves; those that the list omits stay, as does what is not trainable. */
+export function movingWeights({ plan }: Binding, varList: readonly tf.Variable[] | undefined): Set<PlannedWeight> {
+  refuseUnclaimed(plan.unclaimed, plan.assignment); // their layers may have been made trainable since
+  const trainable = plan.weights.filter(({ weight, owner }) => weight.trainable && isTrainable(owner));
+  if (varList === undefined) return new Set(trainable.filter(({ mover }) => mover !== null));
+  const known = new Set(plan.layers.flatMap(({ layer }) => layer.weights.map(variableOf)));
+  const foreign = varList.find((variable) => !known.has(variable));
+  if (foreign !== undefined) {
+    throw new ConfigurationError(
+      'UNKNOWN_VARIABLE',
+      `Variable '${foreign.name}' is no weight that this optimizer was given.`,
+      {
+        help: 'make the optimizer on the model whose weights it should move.',
+      },
+    );
+  }
+  const listed = new Set(varList);
+  return new Set(trainable.filter(({ mover, weight }) => mover !== null && listed.has(variableOf(weight))));
+}
+
+/** Makes a step; to be called in a tidy. Returns the loss, if there is one. */
+export function makeStep(
+  binding: Binding,
+  { step, f, moving, varList, signals: inputs, measured }: Step,
+): tf.Scalar | null {
+  const { plan, managed, optimizers } = binding;
+  const active = managed.filter(({ planned }) => moving.has(planned));
+  const plastic = new Map<Managed, PlasticLayer>();
+  const kept: tf.Tensor[] = [];
+  const held = heldBack();
+  let loss: tf.Scalar | null = null;
+  let signals: AvailableSignals | null = null;
+  const settle = () => {
+    if (signals !== null) return signals;
+    const batch = [...plastic.values()].find(({ calls }) => calls.length > 0)?.calls[0]?.post.shape[0];
+    // Kept, since the first to ask may be the backward pass, whose tensors end with it.
+    const given = Object.entries(evaluate(inputs, batch)).map(
+      ([name, tensor]) => [name, tf.keep(tf.clone(tensor as tf.Tensor))] as const,
+    );
+    kept.push(...given.map(([, tensor]) => tensor));
+    signals = { ...(loss !== null && { loss }), ...Object.fromEntries(given) };
+    for (const [each, layer] of plastic) layer.open(signals, step, each.state);
+    return signals;
+  };
+  const standIns = quietLayers(plan, varList);
+  for (const each of active) {
+    const { mover, connection, weight, owner } = each.planned;
+    if (connection === null || !isPlasticity(mover)) continue;
+    const layer = plasticLayer(mover, connection, variableOf(weight), () => held.attempt(settle));
+    plastic.set(each, layer);
+    standIns.set(owner.layer, listening(owner.layer, connection, layer));
+  }
+  const readers = new Set<PlannedWeight>([...optimizers.values()].flat().filter((planned) => moving.has(planned)));
+  for (const { planned } of active) {
+    const reads = isPlasticity(planned.mover) && planned.mover.reads.includes('gradient');
+    if (reads || (measured && planned.isKernel)) readers.add(planned);
+  }
+  const readsLoss = ({ mover }: PlannedWeight) => isPlasticity(mover) && mover.reads.includes('loss');
+  const needsLoss = readers.size > 0 || (inputs.loss === undefined && [...moving].some(readsLoss));
+  const run = () => {
+    loss = lossOf(f, needsLoss);
+    return loss;
+  };
+  try {
+    const gradients = atStep(plan, step, () => withStandIns(standIns, () => backward(run, [...readers], held)));
+    move(binding, { step, moving, gradients, signals: settle(), loss, plastic, measured });
+  } finally {
+    for (const layer of plastic.values()) layer.dispose();
+    tf.dispose(kept);
+  }
+  return loss;
+}
+
+/** What a step has found, of which its moves are made. */
+export interface Found {
+  readonly step: number;
+  readonly moving: ReadonlySet<PlannedWeight>;
+  readonly gradients: ReadonlyMap<tf.Variable, tf.Tensor | null>;
+  readonly signals: AvailableSignals;
+  readonly loss: tf.Scalar | null;
+  readonly plastic: ReadonlyMap<Managed, PlasticLayer>;
+  readonly measured: MeasuredLayer[] | null;
+}
+
+/** A weight and its state after the step; as they were where `ok` is false. */
+interface Move {
+  readonly weights: tf.Tensor;
+  readonly state: PlasticityState;
+  /** Whether the increment was finite, and the signals that it came of; on the device. */
+  readonly ok: tf.Tensor;
+}
+
+/** Computes what moves, then moves it, and flags what was not finite; to be called in a tidy. */
+export function move({ managed, optimizers, flags }: Binding, found: Found): void {
+  const { step, moving, gradients, loss } = found;
+  const finite = new Map<PlannedWeight, tf.Tensor>();
+  const sound = new Map(
+    Object.entries({ ...(loss !== null && { loss }), ...found.signals }).flatMap(([name, signal]) =>
+      signal.dtype === 'float32' ? [[name, allFinite(signal)] as const] : [],
+    ),
+  );
+  const moves = managed.flatMap((each) => {
+    const made = moving.has(each.planned) ? (tf.tidy(() => moveOf(each, found, sound) as never) as Move | null) : null;
+    if (made !== null) finite.set(each.planned, made.ok);
+    return made === null ? [] : [{ each, made }];
+  });
+  const descents = [...optimizers].map(([optimizer, planned]) => {
+    // tfjs's optimizers find their moments by place in the list, so a weight that stays has its place in it too.
+    const list = planned.map((each) => {
+      const variable = variableOf(each.weight);
+      const gradient = moving.has(each) ? gradients.get(variable) : null;
+      if (gradient == null) return { name: variable.name, tensor: null };
+      const ok = allFinite(gradient);
+      finite.set(each, ok);
+      return { name: variable.name, tensor: tf.where(ok, gradient, tf.zerosLike(gradient)) };
+    });
+    return { optimizer, list };
+  });
+
+  for (const { optimizer, list } of descents) {
+    if (list.some(({ tensor }) => tensor !== null))
+      optimizer.applyGradients(list as { name: string; tensor: tf.Tensor }[]);
+  }
+  for (const { each, made } of moves) {
+    for (const [, leaf] of leaves(each.state)) leaf.dispose();
+    each.state = mapLeaves(made.state, tf.keep);
+    variableOf(each.planned.weight).assign(made.weights);
+    made.weights.dispose();
+  }
+  const { loss: lossOk = null, ...others } = Object.fromEntries(sound);
+  flags.note(step, { weights: finite, loss: lossOk, signals: Object.values(others) });
+}
+
+/** What one weight's plasticity makes of a step; null if the step did not reach it. */
+function moveOf(
+  each: Managed,
+  { step, gradients, signals, plastic, measured }: Found,
+  sound: ReadonlyMap<string, tf.Tensor>,
+): Move | null {
+  const { mover, weight, connection, owner, path, isKernel } = each.planned;
+  if (!isPlasticity(mover)) return null;
+  const variable = variableOf(weight);
+  const layer = plastic.get(each);
+  const eligible = layer?.eligibilities();
+  const descends = mover.reads.includes('gradient');
+  if (needsActivity(mover) ? eligible === undefined : descends && gradients.get(variable) == null) return null;
+  const gradient = gradients.get(variable) ?? (descends || measured ? tf.zerosLike(variable) : undefined);
+  const result = increment(
+    mover,
+    {
+      weights: variable,
+      ...(eligible && { eligibilities: eligible }),
+      signals: gradient === undefined ? signals : { ...signals, gradient },
+      ...(connection && { units: connection.units }),
+      batch: layer?.calls[0]?.post.shape[0] ?? 0,
+      step,
+    },
+    layer?.state ?? each.state,
+  );
+  if (measured && isKernel) {
+    const posts = layer?.calls.map(({ post }) => post) ?? [];
+    measured.push(measureLayer(owner.path, result.increment, gradient as tf.Tensor, posts));
+  }
+  const heard = mover.reads.map((name) => sound.get(name)).filter((ok) => ok !== undefined);
+  const ok = heard.reduce((all, one) => tf.logicalAnd(all, one), allFinite(result.increment));
+  return {
+    weights: tf.where(ok, tf.add(variable, result.increment), variable),
+    state: nextState(path, each.state, result.state, ok),
+    ok,
+  };
+}
+
+function nextState(path: string, before: PlasticityState, after: PlasticityState, ok: tf.Tensor): PlasticityState {
+  const old = new Map(leaves(before));
+  const shapes = (state: PlasticityState) =>
+    JSON.stringify(leaves(state).map(([name, { shape }]) => [name, shape])).replaceAll('"', '');
+  if (shapes(before) !== shapes(after)) {
+    throw new ConfigurationError(
+      'WRONG_SHAPE',
+      `The state of ${path} is ${shapes(after)} after a step, not ${shapes(before)}.`,
+      {
+        help: 'a rule, modulator or transform keeps the structure and shapes of its init() for good.',
+      },
+    );
+  }
+  return mapLeaves(after, (leaf, name) => tf.where(ok, leaf, old.get(name) as tf.Tensor));
+}
+
+/** Whether a mover is a local rule that looks at x and y. */
+export function needsActivity(mover: Mover): boolean {
+  return isPlasticity(mover) && mover.rule !== null && mover.rule.active !== false;
+}
