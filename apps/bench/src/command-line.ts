@@ -86,13 +86,13 @@ function describe(found: (request: Request) => void): Command {
     .option('--seeds <n>', 'runs of each recipe, seeds 0 to n - 1 (default: 3)', whole('--seeds', 1))
     .option(
       '--epochs <n>',
-      'times through the training images (default: 5 for a small network, else 100)',
+      'times through the training images (default: 4 for a small network, else 100)',
       whole('--epochs', 1),
     )
     .option('--train-size <n>', 'images to train on (default: all)', whole('--train-size', 1))
     .option(
       '--validation-size <n>',
-      'images held out for validation (default: a tenth, or a quarter of --train-size if that is less)',
+      'images held out for validation (default: a quarter of --train-size, at most 5000; without it, 500 glyphs or a tenth of the images)',
       whole('--validation-size', 0),
     )
     .option('--batch <n>', 'images in a batch (default: 32 for a small network, else 64)', whole('--batch', 1))
@@ -122,7 +122,7 @@ function describe(found: (request: Request) => void): Command {
   return program;
 }
 
-function refusal({ code, message }: CommanderError, command: Command): ConfigurationError {
+function refusal({ message }: CommanderError, command: Command): ConfigurationError {
   const option = /unknown option '([^']+)'/.exec(message)?.[1];
   if (option !== undefined) {
     return unknownName(
@@ -131,7 +131,7 @@ function refusal({ code, message }: CommanderError, command: Command): Configura
       command.options.flatMap(({ long }) => long ?? []),
     );
   }
-  return new ConfigurationError('BAD_ARGUMENTS', `${message.replace(/^error: /, '')} (${code})`, {
+  return new ConfigurationError('BAD_ARGUMENTS', `${message.replace(/^error: /, '').replace(/\.$/, '')}.`, {
     help: `\`bench ${command.name()} --help\` shows what it takes.`,
   });
 }

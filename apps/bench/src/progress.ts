@@ -23,7 +23,7 @@ const fields = ({ epoch, epochs, loss, imagesPerSecond, secondsLeft, evaluated, 
     `epoch ${Math.min(epoch + (ended ? 0 : 1), epochs)}/${epochs}` +
     (evaluated ? ` evaluating ${Math.floor((100 * evaluated.images) / evaluated.of)} %` : ''),
   loss: Number.isFinite(loss) ? loss.toFixed(3) : '–',
-  speed: `${imagesPerSecond.toFixed(0)} images/s`,
+  speed: `${imagesPerSecond?.toFixed(0) ?? '–'} images/s`,
   left: duration(secondsLeft),
 });
 

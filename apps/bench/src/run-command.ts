@@ -109,8 +109,8 @@ async function begin(options: RunOptions, say: (text: string) => void): Promise<
   const release = await lockFolder(folder.path);
   await folder.begin(plan, dataFolder);
   say(
-    `${recipes.map(({ name }) => name).join(', ')} on ${network} and ${data.name}: ${seeds} seeds, ${epochs} epochs of ` +
-      `${stepsPerEpoch(plan)} steps, into ${relative('', folder.path) || '.'}`,
+    `${recipes.map(({ name }) => name).join(', ')} on ${network} and ${data.name}: ${count(seeds, 'seed')}, ${count(epochs, 'epoch')} of ` +
+      `${count(stepsPerEpoch(plan), 'step')}, into ${relative('', folder.path) || '.'}`,
   );
   return { folder, plan, dataFolder, release };
 }
@@ -195,4 +195,5 @@ function checkUnchanged(plan: RacePlan, options: RunOptions): void {
   }
 }
 
+const count = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`;
 const megabytes = (bytes: number) => Math.round(bytes / 1e6);

@@ -99,7 +99,8 @@ const doneSchema = z.object({
   testAccuracy: z.number(),
   /** The epoch that was best on the validation images, and its test accuracy; null if none were held out. */
   best: z.object({ epoch: z.number(), validationAccuracy: z.number(), testAccuracy: z.number() }).nullable(),
-  imagesPerSecond: z.number(),
+  /** Null where no step was timed by itself: one step an epoch, and that one measured. */
+  imagesPerSecond: z.number().nullable(),
   /** SHA-256 of all weights and moving statistics at the end. */
   weights: z.string(),
   ...timesSchema.shape,

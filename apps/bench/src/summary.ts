@@ -33,7 +33,7 @@ export interface RecipeSummary {
   readonly bestValidation: { readonly validationAccuracy: Statistic; readonly testAccuracy: Statistic };
   /** Seconds of training until the validation accuracy (the test accuracy, where none is held out) reached the target. */
   readonly secondsToTarget: Statistic;
-  /** Of training alone, in one process. */
+  /** Of training alone, in one process; null for a run too short to time. */
   readonly imagesPerSecond: Statistic;
   /** Cosine of the increment with −∂L/∂W at the last measurement, by layer. */
   readonly alignment: Readonly<Record<string, Statistic>>;

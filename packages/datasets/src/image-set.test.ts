@@ -242,6 +242,9 @@ describe('batches', () => {
     [{}, 'BAD_VALUE', /batchSize is undefined/],
     [{ batchSize: 9, startEpoch: -1 }, 'BAD_VALUE', /startEpoch is -1/],
     [{ batchSize: 9, startBatch: 3 }, 'BAD_VALUE', /startBatch is 3; an epoch has 3 batches.\n.*startEpoch: 1/],
+    [{ batchSize: 9, shuffle: 'no' }, 'BAD_VALUE', /shuffle is "no"/],
+    [{ batchSize: 9, augment: 1 }, 'BAD_VALUE', /augment is 1/],
+    [{ batchSize: 9, dropRemainder: null }, 'BAD_VALUE', /dropRemainder is null/],
     [{ batchSize: 9, suffle: false }, 'UNKNOWN_OPTION', /did you mean 'shuffle'/],
   ])('refuse %j', (options, code, message) => {
     const make = () => imageSet(source).train.batches(options as BatchOptions);

@@ -2,7 +2,7 @@
  * A labelled set of images, split into training, validation and test part, that streams seeded, resumable batches from
  * bytes: floats exist for one batch at a time.
  */
-import { ConfigurationError, checkOptions, DataError } from '@ghl/core';
+import { ConfigurationError, checkBoolean, checkOptions, DataError } from '@ghl/core';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import * as tf from '@tensorflow/tfjs-core';
@@ -273,6 +273,9 @@ function splitOf(
       checkWhole('seed', seed, Number.MIN_SAFE_INTEGER);
       checkWhole('startEpoch', startEpoch, 0);
       checkWhole('startBatch', startBatch, 0);
+      checkBoolean('shuffle', shuffle);
+      checkBoolean('augment', augment);
+      checkBoolean('dropRemainder', dropRemainder);
       const count = dropRemainder ? Math.floor(size / batchSize) : Math.ceil(size / batchSize);
       if (startBatch > 0 && startBatch >= count) {
         throw new ConfigurationError('BAD_VALUE', `startBatch is ${startBatch}; an epoch has ${count} batches.`, {

@@ -100,6 +100,18 @@ describe('a run that was stopped', () => {
   });
 });
 
+describe('the speed of a short run', () => {
+  it('is that of steps which are not measured, and every other one is not', async () => {
+    const { imagesPerSecond } = await once(new RunFolder(race, 'ghl', 0), recipe('ghl'), { epochs: 1, batch: 49 });
+    expect(imagesPerSecond).toBeGreaterThan(0);
+  });
+
+  it('is unknown, not 0, where no step was timed', async () => {
+    const { imagesPerSecond } = await once(new RunFolder(race, 'ghl', 0), recipe('ghl'), { epochs: 1, batch: 98 });
+    expect(imagesPerSecond).toBeNull();
+  });
+});
+
 describe('the events of a run', () => {
   it('count every image once an epoch, and have the loss of a plain loop', async () => {
     const folder = new RunFolder(race, 'backprop', 0);

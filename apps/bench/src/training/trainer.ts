@@ -20,7 +20,7 @@ const WINDOW = 10;
 /** Images in a batch of evaluation, which has no backward pass to remember anything for. */
 const EVALUATION_BATCH = 100;
 
-/** Steps in an epoch whose alignment is measured. */
+/** Steps in an epoch whose alignment is measured; fewer in a short one, where every other step is left to be timed. */
 const MEASUREMENTS = 4;
 
 /** How far a run is, for whoever watches. */
@@ -33,8 +33,8 @@ export interface Progress {
   /** The step at which this process began. */
   readonly firstStep: number;
   readonly loss: number;
-  /** Of training, evaluation and logging left out. */
-  readonly imagesPerSecond: number;
+  /** Of training, evaluation and logging left out; null before a step was timed. */
+  readonly imagesPerSecond: number | null;
   /** What is left at the pace so far, evaluation and logging included. */
   readonly secondsLeft: number;
   /** Present while the model is evaluated, after an epoch's last step. */
@@ -135,7 +135,7 @@ class Trainer {
     for (let next = await batches.next(); !next.done; next = await batches.next()) {
       const { xs, ys } = next.value;
       try {
-        const measured = position.batch % Math.ceil(this.#stepsPerEpoch / MEASUREMENTS) === 0;
+        const measured = position.batch % Math.max(2, Math.ceil(this.#stepsPerEpoch / MEASUREMENTS)) === 0;
         if (measured) await this.#measuredStep(xs, ys);
         else this.#step(xs, ys);
       } finally {
@@ -366,4 +366,5 @@ function failure(error: unknown, step: number): RunEvent {
 
 const emptySums = () => ({ images: 0, loss: 0, correct: 0 });
 
-const imagesPerSecond = ({ trainedImages, trainMs }: Position) => (trainMs > 0 ? (1000 * trainedImages) / trainMs : 0);
+const imagesPerSecond = ({ trainedImages, trainMs }: Position) =>
+  trainedImages > 0 && trainMs > 0 ? (1000 * trainedImages) / trainMs : null;
