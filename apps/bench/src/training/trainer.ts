@@ -9,10 +9,11 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { EventLog, RunEvent, RunFolder, RunResult, Score } from '../run-store.js';
 import { type Position, readCheckpoint, start, weightsChecksum, writeCheckpoint } from './checkpoint.js';
-import { evaluate, judge } from './evaluate.js';
+import { evaluate } from './evaluate.js';
 import { letEventsIn } from './event-loop.js';
 import { firstFilters } from './filters.js';
 import { learningRates } from './learning-rates.js';
+import { type StepScore, trainingStep } from './step.js';
 
 /** Steps between two reads of the loss, and between two events. */
 const WINDOW = 10;
@@ -98,10 +99,8 @@ class Trainer {
   readonly #startedAt = performance.now();
   readonly #startedStep: number;
   readonly #startedEvalMs: number;
-  /** Whether anybody reads the reward: 1 for an example that was classified right, 0 for one that was not. */
-  readonly #rewarded: boolean;
   /** Steps whose loss and number of correct predictions are still on the device. */
-  #pending: { readonly images: number; readonly loss: tf.Scalar; readonly correct: tf.Scalar }[] = [];
+  #pending: (StepScore & { readonly images: number })[] = [];
   /** Since when the clock of training runs. */
   #clock = 0;
   #checkpointAt = performance.now();
@@ -116,7 +115,6 @@ class Trainer {
     this.#stepsPerEpoch = Math.ceil(run.data.train.size / run.batch);
     this.#startedStep = position.step;
     this.#startedEvalMs = position.evalMs;
-    this.#rewarded = run.optimizer.reads.includes('reward');
   }
 
   /** Frees what a failure left on the device. */
@@ -181,20 +179,7 @@ class Trainer {
 
   #step(xs: tf.Tensor, ys: tf.Tensor2D): void {
     const { model, optimizer } = this.#run;
-    let correct: tf.Tensor1D | undefined;
-    try {
-      const loss = optimizer.minimize(
-        () => {
-          const judged = judge(model.apply(xs, { training: true }) as tf.Tensor2D, ys);
-          correct = tf.keep(judged.correct);
-          return tf.mean(judged.loss) as tf.Scalar;
-        },
-        { returnCost: true, ...(this.#rewarded && { signals: { reward: () => tf.clone(correct as tf.Tensor1D) } }) },
-      ) as tf.Scalar;
-      this.#pending.push({ images: ys.shape[0], loss, correct: tf.sum(correct as tf.Tensor1D) });
-    } finally {
-      correct?.dispose();
-    }
+    this.#pending.push({ images: ys.shape[0], ...trainingStep(model, optimizer, xs, ys) });
   }
 
   /** A step that measures itself, timed apart: training is charged what its steps take on average. */
