@@ -2,17 +2,21 @@
 import { ConfigurationError, unknownName } from '@ghl/core';
 import { Command, CommanderError, Option } from 'commander';
 
-/** Options of `run`, as they were given; what is absent was not. */
-export interface RunOptions {
-  readonly network?: string;
-  readonly dataset?: string;
-  readonly data?: string;
+/** Options that say which recipes, as they were given; what is absent was not. */
+export interface RecipeOptions {
   readonly recipe?: readonly string[];
   readonly rule?: string;
   readonly ruleOptions?: Readonly<Record<string, unknown>>;
   readonly modulator?: string;
   readonly modulatorOptions?: Readonly<Record<string, unknown>>;
   readonly raw?: boolean;
+}
+
+/** Options of `run`, likewise. */
+export interface RunOptions extends RecipeOptions {
+  readonly network?: string;
+  readonly dataset?: string;
+  readonly data?: string;
   readonly seeds?: number;
   readonly epochs?: number;
   readonly trainSize?: number;

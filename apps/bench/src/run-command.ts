@@ -1,16 +1,18 @@
 /** `bench run`: begins a race, or goes on with one, and reports. */
 import { join, relative, resolve } from 'node:path';
-import { ConfigurationError, GhlError, StateError, unknownName } from '@ghl/core';
+import { StateError } from '@ghl/core';
 import { checkBackend } from './backends.js';
 import type { RunOptions } from './command-line.js';
 import { codeVersion } from './environment.js';
-import { type Failure, INTERRUPTED } from './failure.js';
+import type { Failure } from './failure.js';
 import { lockFolder } from './folder-lock.js';
+import { untilInterrupted } from './interrupt.js';
 import { display } from './progress.js';
 import { RaceFolder, runRace, shareCores } from './race.js';
 import { type PlannedRecipe, plannedRuns, type RacePlan, stepsPerEpoch } from './race-plan.js';
+import { chosenRecipes } from './recipe-choice.js';
 import { makeReport, type Report } from './report-command.js';
-import { assignmentOf, recipeNames } from './training/recipe.js';
+import { assignmentOf } from './training/recipe.js';
 import { checkNetwork, loadData } from './training/workload.js';
 
 const DEFAULTS = { network: 'deephebb-small', seeds: 3, backend: 'wasm' } as const;
@@ -40,22 +42,12 @@ export async function run(options: RunOptions): Promise<RunOutcome> {
   const { folder, plan, dataFolder, release } = begun;
   const { processes } = shareCores(plannedRuns(plan).length, options.processes);
   const shown = display(plan);
-  let interrupt: (signal: NodeJS.Signals) => void = () => {};
-  const interrupted = new Promise<never>((_, reject) => {
-    interrupt = (signal) =>
-      reject(
-        new GhlError(INTERRUPTED, `The race was stopped by ${signal}.`, {
-          help: `go on with \`bench run --resume ${relative('', folder.path) || '.'}\`.`,
-        }),
-      );
-  });
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   try {
     const race = runRace(folder, plan, dataFolder, processes, shown);
-    const failures = await Promise.race([race, interrupted]).finally(() => shown.close());
+    const help = `go on with \`bench run --resume ${relative('', folder.path) || '.'}\`.`;
+    const failures = await untilInterrupted(race, 'The race', help).finally(() => shown.close());
     return { ...(await makeReport(folder)), failures: failures.map(({ failure }) => failure) };
   } finally {
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
     await release();
   }
 }
@@ -134,33 +126,6 @@ async function resume(path: string, options: RunOptions, say: (text: string) => 
   const dataFolder = options.data === undefined ? await folder.readDataFolder() : resolve(options.data);
   say(`going on with the race in ${relative('', folder.path) || '.'}`);
   return { folder, plan, dataFolder, release };
-}
-
-/** The recipes that were named; all, where none was. */
-function chosenRecipes(options: RunOptions): PlannedRecipe[] {
-  const { recipe, rule, modulator, ruleOptions = {}, modulatorOptions = {}, raw = false } = options;
-  for (const name of recipe ?? []) if (!recipeNames.includes(name)) throw unknownName('recipe', name, recipeNames);
-  const named = (recipe ?? (rule === undefined ? recipeNames : [])).map((name) => ({ name }));
-  if (rule === undefined) {
-    for (const [option, given] of Object.entries({
-      modulator,
-      ruleOptions: options.ruleOptions,
-      modulatorOptions: options.modulatorOptions,
-      raw: options.raw,
-    })) {
-      if (given === undefined) continue;
-      throw new ConfigurationError(
-        'NO_RULE',
-        `--${option.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} says how to use a rule, but there is no --rule.`,
-        {
-          help: 'name the rule too: --rule swta.',
-        },
-      );
-    }
-    return named;
-  }
-  const name = [rule, modulator, raw && 'raw'].filter(Boolean).join('+');
-  return [...named, { name, custom: { rule, ruleOptions, modulator: modulator ?? null, modulatorOptions, raw } }];
 }
 
 /** An option given with `--resume` may only repeat what the race began with. */

@@ -1,0 +1,22 @@
+/** Work that a signal stops in good order. */
+import { GhlError } from '@ghl/core';
+import { INTERRUPTED } from './failure.js';
+
+/**
+ * Waits for work, or for Ctrl-C or SIGTERM if they come first; the work itself goes on until the process ends.
+ *
+ * @param what What is stopped, as the subject of a sentence.
+ * @throws GhlError `INTERRUPTED` with the help given.
+ */
+export async function untilInterrupted<T>(work: Promise<T>, what: string, help: string): Promise<T> {
+  let interrupt: (signal: NodeJS.Signals) => void = () => {};
+  const interrupted = new Promise<never>((_, reject) => {
+    interrupt = (signal) => reject(new GhlError(INTERRUPTED, `${what} was stopped by ${signal}.`, { help }));
+  });
+  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+  try {
+    return await Promise.race([work, interrupted]);
+  } finally {
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+  }
+}
