@@ -9,6 +9,7 @@ import { type Assignment, assignmentFrom, assignmentSpec, isPlasticity } from '.
 import { atStep } from './at-step.js';
 import { backward, heldBack, lossOf } from './backward.js';
 import { type Binding, bindTo, checkUnchanged, release } from './binding.js';
+import { codeShapeErrors } from './labels.js';
 import { variableOf } from './model-layers.js';
 import { quietLayers } from './quiet-layers.js';
 import { type NamedTensor, readState, writeState } from './saved-state.js';
@@ -65,6 +66,7 @@ export class PlasticityOptimizer extends tf.Optimizer {
   /** Resolves the assignment on a model and makes the state. Called once, by {@link plasticity} or on loading. */
   bind(model: tfl.LayersModel): void {
     this.#bound = bindTo(model, this.#assignment());
+    codeShapeErrors(this);
   }
 
   /** The number of updates made so far. */

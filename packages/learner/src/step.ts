@@ -16,6 +16,7 @@ import { atStep } from './at-step.js';
 import { backward, heldBack, lossOf } from './backward.js';
 import type { Binding, Managed } from './binding.js';
 import { allFinite } from './finite.js';
+import { withCheckedLabels } from './labels.js';
 import { isTrainable, variableOf } from './model-layers.js';
 import { type PlasticLayer, plasticLayer } from './plastic-layer.js';
 import { quietLayers } from './quiet-layers.js';
@@ -103,7 +104,9 @@ export function makeStep(
     return loss;
   };
   try {
-    const gradients = atStep(plan, step, () => withStandIns(standIns, () => backward(run, [...readers], held)));
+    const gradients = atStep(plan, step, () =>
+      withStandIns(standIns, () => withCheckedLabels(binding.model, () => backward(run, [...readers], held))),
+    );
     move(binding, { step, moving, gradients, signals: settle(), loss, plastic, measured });
   } finally {
     for (const layer of plastic.values()) layer.dispose();
