@@ -1,5 +1,6 @@
 import '@tensorflow/tfjs-backend-cpu';
 import { chain, gradient, local, maxAbs, type NonFiniteError, scaleBy, threeFactor } from '@ghl/core';
+import { gate } from '@ghl/modulator-gate';
 import { scalar } from '@ghl/modulator-scalar';
 import { sign } from '@ghl/modulator-sign';
 import { bcm } from '@ghl/rule-bcm';
@@ -100,6 +101,62 @@ describe('an increment that is not finite', () => {
     await expect(optimizer.checkFinite()).rejects.toMatchObject({
       message: expect.stringMatching(/^Step 2: .*second\/kernel/),
     });
+  });
+
+  it.each([
+    ['a scalar', () => scalar()],
+    ['a shut gate, which would hide it', () => gate({ on: 'reward', threshold: 1 })],
+    ['a gate on surprise, which would remember it', () => gate({ on: 'surprise', threshold: 1 })],
+  ])('because a reward in a tensor was not leaves weights and baseline: %s', async (_, modulator) => {
+    const model = net();
+    const optimizer = own(
+      plasticity(model, { first: chain(threeFactor(maxAbs(bcm()), modulator()), scaleBy(0.1)), '*': rest }),
+    );
+    const x = random([5, 4], 1);
+    optimizer.minimize(lossOf(model, x), { signals: { reward: 1 } });
+    const [before, out, state] = [
+      values(model.getLayer('first')),
+      values(model.getLayer('out')),
+      await stateOf(optimizer, 'first/'),
+    ];
+    optimizer.minimize(lossOf(model, x), { signals: { reward: () => tf.tensor1d([1, 2, Number.NaN, 1, 1]) } });
+    expect(values(model.getLayer('first'))).toEqual(before);
+    expect(await stateOf(optimizer, 'first/')).toEqual(state);
+    expect(values(model.getLayer('out'))).not.toEqual(out);
+    await expect(optimizer.checkFinite()).rejects.toMatchObject({
+      message: expect.stringMatching(/^Step 2: .*first\/kernel/),
+      help: expect.stringContaining('signal'),
+    });
+  });
+
+  it('by a tfjs optimizer is flagged too, and its moments stay finite', async () => {
+    const model = net();
+    const adam = own(tf.train.adam(0.1));
+    const optimizer = own(plasticity(model, { out: adam, '*': null }));
+    const x = random([5, 4], 1);
+    optimizer.minimize(lossOf(model, x));
+    const nan = own(tf.fill([5, 4], Number.NaN));
+    optimizer.minimize(lossOf(model, nan));
+    expect(values(model.getLayer('out')).flat().every(Number.isFinite)).toBe(true);
+    await expect(optimizer.checkFinite()).rejects.toMatchObject({
+      code: 'NON_FINITE_STEP',
+      message: expect.stringMatching(/^Step 2: the gradient of out\/(kernel|bias)/),
+      help: expect.stringContaining('loss'),
+    });
+    const between = values(model.getLayer('out'));
+    optimizer.minimize(lossOf(model, x));
+    expect(values(model.getLayer('out')).flat().every(Number.isFinite)).toBe(true);
+    expect(values(model.getLayer('out'))).not.toEqual(between);
+    await optimizer.checkFinite();
+  });
+
+  it('by plain descent of a tfjs optimizer leaves its weights bit-identical', async () => {
+    const model = net();
+    const optimizer = own(plasticity(model, { '*': own(tf.train.sgd(0.1)) }));
+    const before = values(model);
+    optimizer.minimize(lossOf(model, own(tf.fill([5, 4], Number.NaN))));
+    expect(values(model)).toEqual(before);
+    await expect(optimizer.checkFinite()).rejects.toMatchObject({ code: 'NON_FINITE_STEP' });
   });
 
   const causes: [string, Assignment, number, RegExp][] = [

@@ -233,6 +233,50 @@ describe('a signal of the wrong shape', () => {
     expect(optimizer.step).toBe(0);
   });
 
+  it.each<[string, () => unknown, string]>([
+    ['NaN', () => Number.NaN, 'SIGNAL_NOT_FINITE'],
+    ['an infinite number', () => Number.NEGATIVE_INFINITY, 'SIGNAL_NOT_FINITE'],
+    ['text', () => tf.tensor1d(['a', 'b', 'c']), 'SIGNAL_DTYPE'],
+    ['complex numbers', () => tf.complex([1, 2, 3], [0, 0, 0]), 'SIGNAL_DTYPE'],
+    ['null', () => null, 'SIGNAL_SHAPE'],
+    [
+      'a tensor that is gone',
+      () => {
+        const gone = tf.scalar(1);
+        gone.dispose();
+        return gone;
+      },
+      'SIGNAL_SHAPE',
+    ],
+  ])('or kind is refused: %s', (_, reward, code) => {
+    const model = net();
+    const optimizer = own(plasticity(model, { conv: threeFactor(oja(), scalar()), '*': descend(0.1) }));
+    const before = values(model);
+    const x = random([3, 4, 4, 2], 1);
+    const { numTensors } = tf.memory();
+    expect(() => optimizer.minimize(lossOf(model, x), { signals: { reward: reward as () => number } })).toThrow(
+      expect.objectContaining({ name: 'SignalError', code, help: expect.stringMatching(/./) }),
+    );
+    expect(tf.memory().numTensors).toBe(numTensors);
+    expect(values(model)).toEqual(before);
+    expect(optimizer.step).toBe(0);
+  });
+
+  it.each(['int32', 'bool'] as const)('is not what a tensor of %s has', (dtype) => {
+    const [model, oracle] = twins(net);
+    const plan = (): Assignment => ({ conv: threeFactor(oja(), scalar({ per: 'example', baseline: 0 })), '*': null });
+    const [optimizer, expected] = [own(plasticity(model, plan())), own(plasticity(oracle, plan()))];
+    const x = random([3, 4, 4, 2], 1);
+    for (const reward of [
+      [0, 0, 1],
+      [1, 0, 1],
+    ]) {
+      optimizer.minimize(lossOf(model, x), { signals: { reward: () => tf.tensor1d(reward, dtype) } });
+      expected.minimize(lossOf(oracle, x), { signals: { reward: () => tf.tensor1d(reward) } });
+    }
+    expect(values(model)).toEqual(values(oracle));
+  });
+
   it('is refused for a loss handed in', () => {
     const model = net();
     const optimizer = own(plasticity(model, { conv: threeFactor(oja(), scalar({ on: 'loss' })), '*': null }));

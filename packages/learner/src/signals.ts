@@ -32,22 +32,38 @@ export function checkProvided(moving: ReadonlySet<PlannedWeight>, signals: Signa
 }
 
 /**
- * The signals as tensors, functions called.
+ * The signals as tensors, functions called. What is no float is cast where the signal is ours: a reward may be a comparison.
  *
  * @param batch Examples of the step, if any layer was recorded.
- * @throws SignalError `SIGNAL_SHAPE`.
+ * @throws SignalError `SIGNAL_SHAPE`, `SIGNAL_DTYPE`, `SIGNAL_NOT_FINITE` for a number; a tensor is not read, and what is not
+ * finite in it is found on the device.
  */
 export function evaluate(inputs: SignalInputs, batch: number | undefined): AvailableSignals {
   const evaluated = Object.entries(inputs).flatMap(([name, input]) => {
     if (input === undefined) return [];
-    const value = typeof input === 'function' ? (input as () => number | tf.Tensor)() : (input as number | tf.Tensor);
-    const tensor = typeof value === 'number' ? tf.scalar(value) : value;
-    if (!(tensor instanceof tf.Tensor)) throw wrongShape(name, `the value ${String(tensor)}`, batch);
-    if (!fits(name, tensor, batch)) throw wrongShape(name, `shape [${tensor.shape}]`, batch);
-    return [[name, tensor] as const];
+    const value = typeof input === 'function' ? (input as () => unknown)() : input;
+    return [[name, tensorOf(name, value, batch)] as const];
   });
   return Object.fromEntries(evaluated);
 }
+
+function tensorOf(name: string, value: unknown, batch: number | undefined): tf.Tensor {
+  if (typeof value === 'number') {
+    if (Number.isFinite(value)) return tf.scalar(value);
+    throw new SignalError('SIGNAL_NOT_FINITE', `Signal '${name}' is ${value}.`, { help: 'give a finite number.' });
+  }
+  if (!isTensor(value)) throw wrongShape(name, `the value ${String(value)}`, batch);
+  if (value.isDisposed) throw wrongShape(name, 'a tensor that has been disposed of', batch);
+  if (!fits(name, value, batch)) throw wrongShape(name, `shape [${value.shape}]`, batch);
+  if (name !== 'loss' && name !== 'reward') return value;
+  if (['float32', 'int32', 'bool'].includes(value.dtype)) return tf.cast(value, 'float32');
+  throw new SignalError('SIGNAL_DTYPE', `Signal '${name}' is a tensor of ${value.dtype}.`, {
+    help: 'give a tensor of float32, int32 or bool.',
+  });
+}
+
+/** tfjs's instanceof reads a property, so it cannot be asked of null. */
+const isTensor = (value: unknown): value is tf.Tensor => value != null && value instanceof tf.Tensor;
 
 /** A loss is one number, a reward one or one per example; the shape of any other signal is its reader's business. */
 function fits(name: string, { rank, size }: tf.Tensor, batch: number | undefined): boolean {
