@@ -6,6 +6,7 @@ import { sign } from '@ghl/modulator-sign';
 import { bcm } from '@ghl/rule-bcm';
 import { oja } from '@ghl/rule-oja';
 import * as tf from '@tensorflow/tfjs-core';
+import * as tfd from '@tensorflow/tfjs-data';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Assignment, type PlasticityOptimizer, plasticity } from './index.js';
@@ -33,6 +34,11 @@ function net(): tfl.LayersModel {
       ],
     }),
   );
+}
+
+function functionalNet(): tfl.LayersModel {
+  const { inputs, outputs } = net();
+  return tfl.model({ inputs, outputs }); // its layers are disposed of with the other
 }
 
 describe('an increment that is not finite', () => {
@@ -207,6 +213,32 @@ describe('an increment that is not finite', () => {
     const { history } = await model.fit(xs, ys, { batchSize: 2, epochs: 2, verbose: 0 });
     expect((history.loss as number[]).every(Number.isFinite)).toBe(true);
     await optimizer.checkFinite();
+  });
+
+  it.each(['fit', 'fitDataset'] as const)('in the last step of %s() makes it reject', async (way) => {
+    for (const make of [net, functionalNet]) {
+      const model = make();
+      const optimizer = own(plasticity(model, { first: chain(local(maxAbs(oja())), burst(5)), '*': rest }));
+      model.compile({ optimizer, loss: 'meanSquaredError', metrics: ['mse'] });
+      const [xs, ys] = [random([6, 4], 1), random([6, 2], 2)];
+      const batches = tfd.generator(function* () {
+        for (let i = 0; i < 3; i++) yield { xs: tf.slice(xs, [2 * i], [2]), ys: tf.slice(ys, [2 * i], [2]) };
+      } as never) as tfd.Dataset<tf.TensorContainer>;
+      const train = () =>
+        way === 'fit'
+          ? model.fit(xs, ys, { batchSize: 2, epochs: 2, verbose: 0 })
+          : model.fitDataset(batches, { epochs: 2, verbose: 0 });
+      const { numTensors } = tf.memory();
+      await expect(train()).rejects.toMatchObject({
+        code: 'NON_FINITE_STEP',
+        message: expect.stringMatching(/^Step 6: .*first\/kernel/),
+      });
+      expect(tf.memory().numTensors).toBe(numTensors);
+      expect(optimizer.step).toBe(6);
+      const { history } = await train();
+      expect(history.loss).toHaveLength(2);
+      expect(optimizer.step).toBe(12);
+    }
   });
 
   it('is found among gradients handed to applyGradients()', async () => {

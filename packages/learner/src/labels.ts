@@ -5,17 +5,7 @@
 import { DataError } from '@ghl/core';
 import type * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
-
-/** The parts of a model in training that its public types leave out. */
-type Trainer = Omit<tfl.LayersModel, 'loss'> & {
-  readonly loss: unknown;
-  lossFunctions?: ((labels: tf.Tensor, output: tf.Tensor) => tf.Tensor)[];
-};
-
-/** A Sequential trains by a model that it makes at each compile(). */
-export function trainerOf(model: tfl.LayersModel): Trainer {
-  return ((model as { model?: tfl.LayersModel }).model ?? model) as unknown as Trainer;
-}
+import { type Trainer, trainerOf } from './model-layers.js';
 
 /**
  * Runs `body`, a step, with the labels' shapes checked where a loss of tfjs compares them with the model's output. A loss

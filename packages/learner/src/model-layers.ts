@@ -32,6 +32,23 @@ export type Layer = tfl.layers.Layer & {
   invokeCallHook(inputs: tfc.Tensor | tfc.Tensor[], kwargs: object): void;
 };
 
+/** The parts of a model in training that its public types leave out. */
+export interface Trainer {
+  readonly loss: unknown;
+  readonly outputNames: readonly string[];
+  /** Absent before compile(). */
+  lossFunctions?: ((labels: tfc.Tensor, output: tfc.Tensor) => tfc.Tensor)[];
+  /** Whether a fit() is under way. */
+  readonly isTraining: boolean;
+  /** Of the fit() under way, or of the last. */
+  readonly history: tfl.History;
+}
+
+/** The model that trains: a Sequential has one within it, a new one from each compile(). */
+export function trainerOf(model: tfl.LayersModel): Trainer {
+  return ((model as { model?: tfl.LayersModel }).model ?? model) as unknown as Trainer;
+}
+
 /** A layer with the path that a label names it by, `'conv1'` or `'inner/dense'`, and the models that it lies in. */
 export interface ModelLayer {
   readonly path: string;

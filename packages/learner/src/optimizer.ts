@@ -9,6 +9,7 @@ import { type Assignment, assignmentFrom, assignmentSpec, isPlasticity } from '.
 import { atStep } from './at-step.js';
 import { backward, heldBack, lossOf } from './backward.js';
 import { type Binding, bindTo, checkUnchanged, release } from './binding.js';
+import { endTrainingBy } from './history.js';
 import { codeShapeErrors } from './labels.js';
 import { variableOf } from './model-layers.js';
 import { quietLayers } from './quiet-layers.js';
@@ -98,9 +99,11 @@ export class PlasticityOptimizer extends tf.Optimizer {
    * @param options Signals and the rest, or tfjs's own `returnCost`.
    * @param varList As tfjs has it; also in `options`.
    * @returns The loss if `returnCost`, else null.
-   * @throws SignalError `SIGNAL_MISSING` before `f` runs, `SIGNAL_SHAPE`, `EXAMPLE_COUNT`; ConfigurationError `NO_LOSS`,
-   * `LOSS_SHAPE`, `NO_GRADIENT`, `UNKNOWN_VARIABLE`, `DISPOSED`, `NO_MODEL`; NonFiniteError `NON_FINITE_STEP` of an
-   * earlier step.
+   * @throws Before `f` runs: SignalError `SIGNAL_MISSING`; ConfigurationError `UNKNOWN_VARIABLE`, `UNCLAIMED_WEIGHT`, `DISPOSED`,
+   * `NO_MODEL`, `MODEL_CHANGED`, `STEP_UNDER_WAY` within a step of its own; UnsupportedError `MODEL_DISPOSED`; NonFiniteError
+   * `NON_FINITE_STEP` of an earlier step. After it, with nothing moved: SignalError `SIGNAL_SHAPE`, `SIGNAL_DTYPE`,
+   * `SIGNAL_NOT_FINITE`, `EXAMPLE_COUNT`; ConfigurationError `NO_LOSS`, `NOT_A_LOSS`, `LOSS_SHAPE`, `NO_GRADIENT`, `WRONG_SHAPE`;
+   * DataError `LABEL_SHAPE` under `fit`; and whatever `f`, a rule, modulator or transform throws.
    */
   override minimize(f: ForwardPass, options: boolean | StepOptions = {}, varList?: tf.Variable[]): tf.Scalar | null {
     const bound = this.#ready();
@@ -123,6 +126,9 @@ export class PlasticityOptimizer extends tf.Optimizer {
     try {
       const cost = this.#exclusively(() => tf.tidy(() => makeStep(bound, step) as tf.Scalar)) as tf.Scalar | null;
       this.#advance(bound);
+      endTrainingBy(bound.model, this, async () => {
+        if (!this.#disposed) await this.checkFinite();
+      });
       measurement?.resolve(readStatistics(measured) as never);
       if (given.returnCost) return cost;
       cost?.dispose();
@@ -161,7 +167,9 @@ export class PlasticityOptimizer extends tf.Optimizer {
   }
 
   /**
-   * Reads the flags that every step keeps on the device. A step that was not finite left its weights where they were.
+   * Reads the flags that every step keeps on the device. A step that was not finite left the weights of its plasticities
+   * where they were. `fit` and `fitDataset` call this at their end, if this optimizer was made on the model that they train;
+   * a loop of one's own, and one of `trainOnBatch`, calls it where it reads the loss.
    *
    * @throws NonFiniteError `NON_FINITE_STEP` with the first bad step, its layer, and the likely cause. The flags are then
    * cleared.
