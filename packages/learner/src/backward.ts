@@ -59,9 +59,14 @@ export function backward(
  * Runs the forward pass.
  *
  * @param needed Whether anybody reads the loss.
- * @throws ConfigurationError `NO_LOSS`, `NOT_A_LOSS`, `LOSS_SHAPE`.
+ * @throws ConfigurationError `NOT_A_FUNCTION`, `NO_LOSS`, `NOT_A_LOSS`, `LOSS_SHAPE`.
  */
-export function lossOf(f: () => unknown, needed: boolean): tf.Scalar | null {
+export function lossOf(f: unknown, needed: boolean): tf.Scalar | null {
+  if (typeof f !== 'function') {
+    throw new ConfigurationError('NOT_A_FUNCTION', `The forward pass is ${f}, which is no function.`, {
+      help: 'give minimize() a function that returns the scalar loss.',
+    });
+  }
   const result = f() ?? null;
   if (result === null) {
     if (!needed) return null;
@@ -80,7 +85,8 @@ export function lossOf(f: () => unknown, needed: boolean): tf.Scalar | null {
     });
   }
   if (!(result instanceof tf.Tensor) || result.dtype !== 'float32') {
-    const what = result instanceof tf.Tensor ? `a tensor of ${result.dtype}` : `the ${typeof result} ${result}`;
+    const kind = Array.isArray(result) ? 'array' : typeof result;
+    const what = result instanceof tf.Tensor ? `a tensor of ${result.dtype}` : `no tensor, but this ${kind}: ${result}`;
     throw new ConfigurationError('NOT_A_LOSS', `The function given to minimize() returned ${what}.`, {
       help: 'return the scalar loss, a tensor of float32, or nothing if nobody reads it.',
     });

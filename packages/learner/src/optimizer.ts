@@ -2,7 +2,15 @@
  * Three-factor learning as a `tf.Optimizer`: what `model.compile` takes and a custom loop calls. One step is one forward
  * pass, at most one backward pass, and one correlation a layer that serves the gradient and the local rule together.
  */
-import { ConfigurationError, type Factory, type GhlError, type Json, type SignalName, unknownName } from '@ghl/core';
+import {
+  ConfigurationError,
+  checkOptions,
+  type Factory,
+  type GhlError,
+  type Json,
+  type SignalName,
+  unknownName,
+} from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { type Assignment, assignmentFrom, assignmentSpec, isPlasticity } from './assignment.js';
@@ -99,17 +107,19 @@ export class PlasticityOptimizer extends tf.Optimizer {
    * @param options Signals and the rest, or tfjs's own `returnCost`.
    * @param varList As tfjs has it; also in `options`.
    * @returns The loss if `returnCost`, else null.
-   * @throws Before `f` runs: SignalError `SIGNAL_MISSING`; ConfigurationError `UNKNOWN_VARIABLE`, `UNCLAIMED_WEIGHT`, `DISPOSED`,
-   * `NO_MODEL`, `MODEL_CHANGED`, `STEP_UNDER_WAY` within a step of its own; UnsupportedError `MODEL_DISPOSED`; NonFiniteError
+   * @throws Before `f` runs: SignalError `SIGNAL_MISSING`; ConfigurationError `UNKNOWN_VARIABLE`, `UNCLAIMED_WEIGHT`,
+   * `UNKNOWN_OPTION`, `DISPOSED`, `NO_MODEL`, `MODEL_CHANGED`, `STEP_UNDER_WAY` within a step of its own; UnsupportedError `MODEL_DISPOSED`; NonFiniteError
    * `NON_FINITE_STEP` of an earlier step. After it, with nothing moved: SignalError `SIGNAL_SHAPE`, `SIGNAL_DTYPE`,
-   * `SIGNAL_NOT_FINITE`, `EXAMPLE_COUNT`; ConfigurationError `NO_LOSS`, `NOT_A_LOSS`, `LOSS_SHAPE`, `NO_GRADIENT`, `WRONG_SHAPE`;
+   * `SIGNAL_NOT_FINITE`, `EXAMPLE_COUNT`; ConfigurationError `NOT_A_FUNCTION`, `NO_LOSS`, `NOT_A_LOSS`, `LOSS_SHAPE`, `NO_GRADIENT`, `WRONG_SHAPE`;
    * DataError `LABEL_SHAPE` under `fit`; and whatever `f`, a rule, modulator or transform throws.
    */
   override minimize(f: ForwardPass, options: boolean | StepOptions = {}, varList?: tf.Variable[]): tf.Scalar | null {
     const bound = this.#ready();
-    const given = typeof options === 'boolean' ? { returnCost: options, varList } : { varList, ...options };
-    const moving = movingWeights(bound, given.varList);
-    const signals = given.signals ?? {};
+    const given: StepOptions = typeof options === 'boolean' ? { returnCost: options } : (options ?? {});
+    checkOptions('minimize', given, ['returnCost', 'varList', 'signals']);
+    const { returnCost = false, signals = {} } = given;
+    const listed = given.varList ?? varList ?? undefined;
+    const moving = movingWeights(bound, listed);
     checkProvided(moving, signals);
 
     const measurement = this.#measurement;
@@ -119,7 +129,7 @@ export class PlasticityOptimizer extends tf.Optimizer {
       step: this.#step,
       f,
       moving,
-      varList: given.varList,
+      varList: listed,
       signals,
       measured: measurement && measured,
     };
@@ -130,7 +140,7 @@ export class PlasticityOptimizer extends tf.Optimizer {
         if (!this.#disposed) await this.checkFinite();
       });
       measurement?.resolve(readStatistics(measured) as never);
-      if (given.returnCost) return cost;
+      if (returnCost) return cost;
       cost?.dispose();
       return null;
     } catch (error) {

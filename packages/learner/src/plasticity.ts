@@ -1,8 +1,8 @@
 /** The way in: an optimizer that moves a model's weights as an assignment says. */
-import { UnsupportedError } from '@ghl/core';
+import { checkOptions, UnsupportedError } from '@ghl/core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import type { Assignment } from './assignment.js';
-import { PlasticityOptimizer } from './optimizer.js';
+import { PlasticityOptimizer, type StepOptions } from './optimizer.js';
 
 /**
  * Makes the optimizer to compile a model with, or to call in a loop of one's own.
@@ -12,12 +12,18 @@ import { PlasticityOptimizer } from './optimizer.js';
  *
  * @param model A built `tf.LayersModel`, Sequential or functional, nested or not.
  * @param assignment A plasticity, tfjs optimizer, or null (frozen), by label.
+ * @param options There are none yet: what is set for a step stands in {@link StepOptions}.
  * @throws ConfigurationError `NO_WEIGHTS` for a model that is not built; `BAD_ASSIGNMENT` for what is no record of labels,
  * `BAD_MOVER` for a rule, a modulator or anything else that moves nothing by itself; `UNKNOWN_LAYER`, `LABEL_UNMATCHED` for a
- * pattern, `LABEL_CLAIMS_NOTHING`, `TWO_PATTERNS`, `UNCLAIMED_WEIGHT`, `RULE_ON_BIAS`. UnsupportedError `NOT_A_MODEL`;
+ * pattern, `LABEL_CLAIMS_NOTHING`, `TWO_PATTERNS`, `UNCLAIMED_WEIGHT`, `RULE_ON_BIAS`, `UNKNOWN_OPTION`. UnsupportedError `NOT_A_MODEL`;
  * `UNSUPPORTED_LAYER` where a rule is given to a layer that it cannot move.
  */
-export function plasticity(model: tfl.LayersModel, assignment: Assignment): PlasticityOptimizer {
+export function plasticity(
+  model: tfl.LayersModel,
+  assignment: Assignment,
+  options: Readonly<Record<string, never>> = {},
+): PlasticityOptimizer {
+  checkOptions('plasticity', options, []);
   if (!(model instanceof tfl.LayersModel)) {
     const name = (model as object | null)?.constructor?.name ?? String(model);
     throw new UnsupportedError('NOT_A_MODEL', `plasticity() was given a ${name}.`, {

@@ -34,6 +34,7 @@ export async function writeState(
   stepVariable: tf.Variable,
   weights: readonly NamedTensor[],
 ): Promise<number> {
+  if (!Array.isArray(weights)) throw mismatch(`should be a list of named tensors, but is ${weights}`);
   const own = new Map(weights.map(({ name, tensor }) => [name, tensor]));
   const taken = new Set<string>();
   const take = (name: string, like: tf.Tensor) => {

@@ -118,3 +118,176 @@ describe('a step that throws', () => {
     expect(values(model)).toEqual(before);
   });
 });
+
+describe('a function that minimize() cannot make a step of', () => {
+  const wrong: [string, (model: tfl.LayersModel, x: tf.Tensor) => unknown, object][] = [
+    ['none at all', () => 3, { code: 'NOT_A_FUNCTION' }],
+    ['one that throws at once', () => () => lossOf(undefined as never, undefined as never)(), { name: 'TypeError' }],
+    [
+      'one that throws after the forward pass',
+      (model, x) => () => {
+        lossOf(model, x)();
+        throw new RangeError('mine');
+      },
+      { message: 'mine' },
+    ],
+    ['one that returns a promise', (model, x) => async () => lossOf(model, x)(), { code: 'NOT_A_LOSS' }],
+    ['one that returns a promise that fails', () => async () => Promise.reject(new Error()), { code: 'NOT_A_LOSS' }],
+    ['one that returns text', () => () => 'loss', { code: 'NOT_A_LOSS' }],
+    ['one that returns a list', (model, x) => () => [lossOf(model, x)()], { code: 'NOT_A_LOSS' }],
+    ['one that returns whole numbers', () => () => tf.scalar(1, 'int32'), { code: 'NOT_A_LOSS' }],
+    ['one that returns what is no scalar', (model, x) => () => model.apply(x), { code: 'LOSS_SHAPE' }],
+    ['one of another model', (_, x) => lossOf(net(), x), { code: 'NO_GRADIENT' }],
+  ];
+
+  it.each(wrong)('is refused, and the next goes on: %s', async (_, make, error) => {
+    const [model, oracle] = twins(net);
+    const plan = (): Assignment => ({ first: chain(threeFactor(maxAbs(swta()), sign()), scaleBy(0.1)), '*': rest });
+    const [optimizer, never] = [own(plasticity(model, plan())), own(plasticity(oracle, plan()))];
+    const x = random([5, 4], 1);
+    const f = make(model, x) as () => tf.Scalar;
+    const { numTensors } = tf.memory();
+    expect(() => optimizer.minimize(f)).toThrow(expect.objectContaining(error));
+    expect(tf.memory().numTensors).toBe(numTensors);
+    expect(optimizer.step).toBe(0);
+    optimizer.minimize(lossOf(model, x));
+    never.minimize(lossOf(oracle, x));
+    expect(values(model)).toEqual(values(oracle));
+  });
+
+  it('is not one that uses the optimizer that runs it', async () => {
+    const model = net();
+    const optimizer = own(plasticity(model, { '*': rest }));
+    const f = lossOf(model, random([5, 4], 1));
+    const state = await optimizer.getWeights();
+    const underWay = expect.objectContaining({ code: 'STEP_UNDER_WAY' });
+    const uses = [
+      () => optimizer.minimize(f),
+      () => optimizer.computeGradients(f),
+      () => optimizer.applyGradients({}),
+      () => optimizer.dispose(),
+    ];
+    const before = values(model);
+    for (const use of uses) {
+      const within = () => {
+        use();
+        return f();
+      };
+      expect(() => optimizer.minimize(within)).toThrow(underWay);
+      expect(() => optimizer.computeGradients(within)).toThrow(underWay);
+    }
+    let written: Promise<void> | undefined;
+    optimizer.minimize(
+      () => {
+        written = optimizer.setWeights(state);
+        written.catch(() => {});
+        return f();
+      },
+      { varList: [] },
+    );
+    await expect(written).rejects.toEqual(underWay);
+    expect(values(model)).toEqual(before);
+    expect(optimizer.step).toBe(1);
+  });
+
+  it('may make a step of another optimizer on the same model', () => {
+    const model = net();
+    const [outer, inner] = [
+      own(plasticity(model, { first: chain(local(maxAbs(oja())), scaleBy(0.1)), '*': null })),
+      own(plasticity(model, { out: rest, '*': null })),
+    ];
+    const f = lossOf(model, random([5, 4], 1));
+    const before = values(model);
+    outer.minimize(() => {
+      inner.minimize(f);
+      return f();
+    });
+    expect(values(model).map((each, i) => String(each) !== String(before[i]))).toEqual([
+      true,
+      false,
+      false,
+      false,
+      true,
+      true,
+    ]);
+    expect([outer.step, inner.step]).toEqual([1, 1]);
+  });
+});
+
+describe('two optimizers on one model', () => {
+  it('each keep a state and a step of their own, and fit uses the one compiled last', async () => {
+    const model = net();
+    const plan = (): Assignment => ({ first: chain(local(maxAbs(bcm())), scaleBy(0.1)), '*': rest });
+    const [one, other] = [own(plasticity(model, plan())), own(plasticity(model, plan()))];
+    const [xs, ys] = [random([4, 4], 1), random([4, 2], 2)];
+    model.compile({ optimizer: one, loss: 'meanSquaredError' });
+    await model.fit(xs, ys, { batchSize: 2, epochs: 2, verbose: 0 });
+    const state = await stateOf(one);
+    model.compile({ optimizer: other, loss: 'meanSquaredError' });
+    await model.fit(xs, ys, { batchSize: 2, epochs: 1, verbose: 0 });
+    expect(await stateOf(one)).toEqual(state);
+    expect([one.step, other.step]).toEqual([4, 2]);
+    other.dispose();
+    one.minimize(lossOf(model, xs));
+    expect(one.step).toBe(5);
+  });
+});
+
+describe('a model that', () => {
+  it('has got a layer since is refused, in a loop and under fit', async () => {
+    const model = net() as tfl.Sequential;
+    const optimizer = own(plasticity(model, { '*': rest }));
+    model.add(tfl.layers.dense({ name: 'added', units: 2 }));
+    const before = values(model);
+    const [xs, ys] = [random([5, 4], 1), random([5, 2], 2)];
+    const changed = { code: 'MODEL_CHANGED', message: expect.stringContaining("'added'") };
+    expect(() => optimizer.minimize(lossOf(model, xs))).toThrow(expect.objectContaining(changed));
+    model.compile({ optimizer, loss: 'meanSquaredError' });
+    tf.engine().startScope(); // fit() leaks a tensor when it throws
+    await expect(model.fit(xs, ys, { verbose: 0 })).rejects.toMatchObject(changed);
+    tf.engine().endScope();
+    expect(values(model)).toEqual(before);
+  });
+
+  it('has been disposed of is refused, and its optimizer can still be disposed of', () => {
+    const model = tfl.sequential({ layers: [tfl.layers.dense({ name: 'out', units: 2, inputShape: [4] })] });
+    const { numTensors } = tf.memory();
+    const optimizer = plasticity(model, { '*': rest });
+    model.dispose();
+    expect(() => optimizer.minimize(() => tf.scalar(1))).toThrow(expect.objectContaining({ code: 'MODEL_DISPOSED' }));
+    optimizer.dispose();
+    expect(tf.memory().numTensors).toBe(numTensors - 2);
+  });
+
+  it('is not the one that the optimizer was made on is refused under fit', async () => {
+    const [model, other] = twins(net);
+    const optimizer = own(plasticity(model, { '*': rest }));
+    other.compile({ optimizer, loss: 'meanSquaredError' });
+    tf.engine().startScope(); // fit() leaks a tensor when it throws
+    await expect(other.fit(random([5, 4], 1), random([5, 2], 2), { verbose: 0 })).rejects.toMatchObject({
+      code: 'UNKNOWN_VARIABLE',
+    });
+    tf.engine().endScope();
+  });
+});
+
+describe('options', () => {
+  it('that plasticity() or minimize() does not know are refused; an empty record is fine', () => {
+    const model = net();
+    const { numTensors } = tf.memory();
+    const unknown = expect.objectContaining({ code: 'UNKNOWN_OPTION' });
+    expect(() => plasticity(model, { '*': rest }, { rate: 0.1 } as never)).toThrow(unknown);
+    expect(() => plasticity(model, { '*': rest }, 0.1 as never)).toThrow(
+      expect.objectContaining({ name: 'ConfigurationError' }),
+    );
+    expect(tf.memory().numTensors).toBe(numTensors);
+    const optimizer = own(plasticity(model, { '*': rest }, {}));
+    const f = lossOf(model, random([5, 4], 1));
+    expect(() => optimizer.minimize(f, { signal: { reward: 1 } } as object)).toThrow(unknown);
+    expect(optimizer.step).toBe(0);
+    // As tfjs has it.
+    optimizer.minimize(f, undefined, null as never);
+    optimizer.minimize(f, null as never);
+    expect(optimizer.step).toBe(2);
+  });
+});
