@@ -5,8 +5,8 @@ import * as tf from '@tensorflow/tfjs-core';
 
 /** Options that the bench gives to an adapter. */
 export interface BenchBackendOptions {
-  /** Threads that compute; backends without threads do not get it. */
-  readonly threads: number;
+  /** Threads that compute; backends without threads do not get it. Default: the backend's own. */
+  readonly threads?: number | undefined;
 }
 
 /** TensorFlow.js in plain JavaScript: slow, everywhere, and a second opinion. */
@@ -37,7 +37,7 @@ export const backendNames: readonly string[] = Object.keys(adapters);
  */
 export async function activateBackend(name: string, { threads }: BenchBackendOptions): Promise<ActiveBackend> {
   const { adapter, threaded } = known(name);
-  return adapter.activate(threaded ? { threads } : {});
+  return adapter.activate(threaded && threads !== undefined ? { threads } : {});
 }
 
 /** Refuses a backend that is unknown, or that cannot run here, before anything is started. */

@@ -29,9 +29,23 @@ export interface RunOptions extends RecipeOptions {
   readonly resume?: string;
 }
 
+/** Options of `speed`, likewise. */
+export interface SpeedOptions extends RecipeOptions {
+  readonly network?: string;
+  readonly dataset?: string;
+  readonly data?: string;
+  readonly batch?: number;
+  readonly backend?: string;
+  readonly threads?: number;
+  readonly steps?: number;
+  readonly against?: string;
+  readonly profile?: boolean;
+}
+
 /** What was asked for. */
 export type Request = { readonly json: boolean } & (
   | { readonly command: 'run'; readonly options: RunOptions }
+  | { readonly command: 'speed'; readonly options: SpeedOptions }
   | { readonly command: 'list' }
   | { readonly command: 'report'; readonly folder: string }
   | { readonly command: 'help'; readonly text: string }
@@ -71,22 +85,8 @@ function describe(found: (request: Request) => void): Command {
   const program = new Command('bench')
     .description('Races recipes of three-factor learning on networks and data, and reports what came out.')
     .helpCommand('help [command]', 'show what a command takes');
-  program
-    .command('run', { isDefault: true })
+  withWorkload(program.command('run', { isDefault: true }), 'all')
     .description('race recipes; with nothing else said, all of them on generated glyphs, on 3 seeds')
-    .option('--network <name>', 'network to train (default: deephebb-small)')
-    .option('--dataset <name>', 'images to train on (default: what lies in --data, else glyphs)')
-    .option('--data <dir>', "folder of the dataset's files, or the folder above it (default: GHL_DATA)")
-    .option('--recipe <names>', 'recipes, separated by commas (default: all)', names)
-    .option('--rule <name>', 'a local rule in place of a recipe')
-    .option('--rule-options <json>', 'its options', record('--rule-options'))
-    .option('--modulator <name>', 'the third factor of --rule (default: none)')
-    .option(
-      '--modulator-options <json>',
-      'its options (default for gate: {"on": "surprise", "threshold": 0.05})',
-      record('--modulator-options'),
-    )
-    .option('--raw', 'do not wrap --rule in maxAbs')
     .option('--seeds <n>', 'runs of each recipe, seeds 0 to n - 1 (default: 3)', whole('--seeds', 1))
     .option(
       '--epochs <n>',
@@ -110,6 +110,19 @@ function describe(found: (request: Request) => void): Command {
       const { json: asJson = false, ...rest } = options;
       found({ command: 'run', options: rest, json: asJson });
     });
+  withWorkload(program.command('speed'), 'ghl,backprop')
+    .description('time the training steps of recipes against each other, on one machine at one time')
+    .option('--batch <n>', 'images in a batch (default: 64)', whole('--batch', 1))
+    .option('--backend <name>', 'what computes (default: wasm)')
+    .option('--threads <n>', "threads that compute (default: the backend's own choice)", whole('--threads', 1))
+    .option('--steps <n>', 'timed steps of each recipe (default: what takes about a minute)', whole('--steps', 1))
+    .option('--against <opponent>', 'also time the same network in PyTorch: pytorch, by way of python3')
+    .option('--profile', 'also show which kernels the time goes to, for which layer')
+    .addOption(json())
+    .action((options: SpeedOptions & { json?: boolean }) => {
+      const { json: asJson = false, ...rest } = options;
+      found({ command: 'speed', options: rest, json: asJson });
+    });
   program
     .command('list')
     .description('show networks, recipes, rules, modulators, datasets and backends')
@@ -124,6 +137,24 @@ function describe(found: (request: Request) => void): Command {
       found({ command: 'report', folder, json: options.json ?? false }),
     );
   return program;
+}
+
+/** Adds the options that say what is trained on what. */
+function withWorkload(command: Command, recipes: string): Command {
+  return command
+    .option('--network <name>', 'network to train (default: deephebb-small)')
+    .option('--dataset <name>', 'images to train on (default: what lies in --data, else glyphs)')
+    .option('--data <dir>', "folder of the dataset's files, or the folder above it (default: GHL_DATA)")
+    .option('--recipe <names>', `recipes, separated by commas (default: ${recipes})`, names)
+    .option('--rule <name>', 'a local rule in place of a recipe')
+    .option('--rule-options <json>', 'its options', record('--rule-options'))
+    .option('--modulator <name>', 'the third factor of --rule (default: none)')
+    .option(
+      '--modulator-options <json>',
+      'its options (default for gate: {"on": "surprise", "threshold": 0.05})',
+      record('--modulator-options'),
+    )
+    .option('--raw', 'do not wrap --rule in maxAbs');
 }
 
 function refusal({ message }: CommanderError, command: Command): ConfigurationError {

@@ -148,7 +148,7 @@ describe('bad files', () => {
 
   it('one file missing', async () => {
     const { 'data_batch_3.bin': _, ...rest } = cifar10Files();
-    await refused(cifar10({ folder: write(folder, rest) }), 'DATA_NOT_FOUND', /has no data_batch_3.bin\.\n/);
+    await refused(cifar10({ folder: write(folder, rest) }), 'DATA_INCOMPLETE', /has no data_batch_3.bin\.\n/);
   });
 
   it('a folder in the place of a file', async () => {

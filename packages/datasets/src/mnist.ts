@@ -53,7 +53,7 @@ const FASHION_MNIST: Idx = {
  * `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, gzipped or not, from `folder` or
  * `folder/mnist`. Node only.
  *
- * @throws DataError `WRONG_DATASET` if the files are Fashion-MNIST's, `DATA_NOT_FOUND`, `DATA_UNREADABLE`,
+ * @throws DataError `WRONG_DATASET` if the files are Fashion-MNIST's, `DATA_NOT_FOUND`, `DATA_INCOMPLETE`, `DATA_UNREADABLE`,
  * `DATA_TRUNCATED`, `DATA_CORRUPT`, `TRAIN_SIZE`, `VALIDATION_SIZE`; from a download `DOWNLOAD_FAILED`,
  * `CHECKSUM_MISMATCH`, `CACHE_UNWRITABLE`.
  * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`.

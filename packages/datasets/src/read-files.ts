@@ -12,7 +12,7 @@ import type { FileBytes, FileOptions, FileSource } from './files.js';
 /**
  * Reads `source.files` from `folder`, else from `GHL_DATA`, else from the cache, which is filled first if need be.
  *
- * @throws DataError `DATA_NOT_FOUND`, `DATA_UNREADABLE`, `DATA_TRUNCATED`, `DATA_CORRUPT`; from the download
+ * @throws DataError `DATA_NOT_FOUND`, `DATA_INCOMPLETE` where some of the files are there, `DATA_UNREADABLE`, `DATA_TRUNCATED`, `DATA_CORRUPT`; from the download
  * `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `CACHE_UNWRITABLE`.
  */
 export async function readFiles(source: FileSource, options: FileOptions): Promise<FileBytes[]> {
@@ -29,7 +29,7 @@ function find(source: FileSource, folder: string): string[] {
   if (here === undefined || missing.length > 0) {
     const place = here ?? (existsSync(inner) ? inner : folder);
     throw new DataError(
-      'DATA_NOT_FOUND',
+      here === undefined ? 'DATA_NOT_FOUND' : 'DATA_INCOMPLETE',
       existsSync(place) ? `${place} has no ${missing.join(', no ')}.` : `There is no folder ${place}.`,
       {
         help:

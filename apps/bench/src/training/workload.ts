@@ -13,6 +13,9 @@ export const datasetNames: readonly string[] = Object.keys(datasets);
 /** The dataset that needs no file. */
 const GENERATED = 'glyphs';
 
+/** What a folder says of a dataset that is not, or not wholly, in it, so that another may be. */
+const ELSEWHERE = ['DATA_NOT_FOUND', 'DATA_INCOMPLETE', 'WRONG_DATASET'];
+
 /** Which images. */
 export interface DataChoice {
   /** A name; default: what lies in `folder`, else glyphs. */
@@ -27,7 +30,7 @@ export interface DataChoice {
  * Loads images. Without a name, the first dataset whose files lie in the folder: CIFAR-10, CIFAR-100, MNIST, and the rest.
  *
  * @throws ConfigurationError `UNKNOWN_DATASET`, `NO_FOLDER` for a folder to generated images; DataError
- * `DATA_NOT_FOUND` and others of `@ghl/datasets`.
+ * `DATA_NOT_FOUND` and others of `@ghl/datasets`, such as `DATA_INCOMPLETE` where part of one dataset lies there.
  */
 export async function loadData({ name, folder, trainSize, validationSize, onProgress }: DataChoice): Promise<ImageSet> {
   // A tenth of all images would take longer to evaluate than a small part of them to train on.
@@ -45,14 +48,16 @@ export async function loadData({ name, folder, trainSize, validationSize, onProg
   if (name !== undefined) return dataset(name, name === GENERATED ? sizes : fromFiles);
   if (folder === undefined) return dataset(GENERATED, sizes);
   const candidates = datasetNames.filter((each) => each !== GENERATED);
+  let incomplete: DataError | undefined;
   for (const candidate of candidates) {
     try {
       return await dataset(candidate, fromFiles);
     } catch (error) {
-      const elsewhere = error instanceof DataError && ['DATA_NOT_FOUND', 'WRONG_DATASET'].includes(error.code);
-      if (!elsewhere) throw error;
+      if (!(error instanceof DataError && ELSEWHERE.includes(error.code))) throw error;
+      if (error.code === 'DATA_INCOMPLETE') incomplete ??= error;
     }
   }
+  if (incomplete !== undefined) throw incomplete;
   throw new DataError('DATA_NOT_FOUND', `${folder} holds none of ${candidates.join(', ')}.`, {
     help: 'give the folder with the files of one, or the folder above it; --dataset NAME says what is missing.',
   });

@@ -1,0 +1,39 @@
+/**
+ * How many floating-point operations a training step needs: what speeds are divided into. Products of weights with
+ * activities only, counted as direct sums, whatever way a kernel takes: a Winograd convolution does fewer.
+ */
+import type { Assignment } from '@ghl/learner';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+
+/**
+ * Operations for one image, a multiplication and an addition each. With P positions, fan-in D and K units, a layer's
+ * forward product costs 2·P·D·K, and so does each of
+ *
+ *     the gradient of its weights    where their plasticity reads it
+ *     the gradient of its input      where the weights of an earlier layer read theirs
+ *     Σ x ⊗ gate                     where a local rule moves it by activity
+ *
+ * @param model A chain of layers, in order; dense layers and convolutions count.
+ * @param assignment What moves which layer, by layer name or `'*'`.
+ */
+export function flopPerImage(model: LayersModel, assignment: Assignment): number {
+  let flop = 0;
+  let readBefore = false;
+  for (const layer of model.layers) {
+    const label = Object.hasOwn(assignment, layer.name) ? layer.name : '*';
+    const mover = assignment[label] ?? null;
+    const reads = mover !== null && 'reads' in mover && mover.reads.includes('gradient');
+    const follows = mover !== null && 'rule' in mover && mover.rule !== null && mover.rule.active !== false;
+    const kernel = layer.trainableWeights.map(({ shape }) => shape).find((shape) => shape.length >= 2);
+    if (kernel !== undefined) {
+      const output = layer.outputShape as (number | null)[];
+      const positions = product(output.slice(1, -1));
+      const products = 1 + Number(reads) + Number(readBefore) + Number(follows);
+      flop += products * 2 * positions * product(kernel);
+    }
+    readBefore ||= reads && layer.trainableWeights.length > 0;
+  }
+  return flop;
+}
+
+const product = (sizes: readonly (number | null)[]) => sizes.reduce((all: number, size) => all * (size ?? 1), 1);

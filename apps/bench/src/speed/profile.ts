@@ -1,0 +1,157 @@
+/**
+ * Where the time of a step goes: every kernel of the active backend is timed while a body runs. Not with `tf.profile`,
+ * which reads each result back. Kernels that only enqueue their work, as on a GPU, show the time of that.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+
+/** Part of a step. */
+type Pass = 'forward' | 'backward' | 'update';
+
+/** All calls of a kernel for one layer in one pass. */
+export interface KernelTime {
+  readonly kernel: string;
+  /** The layer that it worked for; null where that cannot be told, as for the loss. */
+  readonly layer: string | null;
+  /** `'update'` is what local rules, modulators and transforms do, and moving the weights. */
+  readonly pass: Pass;
+  readonly calls: number;
+  /** Without the time of kernels that it called. */
+  readonly ms: number;
+  /** Sizes of the tensors that went in and came out. */
+  readonly bytes: number;
+}
+
+/**
+ * Runs a body and times its kernels. The kernels are as before afterwards, whatever happens.
+ *
+ * @param model The model that the body trains.
+ */
+export async function timeKernels(model: LayersModel, body: () => Promise<void>): Promise<KernelTime[]> {
+  const backend = tf.getBackend();
+  const kernels = tf.getKernelsForBackend(backend);
+  const { place, release } = watch(model);
+  const found = new Map<string, KernelTime>();
+  /** For each kernel under way, the ms of those that it called. */
+  const inner: number[] = [];
+  const replace = (kernel: tf.KernelConfig) => {
+    tf.unregisterKernel(kernel.kernelName, backend);
+    tf.registerKernel(kernel);
+  };
+  for (const kernel of kernels) {
+    const { kernelName, kernelFunc } = kernel;
+    const timed: tf.KernelFunc = (call) => {
+      inner.push(0);
+      const from = performance.now();
+      const result = kernelFunc(call);
+      const whole = performance.now() - from;
+      const own = whole - (inner.pop() as number);
+      if (inner.length > 0) inner[inner.length - 1] = (inner.at(-1) as number) + whole;
+      const tensors = [...Object.values(call.inputs), result].flat().filter((each) => each != null);
+      const where = place(tensors.map(({ shape }) => shape));
+      const key = [kernelName, where.layer, where.pass].join('\0');
+      const { calls, ms, bytes } = found.get(key) ?? { calls: 0, ms: 0, bytes: 0 };
+      const moved = tensors.reduce((sum, { shape, dtype }) => sum + tf.util.sizeFromShape(shape) * size(dtype), 0);
+      found.set(key, { kernel: kernelName, ...where, calls: calls + 1, ms: ms + own, bytes: bytes + moved });
+      return result;
+    };
+    replace({ ...kernel, kernelFunc: timed });
+  }
+  try {
+    await body();
+  } finally {
+    for (const kernel of kernels) replace(kernel);
+    release();
+  }
+  return [...found.values()].sort((a, b) => b.ms - a.ms);
+}
+
+const size = (dtype: tf.DataType) => (dtype === 'string' ? 0 : tf.util.bytesPerElement(dtype));
+
+interface Place {
+  readonly layer: string | null;
+  readonly pass: Pass;
+}
+
+/** A node of the engine's tape, as far as it matters here. */
+interface Node {
+  gradient?: (dys: tf.Tensor[]) => Record<string, () => tf.Tensor>;
+}
+
+type Call = { apply: (...values: unknown[]) => unknown };
+
+/**
+ * Follows a step: forward kernels belong to the layer that is being applied, backward kernels to the one that put their
+ * node on the tape. What a rule does is told by shapes, since it may happen in the middle of either: kernel-shaped, or y
+ * with all positions in one axis.
+ */
+function watch(model: LayersModel): {
+  place(shapes: readonly (readonly number[])[]): Place;
+  release(): void;
+} {
+  let here: Place | null = null;
+  let wentBack = false;
+  const inside = <T>(place: Place, body: () => T): T => {
+    const outer = here;
+    here = place;
+    try {
+      return body();
+    } finally {
+      here = outer;
+    }
+  };
+  const tape = () => (tf.engine().state.activeTape ?? []) as Node[];
+  const goBack = (node: Node, layer: string) => {
+    const { gradient } = node;
+    if (gradient === undefined) return;
+    const place: Place = { layer, pass: 'backward' };
+    node.gradient = (dys) => {
+      wentBack = true;
+      const lazy = inside(place, () => gradient(dys));
+      return Object.fromEntries(Object.entries(lazy).map(([name, compute]) => [name, () => inside(place, compute)]));
+    };
+  };
+
+  const byKernel = new Map<string, string>();
+  const byUnits = new Map<string, string>();
+  for (const layer of model.layers) {
+    const kernel = layer.trainableWeights.map(({ shape }) => shape as number[]).find((shape) => shape.length >= 2);
+    if (kernel !== undefined) byKernel.set(kernel.join(), layer.name);
+    const output = layer.outputShape as (number | null)[];
+    // Of a layer with one position, y in two axes is any layer's.
+    if (kernel !== undefined && output.length > 2) {
+      const positions = output.slice(1, -1).reduce((all: number, axis) => all * (axis ?? 1), 1);
+      byUnits.set([positions, output.at(-1)].join(), layer.name);
+    }
+    const { apply } = layer as unknown as Call;
+    (layer as unknown as Call).apply = (...values) =>
+      inside({ layer: layer.name, pass: 'forward' }, () => {
+        wentBack = false;
+        const from = tape().length;
+        const result = apply.apply(layer, values);
+        for (const node of tape().slice(from)) goBack(node, layer.name);
+        return result;
+      });
+  }
+  let batch = 0;
+  const release = () => {
+    for (const layer of model.layers) delete (layer as unknown as Partial<Call>).apply;
+  };
+  return {
+    release,
+    place(shapes) {
+      if (here?.pass === 'forward') {
+        batch = shapes[0]?.[0] ?? batch;
+        return here;
+      }
+      const unitsOf = ([rows, units]: readonly number[]) => byUnits.get([(rows as number) / batch, units].join());
+      const rule = shapes.map((shape) => (shape.length === 2 ? unitsOf(shape) : undefined)).find(Boolean);
+      if (rule !== undefined) return { layer: rule, pass: 'update' };
+      const owner = shapes.map((shape) => byKernel.get(shape.join())).find(Boolean);
+      return {
+        layer: owner ?? here?.layer ?? null,
+        pass: here?.pass ?? (wentBack ? 'update' : 'forward'),
+      };
+    },
+  };
+}

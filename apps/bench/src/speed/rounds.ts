@@ -1,0 +1,48 @@
+/**
+ * Turns taken in one process: in every round each contender makes one step on the same batch, in an order that alternates,
+ * so that whatever else the machine does meets all of them alike.
+ */
+import { setTimeout } from 'node:timers/promises';
+import { letEventsIn } from '../training/event-loop.js';
+
+/** Somebody who takes turns. */
+export interface Player {
+  readonly name: string;
+  /** Makes a step on the batch of this number and returns the ms that it took. */
+  step(batch: number): Promise<number>;
+  /** Whether it computes in another process, whose threads must have come to rest before anybody else's turn. */
+  readonly elsewhere?: boolean;
+}
+
+/** Time for another process's threads to stop spinning, in ms. */
+const REST = 5;
+
+/** The ms of each player's step in a round, in the players' order. */
+export async function playRound(players: readonly Player[], round: number): Promise<number[]> {
+  const apart = players.some(({ elsewhere }) => elsewhere);
+  const order = players.map((_, i) => i);
+  if (round % 2 === 1) order.reverse();
+  const times: number[] = [];
+  for (const i of order) {
+    await (apart ? setTimeout(REST) : letEventsIn());
+    times[i] = await (players[i] as Player).step(round);
+  }
+  return times;
+}
+
+/**
+ * Rounds before the timed ones, while code is compiled and memory grows.
+ *
+ * @param most Rounds at most, but never fewer than 3.
+ * @returns The last round's ms, all players together.
+ */
+export async function warmUp(players: readonly Player[], most: number): Promise<number> {
+  const from = performance.now();
+  for (let round = 0; ; round++) {
+    const began = performance.now();
+    await playRound(players, round);
+    const now = performance.now();
+    const enough = round + 1 >= most || now - from > 3000;
+    if (round >= 2 && enough) return now - began;
+  }
+}

@@ -1,0 +1,120 @@
+/** What a comparison of speeds comes to, under the names that `bench speed --json` has. */
+import { median, medianAbsoluteDeviation } from 'simple-statistics';
+import type { Environment } from '../environment.js';
+import type { Pass } from './profile.js';
+import type { Way } from './pytorch.js';
+
+/** A median with its spread: the median absolute deviation from it. */
+export interface Middle {
+  readonly median: number;
+  readonly spread: number;
+}
+
+/** A row of a profile: all calls of a kernel for one layer in one pass, of an average step. */
+export interface ProfileRow {
+  /** Null in the row of all that was done outside of kernels. */
+  readonly kernel: string | null;
+  readonly layer: string | null;
+  readonly pass: Pass | null;
+  readonly calls: number;
+  readonly ms: number;
+  /** Of the step's time. */
+  readonly share: number;
+  /** What went in and came out, in 10⁶ bytes. */
+  readonly megabytes: number;
+}
+
+/** How fast somebody trained. */
+export interface Speed {
+  /** Median of {@link ms}. */
+  readonly msPerStep: number;
+  /** Median absolute deviation of {@link ms}. */
+  readonly msSpread: number;
+  readonly imagesPerSecond: number;
+  /** Operations of a step as direct sums, by its median time, in 10⁹ a second. */
+  readonly effectiveGflops: number;
+  /** {@link effectiveGflops} by the GEMM peak of the same library in the same run. */
+  readonly ofGemmPeak: number;
+  /** The most resident memory of a process that does nothing else, in MiB. */
+  readonly peakRssMiB: number;
+  /** Every timed step, in order: steps of the same index were made right after each other. */
+  readonly ms: readonly number[];
+}
+
+/** How fast a recipe trained. */
+export interface RecipeSpeed extends Speed {
+  readonly gflopPerImage: number;
+  /** Tensors that are more after the timed steps than before them. */
+  readonly leakedTensors: number;
+  readonly profile?: readonly ProfileRow[];
+}
+
+/** The opponent. */
+export interface PytorchSpeed {
+  readonly versions: { readonly torch: string; readonly python: string };
+  readonly threads: number;
+  readonly gemmPeakGflops: number;
+  readonly ways: { readonly [way in Way]: Speed };
+  /** By recipe and way: images a second here by images a second there, median over the pairs of steps. */
+  readonly oursToTheirs: Readonly<Record<string, { readonly [way in Way]: number }>>;
+}
+
+/** The document. */
+export interface SpeedSummary {
+  readonly schemaVersion: 1;
+  readonly network: string;
+  readonly dataset: string;
+  readonly batch: number;
+  readonly backend: string;
+  readonly threads: number;
+  /** Timed steps of each recipe. */
+  readonly steps: number;
+  /** The best product of two square matrices in the same run, in GFLOP/s. */
+  readonly gemmPeakGflops: number;
+  /** The best by side of the matrices. */
+  readonly gemmGflops: Readonly<Record<number, number>>;
+  readonly recipes: Readonly<Record<string, RecipeSpeed>>;
+  /** Time of a GHL step by that of a back-propagation step, median over the pairs; null unless both were timed. */
+  readonly ghlToBackprop: number | null;
+  /** Its median absolute deviation. */
+  readonly ghlToBackpropSpread: number | null;
+  readonly pytorch?: PytorchSpeed;
+  readonly device: string | null;
+  readonly driver: string | null;
+  /** Kernels that the backend registered or replaced, and what it had to do without. */
+  readonly kernels: readonly string[];
+  readonly notes: readonly string[];
+  readonly environment: Environment;
+}
+
+/** Median and median absolute deviation. */
+export function middle(values: readonly number[]): Middle {
+  return { median: median([...values]), spread: medianAbsoluteDeviation([...values]) };
+}
+
+/** Step by step, `a` by `b`. */
+export function ratios(a: readonly number[], b: readonly number[]): number[] {
+  return a.map((value, i) => value / (b[i] as number));
+}
+
+/** A speed from its times. */
+export function speedOf(
+  ms: readonly number[],
+  batch: number,
+  flopPerImage: number,
+  gemmPeakGflops: number,
+  peakRssMiB: number,
+): Speed {
+  const { median: msPerStep, spread: msSpread } = middle(ms);
+  const imagesPerSecond = (1000 * batch) / msPerStep;
+  const effectiveGflops = (imagesPerSecond * flopPerImage) / 1e9;
+  return {
+    msPerStep,
+    msSpread,
+    imagesPerSecond,
+    effectiveGflops,
+    ofGemmPeak: effectiveGflops / gemmPeakGflops,
+    peakRssMiB,
+    ms,
+  };
+}
