@@ -1,5 +1,5 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, gradient, local, maxAbs, type StepCounter, type StepFollower, scaleBy, threeFactor } from '@ghl/core';
+import { chain, gradient, local, maxAbs, scaleBy, threeFactor } from '@ghl/core';
 import { sign } from '@ghl/modulator-sign';
 import { oja } from '@ghl/rule-oja';
 import { swta } from '@ghl/rule-swta';
@@ -8,6 +8,7 @@ import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Assignment, plasticity } from './index.js';
 import { own, random } from './model.fixture.js';
+import { MovingMean } from './moving-mean.fixture.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
@@ -15,30 +16,6 @@ beforeAll(async () => {
 
 const rest = chain(gradient(), scaleBy(0.1));
 const ghl = chain(threeFactor(maxAbs(swta()), sign()), scaleBy(0.1));
-
-/** Running mean of its input, without trainable weights: what a batch norm without scale and shift is like. */
-class Statistics extends tfl.layers.Layer implements StepFollower {
-  static className = 'Statistics';
-  mean!: tfl.LayerVariable;
-  readonly told: (number | null)[] = [];
-
-  override build(): void {
-    this.mean = this.addWeight('mean', [], 'float32', tfl.initializers.zeros(), undefined, false);
-    this.built = true;
-  }
-
-  override call(inputs: tf.Tensor | tf.Tensor[], kwargs: { training?: boolean }): tf.Tensor {
-    return tf.tidy(() => {
-      const x = Array.isArray(inputs) ? (inputs[0] as tf.Tensor) : inputs;
-      if (kwargs.training) this.mean.write(tf.add(this.mean.read(), tf.mean(x)));
-      return tf.clone(x);
-    });
-  }
-
-  followStep(counter: StepCounter | null): void {
-    this.told.push(counter?.current ?? null);
-  }
-}
 
 /** dense → batch norm → dropout → weightless statistics → dense; all of it in a nested model but the first and last. */
 function net(): tfl.LayersModel {
@@ -49,7 +26,7 @@ function net(): tfl.LayersModel {
         tfl.layers.dense({ name: 'dense', units: 4, activation: 'tanh', inputShape: [4] }),
         tfl.layers.batchNormalization({ name: 'bn' }),
         tfl.layers.dropout({ name: 'dropout', rate: 0.5 }),
-        new Statistics({ name: 'statistics' }),
+        new MovingMean({ name: 'statistics' }),
       ],
     }),
   );
@@ -249,7 +226,7 @@ describe('under fit', () => {
 describe('a layer that follows the step', () => {
   it('is told it before each step, and that it is over after it', () => {
     const model = net();
-    const layer = layerOf(model, 'inner/statistics') as Statistics;
+    const layer = layerOf(model, 'inner/statistics') as MovingMean;
     const optimizer = own(plasticity(model, { '*': rest }));
     step(model, optimizer);
     step(model, optimizer);
@@ -263,7 +240,7 @@ describe('a layer that follows the step', () => {
 
   it('follows the outer step again after an inner one', () => {
     const model = net();
-    const layer = layerOf(model, 'inner/statistics') as Statistics;
+    const layer = layerOf(model, 'inner/statistics') as MovingMean;
     const [outer, inner] = [own(plasticity(model, { '*': rest })), own(plasticity(model, { '*': rest }))];
     step(model, outer);
     layer.told.length = 0;

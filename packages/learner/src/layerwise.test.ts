@@ -7,6 +7,7 @@ import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Assignment, layerwise, plasticity } from './index.js';
 import { own, random } from './model.fixture.js';
+import { MovingMean } from './moving-mean.fixture.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
@@ -15,25 +16,6 @@ beforeAll(async () => {
 const rest = chain(gradient(), scaleBy(0.1));
 const hebb = chain(local(maxAbs(swta())), scaleBy(0.1));
 const ghl = chain(threeFactor(maxAbs(swta()), sign()), scaleBy(0.1));
-
-/** Mean of its input over the batches seen: a batch norm without scale and shift has statistics and no trainable weight. */
-class Statistics extends tfl.layers.Layer {
-  static className = 'LayerwiseStatistics';
-  mean!: tfl.LayerVariable;
-
-  override build(): void {
-    this.mean = this.addWeight('mean', [], 'float32', tfl.initializers.zeros(), undefined, false);
-    this.built = true;
-  }
-
-  override call(inputs: tf.Tensor | tf.Tensor[], kwargs: { training?: boolean }): tf.Tensor {
-    return tf.tidy(() => {
-      const x = Array.isArray(inputs) ? (inputs[0] as tf.Tensor) : inputs;
-      if (kwargs.training) this.mean.write(tf.add(this.mean.read(), tf.mean(tf.square(x))));
-      return tf.clone(x);
-    });
-  }
-}
 
 const useBias = false;
 
@@ -44,7 +26,7 @@ function net(): tfl.LayersModel {
         tfl.layers.batchNormalization({ name: 'bn1', inputShape: [5, 5, 2] }),
         tfl.layers.conv2d({ name: 'conv1', filters: 3, kernelSize: 2, useBias }),
         tfl.layers.activation({ activation: 'relu', name: 'relu1' }),
-        new Statistics({ name: 'norm2' }),
+        new MovingMean({ name: 'norm2' }),
         tfl.layers.conv2d({ name: 'conv2', filters: 3, kernelSize: 2, useBias }),
         tfl.layers.activation({ activation: 'relu', name: 'relu2' }),
         tfl.layers.batchNormalization({ name: 'bn3' }),
@@ -106,10 +88,10 @@ describe('layerwise', () => {
       tfl.sequential({
         layers: [
           tfl.layers.conv2d({ name: 'conv1', filters: 3, kernelSize: 2, useBias, inputShape: [5, 5, 2] }),
-          new Statistics({ name: 'norm2' }),
+          new MovingMean({ name: 'norm2' }),
           tfl.layers.conv2d({ name: 'conv2', filters: 3, kernelSize: 2, useBias }),
           tfl.layers.flatten({ name: 'flatten' }),
-          new Statistics({ name: 'norm3' }),
+          new MovingMean({ name: 'norm3' }),
           tfl.layers.dense({ name: 'out', units: 3 }),
         ],
       }),
@@ -172,7 +154,7 @@ describe('layerwise', () => {
         layers: [
           tfl.layers.dense({ name: 'first', units: 3, useBias, inputShape: [5, 5, 2] }),
           tfl.layers.dense({ name: 'out', units: 3, useBias }),
-          new Statistics({ name: 'norm' }),
+          new MovingMean({ name: 'norm' }),
         ],
       }),
     );

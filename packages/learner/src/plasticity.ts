@@ -2,7 +2,7 @@
 import { checkOptions, UnsupportedError } from '@ghl/core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import type { Assignment } from './assignment.js';
-import { PlasticityOptimizer, type StepOptions } from './optimizer.js';
+import { PlasticityOptimizer } from './optimizer.js';
 
 /**
  * Makes the optimizer to compile a model with, or to call in a loop of one's own.
@@ -12,11 +12,11 @@ import { PlasticityOptimizer, type StepOptions } from './optimizer.js';
  *
  * @param model A built `tf.LayersModel`, Sequential or functional, nested or not.
  * @param assignment A plasticity, tfjs optimizer, or null (frozen), by label.
- * @param options There are none yet: what is set for a step stands in {@link StepOptions}.
+ * @param options There are none yet; what is set for one step is given to `minimize`.
  * @throws ConfigurationError `NO_WEIGHTS` for a model that is not built; `BAD_ASSIGNMENT` for what is no record of labels,
  * `BAD_MOVER` for a rule, a modulator or anything else that moves nothing by itself; `UNKNOWN_LAYER`, `LABEL_UNMATCHED` for a
- * pattern, `LABEL_CLAIMS_NOTHING`, `TWO_PATTERNS`, `UNCLAIMED_WEIGHT`, `RULE_ON_BIAS`, `UNKNOWN_OPTION`. UnsupportedError `NOT_A_MODEL`;
- * `UNSUPPORTED_LAYER` where a rule is given to a layer that it cannot move.
+ * pattern, `LABEL_CLAIMS_NOTHING`, `TWO_PATTERNS`, `UNCLAIMED_WEIGHT`, `RULE_ON_BIAS`; `UNKNOWN_OPTION`.
+ * UnsupportedError `NOT_A_MODEL`; `UNSUPPORTED_LAYER` where a rule is given to a layer that it cannot move.
  */
 export function plasticity(
   model: tfl.LayersModel,

@@ -1,0 +1,29 @@
+/** A layer that has statistics and no trainable weight, as a batch norm without scale and shift, and follows the step. */
+import type { StepCounter, StepFollower } from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+
+/** Hands on its input, and adds up its mean square in training. */
+export class MovingMean extends tfl.layers.Layer implements StepFollower {
+  static className = 'MovingMean';
+  /** What it was told of the step. */
+  readonly told: (number | null)[] = [];
+  #mean!: tfl.LayerVariable;
+
+  override build(): void {
+    this.#mean = this.addWeight('mean', [], 'float32', tfl.initializers.zeros(), undefined, false);
+    this.built = true;
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[], kwargs: { training?: boolean }): tf.Tensor {
+    return tf.tidy(() => {
+      const x = Array.isArray(inputs) ? (inputs[0] as tf.Tensor) : inputs;
+      if (kwargs.training) this.#mean.write(tf.add(this.#mean.read(), tf.mean(tf.square(x))));
+      return tf.clone(x);
+    });
+  }
+
+  followStep(counter: StepCounter | null): void {
+    this.told.push(counter?.current ?? null);
+  }
+}
