@@ -6,6 +6,8 @@ import { list } from './list-command.js';
 import { RaceFolder } from './race.js';
 import { makeReport, type Report } from './report-command.js';
 import { run } from './run-command.js';
+import { speedText } from './speed/text.js';
+import { speed } from './speed-command.js';
 import { table } from './table.js';
 
 process.exitCode = await main(process.argv.slice(2));
@@ -36,6 +38,11 @@ async function main(words: readonly string[]): Promise<number> {
       case 'report': {
         const report = await makeReport(new RaceFolder(request.folder));
         print(asText(report), asDocument(report));
+        return 0;
+      }
+      case 'speed': {
+        const summary = await speed(request.options);
+        print(speedText(summary), summary);
         return 0;
       }
       case 'run': {

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 
 /** Sides of the square matrices, ascending. */
-export const SIDES = [192, 384, 576, 768, 1152, 1536] as const;
+const SIDES = [192, 384, 576, 768, 1152, 1536] as const;
 
 /** A product that takes longer than this, in ms, is the largest that is tried. */
 const LONGEST = 250;

@@ -1,9 +1,25 @@
 /** The process whose memory is measured: makes a few steps, says how much it took at most, and ends. */
 import { readFileSync } from 'node:fs';
 import { activateBackend } from '../backends.js';
-import { failureOf } from '../failure.js';
-import { contender } from './contender.js';
-import { MEMORY_STEPS, type MemoryMessage, type MemoryTask } from './peak-memory.js';
+import { type Failure, failureOf } from '../failure.js';
+import type { PlannedRecipe } from '../race-plan.js';
+import type { Batches } from './batches.js';
+import { contender, MEMORY_STEPS } from './contender.js';
+
+/** What the process is told. */
+export interface MemoryTask {
+  readonly recipe: PlannedRecipe;
+  readonly network: string;
+  readonly backend: string;
+  readonly threads: number;
+  readonly batches: Batches;
+}
+
+/** What it says. */
+export type MemoryMessage =
+  | { readonly type: 'ready' }
+  | { readonly type: 'done'; readonly mebibytes: number }
+  | { readonly type: 'failed'; readonly failure: Failure };
 
 /** Peak resident memory of this process in MiB. */
 function peak(): number {

@@ -3,27 +3,7 @@ import { fork } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { GhlError } from '@ghl/core';
-import type { Failure } from '../failure.js';
-import type { PlannedRecipe } from '../race-plan.js';
-import type { Batches } from './batches.js';
-
-/** Steps after which memory is at its most: the first makes the optimizer's state, later ones reuse what was freed. */
-export const MEMORY_STEPS = 4;
-
-/** What the process is told. */
-export interface MemoryTask {
-  readonly recipe: PlannedRecipe;
-  readonly network: string;
-  readonly backend: string;
-  readonly threads: number;
-  readonly batches: Batches;
-}
-
-/** What it says. */
-export type MemoryMessage =
-  | { readonly type: 'ready' }
-  | { readonly type: 'done'; readonly mebibytes: number }
-  | { readonly type: 'failed'; readonly failure: Failure };
+import type { MemoryMessage, MemoryTask } from './memory-process.js';
 
 const script = join(dirname(fileURLToPath(import.meta.url)), 'memory-process.js');
 

@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
 /** Part of a step. */
-type Pass = 'forward' | 'backward' | 'update';
+export type Pass = 'forward' | 'backward' | 'update';
 
 /** All calls of a kernel for one layer in one pass. */
 export interface KernelTime {

@@ -1,0 +1,118 @@
+/** A comparison of speeds as a person reads it. */
+import Table from 'cli-table3';
+import { WAYS, type Way } from './pytorch.js';
+import type { ProfileRow, Speed, SpeedSummary } from './summary.js';
+
+/** Rows of a profile are shown down to this share of a step; the rest is one row. */
+const LEAST_SHARE = 0.01;
+
+/** Tables and the sentences between them. */
+export function speedText(summary: SpeedSummary): string {
+  const { network, dataset, batch, backend, threads, steps, recipes, pytorch } = summary;
+  const { gemmPeakGflops, ghlToBackprop, ghlToBackpropSpread, notes } = summary;
+  const mark = 'median ± median absolute deviation';
+  return [
+    `${network}, batch ${batch}, ${dataset}: ${steps} timed steps each on ${backend}, ${count(threads, 'thread')}; ${mark}`,
+    speeds(
+      Object.entries(recipes).map(([name, speed]) => [name, speed, String(speed.leakedTensors)]),
+      ['leaked tensors'],
+    ),
+    `GEMM peak ${gemmPeakGflops.toFixed(1)} GFLOP/s, the best product of two square matrices in between`,
+    ...(ghlToBackprop === null || ghlToBackpropSpread === null
+      ? []
+      : [
+          `GHL/BP ${ghlToBackprop.toFixed(3)} ± ${ghlToBackpropSpread.toFixed(3)}, of steps made right after each other`,
+        ]),
+    ...notes,
+    ...(pytorch === undefined ? [] : against(pytorch)),
+    ...Object.entries(recipes).flatMap(([name, { profile }]) =>
+      profile === undefined ? [] : ['', `Where a step of ${name} spends its time`, profileTable(profile)],
+    ),
+  ].join('\n');
+}
+
+function speeds(rows: readonly (readonly [string, Speed, ...string[]])[], more: readonly string[]): string {
+  return tableOf(
+    ['', 'ms a step', 'images/s', 'GFLOP/s', '÷ GEMM peak', 'peak MiB', ...more],
+    rows.map(([name, speed, ...others]) => [
+      name,
+      `${speed.msPerStep.toFixed(1)} ± ${speed.msSpread.toFixed(1)}`,
+      speed.imagesPerSecond.toFixed(speed.imagesPerSecond < 100 ? 1 : 0),
+      speed.effectiveGflops.toFixed(1),
+      speed.ofGemmPeak.toFixed(2),
+      speed.peakRssMiB.toFixed(0),
+      ...others,
+    ]),
+  );
+}
+
+function against({ versions, threads, gemmPeakGflops, ways, oursToTheirs }: NonNullable<SpeedSummary['pytorch']>) {
+  const order = Object.keys(WAYS) as Way[];
+  return [
+    '',
+    `PyTorch ${versions.torch}, Python ${versions.python}, ${count(threads, 'thread')}, a step each in turn with ours`,
+    speeds(
+      order.map((way) => [WAYS[way], ways[way]]),
+      [],
+    ),
+    `GEMM peak ${gemmPeakGflops.toFixed(1)} GFLOP/s`,
+    '',
+    'How many times as fast as PyTorch: its time ÷ ours, median of the pairs',
+    tableOf(
+      ['', ...order.map((way) => WAYS[way])],
+      Object.entries(oursToTheirs).map(([name, quotients]) => [name, ...order.map((way) => quotients[way].toFixed(2))]),
+    ),
+  ];
+}
+
+function profileTable(profile: readonly ProfileRow[]): string {
+  const shown = profile.filter(({ share }) => share >= LEAST_SHARE);
+  const rest = profile.filter(({ share }) => share < LEAST_SHARE);
+  const sum = (of: (row: ProfileRow) => number) => rest.reduce((all, row) => all + of(row), 0);
+  const numbers = (calls: number, ms: number, share: number, megabytes: number) => [
+    calls.toFixed(calls % 1 === 0 ? 0 : 1),
+    ms.toFixed(2),
+    (100 * share).toFixed(1),
+    megabytes.toFixed(1),
+  ];
+  return tableOf(
+    ['kernel', 'layer', 'pass', 'calls', 'ms a step', 'share %', 'MB in and out'],
+    [
+      ...shown.map(({ kernel, layer, pass, calls, ms, share, megabytes }) => [
+        kernel ?? 'outside of kernels',
+        layer ?? '–',
+        pass ?? '–',
+        ...numbers(calls, ms, share, megabytes),
+      ]),
+      ...(rest.length === 0
+        ? []
+        : [
+            [
+              `${rest.length} smaller ones`,
+              '–',
+              '–',
+              ...numbers(
+                sum(({ calls }) => calls),
+                sum(({ ms }) => ms),
+                sum(({ share }) => share),
+                sum(({ megabytes }) => megabytes),
+              ),
+            ],
+          ]),
+    ],
+    3,
+  );
+}
+
+/** @param left How many columns are words. */
+function tableOf(head: readonly string[], rows: readonly (readonly string[])[], left = 1): string {
+  const table = new Table({
+    head: [...head],
+    colAligns: head.map((_, i) => (i < left ? 'left' : 'right')),
+    style: { head: [], border: [], compact: true },
+  });
+  for (const row of rows) table.push([...row]);
+  return table.toString();
+}
+
+const count = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`;
