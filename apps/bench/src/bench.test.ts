@@ -148,14 +148,14 @@ describe('a race', () => {
   });
 
   it('goes on after Ctrl-C, whose message says how', async () => {
-    const { child, end } = begin([...SMALL, '--recipe', 'backprop', '--seeds', '1', '--out', 'race', '--json']);
-    while (!(await begun('race', 'backprop'))) await setTimeout(50);
+    const { child, end } = begin([...SMALL, '--recipe', 'backprop', '--seeds', '1', '--out', 'a race', '--json']);
+    while (!(await begun('a race', 'backprop'))) await setTimeout(50);
     child.kill('SIGINT');
     const { status, stdout, stderr } = await end;
-    expect(stderr).toContain('help: go on with `bench run --resume race`');
+    expect(stderr).toContain('help: go on with `bench run --resume "a race"`');
     expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'INTERRUPTED' } });
     expect(status).toBe(130);
-    expect(await bench('run', '--resume', 'race')).toMatchObject({ status: 0 });
+    expect(await bench('run', '--resume', 'a race')).toMatchObject({ status: 0 });
   });
 
   it('of which one run is not finite goes on with the others, and says null for that one', async () => {

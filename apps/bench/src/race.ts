@@ -2,7 +2,7 @@
 import { fork } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ConfigurationError, StateError } from '@ghl/core';
 import pLimit from 'p-limit';
@@ -31,6 +31,12 @@ export class RaceFolder {
     this.path = resolve(path);
   }
 
+  /** Its path as one types it here: relative, and in quotes where it has a space. */
+  get typed(): string {
+    const path = relative('', this.path) || '.';
+    return /\s/.test(path) ? JSON.stringify(path) : path;
+  }
+
   /** Where the report is written. */
   get reportPath(): string {
     return join(this.path, 'report.html');
@@ -49,7 +55,7 @@ export class RaceFolder {
   async begin(plan: RacePlan, dataFolder: string | null): Promise<void> {
     if (existsSync(this.#planPath)) {
       throw new StateError('RACE_EXISTS', `${this.path} holds a race already.`, {
-        help: `go on with it: --resume ${this.path}; or give another folder with --out.`,
+        help: `go on with it: --resume ${this.typed}; or give another folder with --out.`,
       });
     }
     await replaceFile(this.#localPath, `${JSON.stringify({ dataFolder }, null, 2)}\n`);

@@ -1,5 +1,5 @@
 /** `bench run`: begins a race, or goes on with one, and reports. */
-import { join, relative, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { StateError } from '@ghl/core';
 import { checkBackend } from './backends.js';
 import type { RunOptions } from './command-line.js';
@@ -44,7 +44,7 @@ export async function run(options: RunOptions): Promise<RunOutcome> {
   const shown = display(plan);
   try {
     const race = runRace(folder, plan, dataFolder, processes, shown);
-    const help = `go on with \`bench run --resume ${relative('', folder.path) || '.'}\`.`;
+    const help = `go on with \`bench run --resume ${folder.typed}\`.`;
     const failures = await untilInterrupted(race, 'The race', help).finally(() => shown.close());
     return { ...(await makeReport(folder)), failures: failures.map(({ failure }) => failure) };
   } finally {
@@ -102,7 +102,7 @@ async function begin(options: RunOptions, say: (text: string) => void): Promise<
   await folder.begin(plan, dataFolder);
   say(
     `${recipes.map(({ name }) => name).join(', ')} on ${network} and ${data.name}: ${count(seeds, 'seed')}, ${count(epochs, 'epoch')} of ` +
-      `${count(stepsPerEpoch(plan), 'step')}, into ${relative('', folder.path) || '.'}`,
+      `${count(stepsPerEpoch(plan), 'step')}, into ${folder.typed}`,
   );
   return { folder, plan, dataFolder, release };
 }
@@ -124,7 +124,7 @@ async function resume(path: string, options: RunOptions, say: (text: string) => 
   }
   const release = await lockFolder(folder.path);
   const dataFolder = options.data === undefined ? await folder.readDataFolder() : resolve(options.data);
-  say(`going on with the race in ${relative('', folder.path) || '.'}`);
+  say(`going on with the race in ${folder.typed}`);
   return { folder, plan, dataFolder, release };
 }
 
