@@ -75,7 +75,13 @@ async function imported(folder: string): Promise<Set<string>> {
   return names;
 }
 
-function checkManifest(folder: string, manifest: Manifest, root: Manifest, isApp: boolean): string[] {
+function checkManifest(
+  folder: string,
+  manifest: Manifest,
+  root: Manifest,
+  isApp: boolean,
+  hasAssembly: boolean,
+): string[] {
   const wrong: string[] = [];
   const must = (field: keyof Manifest, expected: unknown): void => {
     const actual = manifest[field];
@@ -87,7 +93,7 @@ function checkManifest(folder: string, manifest: Manifest, root: Manifest, isApp
   must('license', 'MIT');
   must('type', 'module');
   must('engines', root.engines);
-  must('scripts', { ...manifest.scripts, build: 'tsc -b' });
+  must('scripts', { ...manifest.scripts, build: hasAssembly ? 'node assembly/build.mjs && tsc -b' : 'tsc -b' });
   if (!/^[A-Z].*\.$/.test(manifest.description ?? '')) wrong.push('"description" is not a sentence');
   if (!/^\d+\.\d+\.\d+/.test(manifest.version ?? '')) wrong.push(`"version" is ${manifest.version}`);
   if (isApp) {
@@ -151,7 +157,10 @@ export async function checkPackages(root: string): Promise<string[]> {
         wrong.push(...lines.map((line) => `${path}/${file}: ${line}`));
       };
       const manifest = await readJson<Manifest>(join(folder, 'package.json'));
-      report('package.json', checkManifest(folder, manifest, rootManifest, parent === 'apps'));
+      report(
+        'package.json',
+        checkManifest(folder, manifest, rootManifest, parent === 'apps', existsSync(join(folder, 'assembly'))),
+      );
       versions.add(manifest.version);
       expectedReferences.push(path);
 

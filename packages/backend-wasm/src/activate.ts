@@ -4,6 +4,7 @@ import {
   type ActiveBackend,
   type BackendAdapter,
   ConfigurationError,
+  checkChoice,
   checkOptions,
   StateError,
   type Support,
@@ -13,6 +14,7 @@ import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Stock } from './kernels/heap.js';
 import { kernels } from './kernels/index.js';
+import { KernelModule, type StockModule, type Variant, variants } from './module.js';
 import { loadThreadedModule, mostThreads, settleThreads } from './threads.js';
 
 /** Options of {@link activate}. */
@@ -27,6 +29,17 @@ export interface WasmOptions {
    * or a URL for each file. Default: beside the script. Node finds them by itself.
    */
   readonly wasmPaths?: string | Readonly<Record<string, string>>;
+  /**
+   * The micro-kernel of products and convolutions: fused multiply-adds in tiles of 6×16 (for V8's revectorization, which
+   * Node 24 has behind a flag that `activate()` sets) or of 6×8, or without fused operations. Default: the quickest that
+   * computes right, by a few milliseconds of timing. Results differ between them by rounding.
+   */
+  readonly variant?: Variant;
+  /**
+   * Whether 3×3 convolutions of stride 1 may take a quarter of the multiplications, at some ten times the rounding error
+   * (about 1e-5 of the largest value). Default true.
+   */
+  readonly winograd?: boolean;
 }
 
 type Tfjs = typeof import('@tensorflow/tfjs-backend-wasm');
@@ -59,6 +72,7 @@ interface Activation {
   readonly result: ActiveBackend;
   /** The threads that were asked for. */
   readonly asked: number | undefined;
+  readonly module: KernelModule;
   /** Stock kernels that ours stand in for. */
   readonly replaced: readonly tf.KernelConfig[];
   /** The backend that was on before. */
@@ -79,8 +93,9 @@ let stockFactory: ReturnType<typeof tf.findBackendFactory> | undefined;
  * where another number of threads is running.
  */
 export async function activate(options: WasmOptions = {}): Promise<ActiveBackend> {
-  checkOptions('activate', options, ['threads', 'wasmPaths']);
-  const { threads } = options;
+  checkOptions('activate', options, ['threads', 'wasmPaths', 'variant', 'winograd']);
+  const { threads, variant, winograd } = options;
+  if (variant !== undefined) checkChoice('activate.variant', variant, variants);
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= mostThreads)) {
     throw new ConfigurationError('BAD_THREADS', `activate got threads ${threads}.`, {
       help: `use a whole number from 1 to ${mostThreads}, or leave it out.`,
@@ -102,6 +117,14 @@ export async function activate(options: WasmOptions = {}): Promise<ActiveBackend
       { help: 'call deactivate() first; tensors that live on the backend are lost then.' },
     );
   }
+  const { numerics } = result;
+  if ((variant ?? numerics?.variant) !== numerics?.variant || (winograd ?? numerics?.winograd) !== numerics?.winograd) {
+    throw new ConfigurationError(
+      'ALREADY_ACTIVE',
+      `activate got ${JSON.stringify({ variant, winograd })}, while the backend runs with ${JSON.stringify(numerics)}.`,
+      { help: 'call deactivate() first; tensors that live on the backend are lost then.' },
+    );
+  }
   if (tf.getBackend() !== 'wasm') await tf.setBackend('wasm');
   return result;
 }
@@ -112,8 +135,9 @@ export async function activate(options: WasmOptions = {}): Promise<ActiveBackend
  */
 export async function deactivate(): Promise<void> {
   if (active === undefined) return;
-  const { replaced, previous } = await active;
+  const { replaced, previous, module } = await active;
   active = undefined;
+  module.dispose();
   for (const { name } of kernels) tf.unregisterKernel(name, 'wasm');
   for (const kernel of replaced) tf.registerKernel(kernel);
   const gone = tf.findBackend('wasm');
@@ -131,7 +155,7 @@ export async function deactivate(): Promise<void> {
 /** The three functions as one object. */
 export const backend: BackendAdapter<WasmOptions> = { name: 'wasm', isSupported, activate, deactivate };
 
-async function start({ threads, wasmPaths }: WasmOptions): Promise<Activation> {
+async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptions): Promise<Activation> {
   const support = await isSupported();
   if (!support.supported) throw new UnsupportedError('WASM_UNSUPPORTED', support.reason, { help: support.help });
   const previous = tf.engine().backendName ?? undefined;
@@ -162,8 +186,10 @@ async function start({ threads, wasmPaths }: WasmOptions): Promise<Activation> {
   } finally {
     release?.();
   }
-  const running = tfjs.getThreadsCount();
-  if (running < wanted && notes.length === 0) {
+
+  const stock = (tf.findBackend('wasm') as BackendWasm).wasm as StockModule;
+  const module = await KernelModule.load(stock, { threads: wanted, variant, winograd });
+  if (module.threads < wanted && notes.length === 0) {
     notes.push('One thread: without cross-origin isolation, the browser shares no memory between threads.');
   }
 
@@ -177,18 +203,20 @@ async function start({ threads, wasmPaths }: WasmOptions): Promise<Activation> {
     tf.registerKernel({
       kernelName: name,
       backendName: 'wasm',
-      kernelFunc: (call) => run(call as never, stock?.kernelFunc as Stock),
+      kernelFunc: (call) => run({ ...call, module } as never, stock?.kernelFunc as Stock),
     });
   }
   return {
     asked: threads,
+    module,
     replaced,
     previous: previous === 'wasm' ? undefined : previous,
     result: {
       name: 'wasm',
       device: node ? (process.getBuiltinModule('node:os').cpus()[0]?.model ?? process.arch) : navigator.userAgent,
-      driver: `WebAssembly SIMD${running > 1 ? ' with threads' : ''}${node ? `, V8 ${process.versions.v8}` : ''}`,
-      threads: running,
+      driver: `WebAssembly SIMD${module.threads > 1 ? ' with threads' : ''}${node ? `, V8 ${process.versions.v8}` : ''}`,
+      threads: module.threads,
+      numerics: { variant: module.variant, winograd },
       versions: {
         '@tensorflow/tfjs-backend-wasm': tfjs.version_wasm,
         '@tensorflow/tfjs-core': tf.version_core,

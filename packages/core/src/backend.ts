@@ -28,6 +28,11 @@ export interface ActiveBackend {
   readonly driver?: string;
   /** Threads that compute. */
   readonly threads?: number;
+  /**
+   * Choices that results depend on within rounding. Handed back to `activate()` as options, they give the same bits again
+   * on the same machine.
+   */
+  readonly numerics?: Readonly<Record<string, string | boolean>>;
   /** Versions of what it is made of, by package. */
   readonly versions: Readonly<Record<string, string>>;
   /** Kernels that the adapter registered or replaced. */
@@ -51,3 +56,10 @@ export interface BackendAdapter<Options extends object = object> {
   /** Releases what `activate()` took. Tensors that live on the backend are lost. */
   deactivate(): Promise<void>;
 }
+
+/**
+ * A kernel that a backend may register beside TensorFlow.js's own: the filter gradients of several cotangents, over one
+ * pass of x. Inputs `x`, `dy0`, `dy1`, …; attributes as of `Conv2DBackpropFilter`; outputs one gradient for each cotangent,
+ * in their order. Connections call it where it is registered, and `Conv2DBackpropFilter` where it is not.
+ */
+export const FILTER_GRADIENTS = 'GhlConv2DBackpropFilter';

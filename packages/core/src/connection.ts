@@ -9,6 +9,7 @@
  * so a rule never sees a stride or a padding. Convolutions are channels-last; no patches are ever formed.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { FILTER_GRADIENTS } from './backend.js';
 import { ConfigurationError } from './errors.js';
 
 /** The sizes of a layer as a rule sees them. */
@@ -83,6 +84,10 @@ export function conv2d(
     ...convolution(kernelShape, options, {
       forward: (x, filter, geometry) => run('Conv2D', { x, filter }, { ...geometry, dilations: [1, 1] }),
       correlate: (x, dys, geometry, filterShape) => {
+        if (dys.length > 1 && tf.getKernel(FILTER_GRADIENTS, tf.getBackend()) !== undefined) {
+          const inputs = { x, ...Object.fromEntries(dys.map((dy, i) => [`dy${i}`, dy])) };
+          return tf.engine().runKernel(FILTER_GRADIENTS, inputs, { ...geometry, filterShape } as never) as tf.Tensor[];
+        }
         const [h, w, c, k] = filterShape as [number, number, number, number];
         const dy = tf.concat([...dys], -1);
         const all = run('Conv2DBackpropFilter', { x, dy }, { ...geometry, filterShape: [h, w, c, k * dys.length] });

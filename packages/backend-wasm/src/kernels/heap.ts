@@ -1,13 +1,13 @@
 /**
- * Tensors on the WebAssembly heap as kernels see them: stock kernels called directly, intermediate results that the
- * kernel itself must release, and typed views on memory.
+ * Tensors on the WebAssembly heap as kernels see them: their addresses, and typed views on memory.
  *
  * A view dies when the heap grows, and any allocation may grow it: take views after the last `makeOutput`.
  */
 
 import { DataError, UnsupportedError } from '@ghl/core';
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
-import { getKernel, type TensorInfo } from '@tensorflow/tfjs-core';
+import type { TensorInfo } from '@tensorflow/tfjs-core';
+import type { KernelModule } from '../module.js';
 
 export type Shape4D = [number, number, number, number];
 
@@ -16,74 +16,34 @@ export interface KernelCall<Inputs, Attrs> {
   readonly inputs: Inputs;
   readonly attrs: Attrs;
   readonly backend: BackendWasm;
+  readonly module: KernelModule;
 }
 
 /** Runs what stock tfjs-wasm has under the same name. */
-export type Stock = (call: { inputs: object; attrs: object; backend: BackendWasm }) => TensorInfo;
+export type Stock = (call: { inputs: object; attrs: object; backend: BackendWasm }) => TensorInfo | TensorInfo[];
 
 /** One kernel of ours, which may hand the calls that it has nothing better for to the stock kernel. */
 export interface Kernel {
   readonly name: string;
-  readonly run: (call: KernelCall<never, never>, stock: Stock) => TensorInfo;
+  readonly run: (call: KernelCall<never, never>, stock: Stock) => TensorInfo | TensorInfo[];
 }
 
 /** A kernel from its name and what it does with what it is handed. */
 export function kernel<Inputs, Attrs>(
   name: string,
-  run: (call: KernelCall<Inputs, Attrs>, stock: Stock) => TensorInfo,
+  run: (call: KernelCall<Inputs, Attrs>, stock: Stock) => TensorInfo | TensorInfo[],
 ): Kernel {
   return { name, run };
 }
 
-/** Runs a registered kernel outside the engine: the caller releases the result. */
-export function runKernel(backend: BackendWasm, name: string, inputs: object, attrs: object): TensorInfo {
-  return getKernel(name, 'wasm').kernelFunc({ inputs, attrs, backend } as never) as TensorInfo;
-}
-
-/** Transposes: axis i of the result is axis `perm[i]` of `x`. */
-export function transpose(backend: BackendWasm, x: TensorInfo, perm: readonly number[]): TensorInfo {
-  return runKernel(backend, 'Transpose', { x }, { perm });
-}
-
-/** The convolution of `x` [B, H, W, Cin] with `filter` [kh, kw, Cin, Cout], x padded at top, bottom, left and right. */
-export function conv2d(
-  backend: BackendWasm,
-  x: TensorInfo,
-  filter: TensorInfo,
-  [top, bottom, left, right]: readonly [number, number, number, number],
-  dilations: readonly [number, number] = [1, 1],
-): TensorInfo {
-  return runKernel(
-    backend,
-    'Conv2D',
-    { x, filter },
-    {
-      strides: [1, 1],
-      dilations,
-      pad: [
-        [0, 0],
-        [top, bottom],
-        [left, right],
-        [0, 0],
-      ],
-      dataFormat: 'NHWC',
-    },
-  );
-}
-
-/** The same values under another shape. Not to be released. */
-export function view({ dataId, dtype }: TensorInfo, shape: number[]): TensorInfo {
-  return { dataId, shape, dtype };
+/** Where the values of a tensor lie in memory, in bytes. */
+export function address(backend: BackendWasm, tensor: TensorInfo): number {
+  return backend.dataIdMap.get(tensor.dataId).memoryOffset;
 }
 
 /** The values of a float32 tensor, in place. */
 export function floats(backend: BackendWasm, tensor: TensorInfo): Float32Array {
   return backend.typedArrayFromHeap(tensor) as Float32Array;
-}
-
-/** Releases intermediate results. */
-export function release(backend: BackendWasm, ...tensors: TensorInfo[]): void {
-  for (const { dataId } of tensors) backend.disposeData(dataId);
 }
 
 /**

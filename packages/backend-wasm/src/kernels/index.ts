@@ -1,6 +1,5 @@
 /** The kernels that `activate()` registers and `deactivate()` takes away again. */
-import { conv2dFilterGradient } from './conv2d-filter-gradient.js';
-import { conv2dInputGradient } from './conv2d-input-gradient.js';
+import { conv2dFilterGradient, conv2dFilterGradients, conv2dForward, conv2dInputGradient } from './convolution.js';
 import { depthwiseFilterGradient, depthwiseInputGradient } from './depthwise-gradients.js';
 import type { Kernel } from './heap.js';
 import { matMul } from './mat-mul.js';
@@ -13,9 +12,11 @@ import { unsortedSegmentSum } from './unsorted-segment-sum.js';
 /** Those that stock tfjs-wasm lacks, then those that stand in for slow ones, and for one that is wrong. */
 export const kernels: readonly Kernel[] = [
   conv2dFilterGradient,
+  conv2dFilterGradients,
   depthwiseFilterGradient,
   depthwiseInputGradient,
   unsortedSegmentSum,
+  conv2dForward,
   conv2dInputGradient,
   matMul,
   maxPoolGradient,

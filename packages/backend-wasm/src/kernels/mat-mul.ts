@@ -1,11 +1,6 @@
-/**
- * Matrix products with transposed operands, which the gradient of every dense layer takes. The stock kernel computes
- * them in a scalar loop and hands plain products alone to XNNPACK, so they are made plain:
- *
- *     aᵀ·b = (aᵀ) · b,      a·bᵀ = a · (bᵀ)   or   (b · aᵀ)ᵀ,      aᵀ·bᵀ = (b · a)ᵀ
- */
-import { BatchMatMul, type BatchMatMulAttrs, type TensorInfo } from '@tensorflow/tfjs-core';
-import { type KernelCall, kernel, release, transpose } from './heap.js';
+/** Matrix products, on our own module: either operand transposed, any number of matrices, one broadcast over the other. */
+import { BatchMatMul, type BatchMatMulAttrs, broadcast_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
+import { address, type KernelCall, kernel } from './heap.js';
 
 export const matMul = kernel(
   BatchMatMul,
@@ -14,40 +9,27 @@ export const matMul = kernel(
       inputs: { a, b },
       attrs: { transposeA, transposeB },
       backend,
+      module,
     } = call;
-    const batches = [...a.shape.slice(0, -2), ...b.shape.slice(0, -2)];
-    const inner = a.shape.at(transposeA ? -2 : -1)!;
-    const matches = inner === b.shape.at(transposeB ? -1 : -2);
-    if (!(transposeA || transposeB) || batches.some((size) => size !== 1) || !matches || inner === 0)
-      return stock(call);
+    const [m, k] = [a.shape.at(transposeA ? -1 : -2)!, a.shape.at(transposeA ? -2 : -1)!];
+    const n = b.shape.at(transposeB ? -2 : -1)!;
+    const matches = k === b.shape.at(transposeB ? -1 : -2);
+    const float = a.dtype === 'float32' && b.dtype === 'float32';
+    const [batchesA, batchesB] = [a.shape.slice(0, -2), b.shape.slice(0, -2)];
+    const [countA, countB] = [util.sizeFromShape(batchesA), util.sizeFromShape(batchesB)];
+    const aligned = util.arraysEqual(batchesA, batchesB) || countA === 1 || countB === 1;
+    // The stock kernel has the words for what does not fit.
+    if (!matches || !float || !aligned || m * n * k === 0) return stock(call);
 
-    const turn = (x: TensorInfo) => {
-      const rank = x.shape.length;
-      return transpose(backend, x, [...Array(rank - 2).keys(), rank - 1, rank - 2]);
-    };
-    const plain = (left: TensorInfo, right: TensorInfo) =>
-      stock({ inputs: { a: left, b: right }, attrs: { transposeA: false, transposeB: false }, backend });
-
-    if (transposeA && !transposeB) {
-      const left = turn(a);
-      const out = plain(left, b);
-      release(backend, left);
-      return out;
+    const batches = broadcast_util.assertAndGetBroadcastShape(batchesA, batchesB);
+    const count = Math.max(countA, countB);
+    const out = backend.makeOutput([...batches, m, n], 'float32');
+    const [fromA, fromB, to] = [a, b, out].map((tensor) => address(backend, tensor));
+    for (let i = 0; i < count; i++) {
+      const left = fromA! + 4 * m * k * (i % countA);
+      const right = fromB! + 4 * k * n * (i % countB);
+      module.product(left, right, to! + 4 * m * n * i, [m, n, k], [transposeA, transposeB]);
     }
-    if (!transposeA) {
-      // XNNPACK packs its right operand, so that each way moves that one twice, and the second way the result once.
-      const [rows, columns] = [a.shape.at(-2)!, b.shape.at(-2)!];
-      if (2 * columns * inner <= 2 * rows * inner + rows * columns) {
-        const right = turn(b);
-        const out = plain(a, right);
-        release(backend, right);
-        return out;
-      }
-    }
-    const right = transposeA ? a : turn(a);
-    const turned = plain(b, right);
-    const out = turn(turned);
-    release(backend, turned, ...(transposeA ? [] : [right]));
     return out;
   },
 );

@@ -1,0 +1,28 @@
+/**
+ * Compiles the kernels, once for each kind of machine, to dist/wasm/<variant>.wasm.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import asc from 'assemblyscript/asc';
+import { tiles } from './tile.mjs';
+
+process.chdir(dirname(dirname(fileURLToPath(import.meta.url))));
+await mkdir('dist/wasm', { recursive: true });
+
+for (const [variant, columns, ...features] of [
+  ['plain-6x8', 8],
+  ['relaxed-6x8', 8, 'relaxed-simd'],
+  ['relaxed-6x16', 16, 'relaxed-simd'],
+]) {
+  await writeFile('dist/wasm/tile.ts', tiles(columns));
+  const { error, stderr } = await asc.main([
+    'assembly/index.ts',
+    ...['--outFile', `dist/wasm/${variant}.wasm`],
+    ...['-O3', '--noAssert', '--runtime', 'stub'],
+    ...['--enable', ['simd', 'threads', ...features].join(',')],
+    // TensorFlow.js's memory. The module must keep no data of its own in it.
+    ...['--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536'],
+  ]);
+  if (error) throw new Error(`${variant}: ${stderr}`, { cause: error });
+}

@@ -1,0 +1,272 @@
+/**
+ * Convolutions as products, without writing the patches out: X[p, (i, j, c)] is the patch of output position p, packed
+ * a block at a time from the image itself.
+ *
+ *     y[p, k]          = X[p, ·] · W[·, k]                          forward
+ *     ∂W[(i, j, c), k] = Σₚ X[p, (i, j, c)] · v[p, k]               for each cotangent v, over one pass of X
+ *     ∂x               = the forward of ∂y, spread out by the stride, with W turned round and its channels exchanged
+ */
+import { NR, ROW } from '../dist/wasm/tile';
+import { addParts, EDGE, multiply } from './multiply';
+import {
+  blockLength,
+  blocksOf,
+  ceilDiv,
+  clear,
+  copy,
+  KC,
+  MC,
+  max,
+  min,
+  panelBytes,
+  panelsFromColumns,
+  panelsFromRows,
+} from './pack';
+import { args, control, parallel, reserve, scratch } from './pool';
+import { CONV_ADD, CONV_FORWARD, CONV_GRADIENT, CONV_PACK } from './tasks';
+
+/** Geometry, then what the kernel works on. The image may be spread out: a zero row after each but `spread − 1`. */
+@unmanaged
+export class Convolution {
+  batch: i32;
+  /** Of the image, as it lies in memory. */
+  imageHeight: i32;
+  imageWidth: i32;
+  channels: i32;
+  outHeight: i32;
+  outWidth: i32;
+  filters: i32;
+  kernelHeight: i32;
+  kernelWidth: i32;
+  strideHeight: i32;
+  strideWidth: i32;
+  dilationHeight: i32;
+  dilationWidth: i32;
+  top: i32;
+  left: i32;
+  /** The image's rows and columns are that many apart, with zeros between: 1 but in the input gradient. */
+  spreadHeight: i32;
+  spreadWidth: i32;
+  /** Whether the filter is to be turned round and its channels exchanged: it is [i, j, filters, channels] then. */
+  turned: i32;
+  x: usize;
+  w: usize;
+  /** Output, or first cotangent. */
+  y: usize;
+  /** Second cotangent, or 0. */
+  v: usize;
+  /** Filter gradients of both. */
+  dy: usize;
+  dv: usize;
+  /** Parts of Σₚ that are summed apart, blocks of p in each, and groups of rows of ∂W. */
+  parts: i32;
+  share: i32;
+  groups: i32;
+  partial: usize;
+}
+
+/** Floats of partial sums at most. */
+const PARTIAL: i32 = 1 << 23;
+const ADD: i32 = 16384;
+const STRIP: i32 = 128;
+
+// @ts-ignore: decorator
+@inline
+function patchSize(g: Convolution): i32 {
+  return g.kernelHeight * g.kernelWidth * g.channels;
+}
+
+// @ts-ignore: decorator
+@inline
+function positions(g: Convolution): i32 {
+  return g.batch * g.outHeight * g.outWidth;
+}
+
+/** The convolution whose geometry and tensors the host has written to the arguments. */
+export function convolve(): u32 {
+  const g = args<Convolution>();
+  const depth = patchSize(g);
+  const blocks = blocksOf(depth);
+  if (!reserve(<usize>blocks * panelBytes(blockLength(depth), g.filters), <usize>(MC * ROW * 4) + EDGE)) {
+    return control().sharedSize + control().privateSize * control().threads;
+  }
+  parallel(CONV_PACK, blocks * ceilDiv(g.filters, STRIP));
+  parallel(CONV_FORWARD, ceilDiv(positions(g), MC));
+  return 0;
+}
+
+/** Packs one block of some columns of W. */
+export function packTask(task: i32): void {
+  const g = args<Convolution>();
+  const depth = patchSize(g);
+  const length = blockLength(depth);
+  const strips = ceilDiv(g.filters, STRIP);
+  const k0 = (task / strips) * length;
+  const k = min(length, depth - k0);
+  const n0 = (task % strips) * STRIP;
+  const n = min(STRIP, g.filters - n0);
+  const to = control().arena + <usize>(task / strips) * panelBytes(length, g.filters) + <usize>n0 * k * 4;
+  if (!g.turned) {
+    const stride = <usize>g.filters * 4;
+    panelsFromRows(to, g.w + <usize>k0 * stride + <usize>n0 * 4, stride, k, n);
+    return;
+  }
+  // Row (tap, c) of the turned filter is column c of the last tap but `tap` of the original.
+  const taps = g.kernelHeight * g.kernelWidth;
+  const stride = <usize>g.channels * 4;
+  for (let j = 0; j < n; j += NR) {
+    const width = min(NR, n - j);
+    for (let i = 0; i < k; ) {
+      const tap = (k0 + i) / g.channels;
+      const c = (k0 + i) % g.channels;
+      const run = min(g.channels - c, k - i);
+      const from = g.w + <usize>((taps - 1 - tap) * g.filters + n0 + j) * stride + <usize>c * 4;
+      panelsFromColumns(to + <usize>(j * k + i * NR) * 4, from, stride, run, width);
+      i += run;
+    }
+  }
+}
+
+export function forwardTask(task: i32, thread: i32): void {
+  const g = args<Convolution>();
+  const depth = patchSize(g);
+  const length = blockLength(depth);
+  const own = scratch(thread);
+  const p0 = task * MC;
+  const m = min(MC, positions(g) - p0);
+  const ldc = <usize>g.filters * 4;
+  for (let block = 0, k0 = 0; k0 < depth; block++, k0 += length) {
+    const k = min(length, depth - k0);
+    packPatches(g, own, p0, m, k0, k);
+    const b = control().arena + <usize>block * panelBytes(length, g.filters);
+    const edge = own + <usize>(MC * ROW * 4);
+    multiply(false, own, 0, b, g.y + <usize>p0 * ldc, ldc, m, g.filters, k, block > 0, edge);
+  }
+}
+
+/** The filter gradients of one or two cotangents; the host has written all to the arguments. */
+export function convolutionFilterGradient(): u32 {
+  const g = args<Convolution>();
+  const cotangents = g.v ? 2 : 1;
+  const size = patchSize(g) * g.filters;
+  const blocks = ceilDiv(positions(g), KC);
+  g.parts = max(1, min(min(16, PARTIAL / size), blocks / 2));
+  g.share = ceilDiv(blocks, g.parts);
+  g.parts = ceilDiv(blocks, g.share);
+  g.groups = g.parts >= 8 ? 1 : ceilDiv(patchSize(g), MC);
+  const partial = g.parts > 1 ? <usize>g.parts * size * cotangents * 4 : 0;
+  if (!reserve(partial, <usize>(KC * ROW * 4) + panelBytes(KC, g.filters) * cotangents + EDGE)) {
+    return control().sharedSize + control().privateSize * control().threads;
+  }
+  g.partial = control().arena;
+  parallel(CONV_GRADIENT, g.parts * g.groups);
+  if (g.parts > 1) parallel(CONV_ADD, ceilDiv(size, ADD) * cotangents);
+  return 0;
+}
+
+export function filterGradientTask(task: i32, thread: i32): void {
+  const g = args<Convolution>();
+  const depth = patchSize(g);
+  const own = scratch(thread);
+  const panels = own + <usize>(KC * ROW * 4);
+  const panel = panelBytes(KC, g.filters);
+  const ldc = <usize>g.filters * 4;
+  const size = <usize>depth * ldc;
+  const part = task / g.groups;
+  const group = task % g.groups;
+  const cotangents = g.v ? 2 : 1;
+  const edge = panels + panel * cotangents;
+  const m0 = g.groups > 1 ? group * MC : 0;
+  const m1 = g.groups > 1 ? min(depth, m0 + MC) : depth;
+  const end = min((part + 1) * g.share * KC, positions(g));
+  for (let p0 = part * g.share * KC; p0 < end; p0 += KC) {
+    const k = min(KC, end - p0);
+    const first = p0 == part * g.share * KC;
+    panelsFromRows(panels, g.y + <usize>p0 * ldc, ldc, k, g.filters);
+    if (g.v) panelsFromRows(panels + panel, g.v + <usize>p0 * ldc, ldc, k, g.filters);
+    for (let at = m0; at < m1; at += MC) {
+      const m = min(MC, m1 - at);
+      packPatches(g, own, p0, k, at, m);
+      for (let v = 0; v < cotangents; v++) {
+        const out = g.parts > 1 ? g.partial + <usize>(v * g.parts + part) * size : v ? g.dv : g.dy;
+        const c = out + <usize>at * ldc;
+        multiply(true, own, ROW * 4, panels + <usize>v * panel, c, ldc, m, g.filters, k, !first, edge);
+      }
+    }
+  }
+}
+
+export function addTask(task: i32): void {
+  const g = args<Convolution>();
+  const size = patchSize(g) * g.filters;
+  const strips = ceilDiv(size, ADD);
+  const v = task / strips;
+  const at = (task % strips) * ADD;
+  const from = g.partial + <usize>v * g.parts * size * 4;
+  addParts(v ? g.dv : g.dy, from, size, g.parts, at, min(at + ADD, size));
+}
+
+/** Rows of X[p, k] for p0 ≤ p < p0 + m, k0 ≤ k < k0 + k. */
+function packPatches(g: Convolution, to: usize, p0: i32, m: i32, k0: i32, k: i32): void {
+  let column = p0 % g.outWidth;
+  let row = (p0 / g.outWidth) % g.outHeight;
+  let image = p0 / (g.outWidth * g.outHeight);
+  const close = g.dilationWidth == 1 && g.spreadWidth == 1;
+  for (let p = 0; p < m; p++) {
+    if (close) packLines(g, to, image, row, column, k0, k);
+    else packTaps(g, to, image, row, column, k0, k);
+    to += ROW * 4;
+    if (++column == g.outWidth) {
+      column = 0;
+      if (++row == g.outHeight) {
+        row = 0;
+        image++;
+      }
+    }
+  }
+}
+
+/** Where row i of the patch lies in the image, or −1. */
+// @ts-ignore: decorator
+@inline
+function place(at: i32, spread: i32, size: i32): i32 {
+  if (at < 0 || at % spread != 0 || at / spread >= size) return -1;
+  return at / spread;
+}
+
+/** A patch whose lines lie in one piece: each is cut at the image's edges. */
+function packLines(g: Convolution, to: usize, image: i32, row: i32, column: i32, k0: i32, k: i32): void {
+  const line = g.kernelWidth * g.channels;
+  const start = (column * g.strideWidth - g.left) * g.channels;
+  const width = g.imageWidth * g.channels;
+  for (let i = k0 / line; k > 0; i++) {
+    const from = k0 % line;
+    const run = min(line - from, k);
+    const h = place(row * g.strideHeight - g.top + i * g.dilationHeight, g.spreadHeight, g.imageHeight);
+    const before = h < 0 ? run : min(run, max(0, -(start + from)));
+    const inside = h < 0 ? 0 : max(0, min(run, width - start - from) - before);
+    clear(to, before);
+    copy(to + <usize>before * 4, g.x + <usize>((image * g.imageHeight + h) * width + start + from + before) * 4, inside);
+    clear(to + <usize>(before + inside) * 4, run - before - inside);
+    to += <usize>run * 4;
+    k0 += run;
+    k -= run;
+  }
+}
+
+/** A patch whose taps lie apart. */
+function packTaps(g: Convolution, to: usize, image: i32, row: i32, column: i32, k0: i32, k: i32): void {
+  for (let tap = k0 / g.channels; k > 0; tap++) {
+    const c = k0 % g.channels;
+    const run = min(g.channels - c, k);
+    const i = tap / g.kernelWidth;
+    const j = tap % g.kernelWidth;
+    const h = place(row * g.strideHeight - g.top + i * g.dilationHeight, g.spreadHeight, g.imageHeight);
+    const w = place(column * g.strideWidth - g.left + j * g.dilationWidth, g.spreadWidth, g.imageWidth);
+    if (h < 0 || w < 0) clear(to, run);
+    else copy(to, g.x + <usize>(((image * g.imageHeight + h) * g.imageWidth + w) * g.channels + c) * 4, run);
+    to += <usize>run * 4;
+    k0 += run;
+    k -= run;
+  }
+}

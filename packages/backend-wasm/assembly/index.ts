@@ -1,0 +1,6 @@
+/** What the host calls. Kernels return 0, or the bytes of arena that they need before they can run. */
+export { convolutionFilterGradient, convolve } from './convolution';
+export { argumentsAt, configure, isLost, setArena, start, stop, work } from './pool';
+export { product } from './product';
+export { rate, rateBytes, rateFlops } from './rate';
+export { winograd, winogradFilterGradient } from './winograd';

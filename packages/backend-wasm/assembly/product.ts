@@ -1,0 +1,159 @@
+/**
+ * C = A·B, either operand transposed. The smaller operand is packed whole, for all threads; each task packs the part of
+ * the other that it works on. Where C is too small to share out, K is cut into parts that are added up in order.
+ */
+import { MR, ROW } from '../dist/wasm/tile';
+import { addParts, EDGE, multiply } from './multiply';
+import {
+  blockLength,
+  blocksOf,
+  ceilDiv,
+  KC,
+  MC,
+  max,
+  min,
+  panelBytes,
+  panelsFromColumns,
+  panelsFromRows,
+  rowsFromRows,
+  transpose,
+} from './pack';
+import { args, control, parallel, reserve, scratch } from './pool';
+import { PRODUCT_ADD, PRODUCT_MULTIPLY, PRODUCT_PACK } from './tasks';
+
+@unmanaged
+export class Product {
+  a: usize;
+  b: usize;
+  c: usize;
+  m: i32;
+  n: i32;
+  k: i32;
+  transposeA: i32;
+  transposeB: i32;
+  /** Rows of C, or columns where A is packed whole, in a task. */
+  step: i32;
+  tasks: i32;
+  parts: i32;
+  /** Blocks of K in a part. */
+  share: i32;
+  partial: usize;
+}
+
+const COLUMNS: i32 = 128;
+const ADD: i32 = 16384;
+
+// @ts-ignore: decorator
+@inline
+function packsA(p: Product): bool {
+  return p.m <= p.n;
+}
+
+export function product(a: usize, b: usize, c: usize, m: i32, n: i32, k: i32, transposeA: i32, transposeB: i32): u32 {
+  const p = args<Product>();
+  p.a = a;
+  p.b = b;
+  p.c = c;
+  p.m = m;
+  p.n = n;
+  p.k = k;
+  p.transposeA = transposeA;
+  p.transposeB = transposeB;
+  p.step = packsA(p) ? COLUMNS : MC;
+  p.tasks = packsA(p) ? ceilDiv(n, COLUMNS) : ceilDiv(m, MC);
+  const blocks = blocksOf(k);
+  p.share = p.tasks >= 8 ? blocks : max(2, ceilDiv(blocks, ceilDiv(16, p.tasks)));
+  p.parts = ceilDiv(blocks, p.share);
+  const length = blockLength(k);
+  const whole = packsA(p) ? <usize>blocks * ceilDiv(m, MR) * MR * ROW * 4 : <usize>blocks * panelBytes(length, n);
+  const each = packsA(p) ? panelBytes(KC, COLUMNS) : <usize>(MC * ROW * 4);
+  const partial = p.parts > 1 ? <usize>p.parts * m * n * 4 : 0;
+  if (!reserve(whole + partial, each + EDGE)) return control().sharedSize + control().privateSize * control().threads;
+  p.partial = control().arena + whole;
+  parallel(PRODUCT_PACK, packsA(p) ? blocks * ceilDiv(m, MC) : blocks * ceilDiv(n, COLUMNS));
+  parallel(PRODUCT_MULTIPLY, p.tasks * p.parts);
+  if (p.parts > 1) parallel(PRODUCT_ADD, ceilDiv(m * n, ADD));
+  return 0;
+}
+
+/** Packs one block of K of some rows or columns of the smaller operand. */
+export function packTask(task: i32): void {
+  const p = args<Product>();
+  const length = blockLength(p.k);
+  if (packsA(p)) {
+    const strips = ceilDiv(p.m, MC);
+    const k0 = (task / strips) * length;
+    const m0 = (task % strips) * MC;
+    const rows = ceilDiv(p.m, MR) * MR;
+    const to = control().arena + ((<usize>(task / strips) * rows + m0) * ROW) * 4;
+    packA(p, to, m0, min(MC, p.m - m0), k0, min(length, p.k - k0));
+  } else {
+    const strips = ceilDiv(p.n, COLUMNS);
+    const k0 = (task / strips) * length;
+    const n0 = (task % strips) * COLUMNS;
+    const k = min(length, p.k - k0);
+    const to = control().arena + <usize>(task / strips) * panelBytes(length, p.n) + <usize>n0 * k * 4;
+    packB(p, to, n0, min(COLUMNS, p.n - n0), k0, k);
+  }
+}
+
+export function multiplyTask(task: i32, thread: i32): void {
+  const p = args<Product>();
+  const length = blockLength(p.k);
+  const blocks = blocksOf(p.k);
+  const part = task / p.tasks;
+  const at = (task % p.tasks) * p.step;
+  const arena = control().arena;
+  const own = scratch(thread);
+  const rows = ceilDiv(p.m, MR) * MR;
+  const ldc = <usize>p.n * 4;
+  const c = p.parts > 1 ? p.partial + <usize>part * p.m * p.n * 4 : p.c;
+  const first = part * p.share;
+  const end = min(first + p.share, blocks);
+  for (let block = first; block < end; block++) {
+    const k0 = block * length;
+    const k = min(length, p.k - k0);
+    const edge = own + (packsA(p) ? panelBytes(KC, COLUMNS) : <usize>(MC * ROW * 4));
+    if (packsA(p)) {
+      const n = min(p.step, p.n - at);
+      packB(p, own, at, n, k0, k);
+      const a = arena + <usize>block * rows * ROW * 4;
+      for (let m0 = 0; m0 < p.m; m0 += MC) {
+        const m = min(MC, p.m - m0);
+        const to = c + <usize>m0 * ldc + <usize>at * 4;
+        multiply(false, a + <usize>(m0 * ROW * 4), 0, own, to, ldc, m, n, k, block > first, edge);
+      }
+    } else {
+      const m = min(p.step, p.m - at);
+      packA(p, own, at, m, k0, k);
+      const b = arena + <usize>block * panelBytes(length, p.n);
+      multiply(false, own, 0, b, c + <usize>at * ldc, ldc, m, p.n, k, block > first, edge);
+    }
+  }
+}
+
+export function addTask(task: i32): void {
+  const p = args<Product>();
+  const size = p.m * p.n;
+  addParts(p.c, p.partial, size, p.parts, task * ADD, min((task + 1) * ADD, size));
+}
+
+function packA(p: Product, to: usize, m0: i32, m: i32, k0: i32, k: i32): void {
+  if (p.transposeA) {
+    const stride = <usize>p.m * 4;
+    transpose(to, ROW * 4, p.a + <usize>k0 * stride + <usize>m0 * 4, stride, m, k);
+  } else {
+    const stride = <usize>p.k * 4;
+    rowsFromRows(to, p.a + <usize>m0 * stride + <usize>k0 * 4, stride, m, k);
+  }
+}
+
+function packB(p: Product, to: usize, n0: i32, n: i32, k0: i32, k: i32): void {
+  if (p.transposeB) {
+    const stride = <usize>p.k * 4;
+    panelsFromColumns(to, p.b + <usize>n0 * stride + <usize>k0 * 4, stride, k, n);
+  } else {
+    const stride = <usize>p.n * 4;
+    panelsFromRows(to, p.b + <usize>k0 * stride + <usize>n0 * 4, stride, k, n);
+  }
+}

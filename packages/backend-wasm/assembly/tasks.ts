@@ -1,0 +1,46 @@
+/** Which function does a task of which phase. */
+import {
+  addTask as addConvolution,
+  filterGradientTask,
+  forwardTask,
+  packTask as packConvolution,
+} from './convolution';
+import { addTask, multiplyTask, packTask } from './product';
+import { forwardTask as winogradForward, gradientTask, imageTask } from './winograd';
+
+export const PRODUCT_PACK: i32 = 0;
+export const PRODUCT_MULTIPLY: i32 = 1;
+export const PRODUCT_ADD: i32 = 2;
+export const CONV_PACK: i32 = 3;
+export const CONV_FORWARD: i32 = 4;
+export const CONV_GRADIENT: i32 = 5;
+export const CONV_ADD: i32 = 6;
+
+export const WINOGRAD_IMAGE: i32 = 7;
+export const WINOGRAD_FORWARD: i32 = 8;
+export const WINOGRAD_GRADIENT: i32 = 9;
+
+export function perform(phase: i32, task: i32, thread: i32): void {
+  switch (phase) {
+    case PRODUCT_PACK:
+      return packTask(task);
+    case PRODUCT_MULTIPLY:
+      return multiplyTask(task, thread);
+    case PRODUCT_ADD:
+      return addTask(task);
+    case CONV_PACK:
+      return packConvolution(task);
+    case CONV_FORWARD:
+      return forwardTask(task, thread);
+    case CONV_GRADIENT:
+      return filterGradientTask(task, thread);
+    case CONV_ADD:
+      return addConvolution(task);
+    case WINOGRAD_IMAGE:
+      return imageTask(task, thread);
+    case WINOGRAD_FORWARD:
+      return winogradForward(task, thread);
+    case WINOGRAD_GRADIENT:
+      return gradientTask(task, thread);
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * Convolutions and their gradients, on our own module: any stride, padding, dilation and number of channels.
+ *
+ *     y[b, p, q, k]    = Σ_{i, j, c} x[b, p·s + i·d − top, q·s + j·d − left, c] · W[i, j, c, k]
+ *     ∂W[i, j, c, k]   = Σ_{b, p, q} x[b, p·s + i·d − top, q·s + j·d − left, c] · v[b, p, q, k]     for each cotangent v
+ *     ∂x[b, h, w, c]   = Σ_{i, j, k} ∂y[b, p, q, k] · W[i, j, c, k]   over p·s + i·d − top = h, q·s + j·d − left = w
+ */
+import { FILTER_GRADIENTS } from '@ghl/core';
+import {
+  backend_util,
+  Conv2D,
+  type Conv2DAttrs,
+  Conv2DBackpropFilter,
+  type Conv2DBackpropFilterAttrs,
+  Conv2DBackpropInput,
+  type Conv2DBackpropInputAttrs,
+  type TensorInfo,
+} from '@tensorflow/tfjs-core';
+import type { KernelModule } from '../module.js';
+import { address, checkConvolution, type KernelCall, kernel, type Shape4D } from './heap.js';
+
+export const conv2dForward = kernel(
+  Conv2D,
+  ({
+    inputs: { x, filter },
+    attrs: { strides, pad, dataFormat, dilations, dimRoundingMode },
+    backend,
+    module,
+  }: KernelCall<{ x: TensorInfo; filter: TensorInfo }, Conv2DAttrs>) => {
+    checkConvolution(Conv2D, { x, filter }, dataFormat);
+    const info = backend_util.computeConv2DInfo(
+      x.shape as Shape4D,
+      filter.shape as Shape4D,
+      strides,
+      dilations,
+      pad,
+      dimRoundingMode,
+    );
+    const out = backend.makeOutput(info.outShape, 'float32');
+    const geometry = forwardGeometry(info);
+    const at = (tensor: TensorInfo) => address(backend, tensor);
+    module.run(chosen(module, geometry, 'convolve'), [...geometry, at(x), at(filter), at(out), 0]);
+    return out;
+  },
+);
+
+export const conv2dInputGradient = kernel(
+  Conv2DBackpropInput,
+  ({
+    inputs: { dy, filter },
+    attrs: { strides, pad, dataFormat, dimRoundingMode, inputShape },
+    backend,
+    module,
+  }: KernelCall<{ dy: TensorInfo; filter: TensorInfo }, Conv2DBackpropInputAttrs>) => {
+    checkConvolution(Conv2DBackpropInput, { dy, filter }, dataFormat);
+    const filterShape = filter.shape as Shape4D;
+    const info = backend_util.computeConv2DInfo(inputShape, filterShape, strides, 1, pad, dimRoundingMode);
+    const out = backend.makeOutput(inputShape, 'float32');
+    const geometry = inputGradientGeometry(info);
+    const at = (tensor: TensorInfo) => address(backend, tensor);
+    module.run(chosen(module, geometry, 'convolve'), [...geometry, at(dy), at(filter), at(out), 0]);
+    return out;
+  },
+);
+
+export const conv2dFilterGradient = kernel(
+  Conv2DBackpropFilter,
+  ({
+    inputs: { x, dy },
+    attrs,
+    backend,
+    module,
+  }: KernelCall<{ x: TensorInfo; dy: TensorInfo }, Conv2DBackpropFilterAttrs>) =>
+    filterGradients(Conv2DBackpropFilter, x, [dy], attrs, { backend, module })[0]!,
+);
+
+export const conv2dFilterGradients = kernel(
+  FILTER_GRADIENTS,
+  ({
+    inputs: { x, ...cotangents },
+    attrs,
+    backend,
+    module,
+  }: KernelCall<{ x: TensorInfo; [dy: `dy${number}`]: TensorInfo }, Conv2DBackpropFilterAttrs>) =>
+    filterGradients(FILTER_GRADIENTS, x, Object.values(cotangents) as TensorInfo[], attrs, { backend, module }),
+);
+
+function filterGradients(
+  name: string,
+  x: TensorInfo,
+  cotangents: readonly TensorInfo[],
+  { strides, pad, dataFormat, dimRoundingMode, filterShape }: Conv2DBackpropFilterAttrs,
+  { backend, module }: Pick<KernelCall<never, never>, 'backend' | 'module'>,
+): TensorInfo[] {
+  for (const dy of cotangents) checkConvolution(name, { x, dy }, dataFormat);
+  const info = backend_util.computeConv2DInfo(x.shape as Shape4D, filterShape, strides, 1, pad, dimRoundingMode);
+  const geometry = forwardGeometry(info);
+  const at = (tensor: TensorInfo | undefined) => (tensor === undefined ? 0 : address(backend, tensor));
+  const outs = cotangents.map(() => backend.makeOutput(filterShape, 'float32'));
+  const gradient = chosen(module, geometry, 'convolutionFilterGradient');
+  for (let i = 0; i < cotangents.length; i += 2) {
+    const [v0, v1] = [cotangents[i], cotangents[i + 1]];
+    module.run(gradient, [...geometry, at(x), 0, at(v0), at(v1), at(outs[i]), at(outs[i + 1])]);
+  }
+  return outs;
+}
+
+/** The first fields of assembly/convolution.ts, in their order. */
+type Geometry = readonly number[];
+
+function forwardGeometry(info: backend_util.Conv2DInfo): Geometry {
+  const { batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels, padInfo } = info;
+  const { filterHeight, filterWidth, strideHeight, strideWidth, dilationHeight, dilationWidth } = info;
+  return [
+    ...[batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels],
+    ...[filterHeight, filterWidth, strideHeight, strideWidth, dilationHeight, dilationWidth],
+    ...[padInfo.top, padInfo.left, 1, 1, 0],
+  ];
+}
+
+/** The convolution of ∂y, spread out by the stride, with the filter turned round. */
+function inputGradientGeometry(info: backend_util.Conv2DInfo): Geometry {
+  const { batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels, padInfo } = info;
+  const { filterHeight, filterWidth, strideHeight, strideWidth } = info;
+  return [
+    ...[batchSize, outHeight, outWidth, outChannels, inHeight, inWidth, inChannels],
+    ...[filterHeight, filterWidth, 1, 1, 1, 1],
+    ...[filterHeight - 1 - padInfo.top, filterWidth - 1 - padInfo.left, strideHeight, strideWidth, 1],
+  ];
+}
+
+/** The direct kernel, or Winograd's where it is allowed and wins. */
+function chosen<Direct extends 'convolve' | 'convolutionFilterGradient'>(
+  module: KernelModule,
+  geometry: Geometry,
+  direct: Direct,
+) {
+  const [, , , channels, height, width, filters, kh, kw, sh, sw, dh, dw, , , spreadH, spreadW] = geometry as number[];
+  const fits = kh === 3 && kw === 3 && [sh, sw, dh, dw, spreadH, spreadW].every((one) => one === 1);
+  if (!module.winograd || !fits || channels! < 16 || filters! < 16) return direct;
+  // Multiplications saved by tiles that may reach beyond the edge; the transforms cost as much as the first third of them.
+  const saved = (9 * height! * width!) / (36 * Math.ceil(height! / 4) * Math.ceil(width! / 4));
+  if (saved < 1.5) return direct;
+  return direct === 'convolve' ? 'winograd' : 'winogradFilterGradient';
+}

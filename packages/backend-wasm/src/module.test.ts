@@ -1,0 +1,255 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { KernelModule, type StockModule, type Variant, variants } from './module.js';
+
+/** What the module needs of tfjs's: memory, and functions that hand it out and, so that a buffer is found, round it NaNs. */
+function bareStock(shared: boolean) {
+  const wasmMemory = new WebAssembly.Memory({ initial: 512, maximum: 2048, shared });
+  let top = 1024;
+  const _malloc = (bytes: number) => {
+    const address = top;
+    top = Math.ceil((top + bytes) / 16) * 16;
+    return top > wasmMemory.buffer.byteLength ? 0 : address;
+  };
+  const stock = { wasmMemory, asm: {}, _malloc, _free: () => {} } as unknown as StockModule;
+  return { stock, memory: wasmMemory, mark: () => top, release: (mark: number) => (top = mark) };
+}
+
+type Bare = ReturnType<typeof bareStock>;
+const GUARD = 16;
+
+/** Buffers between guards of NaN: what reads beyond a buffer becomes NaN, what writes beyond it is found. */
+function buffers({ stock, memory }: Bare) {
+  const guards: Float32Array[] = [];
+  const inputs: [Float32Array, Float32Array][] = [];
+  const allocate = (size: number) => {
+    const start = stock._malloc(4 * (size + 2 * GUARD));
+    expect(start).toBeGreaterThan(0);
+    const all = new Float32Array(memory.buffer, start, size + 2 * GUARD).fill(Number.NaN);
+    guards.push(all.subarray(0, GUARD), all.subarray(GUARD + size));
+    return all.subarray(GUARD, GUARD + size);
+  };
+  let seed = 1;
+  return {
+    output: allocate,
+    input(size: number) {
+      const values = allocate(size);
+      for (let i = 0; i < size; i++) {
+        seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+        values[i] = seed / 2 ** 31 - 1;
+      }
+      inputs.push([values, values.slice()]);
+      return values;
+    },
+    check() {
+      for (const guard of guards) expect(guard.every(Number.isNaN)).toBe(true);
+      for (const [now, before] of inputs) expect(now.every((value, i) => value === before[i])).toBe(true);
+    },
+  };
+}
+
+/** Largest difference over largest value, or over that of most sums of so many terms; infinite where there is a NaN. */
+function error(got: Float32Array, wanted: Float64Array, terms: number): number {
+  let [difference, largest] = [0, Math.sqrt(terms) / 3];
+  for (let i = 0; i < wanted.length; i++) {
+    const d = Math.abs(got[i]! - wanted[i]!);
+    if (Number.isNaN(d)) return Number.POSITIVE_INFINITY;
+    difference = Math.max(difference, d);
+    largest = Math.max(largest, Math.abs(wanted[i]!));
+  }
+  return difference / largest;
+}
+
+interface Shape {
+  readonly batch: number;
+  readonly size: readonly [number, number];
+  readonly channels: readonly [number, number];
+  readonly kernel: readonly [number, number];
+  readonly stride: readonly [number, number];
+  readonly dilation: readonly [number, number];
+  /** Top, bottom, left, right. */
+  readonly pad: readonly [number, number, number, number];
+}
+
+function outSize({ size, kernel, stride, dilation, pad }: Shape): [number, number] {
+  const out = (axis: 0 | 1) => {
+    const room = size[axis] + pad[2 * axis]! + pad[2 * axis + 1]! - (kernel[axis] - 1) * dilation[axis] - 1;
+    return room < 0 ? 0 : Math.floor(room / stride[axis]) + 1;
+  };
+  return [out(0), out(1)];
+}
+
+/** Calls `visit` with the offsets of the first channel of every x, w and y that meet. */
+function forEachTap(shape: Shape, visit: (x: number, w: number, y: number) => void): void {
+  const { batch, size, channels, kernel, stride, dilation, pad } = shape;
+  const [height, width] = outSize(shape);
+  for (let b = 0; b < batch; b++)
+    for (let p = 0; p < height; p++)
+      for (let q = 0; q < width; q++)
+        for (let i = 0; i < kernel[0]; i++)
+          for (let j = 0; j < kernel[1]; j++) {
+            const h = p * stride[0] + i * dilation[0] - pad[0];
+            const w = q * stride[1] + j * dilation[1] - pad[2];
+            if (h < 0 || h >= size[0] || w < 0 || w >= size[1]) continue;
+            visit(
+              ((b * size[0] + h) * size[1] + w) * channels[0],
+              (i * kernel[1] + j) * channels[0] * channels[1],
+              ((b * height + p) * width + q) * channels[1],
+            );
+          }
+}
+
+function forward(shape: Shape, x: Float32Array, w: Float32Array, size: number): Float64Array {
+  const [channels, filters] = shape.channels;
+  const y = new Float64Array(size);
+  forEachTap(shape, (xAt, wAt, yAt) => {
+    for (let c = 0; c < channels; c++)
+      for (let k = 0; k < filters; k++) y[yAt + k]! += x[xAt + c]! * w[wAt + c * filters + k]!;
+  });
+  return y;
+}
+
+function inputGradient(shape: Shape, w: Float32Array, v: Float32Array, size: number): Float64Array {
+  const [channels, filters] = shape.channels;
+  const dx = new Float64Array(size);
+  forEachTap(shape, (xAt, wAt, yAt) => {
+    for (let c = 0; c < channels; c++)
+      for (let k = 0; k < filters; k++) dx[xAt + c]! += w[wAt + c * filters + k]! * v[yAt + k]!;
+  });
+  return dx;
+}
+
+function filterGradient(shape: Shape, x: Float32Array, v: Float32Array, size: number): Float64Array {
+  const [channels, filters] = shape.channels;
+  const dw = new Float64Array(size);
+  forEachTap(shape, (xAt, wAt, yAt) => {
+    for (let c = 0; c < channels; c++)
+      for (let k = 0; k < filters; k++) dw[wAt + c * filters + k]! += x[xAt + c]! * v[yAt + k]!;
+  });
+  return dw;
+}
+
+/** All three maps of a convolution, the filter gradient with two cotangents, by the kernels of one kind. */
+function convolutionErrors(module: KernelModule, bare: Bare, shape: Shape, winograd: boolean): number[] {
+  const mark = bare.mark();
+  const { batch, size, channels, kernel, stride, dilation, pad } = shape;
+  const out = outSize(shape);
+  const [nx, ny] = [batch * size[0] * size[1] * channels[0], batch * out[0] * out[1] * channels[1]];
+  const nw = kernel[0] * kernel[1] * channels[0] * channels[1];
+  const memory = buffers(bare);
+  const [x, w, v0, v1] = [memory.input(nx), memory.input(nw), memory.input(ny), memory.input(ny)];
+  const [y, dx, dw0, dw1] = [memory.output(ny), memory.output(nx), memory.output(nw), memory.output(nw)];
+  const at = (buffer: Float32Array) => buffer.byteOffset;
+  const geometry = [
+    batch,
+    ...size,
+    channels[0],
+    ...out,
+    channels[1],
+    ...kernel,
+    ...stride,
+    ...dilation,
+    pad[0],
+    pad[2],
+  ];
+  const convolve = winograd ? 'winograd' : 'convolve';
+  module.run(convolve, [...geometry, 1, 1, 0, at(x), at(w), at(y), 0]);
+  const turned = [batch, ...out, channels[1], ...size, channels[0], ...kernel, 1, 1, ...dilation];
+  turned.push((kernel[0] - 1) * dilation[0] - pad[0], (kernel[1] - 1) * dilation[1] - pad[2]);
+  module.run(convolve, [...turned, ...stride, 1, at(v0), at(w), at(dx), 0]);
+  const gradient = winograd ? 'winogradFilterGradient' : 'convolutionFilterGradient';
+  module.run(gradient, [...geometry, 1, 1, 0, at(x), 0, at(v0), at(v1), at(dw0), at(dw1)]);
+  memory.check();
+  const errors = [
+    error(y, forward(shape, x, w, ny), nw / channels[1]),
+    error(dx, inputGradient(shape, w, v0, nx), nw / channels[0]),
+    error(dw0, filterGradient(shape, x, v0, nw), ny / channels[1]),
+    error(dw1, filterGradient(shape, x, v1, nw), ny / channels[1]),
+  ];
+  bare.release(mark);
+  return errors;
+}
+
+const upTo = (most: number, least = 1) => fc.integer({ min: least, max: most });
+const pair = (arbitrary: fc.Arbitrary<number>) => fc.tuple(arbitrary, arbitrary);
+const work = ({ batch, size, channels, kernel }: Shape) =>
+  batch * size[0] * size[1] * channels[0] * channels[1] * kernel[0] * kernel[1];
+const fits = (shape: Shape) => Math.min(...outSize(shape)) > 0 && work(shape) < 2e6;
+const most = 70;
+
+const anyConvolution: fc.Arbitrary<Shape> = fc
+  .record({
+    batch: upTo(5),
+    size: pair(upTo(15)),
+    channels: pair(fc.oneof(upTo(12), upTo(most))),
+    kernel: pair(upTo(7)),
+    stride: pair(upTo(3)),
+    dilation: pair(fc.oneof(fc.constant(1), upTo(2))),
+    pad: fc.tuple(upTo(4, 0), upTo(4, 0), upTo(4, 0), upTo(4, 0)),
+  })
+  .filter(fits);
+
+const anyWinograd: fc.Arbitrary<Shape> = fc
+  .record({
+    batch: upTo(5),
+    size: pair(upTo(14)),
+    channels: pair(fc.oneof(upTo(24), upTo(most))),
+    kernel: fc.constant([3, 3] as const),
+    stride: fc.constant([1, 1] as const),
+    dilation: fc.constant([1, 1] as const),
+    pad: fc.tuple(upTo(2, 0), upTo(2, 0), upTo(2, 0), upTo(2, 0)),
+  })
+  .filter(fits);
+
+describe.each<[Variant, string, boolean]>([
+  ...variants.map((variant): [Variant, string, boolean] => [variant, 'shared', true]),
+  ['relaxed-6x8', 'unshared', false],
+])('%s on %s memory', (variant, _, shared) => {
+  const bare = bareStock(shared);
+  let module: KernelModule;
+  beforeAll(async () => {
+    module = await KernelModule.load(bare.stock, { threads: 2, variant, winograd: true });
+    expect(module).toMatchObject({ variant, threads: shared ? 2 : 1 });
+    module.reserve(8 << 20); // so that no test moves it
+  });
+  afterAll(() => module.dispose());
+
+  it('convolves any shape, forward and back, as float64 does to 1e-5', () => {
+    fc.assert(
+      fc.property(anyConvolution, (shape) => {
+        for (const each of convolutionErrors(module, bare, shape, false)) expect(each).toBeLessThan(1e-5);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('convolves in Winograd’s way as float64 does to 1e-4', () => {
+    fc.assert(
+      fc.property(anyWinograd, (shape) => {
+        for (const each of convolutionErrors(module, bare, shape, true)) expect(each).toBeLessThan(1e-4);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('multiplies any matrices as float64 does to 1e-5', () => {
+    const sizes = fc.oneof(fc.tuple(upTo(40), upTo(40), upTo(40)), fc.tuple(upTo(3), upTo(3), upTo(2000)));
+    fc.assert(
+      fc.property(sizes, fc.boolean(), fc.boolean(), ([m, n, k], turnA, turnB) => {
+        const mark = bare.mark();
+        const memory = buffers(bare);
+        const [a, b, c] = [memory.input(m * k), memory.input(k * n), memory.output(m * n)];
+        module.product(a.byteOffset, b.byteOffset, c.byteOffset, [m, n, k], [turnA, turnB]);
+        memory.check();
+        const wanted = new Float64Array(m * n);
+        for (let i = 0; i < m; i++)
+          for (let j = 0; j < n; j++)
+            for (let p = 0; p < k; p++)
+              wanted[i * n + j]! += a[turnA ? p * m + i : i * k + p]! * b[turnB ? j * k + p : p * n + j]!;
+        expect(error(c, wanted, k)).toBeLessThan(1e-5);
+        bare.release(mark);
+      }),
+      { numRuns: 100 },
+    );
+  });
+});

@@ -1,0 +1,370 @@
+/**
+ * Our own kernels: a WebAssembly module on the memory of the stock one, so that tensors are shared by their address. Every
+ * thread has an instance of it; the main thread's sets the jobs, and all share their tasks (see assembly/pool.ts).
+ */
+import { ConfigurationError, StateError, UnsupportedError } from '@ghl/core';
+import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
+
+/** How a module's micro-kernel multiplies, and for which machines it is, quickest first where all run. */
+export const variants = ['relaxed-6x16', 'relaxed-6x8', 'plain-6x8'] as const;
+/** One of {@link variants}. */
+export type Variant = (typeof variants)[number];
+
+/** The stock module, as far as it matters here: what its type declarations leave out. */
+export type StockModule = BackendWasm['wasm'] & {
+  readonly wasmMemory?: WebAssembly.Memory;
+  readonly asm: { readonly memory?: WebAssembly.Memory };
+  _malloc(bytes: number): number;
+  _free(address: number): void;
+};
+
+/** What assembly/index.ts exports. */
+interface Exports {
+  start(control: number): void;
+  stop(): void;
+  configure(threads: number, mayWait: number): void;
+  setArena(address: number, size: number): void;
+  argumentsAt(): number;
+  isLost(): number;
+  rate(at: number, rounds: number): void;
+  rateBytes(): number;
+  rateFlops(): number;
+  product(...values: number[]): number;
+  convolve(): number;
+  convolutionFilterGradient(): number;
+  winograd(): number;
+  winogradFilterGradient(): number;
+}
+
+/** Kernels that {@link KernelModule.run} runs. */
+export type KernelName = 'convolve' | 'convolutionFilterGradient' | 'winograd' | 'winogradFilterGradient';
+
+/** What {@link KernelModule.load} is asked for. */
+export interface ModuleOptions {
+  readonly threads: number;
+  /** Default: the quickest. */
+  readonly variant: Variant | undefined;
+  readonly winograd: boolean;
+}
+
+/** A worker of Node or of a browser. */
+interface Worker {
+  terminate(): unknown;
+  readonly failure: Promise<Error>;
+}
+
+const node = typeof process === 'object' && typeof process.versions?.node === 'string';
+
+/** Bytes of the block that threads share: fields, then arguments. */
+const CONTROL = 1024;
+const MIB = 1 << 20;
+
+/** A module that multiplies and adds in one rounding, with relaxed SIMD. */
+const relaxedProbe = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 8, 1, 96, 3, 123, 123, 123, 1, 123, 3, 2, 1, 0, 10, 13, 1, 11, 0, 32, 0, 32, 1, 32, 2,
+  253, 133, 2, 11,
+]);
+
+/** The module at work. */
+export class KernelModule {
+  readonly variant: Variant;
+  readonly threads: number;
+  /** Whether convolutions may be done in Winograd's way. */
+  readonly winograd: boolean;
+  /** GFLOP/s of one thread's micro-kernel, of each variant that was compared. */
+  readonly rates: Readonly<Partial<Record<Variant, number>>>;
+  readonly #stock: StockModule;
+  readonly #memory: WebAssembly.Memory;
+  readonly #exports: Exports;
+  readonly #workers: readonly Worker[];
+  #arena = 0;
+  #arenaSize = 0;
+  #failure: Error | undefined;
+
+  private constructor(
+    stock: StockModule,
+    memory: WebAssembly.Memory,
+    { variant, exports }: Candidate,
+    rates: Partial<Record<Variant, number>>,
+    winograd: boolean,
+    workers: readonly Worker[],
+  ) {
+    this.#stock = stock;
+    this.#memory = memory;
+    this.#exports = exports;
+    this.#workers = workers;
+    this.variant = variant;
+    this.rates = rates;
+    this.winograd = winograd;
+    this.threads = workers.length + 1;
+    for (const { failure } of workers) void failure.then((error) => (this.#failure ??= error));
+    exports.configure(this.threads, Number(node));
+  }
+
+  /**
+   * Loads the variant asked for, or the quickest that runs here and computes right, on the memory of `stock`.
+   *
+   * @throws ConfigurationError `BAD_VARIANT` where that variant does not run here.
+   */
+  static async load(stock: StockModule, { threads, variant: asked, winograd }: ModuleOptions): Promise<KernelModule> {
+    const memory = (stock.wasmMemory ?? stock.asm.memory) as WebAssembly.Memory;
+    const shared = typeof SharedArrayBuffer === 'function' && memory.buffer instanceof SharedArrayBuffer;
+    const control = stock._malloc(CONTROL) >>> 0;
+    new Uint8Array(memory.buffer, control, CONTROL).fill(0);
+    const candidates: Candidate[] = [];
+    for (const variant of asked === undefined ? variants : [asked]) {
+      // What has no fused multiply-add is never the quickest.
+      if (variant === 'plain-6x8' && candidates.length > 0) break;
+      const candidate = await instantiate(variant, memory, shared, control);
+      if (candidate !== null && computesRight(candidate.exports, stock, memory)) candidates.push(candidate);
+    }
+    const rates = candidates.length > 1 ? measure(candidates, stock) : {};
+    const best = quickest(candidates, rates);
+    if (best === undefined) {
+      throw new ConfigurationError('BAD_VARIANT', `Kernel variant '${asked}' does not run here.`, {
+        help: `leave it out, or use one of ${variants.map((name) => `'${name}'`).join(', ')}.`,
+      });
+    }
+    if (best.variant !== 'relaxed-6x16') setV8Flag('--no-experimental-wasm-revectorize', 13);
+    const workers: Worker[] = [];
+    if (shared) {
+      const { compiled } = best;
+      const starting = Array.from({ length: threads - 1 }, (_, i) =>
+        startWorker({ compiled, memory, control, thread: i + 1 }),
+      );
+      workers.push(...(await Promise.all(starting)));
+    }
+    return new KernelModule(stock, memory, best, rates, winograd, workers);
+  }
+
+  /** The product of a [m, k] and b [k, n], each given by its address, either lying transposed. */
+  product(
+    a: number,
+    b: number,
+    c: number,
+    sizes: readonly [m: number, n: number, k: number],
+    turn: readonly boolean[],
+  ) {
+    this.#run(() => this.#exports.product(a, b, c, ...sizes, Number(turn[0]), Number(turn[1])));
+  }
+
+  /** Runs a kernel on arguments: whole numbers and addresses, in the order of the fields in its source. */
+  run(kernel: KernelName, values: readonly number[]): void {
+    new Int32Array(this.#memory.buffer, this.#exports.argumentsAt(), values.length).set(values);
+    this.#run(() => this.#exports[kernel]());
+  }
+
+  /** Ends the threads. The memory goes with the stock module. */
+  dispose(): void {
+    this.#exports.stop();
+    for (const worker of this.#workers) worker.terminate();
+  }
+
+  #run(kernel: () => number): void {
+    if (this.#failure !== undefined) throw workerLost(this.#failure.message);
+    const needed = kernel() >>> 0;
+    if (needed > 0) {
+      this.reserve(needed);
+      kernel();
+    }
+    if (this.#exports.isLost()) throw workerLost('it did not bring back its part of a kernel within ten seconds.');
+  }
+
+  /** Sees to it that kernels have so many bytes for intermediate results. */
+  reserve(needed: number): void {
+    if (needed <= this.#arenaSize) return;
+    if (this.#arena > 0) this.#stock._free(this.#arena);
+    const size = Math.ceil(needed / MIB) * MIB;
+    this.#arena = this.#stock._malloc(size + 64) >>> 0;
+    this.#arenaSize = this.#arena > 0 ? size : 0;
+    const start = Math.ceil(this.#arena / 64) * 64;
+    this.#exports.setArena(start, this.#arenaSize);
+    if (this.#arena === 0) {
+      throw new UnsupportedError('OUT_OF_MEMORY', `A kernel needs ${Math.ceil(needed / MIB)} MiB to work in.`, {
+        help: 'use a smaller batch: WebAssembly has 4 GiB in all.',
+      });
+    }
+  }
+}
+
+interface Candidate {
+  readonly variant: Variant;
+  readonly compiled: WebAssembly.Module;
+  readonly exports: Exports;
+}
+
+/** Compiles and instantiates a variant in this thread; null where the machine or the engine does not know it. */
+async function instantiate(
+  variant: Variant,
+  memory: WebAssembly.Memory,
+  shared: boolean,
+  control: number,
+): Promise<Candidate | null> {
+  if (variant !== 'plain-6x8') setV8Flag('--experimental-wasm-relaxed-simd', 0, 11);
+  if (variant === 'relaxed-6x16') setV8Flag('--experimental-wasm-revectorize', 13);
+  if (variant !== 'plain-6x8' && !WebAssembly.validate(relaxedProbe)) return null;
+  const binary = await read(new URL(`../dist/wasm/${variant}.wasm`, import.meta.url));
+  const compiled = await WebAssembly.compile(shared ? binary : unshared(binary));
+  const exports = (await WebAssembly.instantiate(compiled, { env: { memory } })).exports as unknown as Exports;
+  exports.start(control);
+  exports.configure(1, 0);
+  return { variant, compiled, exports };
+}
+
+/**
+ * Sets a flag of V8 that is made for being set before a module is compiled, in versions that know it; V8 prints an error
+ * for a flag that it does not know.
+ */
+function setV8Flag(flag: string, first: number, last = Number.POSITIVE_INFINITY): void {
+  const version = node ? Number.parseInt(process.versions.v8 ?? '', 10) : Number.NaN;
+  if (version >= first && version <= last) process.getBuiltinModule('node:v8').setFlagsFromString(flag);
+}
+
+async function read(url: URL): Promise<Uint8Array<ArrayBuffer>> {
+  if (url.protocol === 'file:') return new Uint8Array(await process.getBuiltinModule('node:fs/promises').readFile(url));
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url.href}: ${response.status} ${response.statusText}`);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+/** The same module for memory that is not shared: the flags of its one import, env.memory, are 1 in place of 3. */
+function unshared(binary: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const memoryImport = new TextEncoder().encode('\x03env\x06memory\x02\x03');
+  const copy = binary.slice();
+  const start = copy.findIndex((_, i) => memoryImport.every((byte, j) => copy[i + j] === byte));
+  copy[start + memoryImport.length - 1] = 1;
+  return copy;
+}
+
+/** Runs `use` on memory that it may fill, so many floats from so many on. */
+function borrow<T>(stock: StockModule, floats: number, use: (address: number) => T): T {
+  const address = stock._malloc(4 * floats) >>> 0;
+  try {
+    return use(address);
+  } finally {
+    stock._free(address);
+  }
+}
+
+/**
+ * Proves a variant: a product and, in it, both forms of the micro-kernel, whole tiles and edges, against float64. An engine
+ * that compiles it wrongly, or a machine whose fused operations differ, falls back to the next.
+ */
+function computesRight(exports: Exports, stock: StockModule, memory: WebAssembly.Memory): boolean {
+  const [m, n, k] = [13, 37, 29];
+  const arena = 1 << 20;
+  return borrow(stock, m * k + k * n + m * n + 2 + arena / 4, (address) => {
+    const floats = new Float32Array(memory.buffer, address, m * k + k * n + m * n);
+    const a = floats.subarray(0, m * k);
+    const b = floats.subarray(m * k, m * k + k * n);
+    const c = floats.subarray(m * k + k * n);
+    for (let i = 0; i < m * k + k * n; i++) floats[i] = Math.sin(i);
+    exports.setArena(address + 4 * floats.length, arena);
+    // As the filter gradient of a convolution of 1×1: c = aᵀ·b, with m channels, n filters, k positions.
+    const gradient = [k, 1, 1, m, 1, 1, n, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 0];
+    const at = (offset: number) => address + 4 * offset;
+    const right = (element: (i: number, p: number) => number) =>
+      c.every((value, index) => {
+        const [i, j] = [Math.floor(index / n), index % n];
+        let sum = 0;
+        for (let p = 0; p < k; p++) sum += element(i, p) * b[p * n + j]!;
+        return Math.abs(value - sum) < 1e-5 * k;
+      });
+    c.fill(Number.NaN);
+    if (exports.product(at(0), at(m * k), at(m * k + k * n), m, n, k, 0, 0) !== 0) return false;
+    if (!right((i, p) => a[i * k + p]!)) return false;
+    c.fill(Number.NaN);
+    const values = [...gradient, at(0), 0, at(m * k), 0, at(m * k + k * n), 0];
+    new Int32Array(memory.buffer, exports.argumentsAt(), values.length).set(values);
+    if (exports.convolutionFilterGradient() !== 0) return false;
+    const works = right((i, p) => a[p * m + i]!);
+    exports.setArena(0, 0);
+    return works;
+  });
+}
+
+/** Times the micro-kernels turn by turn for some 20 ms in all, best round of each; the first rounds await V8's optimiser. */
+function measure(candidates: readonly Candidate[], stock: StockModule): Partial<Record<Variant, number>> {
+  const rates: Partial<Record<Variant, number>> = {};
+  const bytes = Math.max(...candidates.map(({ exports }) => exports.rateBytes()));
+  borrow(stock, bytes / 4, (address) => {
+    for (const start = performance.now(); performance.now() - start < 20; ) {
+      for (const { variant, exports } of candidates) {
+        const before = performance.now();
+        exports.rate(address, 250);
+        const rate = (250 * exports.rateFlops()) / (performance.now() - before) / 1e6;
+        rates[variant] = Math.max(rates[variant] ?? 0, rate);
+      }
+    }
+  });
+  return rates;
+}
+
+/** A variant that asks more of the machine has to earn it by more than a measurement's noise. */
+function quickest(candidates: readonly Candidate[], rates: Partial<Record<Variant, number>>): Candidate | undefined {
+  return candidates.reduceRight<Candidate | undefined>(
+    (best, next) => (best === undefined || (rates[next.variant] ?? 0) > 1.1 * (rates[best.variant] ?? 0) ? next : best),
+    undefined,
+  );
+}
+
+/** What a worker gets. */
+interface Task {
+  readonly compiled: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly control: number;
+  readonly thread: number;
+}
+
+/** A worker's whole program: it waits in `work` for the rest of its life. */
+const program = `({ compiled, memory, control, thread }, ready) => {
+  const { exports } = new WebAssembly.Instance(compiled, { env: { memory } });
+  exports.start(control);
+  ready('ready');
+  exports.work(thread);
+}`;
+
+async function startWorker(task: Task): Promise<Worker> {
+  if (node) {
+    const { Worker } = process.getBuiltinModule('node:worker_threads');
+    const source = `const { parentPort, workerData } = process.getBuiltinModule('node:worker_threads');
+      (${program})(workerData, (message) => parentPort.postMessage(message));`;
+    const worker = new Worker(source, { eval: true, execArgv: [], workerData: task });
+    let disposed = false;
+    const failure = new Promise<Error>((resolve) => {
+      worker.once('error', resolve);
+      worker.once('exit', (status) => disposed || resolve(new Error(`it ended with status ${status}.`)));
+    });
+    await Promise.race([
+      new Promise((resolve) => worker.once('message', resolve)),
+      failure.then((error) => Promise.reject(error)),
+    ]);
+    worker.unref();
+    const terminate = () => {
+      disposed = true;
+      return worker.terminate();
+    };
+    return { terminate, failure };
+  }
+  const source = `onmessage = ({ data }) => (${program})(data, postMessage);`;
+  const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
+  const worker = new globalThis.Worker(url);
+  const failure = new Promise<Error>((resolve) => {
+    worker.onerror = ({ message }) => resolve(new Error(message));
+  });
+  worker.postMessage(task);
+  await Promise.race([
+    new Promise((resolve) => {
+      worker.onmessage = resolve;
+    }),
+    failure.then((error) => Promise.reject(error)),
+  ]);
+  URL.revokeObjectURL(url);
+  return { terminate: () => worker.terminate(), failure };
+}
+
+function workerLost(why: string): StateError {
+  return new StateError('WORKER_LOST', `A thread of the WebAssembly backend was lost: ${why}`, {
+    help: 'call deactivate(), then activate() again, and go on from the last checkpoint.',
+  });
+}
