@@ -50,6 +50,13 @@ describe('type-checks', () => {
   it.each(examples)('$at', ({ file }) => expect(mistakes.get(file)).toEqual([]));
 });
 
+// The examples here share one process, in which a backend is registered already; a reader's program begins with none.
+describe('brings a backend', () => {
+  it.each(examples.filter(({ run }) => run))('$at', ({ code }) => {
+    expect(code).toMatch(/'@(tensorflow\/tfjs-|ghl\/)backend-\w+'/);
+  });
+});
+
 describe('runs', () => {
   beforeEach(async () => {
     await tf.setBackend('cpu');
