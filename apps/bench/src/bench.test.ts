@@ -7,6 +7,7 @@ import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type RunEvent, RunFolder } from './run-store.js';
+import type { RecipeSpeed } from './speed/summary.js';
 
 const app = join(dirname(fileURLToPath(import.meta.url)), '..');
 const bin = join(app, 'bin', 'bench.mjs');
@@ -185,6 +186,46 @@ describe('a race', () => {
   });
 });
 
+describe('speed', () => {
+  it('is one JSON document, whose figures follow from its times', async () => {
+    const words = 'speed --network fasthebb-small --batch 4 --threads 1 --steps 3 --rule oja --profile --json';
+    const { status, stdout } = await bench(...words.split(' '));
+    expect(status).toBe(0);
+    const document = JSON.parse(stdout);
+    expect(document).toMatchObject({
+      network: 'fasthebb-small',
+      dataset: 'glyphs',
+      batch: 4,
+      backend: 'wasm',
+      threads: 1,
+    });
+    expect(Object.keys(document.recipes)).toEqual(['ghl', 'backprop', 'oja']);
+    const median = (values: number[]) => [...values].sort((a, b) => a - b)[1] as number;
+    for (const recipe of Object.values<RecipeSpeed>(document.recipes)) {
+      expect(recipe.ms).toHaveLength(3);
+      expect(recipe.msPerStep).toBe(median(recipe.ms));
+      expect(recipe.msSpread).toBeCloseTo(median(recipe.ms.map((ms) => Math.abs(ms - recipe.msPerStep))), 10);
+      expect(recipe.imagesPerSecond).toBeCloseTo(4000 / recipe.msPerStep, 6);
+      expect(recipe.effectiveGflops).toBeCloseTo(recipe.gflopPerImage * recipe.imagesPerSecond, 6);
+      expect(recipe.ofGemmPeak).toBeCloseTo(recipe.effectiveGflops / document.gemmPeakGflops, 10);
+      expect(recipe.peakRssMiB).toBeGreaterThan(50);
+      expect(recipe.leakedTensors).toBe(0);
+      expect(recipe.profile).toContainEqual(expect.objectContaining({ layer: 'conv2', pass: 'forward', calls: 1 }));
+    }
+    const { ghl, backprop } = document.recipes;
+    expect(document.ghlToBackprop).toBe(median(ghl.ms.map((ms: number, i: number) => ms / backprop.ms[i])));
+  });
+
+  it('is a table, without a ratio where there is nothing to compare', async () => {
+    const words = 'speed --network fasthebb-small --batch 2 --recipe ghl --steps 1';
+    const { status, stdout } = await bench(...words.split(' '));
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/│ ghl +│ +\d/);
+    expect(stdout).toMatch(/GEMM peak \d+\.\d GFLOP\/s/);
+    expect(stdout).not.toContain('GHL/BP');
+  });
+});
+
 describe('a full disk', () => {
   it.skipIf(process.platform === 'win32')('costs nothing that was finished', async () => {
     const race = [...SMALL, '--recipe', 'ghl', '--seeds', '1'];
@@ -276,6 +317,10 @@ describe('bad input', () => {
     [['run', '--train-size', '999999999', '--dataset', 'cifar10', '--data', '.'], 1, 'DATA_NOT_FOUND', 'help: '],
     [['run', '--resume', 'nowhere'], 2, 'NO_RACE', 'help: '],
     [['report', '.'], 2, 'NO_RACE', 'help: '],
+    [['speed', '--network', 'fasthebb-smal'], 2, 'UNKNOWN_NETWORK', "did you mean 'fasthebb-small'"],
+    [['speed', '--recipe', 'ghl,backprob'], 2, 'UNKNOWN_RECIPE', "did you mean 'backprop'"],
+    [['speed', '--against', 'torch'], 2, 'UNKNOWN_OPPONENT', "did you mean 'pytorch'"],
+    [['speed', '--backend', 'cpu', '--threads', '2'], 2, 'TOO_MANY_THREADS', 'give 1'],
   ])('%j exits with %i: %s', async (words, expected, code, help) => {
     const { status, stdout, stderr } = await bench(...words, '--json');
     expect(status).toBe(expected);

@@ -29,6 +29,12 @@ describe('the command line', () => {
       },
     });
     expect(parseCommandLine(['report', 'dir', '--json'])).toEqual({ command: 'report', folder: 'dir', json: true });
+    const speed = 'speed --batch 8 --backend cpu --threads 2 --steps 3 --against pytorch --profile --rule oja --json';
+    expect(parseCommandLine(speed.split(' '))).toEqual({
+      command: 'speed',
+      json: true,
+      options: { batch: 8, backend: 'cpu', threads: 2, steps: 3, against: 'pytorch', profile: true, rule: 'oja' },
+    });
     expect(parseCommandLine(['list'])).toEqual({ command: 'list', json: false });
   });
 
@@ -40,6 +46,10 @@ describe('the command line', () => {
     [['run', '--epochs'], 'BAD_ARGUMENTS', 'run --help'],
     [['run', 'fasthebb'], 'BAD_ARGUMENTS', 'run --help'],
     [['report'], 'BAD_ARGUMENTS', 'report --help'],
+    [['speed', '--seeds', '3'], 'UNKNOWN_OPTION', "'--steps'"],
+    [['speed', '--steps', '0'], 'BAD_VALUE', 'at least 1'],
+    [['speed', '--threads', 'all'], 'BAD_VALUE', 'whole number'],
+    [['speed', '--against'], 'BAD_ARGUMENTS', 'speed --help'],
     [['run', '--seeds', '0'], 'BAD_VALUE', 'at least 1'],
     [['run', '--epochs', '2.5'], 'BAD_VALUE', 'whole number'],
     [['run', '--batch', '-4'], 'BAD_VALUE', 'whole number'],

@@ -7,9 +7,10 @@ import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { GhlError, UnsupportedError } from '@ghl/core';
 import { constantsOf } from '@ghl/recipes';
-import type { LayersModel, layers } from '@tensorflow/tfjs-layers';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { Batches } from './batches.js';
 import { SCHEDULED_STEPS } from './contender.js';
+import { twinLayers } from './twin-layers.js';
 
 /** Ways in which the twin trains, and what they are. */
 export const WAYS = {
@@ -24,18 +25,16 @@ export type Way = keyof typeof WAYS;
 const script = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'python', 'twin.py');
 const INSTALL = 'python3 -m pip install torch numpy';
 
+type Child = ChildProcessByStdio<Writable, Readable, Readable>;
+
 /** A running twin. */
 export class Twin {
   /** Versions of PyTorch and Python. */
   readonly versions: { readonly torch: string; readonly python: string };
-  readonly #child: ChildProcessByStdio<Writable, Readable, null>;
-  readonly #answers: AsyncIterator<string>;
+  readonly #child: Child;
+  readonly #answers: AsyncIterator<Answer>;
 
-  private constructor(
-    child: ChildProcessByStdio<Writable, Readable, null>,
-    answers: AsyncIterator<string>,
-    versions: Twin['versions'],
-  ) {
+  private constructor(child: Child, answers: AsyncIterator<Answer>, versions: Twin['versions']) {
     this.#child = child;
     this.#answers = answers;
     this.versions = versions;
@@ -47,17 +46,18 @@ export class Twin {
    * @throws UnsupportedError `NO_PYTHON`, `NO_TORCH`.
    */
   static async start(): Promise<Twin> {
-    const child = spawn('python3', [script], { stdio: ['pipe', 'pipe', 'ignore'] });
+    const child = spawn('python3', [script], { stdio: ['pipe', 'pipe', 'pipe'] });
     child.stdin.on('error', () => {}); // a process that has ended is noticed by its missing answer
-    const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    const started = once(child, 'spawn').catch((cause) => {
+    try {
+      await once(child, 'spawn');
+    } catch (cause) {
       throw new UnsupportedError('NO_PYTHON', `--against pytorch needs python3, which could not be started: ${cause}`, {
         help: `put Python 3.9 or later on the PATH as python3, then \`${INSTALL}\`.`,
         cause,
       });
-    });
-    await started;
-    const hello = await answerOf(answers);
+    }
+    const answers = answersOf(child);
+    const hello = (await answers.next()).value as Answer;
     if (hello.error === undefined) return new Twin(child, answers, hello as unknown as Twin['versions']);
     throw new UnsupportedError(
       'NO_TORCH',
@@ -141,7 +141,7 @@ export class Twin {
   async #ask(request: object, numbers: readonly Float32Array[] = []): Promise<Answer> {
     this.#child.stdin.write(`${JSON.stringify(request)}\n`);
     for (const each of numbers) this.#child.stdin.write(new Uint8Array(each.buffer, each.byteOffset, each.byteLength));
-    const answer = await answerOf(this.#answers);
+    const answer = (await this.#answers.next()).value as Answer;
     if (answer.error === undefined) return answer;
     throw new GhlError('TWIN_FAILED', `The PyTorch twin failed: ${answer.message}`, {
       help: 'often memory ran out: try a smaller --batch; else leave out --against.',
@@ -155,98 +155,20 @@ interface Answer {
   readonly [name: string]: unknown;
 }
 
-async function answerOf(answers: AsyncIterator<string>): Promise<Answer> {
-  const { value, done } = await answers.next();
-  if (done) return { error: 'ENDED', message: 'python3 ended without an answer.' };
-  try {
-    return JSON.parse(value);
-  } catch {
-    return { error: 'GARBLED', message: `python3 said '${value}'.` };
-  }
-}
-
-/** A layer as the twin is told of it. */
-type TwinLayer = { readonly kind: string; readonly name: string } & Readonly<Record<string, unknown>>;
-
-type Config = Record<string, unknown> & {
-  readonly strides: number | [number, number];
-  readonly padding: 'same' | 'valid';
-  readonly kernelSize: [number, number];
-  readonly poolSize: [number, number];
-};
-
-/**
- * The network in PyTorch's words.
- *
- * @throws UnsupportedError `NO_TWIN`.
- */
-function twinLayers(model: LayersModel, temperatures: Readonly<Record<string, number>>): TwinLayer[] {
-  return model.layers.flatMap((layer): TwinLayer[] => {
-    const { name } = layer;
-    const config = layer.getConfig() as Config;
-    const input = layer.inboundNodes[0]?.inputShapes[0] as number[];
-    const channels = input.at(-1) as number;
-    const window = (size: [number, number]) => ({ size, ...placed(layer, input, size, config) });
-    switch (layer.getClassName()) {
-      case 'InputLayer':
-        return [];
-      case 'Conv2D':
-        if (config.useBias || config.activation !== 'linear') break;
-        return [
-          {
-            kind: 'convolution',
-            name,
-            inputs: channels,
-            units: config.filters,
-            temperature: temperatures[name] ?? null,
-            ...window(config.kernelSize),
-          },
-        ];
-      case 'Dense':
-        if (!config.useBias) break;
-        return [{ kind: 'dense', name, inputs: channels, units: config.units }];
-      case 'GhlBatchNorm': {
-        const { epsilon, momentum, center, scale } = config;
-        if (center !== scale) break;
-        const spatial = input.length === 4;
-        return [
-          { kind: 'batchNorm', name, channels, spatial, affine: scale, epsilon, momentum: 1 - (momentum as number) },
-        ];
-      }
-      case 'ReLU':
-        return [{ kind: 'relu', name }];
-      case 'MaxPooling2D':
-        return [{ kind: 'maxPool', name, ...window(config.poolSize) }];
-      case 'AveragePooling2D':
-        if (config.padding !== 'valid') break;
-        return [{ kind: 'averagePool', name, ...window(config.poolSize) }];
-      case 'Flatten':
-        return [{ kind: 'flatten', name, shape: input.slice(1) }];
-      case 'GhlDropout':
-        return [{ kind: 'dropout', name, rate: config.rate }];
+/** What a process says, line by line; after its end, for ever that it has ended. */
+async function* answersOf({ stdout, stderr }: Child): AsyncGenerator<Answer> {
+  let said = '';
+  stderr.on('data', (chunk: Buffer) => {
+    said = (said + chunk.toString()).slice(-500);
+  });
+  for await (const line of createInterface({ input: stdout })) {
+    let answer: Answer;
+    try {
+      answer = JSON.parse(line);
+    } catch {
+      answer = { error: 'GARBLED', message: `python3 said '${line}'.` };
     }
-    throw noTwin(layer, 'such a layer');
-  });
-}
-
-/** Strides, and the padding that PyTorch has to be told, which is the same before and after. */
-function placed(layer: layers.Layer, input: readonly number[], size: readonly number[], { strides, padding }: Config) {
-  const stride = typeof strides === 'number' ? [strides, strides] : strides;
-  const pads = size.map((extent, axis) => {
-    const [length, step] = [input[axis + 1] as number, stride[axis] as number];
-    const total = padding === 'valid' ? 0 : Math.max(0, (Math.ceil(length / step) - 1) * step + extent - length);
-    if (total % 2 === 1) throw noTwin(layer, 'a padding that differs before and after');
-    return total / 2;
-  });
-  return { stride, padding: pads };
-}
-
-function noTwin(layer: layers.Layer, what: string): UnsupportedError {
-  return new UnsupportedError(
-    'NO_TWIN',
-    `The PyTorch twin does not know ${what}: ${layer.name}, ${layer.getClassName()}.`,
-    {
-      help: 'compare another network, or leave out --against.',
-    },
-  );
+    yield answer;
+  }
+  for (;;) yield { error: 'ENDED', message: `python3 ended without an answer. ${said}`.trim() };
 }
