@@ -200,7 +200,7 @@ describe('speed', () => {
       threads: 1,
     });
     expect(Object.keys(document.recipes)).toEqual(['ghl', 'backprop', 'oja']);
-    const median = (values: number[]) => [...values].sort((a, b) => a - b)[1] as number;
+    const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[1] as number;
     for (const recipe of Object.values<RecipeSpeed>(document.recipes)) {
       expect(recipe.ms).toHaveLength(3);
       expect(recipe.msPerStep).toBe(median(recipe.ms));
