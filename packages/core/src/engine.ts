@@ -127,13 +127,15 @@ export function eligibilities(
   { overlaps }: OpenGate,
   correlated: readonly tf.Tensor[],
 ): tf.Tensor[] {
-  return overlaps.map((m, i) => {
-    const hebbian = correlated[i] as tf.Tensor;
-    if (m === null) return hebbian;
-    const weights = tf.reshape(kernel, [-1, connection.units.fanOut]) as tf.Tensor2D;
-    const reconstructed = m.rank === 1 ? tf.mul(weights, m) : tf.matMul(weights, m as tf.Tensor2D);
-    return tf.sub(hebbian, tf.reshape(reconstructed, kernel.shape));
-  });
+  return overlaps.map((m, i) =>
+    freed(() => {
+      const hebbian = correlated[i] as tf.Tensor;
+      if (m === null) return hebbian;
+      const weights = tf.reshape(kernel, [-1, connection.units.fanOut]) as tf.Tensor2D;
+      const reconstructed = m.rank === 1 ? tf.mul(weights, m) : tf.matMul(weights, m as tf.Tensor2D);
+      return tf.sub(hebbian, tf.reshape(reconstructed, kernel.shape));
+    }),
+  );
 }
 
 /** What {@link increment} works from. */
@@ -164,12 +166,11 @@ export function increment(
   { weights, eligibilities, signals, units, batch, step }: IncrementInput,
   state: PlasticityState,
 ): IncrementResult<PlasticityState> {
-  let delta: tf.Tensor;
-  const wrappers: StateTree[] = [];
-  let modulatorState = state.modulator;
-  if (rule === null) {
-    delta = tf.neg(pick(signals, ['gradient']).gradient);
-  } else {
+  const headed = freed(() => {
+    const wrappers: StateTree[] = [];
+    if (rule === null) {
+      return { increment: tf.neg(pick(signals, ['gradient']).gradient), wrappers, modulator: state.modulator };
+    }
     let measured = eligibilities?.[0] ?? tf.onesLike(weights);
     let modulated = eligibilities?.[1] ?? measured;
     rule.wrappers?.forEach((wrapper, i) => {
@@ -179,22 +180,21 @@ export function increment(
       modulated = plain ? measured : apply(modulated);
       wrappers.push(next);
     });
-    delta = modulated;
-    if (modulator?.actsOn === 'increment') {
-      const sizes = units ?? unitsOfWeight(weights.shape);
-      const seen = pick(signals, modulator.reads);
-      const third = modulator.modulate(delta, seen, { units: sizes, step, batch }, state.modulator);
-      checkShape('increment', third.increment, weights.shape);
-      delta = third.increment;
-      modulatorState = third.state;
-    }
-  }
+    if (modulator?.actsOn !== 'increment') return { increment: modulated, wrappers, modulator: state.modulator };
+    const sizes = units ?? unitsOfWeight(weights.shape);
+    const seen = pick(signals, modulator.reads);
+    const third = modulator.modulate(modulated, seen, { units: sizes, step, batch }, state.modulator);
+    checkShape('increment', third.increment, weights.shape);
+    return { increment: third.increment, wrappers, modulator: third.state };
+  });
+  let delta = headed.increment;
   const states = transforms.map((transform, i) => {
-    const next = transform.update(delta, { weights, step }, state.transforms[i] as StateTree);
+    const next = freed(() => transform.update(delta, { weights, step }, state.transforms[i] as StateTree));
     checkShape('increment', next.increment, weights.shape);
     delta = next.increment;
     return next.state;
   });
+  const { wrappers, modulator: modulatorState } = headed;
   return { increment: delta, state: { rule: state.rule, wrappers, modulator: modulatorState, transforms: states } };
 }
 
@@ -236,6 +236,9 @@ export function layerIncrement(
   const formed = eligibilities(connection, kernel, opened, correlated);
   return { ...increment(plasticity, { ...input, eligibilities: formed }, opened.state), eligibilities: formed };
 }
+
+/** What `body` makes on the way is freed at once: each tensor is as large as the weights. */
+const freed = <T extends object>(body: () => T): T => tf.tidy(() => body() as never) as T;
 
 /** What a weight without a connection counts as: one input for each unit of its last axis. */
 const unitsOfWeight = (shape: readonly number[]): Units => ({ fanIn: 1, fanOut: shape.at(-1) ?? 1, groups: 1 });

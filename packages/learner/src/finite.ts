@@ -5,7 +5,7 @@ import { isPlasticity, type PlannedWeight } from './assignment.js';
 
 /** Whether every entry is finite, on the device: x·0 is NaN for an infinite or undefined x. */
 export function allFinite(tensor: tf.Tensor): tf.Tensor {
-  return tf.equal(tf.sum(tf.mul(tensor, 0)), 0);
+  return tf.tidy(() => tf.equal(tf.sum(tf.mul(tensor, 0)), 0));
 }
 
 /** What a step found, on the device. */

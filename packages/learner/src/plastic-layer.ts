@@ -79,8 +79,10 @@ export function plasticLayer(
       const gates = opened;
       if (gates === null) return undefined;
       const each = calls.map(({ pre }, i) => correlated.get(i) ?? connection.correlate(pre, cotangentsOf(i)));
-      const sums = gates.overlaps.map((_, gate) => tf.addN(each.map((ofCall) => ofCall[gate] as tf.Tensor)));
-      return eligibilities(connection, kernel, gates, sums);
+      return tf.tidy(() => {
+        const sums = gates.overlaps.map((_, gate) => tf.addN(each.map((ofCall) => ofCall[gate] as tf.Tensor)));
+        return eligibilities(connection, kernel, gates, sums);
+      });
     },
     get state() {
       return state;

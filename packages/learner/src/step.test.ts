@@ -1,5 +1,5 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, gradient, local, maxAbs, scaleBy, specOf, type Transform, threeFactor } from '@ghl/core';
+import { chain, decayWeights, gradient, local, maxAbs, scaleBy, specOf, type Transform, threeFactor } from '@ghl/core';
 import { sign } from '@ghl/modulator-sign';
 import { bcm } from '@ghl/rule-bcm';
 import { oja } from '@ghl/rule-oja';
@@ -289,5 +289,23 @@ describe('options', () => {
     optimizer.minimize(f, undefined, null as never);
     optimizer.minimize(f, null as never);
     expect(optimizer.step).toBe(2);
+  });
+});
+
+describe('memory', () => {
+  it('holds about ten tensors as large as the weights at a time, of the thirty that a step makes', async () => {
+    const [inputs, units] = [200, 100];
+    const model = own(tfl.sequential({ layers: [tfl.layers.dense({ name: 'out', units, inputShape: [inputs] })] }));
+    const product = chain(threeFactor(maxAbs(swta()), sign()), decayWeights(1e-3), scaleBy(0.1));
+    const optimizer = own(plasticity(model, { out: product, '*': rest }));
+    const f = lossOf(model, random([2, inputs], 1));
+    optimizer.minimize(f);
+    const before = tf.memory().numBytes;
+    const { peakBytes, result } = await tf.profile(() => {
+      optimizer.minimize(f);
+      return tf.scalar(0);
+    });
+    tf.dispose(result);
+    expect((peakBytes - before) / (4 * inputs * units)).toBeLessThan(12);
   });
 });

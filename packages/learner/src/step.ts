@@ -208,7 +208,7 @@ function moveOf(
   const heard = mover.reads.map((name) => sound.get(name)).filter((ok) => ok !== undefined);
   const ok = heard.reduce((all, one) => tf.logicalAnd(all, one), allFinite(result.increment));
   return {
-    weights: tf.where(ok, tf.add(variable, result.increment), variable),
+    weights: tf.tidy(() => tf.where(ok, tf.add(variable, result.increment), variable)),
     state: nextState(path, each.state, result.state, ok),
     ok,
   };
