@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 
-it('docs/design/dependencies.md names each dependency', async () => {
+it('docs/design/dependencies.md names each dependency, and no other', async () => {
   const page = await readFile('docs/design/dependencies.md', 'utf8');
   const folders = ['.'];
   for (const parent of ['packages', 'apps'])
@@ -15,4 +15,9 @@ it('docs/design/dependencies.md names each dependency', async () => {
   }
   const covered = /^@(ghl|tensorflow|types)\//;
   expect([...used].filter((name) => !covered.test(name) && !page.includes(`\`${name}\``))).toEqual([]);
+  const explained = [...page.matchAll(/^- (?:\*\*`[^`]+`\*\*(?: with )?)+/gm)].flatMap(([names]) =>
+    [...names.matchAll(/`([^`]+)`/g)].map(([, name]) => name as string),
+  );
+  expect(explained.length).toBeGreaterThan(20);
+  expect(explained.filter((name) => !name.startsWith('@types/') && !used.has(name))).toEqual([]);
 });
