@@ -354,3 +354,9 @@ it('lists everything that it can name', async () => {
     backends: ['wasm', 'cpu'],
   });
 });
+
+it('gives its help as a JSON document too', async () => {
+  const { status, stdout } = await bench('run', '--help', '--json');
+  expect(status).toBe(0);
+  expect(JSON.parse(stdout)).toEqual({ help: expect.stringContaining('--resume') });
+});

@@ -36,6 +36,12 @@ describe('the command line', () => {
       options: { batch: 8, backend: 'cpu', threads: 2, steps: 3, against: 'pytorch', profile: true, rule: 'oja' },
     });
     expect(parseCommandLine(['list'])).toEqual({ command: 'list', json: false });
+    expect(parseCommandLine(['--json', 'list'])).toEqual({ command: 'list', json: true });
+    expect(parseCommandLine(['--json', '--epochs', '2'])).toEqual({
+      command: 'run',
+      options: { epochs: 2 },
+      json: true,
+    });
   });
 
   it.each([

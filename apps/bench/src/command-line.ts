@@ -65,13 +65,15 @@ export function parseCommandLine(words: readonly string[]): Request {
   for (const each of [program, ...program.commands]) {
     each.exitOverride().configureOutput({ writeOut: (text) => (written += text), writeErr: () => {} });
   }
-  const [first] = words;
+  // A machine's option before the command is a habit of other programs.
+  const ordered = words[0] === '--json' ? [...words.slice(1), '--json'] : words;
+  const [first] = ordered;
   const commands = [...program.commands.map((each) => each.name()), 'help'];
   if (first !== undefined && !first.startsWith('-') && !commands.includes(first)) {
     throw unknownName('command', first, commands);
   }
   try {
-    program.parse([...words], { from: 'user' });
+    program.parse([...ordered], { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0 || error.code === 'commander.help') return { command: 'help', text: written, json: false };

@@ -23,7 +23,7 @@ async function main(words: readonly string[]): Promise<number> {
     const request = parseCommandLine(words);
     switch (request.command) {
       case 'help':
-        process.stdout.write(request.text);
+        print(request.text.trimEnd(), { help: request.text });
         return 0;
       case 'list': {
         const names = list();

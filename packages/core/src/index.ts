@@ -1,7 +1,14 @@
 /** The algebra of three-factor learning: local rules, global modulators, and their product on any connection. */
 export * from './backend.js';
 export * from './baseline.js';
-export * from './checks.js';
+export {
+  checkBoolean,
+  checkChoice,
+  checkHyperparameter,
+  checkNumber,
+  checkOptions,
+  type NumberRange,
+} from './checks.js';
 export * from './connection.js';
 export * from './engine.js';
 export * from './errors.js';

@@ -1,3 +1,4 @@
+/** Labelled images in three parts, as resumable batches: CIFAR, MNIST, Fashion-MNIST, and generated glyphs. */
 export { cifar10, cifar100 } from './cifar.js';
 export { type DatasetLoader, dataset, datasets } from './datasets.js';
 export type { DownloadProgress, FileOptions } from './files.js';
