@@ -1,5 +1,7 @@
 /** What the host calls. Kernels return 0, or the bytes of arena that they need before they can run. */
+export { batchNorm, batchNormGradient } from './batch-norm';
 export { convolutionFilterGradient, convolve } from './convolution';
+export { move } from './move';
 export { argumentsAt, configure, isLost, setArena, start, stop, work } from './pool';
 export { product } from './product';
 export { rate, rateBytes, rateFlops } from './rate';

@@ -5,6 +5,15 @@ import {
   forwardTask,
   packTask as packConvolution,
 } from './convolution';
+import {
+  applyTask,
+  combineTask,
+  gradientApplyTask,
+  gradientCombineTask,
+  gradientSumsTask,
+  sumsTask,
+} from './batch-norm';
+import { keepTask, normTask, writeTask } from './move';
 import { addTask, multiplyTask, packTask } from './product';
 import { forwardTask as winogradForward, gradientTask, imageTask } from './winograd';
 
@@ -15,10 +24,18 @@ export const CONV_PACK: i32 = 3;
 export const CONV_FORWARD: i32 = 4;
 export const CONV_GRADIENT: i32 = 5;
 export const CONV_ADD: i32 = 6;
-
 export const WINOGRAD_IMAGE: i32 = 7;
 export const WINOGRAD_FORWARD: i32 = 8;
 export const WINOGRAD_GRADIENT: i32 = 9;
+export const NORM_SUMS: i32 = 10;
+export const NORM_COMBINE: i32 = 11;
+export const NORM_APPLY: i32 = 12;
+export const NORM_GRADIENT_SUMS: i32 = 13;
+export const NORM_GRADIENT_COMBINE: i32 = 14;
+export const NORM_GRADIENT_APPLY: i32 = 15;
+export const MOVE_NORM: i32 = 16;
+export const MOVE_WRITE: i32 = 17;
+export const MOVE_KEEP: i32 = 18;
 
 export function perform(phase: i32, task: i32, thread: i32): void {
   switch (phase) {
@@ -42,5 +59,23 @@ export function perform(phase: i32, task: i32, thread: i32): void {
       return winogradForward(task, thread);
     case WINOGRAD_GRADIENT:
       return gradientTask(task, thread);
+    case NORM_SUMS:
+      return sumsTask(task);
+    case NORM_COMBINE:
+      return combineTask(task);
+    case NORM_APPLY:
+      return applyTask(task);
+    case NORM_GRADIENT_SUMS:
+      return gradientSumsTask(task);
+    case NORM_GRADIENT_COMBINE:
+      return gradientCombineTask(task);
+    case NORM_GRADIENT_APPLY:
+      return gradientApplyTask(task);
+    case MOVE_NORM:
+      return normTask(task, thread);
+    case MOVE_WRITE:
+      return writeTask(task, thread);
+    case MOVE_KEEP:
+      return keepTask(task);
   }
 }

@@ -19,7 +19,7 @@ export type StockModule = BackendWasm['wasm'] & {
 };
 
 /** What assembly/index.ts exports. */
-interface Exports {
+interface Exports extends Readonly<Record<KernelName, () => number>> {
   start(control: number): void;
   stop(): void;
   configure(threads: number, mayWait: number): void;
@@ -30,14 +30,17 @@ interface Exports {
   rateBytes(): number;
   rateFlops(): number;
   product(...values: number[]): number;
-  convolve(): number;
-  convolutionFilterGradient(): number;
-  winograd(): number;
-  winogradFilterGradient(): number;
 }
 
 /** Kernels that {@link KernelModule.run} runs. */
-export type KernelName = 'convolve' | 'convolutionFilterGradient' | 'winograd' | 'winogradFilterGradient';
+export type KernelName =
+  | 'convolve'
+  | 'convolutionFilterGradient'
+  | 'winograd'
+  | 'winogradFilterGradient'
+  | 'batchNorm'
+  | 'batchNormGradient'
+  | 'move';
 
 /** What {@link KernelModule.load} is asked for. */
 export interface ModuleOptions {
@@ -64,6 +67,11 @@ const relaxedProbe = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 8, 1, 96, 3, 123, 123, 123, 1, 123, 3, 2, 1, 0, 10, 13, 1, 11, 0, 32, 0, 32, 1, 32, 2,
   253, 133, 2, 11,
 ]);
+
+/** The bits of a 32-bit float, as an argument of {@link KernelModule.run}. */
+export function bits(value: number): number {
+  return new Int32Array(Float32Array.of(value).buffer)[0]!;
+}
 
 /** The module at work. */
 export class KernelModule {

@@ -63,3 +63,30 @@ export interface BackendAdapter<Options extends object = object> {
  * in their order. Connections call it where it is registered, and `Conv2DBackpropFilter` where it is not.
  */
 export const FILTER_GRADIENTS = 'GhlConv2DBackpropFilter';
+
+/**
+ * Batch normalisation of x [P, C] by the mean μ and biased variance σ² of each channel: input `x`, attribute `epsilon`,
+ * outputs y = (x − μ)·ρ, μ, σ² and ρ = 1 / √(σ² + ε). May be registered as {@link FILTER_GRADIENTS}.
+ */
+export const BATCH_NORM = 'GhlBatchNorm';
+
+/** Its gradient: inputs `dy`, `y` and `precision` ρ; output ∂x = (∂y − ⟨∂y⟩ − y·⟨∂y·y⟩)·ρ, with ⟨·⟩ the mean over P. */
+export const BATCH_NORM_GRADIENT = 'GhlBatchNormGrad';
+
+/**
+ * A weight's step in one kernel: inputs `weights` W, and `sums` Σ, `overlap` m [K] and `gradient` g as far as the
+ * attribute `program`, a list of {@link Operation}, reads them; outputs W + v and a flag, true if all of v was finite. Where
+ * it is false, the first output is W. May be registered as {@link FILTER_GRADIENTS}.
+ */
+export const MOVE = 'GhlMove';
+
+/** An operation on the increment v of a weight, of which a fused step is made. */
+export type Operation =
+  /** v = Σ − W·m, m by unit, 0 where there is none; v = −g; v = 1. One of these begins a program. */
+  | readonly ['eligibility' | 'gradient' | 'one']
+  /** v / max|v| over the whole weight, 0 where that is 0; √mean(v²) for all of v. */
+  | readonly ['maxAbs' | 'rms']
+  /** −sign(g)·|v|; −sign(g)·v. */
+  | readonly ['magnitude' | 'flip']
+  /** a·v; v − a·W. */
+  | readonly ['scale' | 'decay', by: number];

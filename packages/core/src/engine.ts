@@ -10,6 +10,7 @@
  * All functions are pure; a caller wraps them in `tf.tidy` and keeps what it wants.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import type { Operation } from './backend.js';
 import type { Connection, Units } from './connection.js';
 import { ConfigurationError, SignalError } from './errors.js';
 import type { LocalContext, Scope } from './local-rule.js';
@@ -196,6 +197,21 @@ export function increment(
   });
   const { wrappers, modulator: modulatorState } = headed;
   return { increment: delta, state: { rule: state.rule, wrappers, modulator: modulatorState, transforms: states } };
+}
+
+/**
+ * The operations that {@link increment} amounts to at a step, for a backend that fuses them; null where a part of the
+ * plasticity has state, or says of itself no operation.
+ */
+export function operations({ rule, modulator, transforms }: Plasticity, step: number): Operation[] | null {
+  const head: Operation = rule === null ? ['gradient'] : rule.active === false ? ['one'] : ['eligibility'];
+  const parts = [
+    head,
+    ...(rule?.wrappers ?? []).map(({ operation }) => operation),
+    ...(modulator === null ? [] : [modulator.actsOn === 'increment' ? modulator.operation : undefined]),
+    ...transforms.map((transform) => transform.operation?.(step)),
+  ];
+  return parts.every((part) => part !== undefined) ? parts : null;
 }
 
 /** One layer's step, all three strokes in one: what a learner without a fused backward pass, or a test, calls. */

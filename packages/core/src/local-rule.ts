@@ -8,6 +8,7 @@
  * geometry. A rule sees its own layer's activity and weights, and no loss, label or gradient.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import type { Operation } from './backend.js';
 import { checkPart } from './checks.js';
 import type { Units } from './connection.js';
 import { type Spec, type Specified, specOf } from './spec.js';
@@ -96,6 +97,8 @@ export interface Wrapper<S extends StateTree = any> extends Specified {
   init(kernelShape: readonly number[]): S;
   /** Measures ΔW before any third factor. */
   wrap(eligibility: tf.Tensor, context: WrapperContext, state: S): WrapResult<S>;
+  /** What it does, for a backend that fuses; only of a wrapper without state. */
+  readonly operation?: Operation;
 }
 
 /**
@@ -114,7 +117,7 @@ export function wrap<S extends StateTree>(rule: LocalRule<S>, name: string, wrap
 }
 
 function stateless(
-  name: string,
+  name: 'maxAbs' | 'rms',
   linear: boolean,
   measure: (eligibility: tf.Tensor) => WrapResult<never>['apply'],
 ): Wrapper {
@@ -123,6 +126,7 @@ function stateless(
     linear,
     init: () => ({}),
     wrap: (eligibility, _, state) => ({ apply: measure(eligibility), state }),
+    operation: [name],
   };
 }
 

@@ -4,6 +4,7 @@
  * the gate, before the examples are summed.
  */
 import type * as tf from '@tensorflow/tfjs-core';
+import type { Operation } from './backend.js';
 import type { Units } from './connection.js';
 import type { Specified } from './spec.js';
 import type { StateTree } from './state.js';
@@ -55,6 +56,8 @@ export interface IncrementModulator<R extends SignalName = SignalName, S extends
    * @param eligibility ΔW of the local rule after its wrappers, kernel-shaped.
    */
   modulate(eligibility: tf.Tensor, signals: Pick<Signals, R>, context: ModulatorContext, state: S): IncrementResult<S>;
+  /** What `modulate` does, for a backend that fuses; only of a modulator without state. */
+  readonly operation?: Operation;
 }
 
 /** What a third factor per example says of one step. */

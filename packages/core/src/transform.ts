@@ -3,6 +3,7 @@
  * step sizes, decay, momentum.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import type { Operation } from './backend.js';
 import { checkHyperparameter } from './checks.js';
 import { at, type Hyperparameter } from './schedule.js';
 import { type Specified, specOf } from './spec.js';
@@ -31,16 +32,20 @@ export interface Transform<S extends StateTree = any> extends Specified {
   init(shape: readonly number[]): S;
   /** The increment to hand on, and the next state. */
   update(increment: tf.Tensor, context: TransformContext, state: S): IncrementResult<S>;
+  /** What `update` does at a step, for a backend that fuses; only of a transform without state. */
+  operation?(step: number): Operation;
 }
 
 function stateless(
   spec: Specified['spec'],
   update: (increment: tf.Tensor, context: TransformContext) => tf.Tensor,
+  operation: (step: number) => Operation,
 ): Transform {
   return {
     spec,
     init: () => ({}),
     update: (increment, context, state) => ({ increment: update(increment, context), state }),
+    operation,
   };
 }
 
@@ -52,7 +57,11 @@ function stateless(
  */
 export function scaleBy(factor: Hyperparameter): Transform {
   checkHyperparameter('scaleBy', factor);
-  return stateless(specOf('scaleBy', factor), (increment, { step }) => tf.mul(increment, at(factor, step)));
+  return stateless(
+    specOf('scaleBy', factor),
+    (increment, { step }) => tf.mul(increment, at(factor, step)),
+    (step) => ['scale', at(factor, step)],
+  );
 }
 
 /**
@@ -63,7 +72,9 @@ export function scaleBy(factor: Hyperparameter): Transform {
  */
 export function decayWeights(rate: Hyperparameter): Transform {
   checkHyperparameter('decayWeights', rate);
-  return stateless(specOf('decayWeights', rate), (increment, { weights, step }) =>
-    tf.sub(increment, tf.mul(weights, at(rate, step))),
+  return stateless(
+    specOf('decayWeights', rate),
+    (increment, { weights, step }) => tf.sub(increment, tf.mul(weights, at(rate, step))),
+    (step) => ['decay', at(rate, step)],
   );
 }

@@ -2,7 +2,7 @@
  * Batch normalisation as PyTorch has it, which TensorFlow.js's cannot do: neither scale nor shift unless asked for, the
  * unbiased variance in the moving statistics, and a frozen layer that stays as it is.
  */
-import { ConfigurationError, checkBoolean, checkNumber } from '@ghl/core';
+import { BATCH_NORM, BATCH_NORM_GRADIENT, ConfigurationError, checkBoolean, checkNumber } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { initializers, type LayerVariable, layers } from '@tensorflow/tfjs-layers';
 import { checkLayerOptions, type LayerOptions, onlyTensor, trains } from './layer.js';
@@ -113,19 +113,10 @@ export class BatchNorm extends layers.Layer {
   #normaliseByBatch(input: tf.Tensor): tf.Tensor {
     const normalise = tf.customGrad((...args) => {
       const [x, save] = args as [tf.Tensor, tf.GradSaveFunc];
-      const mean = meanOverPositions(x);
-      const centred = tf.sub(x, mean);
-      const variance = meanOverPositions(tf.square(centred));
+      const [value, mean, variance, precision] = normalised(x, this.#epsilon);
       this.#moveStatistics(mean, variance, x.size / mean.size);
-      const precision = tf.rsqrt(tf.add(variance, this.#epsilon));
-      const value = tf.mul(centred, precision);
       save([value, precision]);
-      // ∂L/∂x = (∂L/∂y − ⟨∂L/∂y⟩ − y · ⟨∂L/∂y · y⟩) / √(σ² + ε), with ⟨·⟩ the mean over positions.
-      const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => {
-        const [y, perDeviation] = saved as [tf.Tensor, tf.Tensor];
-        const parallel = tf.mul(y, meanOverPositions(tf.mul(dy, y)));
-        return tf.mul(tf.sub(tf.sub(dy, meanOverPositions(dy)), parallel), perDeviation);
-      };
+      const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => gradientOf(dy, ...(saved as [tf.Tensor, tf.Tensor]));
       return { value, gradFunc };
     });
     return normalise(input);
@@ -137,6 +128,27 @@ export class BatchNorm extends layers.Layer {
     move(this.#movingMean, mean);
     if (positions > 1) move(this.#movingVariance, tf.mul(variance, positions / (positions - 1)));
   }
+}
+
+/** y = (x − μ)·ρ, the batch's mean μ and biased variance σ² of each channel, and ρ = 1 / √(σ² + ε). */
+function normalised(x: tf.Tensor, epsilon: number): [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor] {
+  if (tf.getKernel(BATCH_NORM, tf.getBackend()) !== undefined) {
+    return tf.engine().runKernel(BATCH_NORM, { x }, { epsilon }) as never;
+  }
+  const mean = meanOverPositions(x);
+  const centred = tf.sub(x, mean);
+  const variance = meanOverPositions(tf.square(centred));
+  const precision = tf.rsqrt(tf.add(variance, epsilon));
+  return [tf.mul(centred, precision), mean, variance, precision];
+}
+
+/** ∂L/∂x = (∂L/∂y − ⟨∂L/∂y⟩ − y · ⟨∂L/∂y · y⟩) · ρ, with ⟨·⟩ the mean over positions. */
+function gradientOf(dy: tf.Tensor, y: tf.Tensor, precision: tf.Tensor): tf.Tensor {
+  if (tf.getKernel(BATCH_NORM_GRADIENT, tf.getBackend()) !== undefined) {
+    return tf.engine().runKernel(BATCH_NORM_GRADIENT, { dy, y, precision }) as tf.Tensor;
+  }
+  const along = tf.mul(y, meanOverPositions(tf.mul(dy, y)));
+  return tf.mul(tf.sub(tf.sub(dy, meanOverPositions(dy)), along), precision);
 }
 
 /**

@@ -34,5 +34,6 @@ export function sign(options: SignOptions = {}): IncrementModulator<'gradient', 
       const distance = mode === 'magnitude' ? tf.abs(eligibility) : eligibility;
       return { increment: tf.neg(tf.mul(tf.sign(gradient), distance)), state };
     },
+    operation: [mode],
   };
 }

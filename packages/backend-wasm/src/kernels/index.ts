@@ -1,8 +1,10 @@
 /** The kernels that `activate()` registers and `deactivate()` takes away again. */
+import { batchNorm, batchNormGradient } from './batch-norm.js';
 import { conv2dFilterGradient, conv2dFilterGradients, conv2dForward, conv2dInputGradient } from './convolution.js';
 import { depthwiseFilterGradient, depthwiseInputGradient } from './depthwise-gradients.js';
 import type { Kernel } from './heap.js';
 import { matMul } from './mat-mul.js';
+import { move } from './move.js';
 import { avgPoolGradient, maxPoolGradient } from './pool-gradients.js';
 import { meanOverLeadingAxes, sumOverLeadingAxes } from './reductions.js';
 import { sign } from './sign.js';
@@ -13,6 +15,9 @@ import { unsortedSegmentSum } from './unsorted-segment-sum.js';
 export const kernels: readonly Kernel[] = [
   conv2dFilterGradient,
   conv2dFilterGradients,
+  batchNorm,
+  batchNormGradient,
+  move,
   depthwiseFilterGradient,
   depthwiseInputGradient,
   unsortedSegmentSum,

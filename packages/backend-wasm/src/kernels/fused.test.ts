@@ -1,0 +1,178 @@
+/** Fused kernels against the plain ones that they stand for. */
+import { BATCH_NORM, BATCH_NORM_GRADIENT, MOVE, type Operation } from '@ghl/core';
+import '@tensorflow/tfjs-backend-cpu';
+import * as tf from '@tensorflow/tfjs-core';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { activate, deactivate } from '../index.js';
+
+beforeAll(async () => {
+  await activate({ threads: 2 });
+});
+afterAll(deactivate);
+
+const run = (name: string, inputs: tf.NamedTensorMap, attrs: object) =>
+  tf.engine().runKernel(name, inputs, attrs as never) as unknown as tf.Tensor[];
+
+describe('a move', () => {
+  const wrapper = fc.constantFrom<Operation>(['maxAbs'], ['rms']);
+  const modulator = fc.constantFrom<Operation>(['magnitude'], ['flip']);
+  const transform = fc.oneof(
+    fc.constantFrom<Operation>(['scale', 0.25], ['scale', -3], ['decay', 0.125], ['decay', 0]),
+  );
+  const head = fc.constantFrom<Operation>(['eligibility'], ['gradient'], ['one']);
+  const program = fc
+    .tuple(
+      head,
+      fc.array(wrapper, { maxLength: 2 }),
+      fc.array(modulator, { maxLength: 1 }),
+      fc.array(transform, { maxLength: 3 }),
+    )
+    .map(([first, ...rest]) => [first, ...rest.flat()]);
+
+  interface Given {
+    readonly weights: tf.Tensor;
+    readonly sums: tf.Tensor;
+    readonly overlap: tf.Tensor;
+    readonly gradient: tf.Tensor;
+  }
+
+  /** The operations one by one, as the engine has them. */
+  function plain(operations: readonly Operation[], { weights, sums, overlap, gradient }: Given): tf.Tensor {
+    let v: tf.Tensor = tf.scalar(0);
+    for (const [name, by] of operations) {
+      switch (name) {
+        case 'eligibility':
+          v = tf.sub(sums, tf.mul(weights, overlap));
+          break;
+        case 'gradient':
+          v = tf.neg(gradient);
+          break;
+        case 'one':
+          v = tf.onesLike(weights);
+          break;
+        case 'maxAbs':
+          v = tf.divNoNan(v, tf.max(tf.abs(v)));
+          break;
+        case 'rms':
+          v = tf.mul(tf.onesLike(v), tf.sqrt(tf.mean(tf.square(v))));
+          break;
+        case 'magnitude':
+          v = tf.neg(tf.mul(tf.sign(gradient), tf.abs(v)));
+          break;
+        case 'flip':
+          v = tf.neg(tf.mul(tf.sign(gradient), v));
+          break;
+        case 'scale':
+          v = tf.mul(v, by);
+          break;
+        case 'decay':
+          v = tf.sub(v, tf.mul(weights, by));
+          break;
+      }
+    }
+    return tf.add(weights, v);
+  }
+
+  function given(shape: readonly [number, number], seed: number, gradientOf = (g: tf.Tensor) => g): Given {
+    const normal = (size: readonly number[], offset: number) =>
+      tf.randomNormal([...size], 0, 1, 'float32', seed + offset);
+    return {
+      weights: normal(shape, 1),
+      sums: normal(shape, 2),
+      overlap: normal([shape[1]], 3),
+      // Some are 0, whose sign is 0.
+      gradient: gradientOf(tf.relu(normal(shape, 4))),
+    };
+  }
+
+  const shapes = fc.tuple(fc.integer({ min: 1, max: 90 }), fc.integer({ min: 1, max: 90 }));
+
+  it('is its operations one by one', () => {
+    fc.assert(
+      fc.property(shapes, program, fc.nat(1000), (shape, operations, seed) => {
+        tf.tidy(() => {
+          const all = given(shape, seed);
+          const [weights, ok] = run(MOVE, { ...all }, { program: operations });
+          expect(ok!.dataSync()[0]).toBe(1);
+          expect(weights!.shape).toEqual([...shape]);
+          expect(weights!.dataSync()).toBeAllClose(plain(operations, all).dataSync(), { rtol: 1e-5, atol: 1e-5 });
+        });
+      }),
+      { numRuns: 80 },
+    );
+  });
+
+  it.each([Number.NaN, Number.POSITIVE_INFINITY])('keeps the weights and says so where it is %s', (bad) => {
+    const poison = (g: tf.Tensor) => tf.concat([tf.fill([1, g.shape[1]!], bad), tf.slice(g, [1, 0])]);
+    tf.tidy(() => {
+      for (const shape of [
+        [3, 5],
+        [300, 70],
+      ] as const) {
+        const all = given(shape, 1, poison);
+        const [weights, ok] = run(MOVE, { ...all }, { program: [['gradient'], ['scale', 0.5]] });
+        expect(ok!.dataSync()[0]).toBe(0);
+        expect(weights!.dataSync()).toEqual(all.weights.dataSync());
+        const divided = run(MOVE, { ...all, sums: all.gradient }, { program: [['eligibility'], ['maxAbs']] });
+        expect(divided[1]!.dataSync()[0]).toBe(0);
+      }
+    });
+  });
+
+  it('leaves a weight whose eligibility is 0 everywhere', () => {
+    tf.tidy(() => {
+      const weights = tf.ones([4, 3]);
+      const [moved, ok] = run(MOVE, { weights, sums: tf.zeros([4, 3]) }, { program: [['eligibility'], ['maxAbs']] });
+      expect(ok!.dataSync()[0]).toBe(1);
+      expect(moved!.dataSync()).toEqual(weights.dataSync());
+    });
+  });
+});
+
+describe('batch normalisation', () => {
+  const shapes = fc.tuple(fc.integer({ min: 1, max: 600 }), fc.integer({ min: 1, max: 70 }));
+
+  it('and its gradient agree with float64', () => {
+    fc.assert(
+      fc.property(shapes, fc.nat(1000), fc.constantFrom(0, 3, 1000), ([positions, channels], seed, offset) => {
+        tf.tidy(() => {
+          const x = tf.randomNormal([positions, channels], offset, 2, 'float32', seed + 1);
+          const dy = tf.randomNormal([positions, channels], 0.5, 1, 'float32', seed + 2);
+          const epsilon = 1e-3;
+          const [y, mean, variance, precision] = run(BATCH_NORM, { x }, { epsilon }) as [
+            tf.Tensor,
+            tf.Tensor,
+            tf.Tensor,
+            tf.Tensor,
+          ];
+          const dx = tf.engine().runKernel(BATCH_NORM_GRADIENT, { dy, y, precision }) as tf.Tensor;
+          const [xs, dys, ys, dxs] = [x, dy, y, dx].map((tensor) => tensor.dataSync<'float32'>());
+          const [means, variances, precisions] = [mean, variance, precision].map((tensor) => tensor.dataSync());
+          const column = (values: Float32Array, c: number) =>
+            Float64Array.from({ length: positions }, (_, p) => values[p * channels + c]!);
+          const average = (values: Float64Array) => values.reduce((sum, value) => sum + value, 0) / positions;
+          for (let c = 0; c < channels; c++) {
+            const of = column(xs!, c);
+            const μ = average(of);
+            const σ2 = average(of.map((value) => (value - μ) ** 2));
+            const ρ = 1 / Math.sqrt(σ2 + epsilon);
+            const normal = of.map((value) => (value - μ) * ρ);
+            expect(Math.abs(means![c]! - μ)).toBeLessThan(1e-6 * (1 + Math.abs(μ)));
+            expect(Math.abs(variances![c]! - σ2)).toBeLessThan(1e-5 * σ2 + 1e-7 * Math.abs(μ));
+            const cotangent = column(dys!, c);
+            const along = average(cotangent.map((value, p) => value * normal[p]!));
+            const even = average(cotangent);
+            const tolerance = 2e-5 * (1 + Math.abs(μ)) * Math.max(1, precisions![c]!);
+            for (let p = 0; p < positions; p++) {
+              expect(Math.abs(ys![p * channels + c]! - normal[p]!)).toBeLessThan(tolerance);
+              const wanted = (cotangent[p]! - even - normal[p]! * along) * ρ;
+              expect(Math.abs(dxs![p * channels + c]! - wanted)).toBeLessThan(10 * tolerance);
+            }
+          }
+        });
+      }),
+      { numRuns: 40 },
+    );
+  });
+});

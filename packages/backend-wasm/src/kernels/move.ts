@@ -1,0 +1,46 @@
+/** A weight's whole step in one kernel. */
+import { MOVE, type Operation } from '@ghl/core';
+import { type TensorInfo, util } from '@tensorflow/tfjs-core';
+import { bits } from '../module.js';
+import { address, type KernelCall, kernel } from './heap.js';
+
+/** Codes of the operations in assembly/move.ts. */
+const codes: readonly Operation[0][] = [
+  'eligibility',
+  'gradient',
+  'one',
+  'maxAbs',
+  'rms',
+  'magnitude',
+  'flip',
+  'scale',
+  'decay',
+];
+
+interface MoveInputs {
+  readonly weights: TensorInfo;
+  readonly sums?: TensorInfo;
+  readonly overlap?: TensorInfo;
+  readonly gradient?: TensorInfo;
+}
+
+export const move = kernel(
+  MOVE,
+  ({
+    inputs: { weights, sums, overlap, gradient },
+    attrs: { program },
+    backend,
+    module,
+  }: KernelCall<MoveInputs, { program: readonly Operation[] }>) => {
+    const out = backend.makeOutput(weights.shape, 'float32');
+    const ok = backend.makeOutput([], 'bool');
+    const at = (tensor: TensorInfo | undefined) => (tensor === undefined ? 0 : address(backend, tensor));
+    module.run('move', [
+      ...[util.sizeFromShape(weights.shape), weights.shape.at(-1) ?? 1],
+      ...[at(weights), at(sums), at(overlap), at(gradient), at(out), at(ok)],
+      ...[0, program.length],
+      ...program.flatMap(([name, by]) => [codes.indexOf(name), bits(by ?? 0)]),
+    ]);
+    return [out, ok];
+  },
+);
