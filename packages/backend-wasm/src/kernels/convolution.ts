@@ -14,35 +14,51 @@ import {
   type Conv2DBackpropFilterAttrs,
   Conv2DBackpropInput,
   type Conv2DBackpropInputAttrs,
+  FusedConv2D,
+  type FusedConv2DAttrs,
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
 import type { KernelModule } from '../module.js';
 import { address, checkConvolution, type KernelCall, kernel, type Shape4D } from './heap.js';
 
-export const conv2dForward = kernel(
-  Conv2D,
-  ({
-    inputs: { x, filter },
-    attrs: { strides, pad, dataFormat, dilations, dimRoundingMode },
-    backend,
-    module,
-  }: KernelCall<{ x: TensorInfo; filter: TensorInfo }, Conv2DAttrs>) => {
-    checkConvolution(Conv2D, { x, filter }, dataFormat);
-    const info = backend_util.computeConv2DInfo(
-      x.shape as Shape4D,
-      filter.shape as Shape4D,
-      strides,
-      dilations,
-      pad,
-      dimRoundingMode,
-    );
-    const out = backend.makeOutput(info.outShape, 'float32');
-    const geometry = forwardGeometry(info);
-    const at = (tensor: TensorInfo) => address(backend, tensor);
-    module.run(chosen(module, geometry, 'convolve'), [...geometry, at(x), at(filter), at(out), 0]);
-    return out;
+type ForwardInputs = { readonly x: TensorInfo; readonly filter: TensorInfo };
+
+export const conv2dForward = kernel(Conv2D, (call: KernelCall<ForwardInputs, Conv2DAttrs>) => forward(Conv2D, call));
+
+/** With a bias, an activation and PReLU's weights, as far as they are there. */
+export const fusedConv2dForward = kernel(
+  FusedConv2D,
+  (
+    call: KernelCall<ForwardInputs & { bias?: TensorInfo; preluActivationWeights?: TensorInfo }, FusedConv2DAttrs>,
+    stock,
+  ) => {
+    const { inputs, attrs } = call;
+    const plain = inputs.bias === undefined && inputs.preluActivationWeights === undefined;
+    return plain && attrs.activation === 'linear' ? forward(FusedConv2D, call) : stock(call);
   },
 );
+
+function forward(
+  name: string,
+  { inputs: { x, filter }, attrs, backend, module }: KernelCall<ForwardInputs, Conv2DAttrs>,
+): TensorInfo {
+  const { strides, pad, dataFormat, dilations, dimRoundingMode } = attrs;
+  checkConvolution(name, { x, filter }, dataFormat);
+  const filterShape = filter.shape as Shape4D;
+  const info = backend_util.computeConv2DInfo(
+    x.shape as Shape4D,
+    filterShape,
+    strides,
+    dilations,
+    pad,
+    dimRoundingMode,
+  );
+  const out = backend.makeOutput(info.outShape, 'float32');
+  const geometry = forwardGeometry(info);
+  const at = (tensor: TensorInfo) => address(backend, tensor);
+  module.run(chosen(module, geometry, 'convolve'), [...geometry, at(x), at(filter), at(out), 0]);
+  return out;
+}
 
 export const conv2dInputGradient = kernel(
   Conv2DBackpropInput,

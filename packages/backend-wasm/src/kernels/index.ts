@@ -1,9 +1,15 @@
 /** The kernels that `activate()` registers and `deactivate()` takes away again. */
 import { batchNorm, batchNormGradient } from './batch-norm.js';
-import { conv2dFilterGradient, conv2dFilterGradients, conv2dForward, conv2dInputGradient } from './convolution.js';
+import {
+  conv2dFilterGradient,
+  conv2dFilterGradients,
+  conv2dForward,
+  conv2dInputGradient,
+  fusedConv2dForward,
+} from './convolution.js';
 import { depthwiseFilterGradient, depthwiseInputGradient } from './depthwise-gradients.js';
 import type { Kernel } from './heap.js';
-import { matMul } from './mat-mul.js';
+import { fusedMatMul, matMul } from './mat-mul.js';
 import { move } from './move.js';
 import { avgPoolGradient, maxPoolGradient } from './pool-gradients.js';
 import { meanOverLeadingAxes, sumOverLeadingAxes } from './reductions.js';
@@ -22,8 +28,10 @@ export const kernels: readonly Kernel[] = [
   depthwiseInputGradient,
   unsortedSegmentSum,
   conv2dForward,
+  fusedConv2dForward,
   conv2dInputGradient,
   matMul,
+  fusedMatMul,
   maxPoolGradient,
   avgPoolGradient,
   sumOverLeadingAxes,

@@ -1,35 +1,68 @@
 /** Matrix products, on our own module: either operand transposed, any number of matrices, one broadcast over the other. */
-import { BatchMatMul, type BatchMatMulAttrs, broadcast_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
-import { address, type KernelCall, kernel } from './heap.js';
-
-export const matMul = kernel(
+import {
+  _FusedMatMul,
+  type _FusedMatMulAttrs,
+  Add,
   BatchMatMul,
-  (call: KernelCall<{ a: TensorInfo; b: TensorInfo }, BatchMatMulAttrs>, stock) => {
-    const {
-      inputs: { a, b },
-      attrs: { transposeA, transposeB },
-      backend,
-      module,
-    } = call;
-    const [m, k] = [a.shape.at(transposeA ? -1 : -2)!, a.shape.at(transposeA ? -2 : -1)!];
-    const n = b.shape.at(transposeB ? -2 : -1)!;
-    const matches = k === b.shape.at(transposeB ? -1 : -2);
-    const float = a.dtype === 'float32' && b.dtype === 'float32';
-    const [batchesA, batchesB] = [a.shape.slice(0, -2), b.shape.slice(0, -2)];
-    const [countA, countB] = [util.sizeFromShape(batchesA), util.sizeFromShape(batchesB)];
-    const aligned = util.arraysEqual(batchesA, batchesB) || countA === 1 || countB === 1;
-    // The stock kernel has the words for what does not fit.
-    if (!matches || !float || !aligned || m * n * k === 0) return stock(call);
+  type BatchMatMulAttrs,
+  broadcast_util,
+  getKernel,
+  type TensorInfo,
+  util,
+} from '@tensorflow/tfjs-core';
+import { address, type KernelCall, kernel, type Stock } from './heap.js';
 
-    const batches = broadcast_util.assertAndGetBroadcastShape(batchesA, batchesB);
-    const count = Math.max(countA, countB);
-    const out = backend.makeOutput([...batches, m, n], 'float32');
-    const [fromA, fromB, to] = [a, b, out].map((tensor) => address(backend, tensor));
-    for (let i = 0; i < count; i++) {
-      const left = fromA! + 4 * m * k * (i % countA);
-      const right = fromB! + 4 * k * n * (i % countB);
-      module.product(left, right, to! + 4 * m * n * i, [m, n, k], [transposeA, transposeB]);
-    }
-    return out;
+type Factors = { readonly a: TensorInfo; readonly b: TensorInfo };
+
+export const matMul = kernel(BatchMatMul, (call: KernelCall<Factors, BatchMatMulAttrs>, stock) => product(call, stock));
+
+/** With a bias, an activation and PReLU's weights, as far as they are there. */
+export const fusedMatMul = kernel(
+  _FusedMatMul,
+  (
+    call: KernelCall<Factors & { bias?: TensorInfo; preluActivationWeights?: TensorInfo }, _FusedMatMulAttrs>,
+    stock,
+  ) => {
+    const { inputs, attrs, backend } = call;
+    const { bias } = inputs;
+    if (attrs.activation !== 'linear' || inputs.preluActivationWeights !== undefined) return stock(call);
+    const out = product(call, () => null);
+    if (out === null) return stock(call);
+    if (bias === undefined) return out;
+    const sum = getKernel(Add, 'wasm').kernelFunc({ inputs: { a: out, b: bias } as never, backend, attrs: {} });
+    backend.disposeData(out.dataId);
+    return sum;
   },
 );
+
+function product<Otherwise>(
+  call: KernelCall<Factors, BatchMatMulAttrs>,
+  otherwise: (call: Parameters<Stock>[0]) => Otherwise,
+): TensorInfo | Otherwise {
+  const {
+    inputs: { a, b },
+    attrs: { transposeA, transposeB },
+    backend,
+    module,
+  } = call;
+  const [m, k] = [a.shape.at(transposeA ? -1 : -2)!, a.shape.at(transposeA ? -2 : -1)!];
+  const n = b.shape.at(transposeB ? -2 : -1)!;
+  const matches = k === b.shape.at(transposeB ? -1 : -2);
+  const float = a.dtype === 'float32' && b.dtype === 'float32';
+  const [batchesA, batchesB] = [a.shape.slice(0, -2), b.shape.slice(0, -2)];
+  const [countA, countB] = [util.sizeFromShape(batchesA), util.sizeFromShape(batchesB)];
+  const aligned = util.arraysEqual(batchesA, batchesB) || countA === 1 || countB === 1;
+  // The stock kernel has the words for what does not fit.
+  if (!matches || !float || !aligned || m * n * k === 0) return otherwise(call);
+
+  const batches = broadcast_util.assertAndGetBroadcastShape(batchesA, batchesB);
+  const count = Math.max(countA, countB);
+  const out = backend.makeOutput([...batches, m, n], 'float32');
+  const [fromA, fromB, to] = [a, b, out].map((tensor) => address(backend, tensor));
+  for (let i = 0; i < count; i++) {
+    const left = fromA! + 4 * m * k * (i % countA);
+    const right = fromB! + 4 * k * n * (i % countB);
+    module.product(left, right, to! + 4 * m * n * i, [m, n, k], [transposeA, transposeB]);
+  }
+  return out;
+}
