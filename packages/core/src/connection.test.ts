@@ -208,6 +208,22 @@ it('a 1×1 convolution is a dense layer at each position', () => {
 });
 
 describe('refuses', () => {
+  it.each<[unknown]>([[undefined], [null], [[3]], [[3, 0]], [[3, 1.5]], [[3, 2, 1]], ['32']])(
+    'the kernel shape %j',
+    (shape) => {
+      expect(() => dense(shape as [number, number])).toThrow(expect.objectContaining({ code: 'BAD_VALUE' }));
+    },
+  );
+
+  it('an option that it does not know, such as the name that tf.layers has for it', () => {
+    const unknown = expect.objectContaining({ code: 'UNKNOWN_OPTION' });
+    for (const options of [{ stride: 2 }, { dilationRate: 2 }, { dataFormat: 'channelsFirst' }] as object[]) {
+      expect(() => conv1d([3, 1, 1], options)).toThrow(unknown);
+      expect(() => conv2d([3, 3, 1, 1], options)).toThrow(unknown);
+      expect(() => depthwiseConv2d([3, 3, 1, 1], options)).toThrow(unknown);
+    }
+  });
+
   it.each<[name: string, options: object, wrong: string]>([
     ['a stride of 0', { strides: 0 }, '0'],
     ['a fractional stride', { strides: [1, 1.5] }, '[1,1.5]'],

@@ -10,6 +10,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { FILTER_GRADIENTS } from './backend.js';
+import { checkOptions } from './checks.js';
 import { ConfigurationError } from './errors.js';
 
 /** The sizes of a layer as a rule sees them. */
@@ -54,8 +55,11 @@ export interface ConvolutionOptions {
 /**
  * A dense connection, kernel [in, out]. Leading axes of x, if more than one, are positions: [batch, time, in] has
  * P = batch·time.
+ *
+ * @throws ConfigurationError `BAD_VALUE`.
  */
 export function dense(kernelShape: readonly [number, number]): Connection {
+  checkShape('dense', kernelShape, 2);
   const [fanIn, fanOut] = kernelShape;
   const rows = (tensor: tf.Tensor, columns: number) => tf.reshape(tensor, [-1, columns]) as tf.Tensor2D;
   return {
@@ -71,11 +75,16 @@ export function dense(kernelShape: readonly [number, number]): Connection {
   };
 }
 
-/** A 2-D convolution, kernel [kh, kw, cin, out], x [batch, h, w, cin]. */
+/**
+ * A 2-D convolution, kernel [kh, kw, cin, out], x [batch, h, w, cin].
+ *
+ * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`.
+ */
 export function conv2d(
   kernelShape: readonly [number, number, number, number],
   options: ConvolutionOptions = {},
 ): Connection {
+  check('conv2d', kernelShape, 4, options);
   const [height, width, channels, filters] = kernelShape;
   return {
     kind: 'conv2d',
@@ -102,11 +111,14 @@ export function conv2d(
 /**
  * A depthwise 2-D convolution, kernel [kh, kw, cin, multiplier], x [batch, h, w, cin], K = cin·multiplier. Unit
  * k sees channel ⌊k/multiplier⌋ only.
+ *
+ * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`.
  */
 export function depthwiseConv2d(
   kernelShape: readonly [number, number, number, number],
   options: ConvolutionOptions = {},
 ): Connection {
+  check('depthwiseConv2d', kernelShape, 4, options);
   const [height, width, channels, multiplier] = kernelShape;
   const dilations = [1, 1];
   return {
@@ -123,8 +135,13 @@ export function depthwiseConv2d(
   };
 }
 
-/** A 1-D convolution, kernel [k, cin, out], x [batch, length, cin]: a 2-D one over images of height 1. */
+/**
+ * A 1-D convolution, kernel [k, cin, out], x [batch, length, cin]: a 2-D one over images of height 1.
+ *
+ * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`.
+ */
 export function conv1d(kernelShape: readonly [number, number, number], options: ConvolutionOptions = {}): Connection {
+  check('conv1d', kernelShape, 3, options);
   const [size, channels, filters] = kernelShape;
   const { padding = 'valid' } = options;
   const [stride] = perAxis('strides', options.strides, 1);
@@ -216,6 +233,19 @@ function spreadTaps(kernel: tf.Tensor, dilationH: number, dilationW: number, sha
 
 function run(kernel: string, inputs: Record<string, tf.Tensor>, attrs: object): tf.Tensor {
   return tf.engine().runKernel(kernel, inputs, attrs as tf.NamedAttrMap) as tf.Tensor;
+}
+
+function check(kind: Connection['kind'], kernelShape: unknown, rank: number, options: ConvolutionOptions): void {
+  checkShape(kind, kernelShape, rank);
+  checkOptions(kind, options, ['strides', 'padding', 'dilations']);
+}
+
+function checkShape(kind: Connection['kind'], shape: unknown, rank: number): void {
+  const whole = (size: unknown) => Number.isSafeInteger(size) && (size as number) > 0;
+  if (Array.isArray(shape) && shape.length === rank && shape.every(whole)) return;
+  throw new ConfigurationError('BAD_VALUE', `The kernel of ${kind} has the shape ${JSON.stringify(shape)}.`, {
+    help: `give ${rank} whole numbers above 0.`,
+  });
 }
 
 function perAxis(name: string, value: number | readonly number[] | undefined, axes: number): number[] {

@@ -6,6 +6,12 @@ it('a number is itself at every step, a schedule what it says', () => {
   expect(at((step) => step * 2, 7)).toBe(14);
 });
 
+it.each([undefined, '0.1', null])('refuses the schedule that gives %j, with its step', (value) => {
+  const schedule = () => value as unknown as number;
+  expect(() => at(schedule, 7)).toThrow(expect.objectContaining({ code: 'BAD_VALUE' }));
+  expect(() => at(schedule, 7)).toThrow(`A schedule gave ${value} at step 7.`);
+});
+
 describe('cosine', () => {
   it('is peak/2·(1 + cos(πt/steps)), from the peak at 0 to 0 at the end, and stays there', () => {
     const schedule = cosine(0.05, 200);

@@ -3,6 +3,7 @@
  * once per update, so nothing is read from the device.
  */
 import { checkNumber } from './checks.js';
+import { ConfigurationError } from './errors.js';
 import { type Spec, type Specified, specOf } from './spec.js';
 
 /** `step => value`, step = 0 at the first update. A factory's schedule carries its `spec`. */
@@ -15,9 +16,19 @@ export interface Schedule {
 /** A number, or a schedule of it. */
 export type Hyperparameter = number | Schedule;
 
-/** The value of a hyperparameter at a step. */
+/**
+ * The value of a hyperparameter at a step.
+ *
+ * @throws ConfigurationError `BAD_VALUE` for a schedule that gives no number. One that gives NaN makes an increment that is
+ * not finite, and is found as such.
+ */
 export function at(hyperparameter: Hyperparameter, step: number): number {
-  return typeof hyperparameter === 'number' ? hyperparameter : hyperparameter(step);
+  if (typeof hyperparameter === 'number') return hyperparameter;
+  const value = hyperparameter(step);
+  if (typeof value === 'number') return value;
+  throw new ConfigurationError('BAD_VALUE', `A schedule gave ${String(value)} at step ${step}.`, {
+    help: 'return a number for every step from 0 on.',
+  });
 }
 
 /**
