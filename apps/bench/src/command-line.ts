@@ -146,7 +146,10 @@ function withWorkload(command: Command, recipes: string): Command {
   return command
     .option('--network <name>', 'network to train (default: deephebb-small)')
     .option('--dataset <name>', 'images to train on (default: what lies in --data, else glyphs)')
-    .option('--data <dir>', "folder of the dataset's files, or the folder above it (default: GHL_DATA)")
+    .option(
+      '--data <dir>',
+      "folder of the dataset's files, or the folder above it (default, for a --dataset: GHL_DATA, else a download)",
+    )
     .option('--recipe <names>', `recipes, separated by commas (default: ${recipes})`, names)
     .option('--rule <name>', 'a local rule in place of a recipe')
     .option('--rule-options <json>', 'its options', record('--rule-options'))
