@@ -1,15 +1,16 @@
 /**
  * Sums, means and maxima of a matrix, each in one pass over memory: over rows (a value for each column), over columns (a
- * value for each row), and over everything. Sums over rows may be of the product of two matrices, which is never written.
+ * value for each row), and over everything. What is summed over rows may be the product of two matrices, which is never
+ * written.
  *
  * Additions are made in blocks whose size depends on the shape only; what comes of the blocks is added up in double
  * precision, in their order.
  */
-import { BLOCK } from './elementwise';
+import { BLOCK, read, unordered, write } from './elementwise';
 import { madd } from './madd';
 import { ceilDiv, clear, max, min } from './pack';
 import { args, control, needed, parallel, reserve } from './pool';
-import { COLUMN_PARTS, COLUMN_SUMS, ROW_SUMS, TOTAL_PARTS } from './tasks';
+import { ADD_BLOCKS, BLOCK_MAXIMUM, BLOCK_SUM, SUM_BLOCK, SUM_COLUMNS } from './tasks';
 
 @unmanaged
 class Reduction {
@@ -21,11 +22,9 @@ class Reduction {
   /** A second factor, or 0. */
   b: usize;
   y: usize;
-  /** Whether it is the maximum of everything that is wanted. */
-  maximum: i32;
 }
 
-/** Columns of a task. */
+/** Columns of a block. */
 const STRIP: i32 = 1024;
 /** Columns whose blocks are added up in a task. */
 const FEW: i32 = 64;
@@ -33,7 +32,7 @@ const FEW: i32 = 64;
 // @ts-ignore: decorator
 @inline
 function rowsOfBlock(p: Reduction): i32 {
-  return max(8, BLOCK / min(p.columns, STRIP) / 4 * 4);
+  return max(8, (BLOCK / min(p.columns, STRIP)) & ~3);
 }
 
 /** y[k] = Σₚ a[p, k] · b[p, k] / divisor. */
@@ -41,65 +40,225 @@ export function sumRows(): u32 {
   const p = args<Reduction>();
   const blocks = ceilDiv(p.rows, rowsOfBlock(p));
   if (!reserve(<usize>blocks * p.columns * 4, 0)) return needed();
-  parallel(COLUMN_PARTS, blocks * ceilDiv(p.columns, STRIP));
-  parallel(COLUMN_SUMS, ceilDiv(p.columns, FEW));
+  parallel(SUM_BLOCK, blocks * ceilDiv(p.columns, STRIP));
+  parallel(ADD_BLOCKS, ceilDiv(p.columns, FEW));
   return 0;
 }
 
-export function columnPartsTask(task: i32): void {
+export function sumBlockTask(task: i32): void {
   const p = args<Reduction>();
   const strips = ceilDiv(p.columns, STRIP);
   const block = task / strips;
   const column = (task % strips) * STRIP;
   const n = min(STRIP, p.columns - column);
-  const first = block * rowsOfBlock(p);
-  const end = min(p.rows, first + rowsOfBlock(p));
+  const end = min(p.rows, (block + 1) * rowsOfBlock(p));
   const stride = <usize>p.columns * 4;
-  const to = control().arena + (<usize>block * p.columns + column) * 4;
-  clear(to, n);
-  let row = first;
-  for (; row + 4 <= end; row += 4) {
+  const sums = control().arena + (<usize>block * p.columns + column) * 4;
+  clear(sums, n);
+  for (let row = block * rowsOfBlock(p); row < end; ) {
     const at = <usize>row * stride + <usize>column * 4;
-    if (p.b) addRows(4, true, to, p.a + at, p.b + at, stride, n);
-    else addRows(4, false, to, p.a + at, 0, stride, n);
-  }
-  for (; row < end; row++) {
-    const at = <usize>row * stride + <usize>column * 4;
-    if (p.b) addRows(1, true, to, p.a + at, p.b + at, stride, n);
-    else addRows(1, false, to, p.a + at, 0, stride, n);
+    const a = p.a + at;
+    const b = p.b + at;
+    if (row + 4 <= end) {
+      if (p.b) addRows(4, true, sums, a, b, stride, n);
+      else addRows(4, false, sums, a, b, stride, n);
+      row += 4;
+    } else {
+      if (p.b) addRows(1, true, sums, a, b, stride, n);
+      else addRows(1, false, sums, a, b, stride, n);
+      row++;
+    }
   }
 }
 
-/** to[k] += Σ a[r, k] · b[r, k] over 1 or 4 rows. */
+/** sums[k] += Σᵣ a[r, k] · b[r, k] over 1 or 4 rows, without b where it is no product. */
 // @ts-ignore: decorator
 @inline
-function addRows(rows: i32, product: bool, to: usize, a: usize, b: usize, stride: usize, n: i32): void {
-  const vectorEnd = to + ((<usize>n >> 2) << 4);
-  const end = to + (<usize>n << 2);
-  const a1 = a + stride - to;
-  const b1 = b + stride - to;
-  a -= to;
-  b -= to;
-  while (to < vectorEnd) {
-    let sum = product ? f32x4.mul(v128.load(to + a), v128.load(to + b)) : v128.load(to + a);
-    if (rows == 4) {
-      let second = product ? f32x4.mul(v128.load(to + a1), v128.load(to + b1)) : v128.load(to + a1);
-      sum = plus(4, product, sum, to + a + 2 * stride, to + b + 2 * stride);
-      second = plus(4, product, second, to + a1 + 2 * stride, to + b1 + 2 * stride);
-      sum = f32x4.add(sum, second);
-    }
-    v128.store(to, f32x4.add(v128.load(to), sum));
-    to += 16;
+function addRows(rows: i32, product: bool, sums: usize, a: usize, b: usize, stride: usize, n: i32): void {
+  const vectorEnd = sums + ((<usize>n >> 2) << 4);
+  const end = sums + (<usize>n << 2);
+  while (sums < vectorEnd) {
+    write(4, sums, f32x4.add(read(4, sums), ofRows(4, rows, product, a, b, stride)));
+    a += 16;
+    if (product) b += 16;
+    sums += 16;
   }
-  while (to < end) {
-    let sum = product ? f32x4.mul(v128.load32_zero(to + a), v128.load32_zero(to + b)) : v128.load32_zero(to + a);
-    if (rows == 4) {
-      let second = product ? f32x4.mul(v128.load32_zero(to + a1), v128.load32_zero(to + b1)) : v128.load32_zero(to + a1);
-      sum = plus(1, product, sum, to + a + 2 * stride, to + b + 2 * stride);
-      second = plus(1, product, second, to + a1 + 2 * stride, to + b1 + 2 * stride);
-      sum = f32x4.add(sum, second);
-    }
-    v128.store_lane<f32>(to, f32x4.add(v128.load32_zero(to), sum), 0);
-    to += 4;
+  while (sums < end) {
+    write(1, sums, f32x4.add(read(1, sums), ofRows(1, rows, product, a, b, stride)));
+    a += 4;
+    if (product) b += 4;
+    sums += 4;
   }
+}
+
+// @ts-ignore: decorator
+@inline
+function ofRows(width: i32, rows: i32, product: bool, a: usize, b: usize, stride: usize): v128 {
+  const first = term(width, product, a, b);
+  if (rows == 1) return first;
+  const second = term(width, product, a + stride, b + stride);
+  const odd = plus(width, product, a + 2 * stride, b + 2 * stride, first);
+  const even = plus(width, product, a + 3 * stride, b + 3 * stride, second);
+  return f32x4.add(odd, even);
+}
+
+// @ts-ignore: decorator
+@inline
+function term(width: i32, product: bool, a: usize, b: usize): v128 {
+  return product ? f32x4.mul(read(width, a), read(width, b)) : read(width, a);
+}
+
+// @ts-ignore: decorator
+@inline
+function plus(width: i32, product: bool, a: usize, b: usize, sum: v128): v128 {
+  return product ? madd(read(width, a), read(width, b), sum) : f32x4.add(read(width, a), sum);
+}
+
+// @ts-ignore: decorator
+@inline
+function promoteHigh(x: v128): v128 {
+  return f64x2.promote_low_f32x4(v128.shuffle<f32>(x, x, 2, 3, 2, 3));
+}
+
+export function addBlocksTask(task: i32): void {
+  const p = args<Reduction>();
+  const blocks = ceilDiv(p.rows, rowsOfBlock(p));
+  const stride = <usize>p.columns * 4;
+  const end = min(p.columns, (task + 1) * FEW);
+  let column = task * FEW;
+  for (; column + 4 <= end; column += 4) {
+    let at = control().arena + <usize>column * 4;
+    let low = f64x2.splat(0);
+    let high = f64x2.splat(0);
+    for (let block = 0; block < blocks; block++) {
+      const part = v128.load(at);
+      low = f64x2.add(low, f64x2.promote_low_f32x4(part));
+      high = f64x2.add(high, promoteHigh(part));
+      at += stride;
+    }
+    const divisor = f64x2.splat(p.divisor);
+    low = f32x4.demote_f64x2_zero(f64x2.div(low, divisor));
+    high = f32x4.demote_f64x2_zero(f64x2.div(high, divisor));
+    v128.store(p.y + <usize>column * 4, v128.shuffle<f32>(low, high, 0, 1, 4, 5));
+  }
+  for (; column < end; column++) {
+    let sum: f64 = 0;
+    for (let block = 0; block < blocks; block++) {
+      sum += <f64>load<f32>(control().arena + <usize>block * stride + <usize>column * 4);
+    }
+    store<f32>(p.y + <usize>column * 4, <f32>(sum / <f64>p.divisor));
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function rowsOfTask(p: Reduction): i32 {
+  return max(1, BLOCK / p.columns);
+}
+
+/** y[p] = Σₖ a[p, k] / divisor. */
+export function sumColumns(): u32 {
+  const p = args<Reduction>();
+  parallel(SUM_COLUMNS, ceilDiv(p.rows, rowsOfTask(p)));
+  return 0;
+}
+
+export function sumColumnsTask(task: i32): void {
+  const p = args<Reduction>();
+  const end = min(p.rows, (task + 1) * rowsOfTask(p));
+  for (let row = task * rowsOfTask(p); row < end; row++) {
+    const sum = sumOf(p.a + <usize>row * p.columns * 4, p.columns);
+    store<f32>(p.y + <usize>row * 4, <f32>(sum / <f64>p.divisor));
+  }
+}
+
+/** Sixty-four numbers at a time are added up in single precision. */
+function sumOf(x: usize, n: i32): f64 {
+  const end = x + (<usize>n << 2);
+  const vectorEnd = x + ((<usize>n >> 2) << 4);
+  const longEnd = x + ((<usize>n >> 6) << 8);
+  let sums = f64x2.splat(0);
+  while (x < longEnd) {
+    let s0 = f32x4.add(v128.load(x), v128.load(x, 16));
+    let s1 = f32x4.add(v128.load(x, 32), v128.load(x, 48));
+    let s2 = f32x4.add(v128.load(x, 64), v128.load(x, 80));
+    let s3 = f32x4.add(v128.load(x, 96), v128.load(x, 112));
+    s0 = f32x4.add(s0, f32x4.add(v128.load(x, 128), v128.load(x, 144)));
+    s1 = f32x4.add(s1, f32x4.add(v128.load(x, 160), v128.load(x, 176)));
+    s2 = f32x4.add(s2, f32x4.add(v128.load(x, 192), v128.load(x, 208)));
+    s3 = f32x4.add(s3, f32x4.add(v128.load(x, 224), v128.load(x, 240)));
+    s0 = f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3));
+    sums = f64x2.add(sums, f64x2.add(f64x2.promote_low_f32x4(s0), promoteHigh(s0)));
+    x += 256;
+  }
+  while (x < vectorEnd) {
+    const four = v128.load(x);
+    sums = f64x2.add(sums, f64x2.add(f64x2.promote_low_f32x4(four), promoteHigh(four)));
+    x += 16;
+  }
+  let sum = f64x2.extract_lane(sums, 0) + f64x2.extract_lane(sums, 1);
+  while (x < end) {
+    sum += <f64>load<f32>(x);
+    x += 4;
+  }
+  return sum;
+}
+
+/** y = Σ a / divisor over all columns of one row. */
+export function sumAll(): u32 {
+  return reduceAll(BLOCK_SUM);
+}
+
+/** y = the largest of all columns of one row. */
+export function maximumOfAll(): u32 {
+  return reduceAll(BLOCK_MAXIMUM);
+}
+
+function reduceAll(phase: i32): u32 {
+  const p = args<Reduction>();
+  const blocks = ceilDiv(p.columns, BLOCK);
+  if (!reserve(<usize>blocks * 8, 0)) return needed();
+  parallel(phase, blocks);
+  let result = load<f64>(control().arena);
+  for (let block = 1; block < blocks; block++) {
+    const part = load<f64>(control().arena + <usize>block * 8);
+    result = phase == BLOCK_SUM ? result + part : Math.max(result, part);
+  }
+  store<f32>(p.y, <f32>(result / <f64>p.divisor));
+  return 0;
+}
+
+export function blockSumTask(task: i32): void {
+  const p = args<Reduction>();
+  const n = min(BLOCK, p.columns - task * BLOCK);
+  store<f64>(control().arena + <usize>task * 8, sumOf(p.a + <usize>(task * BLOCK) * 4, n));
+}
+
+export function blockMaximumTask(task: i32): void {
+  const p = args<Reduction>();
+  const n = min(BLOCK, p.columns - task * BLOCK);
+  store<f64>(control().arena + <usize>task * 8, <f64>maximumOf(p.a + <usize>(task * BLOCK) * 4, n));
+}
+
+function maximumOf(x: usize, n: i32): f32 {
+  const vectorEnd = x + ((<usize>n >> 2) << 4);
+  const end = x + (<usize>n << 2);
+  let largest = f32x4.splat(-Infinity);
+  let nan = f32x4.splat(0);
+  while (x < vectorEnd) {
+    const four = v128.load(x);
+    largest = f32x4.pmax(largest, four);
+    nan = v128.or(nan, unordered(four));
+    x += 16;
+  }
+  while (x < end) {
+    const one = v128.load32_splat(x);
+    largest = f32x4.pmax(largest, one);
+    nan = v128.or(nan, unordered(one));
+    x += 4;
+  }
+  if (v128.any_true(nan)) return NaN;
+  largest = f32x4.pmax(largest, v128.shuffle<f32>(largest, largest, 2, 3, 0, 1));
+  largest = f32x4.pmax(largest, v128.shuffle<f32>(largest, largest, 1, 0, 3, 2));
+  return f32x4.extract_lane(largest, 0);
 }

@@ -13,8 +13,12 @@ import {
   gradientSumsTask,
   sumsTask,
 } from './batch-norm';
+import { binaryTask, convertTask, selectTask, unaryTask } from './elementwise';
 import { keepTask, normTask, writeTask } from './move';
+import { averagePoolGradientTask, averagePoolTask, maxPoolGradientTask, maxPoolTask } from './pooling';
 import { addTask, multiplyTask, packTask } from './product';
+import { addBlocksTask, blockMaximumTask, blockSumTask, sumBlockTask, sumColumnsTask } from './reductions';
+import { softmaxTask } from './softmax';
 import { forwardTask as winogradForward, gradientTask, imageTask } from './winograd';
 
 export const PRODUCT_PACK: i32 = 0;
@@ -36,6 +40,20 @@ export const NORM_GRADIENT_APPLY: i32 = 15;
 export const MOVE_NORM: i32 = 16;
 export const MOVE_WRITE: i32 = 17;
 export const MOVE_KEEP: i32 = 18;
+export const UNARY: i32 = 20;
+export const BINARY: i32 = 21;
+export const SELECT: i32 = 22;
+export const CONVERT: i32 = 23;
+export const MAX_POOL: i32 = 24;
+export const AVERAGE_POOL: i32 = 25;
+export const MAX_POOL_GRADIENT: i32 = 26;
+export const AVERAGE_POOL_GRADIENT: i32 = 27;
+export const SUM_BLOCK: i32 = 28;
+export const ADD_BLOCKS: i32 = 29;
+export const SUM_COLUMNS: i32 = 30;
+export const BLOCK_SUM: i32 = 31;
+export const BLOCK_MAXIMUM: i32 = 32;
+export const SOFTMAX: i32 = 33;
 
 export function perform(phase: i32, task: i32, thread: i32): void {
   switch (phase) {
@@ -77,5 +95,33 @@ export function perform(phase: i32, task: i32, thread: i32): void {
       return writeTask(task, thread);
     case MOVE_KEEP:
       return keepTask(task);
+    case UNARY:
+      return unaryTask(task);
+    case BINARY:
+      return binaryTask(task);
+    case SELECT:
+      return selectTask(task);
+    case CONVERT:
+      return convertTask(task);
+    case MAX_POOL:
+      return maxPoolTask(task);
+    case AVERAGE_POOL:
+      return averagePoolTask(task);
+    case MAX_POOL_GRADIENT:
+      return maxPoolGradientTask(task);
+    case AVERAGE_POOL_GRADIENT:
+      return averagePoolGradientTask(task);
+    case SUM_BLOCK:
+      return sumBlockTask(task);
+    case ADD_BLOCKS:
+      return addBlocksTask(task);
+    case SUM_COLUMNS:
+      return sumColumnsTask(task);
+    case BLOCK_SUM:
+      return blockSumTask(task);
+    case BLOCK_MAXIMUM:
+      return blockMaximumTask(task);
+    case SOFTMAX:
+      return softmaxTask(task);
   }
 }

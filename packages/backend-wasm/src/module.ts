@@ -40,7 +40,20 @@ export type KernelName =
   | 'winogradFilterGradient'
   | 'batchNorm'
   | 'batchNormGradient'
-  | 'move';
+  | 'move'
+  | 'unary'
+  | 'binary'
+  | 'select'
+  | 'convert'
+  | 'maxPool'
+  | 'averagePool'
+  | 'maxPoolGradient'
+  | 'averagePoolGradient'
+  | 'sumRows'
+  | 'sumColumns'
+  | 'sumAll'
+  | 'maximumOfAll'
+  | 'softmax';
 
 /** What {@link KernelModule.load} is asked for. */
 export interface ModuleOptions {

@@ -1,0 +1,383 @@
+/**
+ * Pooling and its gradients, channels last, any window, stride and padding; values in the padding count for nothing.
+ *
+ *     maximum   y = max over the window; its ∂y goes to the first value of the window that is no smaller than y
+ *     average   y = Σ over the window / n, n the values in it; ∂y / n goes to each of them
+ *
+ * NaN makes a maximum NaN. A window of padding alone has the maximum −∞ and no average.
+ */
+import { read, unordered, write } from './elementwise';
+import { ceilDiv, clear, max, min } from './pack';
+import { args, parallel } from './pool';
+import { AVERAGE_POOL, AVERAGE_POOL_GRADIENT, MAX_POOL, MAX_POOL_GRADIENT } from './tasks';
+
+@unmanaged
+class Pooling {
+  batch: i32;
+  height: i32;
+  width: i32;
+  channels: i32;
+  outHeight: i32;
+  outWidth: i32;
+  windowHeight: i32;
+  windowWidth: i32;
+  strideHeight: i32;
+  strideWidth: i32;
+  top: i32;
+  left: i32;
+  x: usize;
+  y: usize;
+  dy: usize;
+  dx: usize;
+}
+
+/** Channels that a task of the maximum's gradient works on. */
+const GROUP: i32 = 128;
+/** Rows of a window that an average adds up before it adds the sum to the others. */
+const ROWS: i32 = 16;
+
+// @ts-ignore: decorator
+@inline
+function pixel(p: Pooling): usize {
+  return <usize>p.channels * 4;
+}
+
+export function maxPool(): u32 {
+  const p = args<Pooling>();
+  parallel(MAX_POOL, p.batch * p.outHeight);
+  return 0;
+}
+
+export function averagePool(): u32 {
+  const p = args<Pooling>();
+  parallel(AVERAGE_POOL, p.batch * p.outHeight);
+  return 0;
+}
+
+export function maxPoolTask(task: i32): void {
+  poolRow(true, task);
+}
+
+export function averagePoolTask(task: i32): void {
+  poolRow(false, task);
+}
+
+/** One row of the result. */
+// @ts-ignore: decorator
+@inline
+function poolRow(maximum: bool, task: i32): void {
+  const p = args<Pooling>();
+  const top = (task % p.outHeight) * p.strideHeight - p.top;
+  const first = max(0, top);
+  const rows = min(p.height, top + p.windowHeight) - first;
+  const line = <usize>p.width * pixel(p);
+  const image = p.x + <usize>(task / p.outHeight) * p.height * line;
+  let y = p.y + <usize>task * p.outWidth * pixel(p);
+  for (let column = 0; column < p.outWidth; column++) {
+    const left = column * p.strideWidth - p.left;
+    const start = max(0, left);
+    const columns = min(p.width, left + p.windowWidth) - start;
+    let x = image + <usize>first * line + <usize>start * pixel(p);
+    const end = y + pixel(p);
+    while (y + 64 <= end) {
+      if (maximum) maximumOf(4, 4, x, line, pixel(p), rows, columns, y);
+      else averageOf(4, 4, x, line, pixel(p), rows, columns, y);
+      x += 64;
+      y += 64;
+    }
+    while (y + 16 <= end) {
+      if (maximum) maximumOf(1, 4, x, line, pixel(p), rows, columns, y);
+      else averageOf(1, 4, x, line, pixel(p), rows, columns, y);
+      x += 16;
+      y += 16;
+    }
+    while (y < end) {
+      if (maximum) maximumOf(1, 1, x, line, pixel(p), rows, columns, y);
+      else averageOf(1, 1, x, line, pixel(p), rows, columns, y);
+      x += 4;
+      y += 4;
+    }
+  }
+}
+
+/** Of one window and one or four vectors of channels. */
+// @ts-ignore: decorator
+@inline
+function maximumOf(
+  vectors: i32,
+  width: i32,
+  x: usize,
+  line: usize,
+  step: usize,
+  rows: i32,
+  columns: i32,
+  y: usize,
+): void {
+  let m0 = f32x4.splat(-Infinity);
+  let m1 = m0;
+  let m2 = m0;
+  let m3 = m0;
+  let n0 = f32x4.splat(0);
+  let n1 = n0;
+  let n2 = n0;
+  let n3 = n0;
+  for (let i = 0; i < rows; i++) {
+    let at = x;
+    for (let j = 0; j < columns; j++) {
+      const x0 = read(width, at);
+      m0 = f32x4.pmax(m0, x0);
+      n0 = v128.or(n0, unordered(x0));
+      if (vectors == 4) {
+        const x1 = v128.load(at, 16);
+        const x2 = v128.load(at, 32);
+        const x3 = v128.load(at, 48);
+        m1 = f32x4.pmax(m1, x1);
+        n1 = v128.or(n1, unordered(x1));
+        m2 = f32x4.pmax(m2, x2);
+        n2 = v128.or(n2, unordered(x2));
+        m3 = f32x4.pmax(m3, x3);
+        n3 = v128.or(n3, unordered(x3));
+      }
+      at += step;
+    }
+    x += line;
+  }
+  write(width, y, v128.or(m0, n0));
+  if (vectors == 4) {
+    v128.store(y, v128.or(m1, n1), 16);
+    v128.store(y, v128.or(m2, n2), 32);
+    v128.store(y, v128.or(m3, n3), 48);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function averageOf(
+  vectors: i32,
+  width: i32,
+  x: usize,
+  line: usize,
+  step: usize,
+  rows: i32,
+  columns: i32,
+  y: usize,
+): void {
+  let t0 = f32x4.splat(0);
+  let t1 = t0;
+  let t2 = t0;
+  let t3 = t0;
+  for (let first = 0; first < rows; first += ROWS) {
+    const end = min(rows, first + ROWS);
+    let s0 = f32x4.splat(0);
+    let s1 = s0;
+    let s2 = s0;
+    let s3 = s0;
+    for (let i = first; i < end; i++) {
+      let at = x;
+      for (let j = 0; j < columns; j++) {
+        s0 = f32x4.add(s0, read(width, at));
+        if (vectors == 4) {
+          s1 = f32x4.add(s1, v128.load(at, 16));
+          s2 = f32x4.add(s2, v128.load(at, 32));
+          s3 = f32x4.add(s3, v128.load(at, 48));
+        }
+        at += step;
+      }
+      x += line;
+    }
+    t0 = f32x4.add(t0, s0);
+    if (vectors == 4) {
+      t1 = f32x4.add(t1, s1);
+      t2 = f32x4.add(t2, s2);
+      t3 = f32x4.add(t3, s3);
+    }
+  }
+  const n = f32x4.splat(<f32>(max(0, rows) * max(0, columns)));
+  write(width, y, f32x4.div(t0, n));
+  if (vectors == 4) {
+    v128.store(y, f32x4.div(t1, n), 16);
+    v128.store(y, f32x4.div(t2, n), 32);
+    v128.store(y, f32x4.div(t3, n), 48);
+  }
+}
+
+/** The gradient of the maximum: x, y and ∂y in, ∂x out. A task is a group of channels of one image. */
+export function maxPoolGradient(): u32 {
+  const p = args<Pooling>();
+  parallel(MAX_POOL_GRADIENT, p.batch * ceilDiv(p.channels, GROUP));
+  return 0;
+}
+
+export function maxPoolGradientTask(task: i32): void {
+  const p = args<Pooling>();
+  const groups = ceilDiv(p.channels, GROUP);
+  const channel = (task % groups) * GROUP;
+  const n = min(GROUP, p.channels - channel);
+  const line = <usize>p.width * pixel(p);
+  const offset = <usize>channel * 4;
+  const image = <usize>(task / groups) * p.height * line + offset;
+  const toDx = p.dx - p.x;
+  const toDy = p.dy - p.y;
+  let y = p.y + <usize>(task / groups) * p.outHeight * p.outWidth * pixel(p) + offset;
+  let cleared = 0;
+  for (let row = 0; row < p.outHeight; row++) {
+    const top = row * p.strideHeight - p.top;
+    const first = max(0, top);
+    const bottom = min(p.height, top + p.windowHeight);
+    for (; cleared < bottom; cleared++) clearRow(p, p.dx + image + <usize>cleared * line, n);
+    for (let column = 0; column < p.outWidth; column++) {
+      const left = column * p.strideWidth - p.left;
+      const start = max(0, left);
+      const columns = min(p.width, left + p.windowWidth) - start;
+      let x = p.x + image + <usize>first * line + <usize>start * pixel(p);
+      const next = y + pixel(p);
+      const end = y + <usize>n * 4;
+      while (y + 64 <= end) {
+        giveToFirst(4, 4, x, toDx, line, pixel(p), bottom - first, columns, y, toDy);
+        x += 64;
+        y += 64;
+      }
+      while (y + 16 <= end) {
+        giveToFirst(1, 4, x, toDx, line, pixel(p), bottom - first, columns, y, toDy);
+        x += 16;
+        y += 16;
+      }
+      while (y < end) {
+        giveToFirst(1, 1, x, toDx, line, pixel(p), bottom - first, columns, y, toDy);
+        x += 4;
+        y += 4;
+      }
+      y = next;
+    }
+  }
+  for (; cleared < p.height; cleared++) clearRow(p, p.dx + image + <usize>cleared * line, n);
+}
+
+function clearRow(p: Pooling, at: usize, n: i32): void {
+  for (let column = 0; column < p.width; column++) {
+    clear(at, n);
+    at += pixel(p);
+  }
+}
+
+/** Adds what is left of ∂y to ∂x wherever x is no smaller than y, and goes on with what then is left. */
+// @ts-ignore: decorator
+@inline
+function giveToFirst(
+  vectors: i32,
+  width: i32,
+  x: usize,
+  toDx: usize,
+  line: usize,
+  step: usize,
+  rows: i32,
+  columns: i32,
+  y: usize,
+  toDy: usize,
+): void {
+  const y0 = read(width, y);
+  const y1 = vectors == 4 ? v128.load(y, 16) : y0;
+  const y2 = vectors == 4 ? v128.load(y, 32) : y0;
+  const y3 = vectors == 4 ? v128.load(y, 48) : y0;
+  let d0 = read(width, y + toDy);
+  let d1 = vectors == 4 ? v128.load(y + toDy, 16) : d0;
+  let d2 = vectors == 4 ? v128.load(y + toDy, 32) : d0;
+  let d3 = vectors == 4 ? v128.load(y + toDy, 48) : d0;
+  for (let i = 0; i < rows; i++) {
+    let at = x;
+    for (let j = 0; j < columns; j++) {
+      const to = at + toDx;
+      const l0 = f32x4.lt(read(width, at), y0);
+      write(width, to, f32x4.add(read(width, to), v128.andnot(d0, l0)));
+      d0 = v128.and(d0, l0);
+      if (vectors == 4) {
+        const l1 = f32x4.lt(v128.load(at, 16), y1);
+        const l2 = f32x4.lt(v128.load(at, 32), y2);
+        const l3 = f32x4.lt(v128.load(at, 48), y3);
+        v128.store(to, f32x4.add(v128.load(to, 16), v128.andnot(d1, l1)), 16);
+        v128.store(to, f32x4.add(v128.load(to, 32), v128.andnot(d2, l2)), 32);
+        v128.store(to, f32x4.add(v128.load(to, 48), v128.andnot(d3, l3)), 48);
+        d1 = v128.and(d1, l1);
+        d2 = v128.and(d2, l2);
+        d3 = v128.and(d3, l3);
+      }
+      at += step;
+    }
+    x += line;
+  }
+}
+
+/** The gradient of the average: ∂y in, ∂x out. A task is a row of ∂x. */
+export function averagePoolGradient(): u32 {
+  const p = args<Pooling>();
+  parallel(AVERAGE_POOL_GRADIENT, p.batch * p.height);
+  return 0;
+}
+
+/** The first window that covers a row or column. */
+// @ts-ignore: decorator
+@inline
+function firstWindow(at: i32, before: i32, size: i32, stride: i32): i32 {
+  return max(0, at + before - size + stride) / stride;
+}
+
+/** The one after the last. */
+// @ts-ignore: decorator
+@inline
+function windowsEnd(at: i32, before: i32, stride: i32, windows: i32): i32 {
+  return min(windows, (at + before) / stride + 1);
+}
+
+/** Rows or columns of the image that a window covers. */
+// @ts-ignore: decorator
+@inline
+function covered(window: i32, before: i32, size: i32, stride: i32, length: i32): i32 {
+  const start = window * stride - before;
+  return min(length, start + size) - max(0, start);
+}
+
+export function averagePoolGradientTask(task: i32): void {
+  const p = args<Pooling>();
+  const row = task % p.height;
+  const image = p.dy + <usize>(task / p.height) * p.outHeight * p.outWidth * pixel(p);
+  let dx = p.dx + <usize>task * p.width * pixel(p);
+  const firstRow = firstWindow(row, p.top, p.windowHeight, p.strideHeight);
+  const endRow = windowsEnd(row, p.top, p.strideHeight, p.outHeight);
+  for (let column = 0; column < p.width; column++) {
+    const firstColumn = firstWindow(column, p.left, p.windowWidth, p.strideWidth);
+    const endColumn = windowsEnd(column, p.left, p.strideWidth, p.outWidth);
+    let none = true;
+    for (let i = firstRow; i < endRow; i++) {
+      const rows = covered(i, p.top, p.windowHeight, p.strideHeight, p.height);
+      for (let j = firstColumn; j < endColumn; j++) {
+        const n = f32x4.splat(<f32>(rows * covered(j, p.left, p.windowWidth, p.strideWidth, p.width)));
+        const dy = image + <usize>(i * p.outWidth + j) * pixel(p);
+        if (none) divided(false, dy, n, dx, p.channels);
+        else divided(true, dy, n, dx, p.channels);
+        none = false;
+      }
+    }
+    if (none) clear(dx, p.channels);
+    dx += pixel(p);
+  }
+}
+
+/** ∂x (+)= ∂y / n. */
+// @ts-ignore: decorator
+@inline
+function divided(add: bool, dy: usize, n: v128, dx: usize, channels: i32): void {
+  const vectorEnd = dx + ((<usize>channels >> 2) << 4);
+  const end = dx + (<usize>channels << 2);
+  while (dx < vectorEnd) {
+    const share = f32x4.div(read(4, dy), n);
+    write(4, dx, add ? f32x4.add(read(4, dx), share) : share);
+    dx += 16;
+    dy += 16;
+  }
+  while (dx < end) {
+    const share = f32x4.div(read(1, dy), n);
+    write(1, dx, add ? f32x4.add(read(1, dx), share) : share);
+    dx += 4;
+    dy += 4;
+  }
+}
