@@ -134,6 +134,11 @@ export function hasConnection({ layer }: ModelLayer): boolean {
   return supported.has(layer.getClassName());
 }
 
+/** Whether a layer is a convolution that has a connection. */
+export function isConvolution(owner: ModelLayer): boolean {
+  return ['Conv1D', 'Conv2D'].includes(owner.layer.getClassName()) && obstacle(owner) === null;
+}
+
 /** Whether a layer is a dilated convolution, of which tfjs has no gradient; its depthwise one ignores the dilation. */
 export function isDilated({ layer }: ModelLayer): boolean {
   const convolves = ['Conv1D', 'Conv2D'].includes(layer.getClassName());
@@ -146,25 +151,34 @@ export function isDilated({ layer }: ModelLayer): boolean {
  * @throws UnsupportedError `UNSUPPORTED_LAYER` for another kind of layer, grouped convolution, `channelsFirst`, or
  * dilation in a depthwise layer, which tfjs-layers ignores.
  */
-export function connectionOf({ layer, path }: ModelLayer): Connection {
-  const kind = layer.getClassName();
-  const refuse = (what: string) =>
-    new UnsupportedError('UNSUPPORTED_LAYER', `Layer '${path}' is ${what}.`, { help: HELP });
-  const make = supported.get(kind);
-  if (make === undefined) throw refuse(`a ${kind}`);
-  if (layer.dataFormat === 'channelsFirst') throw refuse(`a ${kind} with dataFormat 'channelsFirst'`);
-  if (layer.padding === 'causal') throw refuse(`a ${kind} with causal padding, which tfjs has not implemented`);
-  const groups = (layer as { groups?: number }).groups ?? 1;
-  if (groups > 1) throw refuse(`a ${kind} of ${groups} groups`);
-  const shape = kernelOf(layer)?.read().shape as number[];
-  const dilations = layer.dilationRate ?? [];
-  if (kind === 'DepthwiseConv2D' && dilations.some((rate) => rate > 1)) {
-    throw refuse(`a DepthwiseConv2D with dilationRate ${JSON.stringify(dilations)}, which tfjs-layers ignores`);
+export function connectionOf(owner: ModelLayer): Connection {
+  const { layer, path } = owner;
+  const what = obstacle(owner);
+  if (what !== null) {
+    throw new UnsupportedError('UNSUPPORTED_LAYER', `Layer '${path}' is ${what}.`, { help: HELP });
   }
+  const kind = layer.getClassName();
+  const make = supported.get(kind)!;
+  const shape = kernelOf(layer)?.read().shape as number[];
   if (kind === 'Dense') return make(layer, shape, {});
   return make(layer, shape, {
     strides: layer.strides,
-    dilations,
+    dilations: layer.dilationRate ?? [],
     padding: layer.padding,
   } as ConvolutionOptions);
+}
+
+/** What a layer is that has no connection; null if it has one. */
+function obstacle({ layer }: ModelLayer): string | null {
+  const kind = layer.getClassName();
+  if (!supported.has(kind)) return `a ${kind}`;
+  if (layer.dataFormat === 'channelsFirst') return `a ${kind} with dataFormat 'channelsFirst'`;
+  if (layer.padding === 'causal') return `a ${kind} with causal padding, which tfjs has not implemented`;
+  const groups = (layer as { groups?: number }).groups ?? 1;
+  if (groups > 1) return `a ${kind} of ${groups} groups`;
+  const dilations = layer.dilationRate ?? [];
+  if (kind === 'DepthwiseConv2D' && dilations.some((rate) => rate > 1)) {
+    return `a DepthwiseConv2D with dilationRate ${JSON.stringify(dilations)}, which tfjs-layers ignores`;
+  }
+  return null;
 }

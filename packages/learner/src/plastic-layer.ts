@@ -3,7 +3,6 @@ import {
   type AvailableSignals,
   type Call,
   type Connection,
-  eligibilities,
   leaves,
   type OpenGate,
   openGate,
@@ -13,16 +12,22 @@ import {
 import * as tf from '@tensorflow/tfjs-core';
 import type { Listener } from './stand-in.js';
 
+/** Gates, and what they add up to. */
+export interface Correlated {
+  readonly gates: OpenGate;
+  /** Xᵀ·G of the gate, and of the modulated gate where there is one. */
+  readonly sums: readonly tf.Tensor[];
+}
+
 /** A plastic layer's part in a step. Whoever makes one disposes of it. */
 export interface PlasticLayer extends Listener {
   readonly calls: readonly Call[];
   /** Asks the rule for its gates, after the forward pass. */
   open(signals: AvailableSignals, step: number, state: PlasticityState): void;
   /**
-   * ΔW of the local rule, and of the modulated gate; undefined for a rule that looks at no activity. Correlates whatever
-   * the backward pass has not.
+   * The gates, and Xᵀ·G of each; null for a rule that looks at no activity. Correlates whatever the backward pass has not.
    */
-  eligibilities(): tf.Tensor[] | undefined;
+  correlated(): Correlated | null;
   /** The state after the gates; the state before where there were none. */
   readonly state: PlasticityState | null;
   dispose(): void;
@@ -75,14 +80,15 @@ export function plasticLayer(
         owned.push(...made.map(tf.keep));
       });
     },
-    eligibilities() {
+    correlated() {
       const gates = opened;
-      if (gates === null) return undefined;
+      if (gates === null) return null;
       const each = calls.map(({ pre }, i) => correlated.get(i) ?? connection.correlate(pre, cotangentsOf(i)));
-      return tf.tidy(() => {
-        const sums = gates.overlaps.map((_, gate) => tf.addN(each.map((ofCall) => ofCall[gate] as tf.Tensor)));
-        return eligibilities(connection, kernel, gates, sums);
+      const sums = gates.overlaps.map((_, gate) => {
+        const ofCalls = each.map((ofCall) => ofCall[gate] as tf.Tensor);
+        return ofCalls.length === 1 ? (ofCalls[0] as tf.Tensor) : tf.addN(ofCalls);
       });
+      return { gates, sums };
     },
     get state() {
       return state;

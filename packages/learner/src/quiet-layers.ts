@@ -1,10 +1,21 @@
 /** Layers that a step must run in another way than tfjs does, although no rule looks at them. */
 import type * as tf from '@tensorflow/tfjs-core';
 import type { Plan } from './assignment.js';
-import { connectionOf, isDilated, isTrainable, type Layer, type ModelLayer, variableOf } from './model-layers.js';
+import {
+  connectionOf,
+  isConvolution,
+  isDilated,
+  isTrainable,
+  type Layer,
+  type ModelLayer,
+  variableOf,
+} from './model-layers.js';
 import { atInference, type LayerCall, type Listener, listening } from './stand-in.js';
 
-/** Stand-ins for frozen layers, and for dilated convolutions, of which tfjs has no gradient. */
+/**
+ * Stand-ins for frozen layers; for dilated convolutions, of which tfjs has no gradient; and for all others, of which tfjs
+ * computes both gradients at once, the first layer's useless one of its input among them.
+ */
 export function quietLayers(plan: Plan, varList: readonly tf.Variable[] | undefined): Map<Layer, LayerCall> {
   const listed = varList && new Set(varList);
   const omits = plan.weights.some(
@@ -18,8 +29,10 @@ export function quietLayers(plan: Plan, varList: readonly tf.Variable[] | undefi
   const standIns = new Map<Layer, LayerCall>();
   for (const owner of plan.layers) {
     const { layer } = owner;
-    if (isDilated(owner)) standIns.set(layer, listening(layer, connectionOf(owner), plainGradient(owner)));
-    else if (isFrozen(owner)) standIns.set(layer, atInference(layer));
+    const frozen = isFrozen(owner);
+    if (isDilated(owner) || (isConvolution(owner) && !frozen))
+      standIns.set(layer, listening(layer, connectionOf(owner), plainGradient(owner)));
+    else if (frozen) standIns.set(layer, atInference(layer));
   }
   return standIns;
 }

@@ -5,9 +5,14 @@
 import {
   type AvailableSignals,
   ConfigurationError,
+  type Connection,
+  eligibilities,
   increment,
   leaves,
+  MOVE,
   mapLeaves,
+  operations,
+  type Plasticity,
   type PlasticityState,
 } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
@@ -18,7 +23,7 @@ import type { Binding, Managed } from './binding.js';
 import { allFinite } from './finite.js';
 import { withCheckedLabels } from './labels.js';
 import { isTrainable, variableOf } from './model-layers.js';
-import { type PlasticLayer, plasticLayer } from './plastic-layer.js';
+import { type Correlated, type PlasticLayer, plasticLayer } from './plastic-layer.js';
 import { quietLayers } from './quiet-layers.js';
 import { evaluate, type SignalInputs } from './signals.js';
 import { listening, withStandIns } from './stand-in.js';
@@ -176,42 +181,83 @@ export function move({ managed, optimizers, flags }: Binding, found: Found): voi
 }
 
 /** What one weight's plasticity makes of a step; null if the step did not reach it. */
-function moveOf(
-  each: Managed,
-  { step, gradients, signals, plastic, measured }: Found,
-  sound: ReadonlyMap<string, tf.Tensor>,
-): Move | null {
-  const { mover, weight, connection, owner, path, isKernel } = each.planned;
+function moveOf(each: Managed, found: Found, sound: ReadonlyMap<string, tf.Tensor>): Move | null {
+  const { step, gradients, plastic, measured } = found;
+  const { mover, weight } = each.planned;
   if (!isPlasticity(mover)) return null;
-  const variable = variableOf(weight);
   const layer = plastic.get(each);
-  const eligible = layer?.eligibilities();
+  const correlated = layer?.correlated() ?? null;
+  const variable = variableOf(weight);
   const descends = mover.reads.includes('gradient');
-  if (needsActivity(mover) ? eligible === undefined : descends && gradients.get(variable) == null) return null;
+  if (needsActivity(mover) ? correlated === null : descends && gradients.get(variable) == null) return null;
   const gradient = gradients.get(variable) ?? (descends || measured ? tf.zerosLike(variable) : undefined);
+  const reached: Reached = { mover, variable, correlated, gradient, state: layer?.state ?? each.state };
+  const heard = mover.reads.map((name) => sound.get(name)).filter((ok) => ok !== undefined);
+  const fused = measured === null && heard.length === 0 ? fusedMove(each, step, reached) : null;
+  return fused ?? plainMove(each, found, reached, layer?.calls.map(({ post }) => post) ?? [], heard);
+}
+
+/** A weight that a step reached. */
+interface Reached {
+  readonly mover: Plasticity;
+  readonly variable: tf.Variable;
+  readonly correlated: Correlated | null;
+  readonly gradient: tf.Tensor | undefined;
+  readonly state: PlasticityState;
+}
+
+/** The move in one kernel, where the backend has it and every part of the plasticity is an operation of it; else null. */
+function fusedMove(
+  { planned, state: before }: Managed,
+  step: number,
+  { mover, variable, correlated, gradient, state }: Reached,
+): Move | null {
+  const program = operations(mover, step);
+  if (program === null || tf.getKernel(MOVE, tf.getBackend()) === undefined) return null;
+  const overlap = correlated?.gates.overlaps[0] ?? null;
+  const byUnit = overlap === null || overlap.rank === 1;
+  const inputs = {
+    weights: variable,
+    ...(correlated !== null && { sums: byUnit ? correlated.sums[0] : eligibilitiesOf(planned, correlated)[0] }),
+    ...(overlap !== null && byUnit && { overlap }),
+    ...(gradient !== undefined && { gradient }),
+  } as tf.NamedTensorMap;
+  const [weights, ok] = tf.engine().runKernel(MOVE, inputs, { program } as never) as unknown as [tf.Tensor, tf.Tensor];
+  return { weights, state: nextState(planned.path, before, state, ok), ok };
+}
+
+/** The move by the engine's own arithmetic. */
+function plainMove(
+  { planned, state: before }: Managed,
+  { step, signals, measured }: Found,
+  { mover, variable, correlated, gradient, state }: Reached,
+  posts: readonly tf.Tensor[],
+  heard: readonly tf.Tensor[],
+): Move {
+  const { connection, owner, path, isKernel } = planned;
   const result = increment(
     mover,
     {
       weights: variable,
-      ...(eligible && { eligibilities: eligible }),
+      ...(correlated !== null && { eligibilities: eligibilitiesOf(planned, correlated) }),
       signals: gradient === undefined ? signals : { ...signals, gradient },
       ...(connection && { units: connection.units }),
-      batch: layer?.calls[0]?.post.shape[0] ?? 0,
+      batch: posts[0]?.shape[0] ?? 0,
       step,
     },
-    layer?.state ?? each.state,
+    state,
   );
-  if (measured && isKernel) {
-    const posts = layer?.calls.map(({ post }) => post) ?? [];
-    measured.push(measureLayer(owner.path, result.increment, gradient as tf.Tensor, posts));
-  }
-  const heard = mover.reads.map((name) => sound.get(name)).filter((ok) => ok !== undefined);
+  if (measured && isKernel) measured.push(measureLayer(owner.path, result.increment, gradient as tf.Tensor, posts));
   const ok = heard.reduce((all, one) => tf.logicalAnd(all, one), allFinite(result.increment));
   return {
     weights: tf.tidy(() => tf.where(ok, tf.add(variable, result.increment), variable)),
-    state: nextState(path, each.state, result.state, ok),
+    state: nextState(path, before, result.state, ok),
     ok,
   };
+}
+
+function eligibilitiesOf({ connection, weight }: PlannedWeight, { gates, sums }: Correlated): tf.Tensor[] {
+  return eligibilities(connection as Connection, variableOf(weight), gates, sums);
 }
 
 function nextState(path: string, before: PlasticityState, after: PlasticityState, ok: tf.Tensor): PlasticityState {

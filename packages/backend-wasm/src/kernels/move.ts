@@ -36,7 +36,7 @@ export const move = kernel(
     const ok = backend.makeOutput([], 'bool');
     const at = (tensor: TensorInfo | undefined) => (tensor === undefined ? 0 : address(backend, tensor));
     module.run('move', [
-      ...[util.sizeFromShape(weights.shape), weights.shape.at(-1) ?? 1],
+      ...[util.sizeFromShape(weights.shape), overlap?.shape[0] ?? 1],
       ...[at(weights), at(sums), at(overlap), at(gradient), at(out), at(ok)],
       ...[0, program.length],
       ...program.flatMap(([name, by]) => [codes.indexOf(name), bits(by ?? 0)]),

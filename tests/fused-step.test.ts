@@ -1,0 +1,143 @@
+/** A step by the backend's fused kernels is the step by plain ones, for every kind of plasticity. */
+import { activate, deactivate } from '@ghl/backend-wasm';
+import {
+  BATCH_NORM,
+  BATCH_NORM_GRADIENT,
+  chain,
+  constant,
+  decayWeights,
+  FILTER_GRADIENTS,
+  gradient,
+  local,
+  MOVE,
+  maxAbs,
+  OVERLAP,
+  type Plasticity,
+  rms,
+  scaleBy,
+  threeFactor,
+} from '@ghl/core';
+import { plasticity } from '@ghl/learner';
+import { batchNorm } from '@ghl/models';
+import { sign } from '@ghl/modulator-sign';
+import { bcm } from '@ghl/rule-bcm';
+import { hpca } from '@ghl/rule-hpca';
+import { oja } from '@ghl/rule-oja';
+import { swta } from '@ghl/rule-swta';
+import * as tf from '@tensorflow/tfjs-core';
+import { initializers, layers, type Sequential, sequential } from '@tensorflow/tfjs-layers';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+beforeAll(async () => {
+  await activate({ threads: 2 });
+});
+afterAll(deactivate);
+
+const fused = [FILTER_GRADIENTS, MOVE, BATCH_NORM, BATCH_NORM_GRADIENT, OVERLAP];
+
+/** Runs `body` with some kernels missing, and those that are called noted. */
+function withKernels<T>(missing: readonly string[], called: Set<string>, body: () => T): T {
+  const kernels = fused.map((name) => tf.getKernel(name, 'wasm'));
+  for (const kernel of kernels) {
+    tf.unregisterKernel(kernel.kernelName, 'wasm');
+    if (missing.includes(kernel.kernelName)) continue;
+    const kernelFunc: tf.KernelFunc = (call) => {
+      called.add(kernel.kernelName);
+      return kernel.kernelFunc(call);
+    };
+    tf.registerKernel({ ...kernel, kernelFunc });
+  }
+  try {
+    return body();
+  } finally {
+    for (const kernel of kernels) {
+      if (!missing.includes(kernel.kernelName)) tf.unregisterKernel(kernel.kernelName, 'wasm');
+      tf.registerKernel(kernel);
+    }
+  }
+}
+
+function network(): Sequential {
+  const start = (seed: number) => initializers.randomNormal({ mean: 0, stddev: 0.3, seed });
+  return sequential({
+    layers: [
+      layers.conv2d({
+        name: 'conv1',
+        inputShape: [10, 10, 3],
+        filters: 20,
+        kernelSize: 3,
+        useBias: false,
+        kernelInitializer: start(1),
+      }),
+      batchNorm(),
+      layers.reLU(),
+      layers.conv2d({
+        name: 'conv2',
+        filters: 18,
+        kernelSize: 3,
+        strides: 2,
+        activation: 'relu',
+        kernelInitializer: start(2),
+      }),
+      layers.depthwiseConv2d({ name: 'depthwise', kernelSize: 2, depthMultiplier: 2, depthwiseInitializer: start(3) }),
+      layers.flatten(),
+      layers.dense({ name: 'hidden', units: 7, kernelInitializer: start(4) }),
+      layers.dense({ name: 'classifier', units: 4, activation: 'softmax', kernelInitializer: start(5) }),
+    ],
+  });
+}
+
+const step = [decayWeights(5e-2), scaleBy(1e-2)];
+const heads: Record<string, Plasticity> = {
+  GHL: threeFactor(maxAbs(swta({ temperature: 0.5 })), sign()),
+  'GHL, flipped': threeFactor(maxAbs(swta()), sign({ mode: 'flip' })),
+  'the sign at the root mean square': threeFactor(rms(maxAbs(swta())), sign()),
+  'the sign alone': threeFactor(constant(), sign()),
+  Oja: local(maxAbs(oja())),
+  'HPCA with a sign': threeFactor(maxAbs(hpca()), sign()),
+  'BCM with its state': threeFactor(maxAbs(bcm()), sign()),
+  'gradient descent': gradient(),
+};
+
+function train(head: Plasticity, missing: readonly string[], called: Set<string>): Float32Array[] {
+  return withKernels(missing, called, () =>
+    tf.tidy(() => {
+      const model = network();
+      const product = chain(head, ...step);
+      const optimizer = plasticity(model, {
+        conv1: product,
+        conv2: product,
+        depthwise: product,
+        hidden: product,
+        '*': chain(gradient(), scaleBy(1e-2)),
+      });
+      const x = tf.randomNormal([6, 10, 10, 3], 0, 1, 'float32', 7);
+      const y = tf.oneHot(tf.tensor1d([0, 1, 2, 3, 0, 1], 'int32'), 4);
+      for (let i = 0; i < 3; i++) {
+        optimizer.minimize(() => {
+          const p = model.apply(x, { training: true }) as tf.Tensor;
+          return tf.neg(tf.mean(tf.sum(tf.mul(y, tf.log(p)), 1)));
+        });
+      }
+      const values = model.getWeights().map((weight) => weight.dataSync<'float32'>().slice());
+      optimizer.dispose();
+      model.dispose();
+      return values;
+    }),
+  );
+}
+
+describe.each(Object.entries(heads))('%s', (_, head) => {
+  it('moves the weights alike', () => {
+    const [used, unused] = [new Set<string>(), new Set<string>()];
+    const before = tf.memory().numTensors;
+    const plain = train(head, fused, unused);
+    const quick = train(head, [], used);
+    expect(tf.memory().numTensors).toBe(before);
+    expect(unused).toEqual(new Set());
+    expect(used).toContain(MOVE);
+    expect(used).toContain(BATCH_NORM);
+    const distance = (a: Float32Array, b: Float32Array) => Math.max(...a.map((value, i) => Math.abs(value - b[i]!)));
+    for (const [i, values] of quick.entries()) expect(distance(values, plain[i]!)).toBeLessThan(1e-5);
+  });
+});
