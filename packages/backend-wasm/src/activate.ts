@@ -14,6 +14,7 @@ import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Stock } from './kernels/heap.js';
 import { kernels } from './kernels/index.js';
+import { replaceReluGradient } from './kernels/relu-gradient.js';
 import { KernelModule, type StockModule, type Variant, variants } from './module.js';
 import { loadThreadedModule, mostThreads, settleThreads } from './threads.js';
 
@@ -75,6 +76,8 @@ interface Activation {
   readonly module: KernelModule;
   /** Stock kernels that ours stand in for. */
   readonly replaced: readonly tf.KernelConfig[];
+  /** Puts the gradient back that ours stands in for. */
+  readonly restoreGradient: () => void;
   /** The backend that was on before. */
   readonly previous: string | undefined;
 }
@@ -135,11 +138,12 @@ export async function activate(options: WasmOptions = {}): Promise<ActiveBackend
  */
 export async function deactivate(): Promise<void> {
   if (active === undefined) return;
-  const { replaced, previous, module } = await active;
+  const { replaced, restoreGradient, previous, module } = await active;
   active = undefined;
   module.dispose();
   for (const { name } of kernels) tf.unregisterKernel(name, 'wasm');
   for (const kernel of replaced) tf.registerKernel(kernel);
+  restoreGradient();
   const gone = tf.findBackend('wasm');
   keepListeners(() => tf.removeBackend('wasm'));
   // Tensors outlive their backend; without this, letting go of one reads from null.
@@ -210,6 +214,7 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
     asked: threads,
     module,
     replaced,
+    restoreGradient: replaceReluGradient(),
     previous: previous === 'wasm' ? undefined : previous,
     result: {
       name: 'wasm',

@@ -65,6 +65,12 @@ export interface BackendAdapter<Options extends object = object> {
 export const FILTER_GRADIENTS = 'GhlConv2DBackpropFilter';
 
 /**
+ * The diagonal of aᵀ·b, Σₚ a[p, k]·b[p, k], without the product in between: inputs `a` and `b` [P, K], output [K]. May be
+ * registered as {@link FILTER_GRADIENTS}.
+ */
+export const OVERLAP = 'GhlOverlap';
+
+/**
  * Batch normalisation of x [P, C] by the mean μ and biased variance σ² of each channel: input `x`, attribute `epsilon`,
  * outputs y = (x − μ)·ρ, μ, σ² and ρ = 1 / √(σ² + ε). May be registered as {@link FILTER_GRADIENTS}.
  */

@@ -10,7 +10,7 @@
  * All functions are pure; a caller wraps them in `tf.tidy` and keeps what it wants.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Operation } from './backend.js';
+import { type Operation, OVERLAP } from './backend.js';
 import type { Connection, Units } from './connection.js';
 import { ConfigurationError, SignalError } from './errors.js';
 import type { LocalContext, Scope } from './local-rule.js';
@@ -262,7 +262,7 @@ const unitsOfWeight = (shape: readonly number[]): Units => ({ fanIn: 1, fanOut: 
 /** M = S(Rᵀ·G): [K] for scope `'own'`, [K, K] for `'earlier'` and `'all'`. */
 function overlap(gate: tf.Tensor2D, reconstruction: tf.Tensor2D | 1, scope: Scope, units: Units): tf.Tensor | null {
   if (scope === 'none') return null;
-  if (scope === 'own') return tf.sum(reconstruction === 1 ? gate : tf.mul(reconstruction, gate), 0);
+  if (scope === 'own') return reconstruction === 1 ? tf.sum(gate, 0) : ownOverlap(reconstruction, gate);
   const full = tf.matMul(reconstruction === 1 ? tf.onesLike(gate) : reconstruction, gate, true, false);
   const unit = tf.range(0, units.fanOut);
   const [j, k] = [tf.expandDims(unit, 1), tf.expandDims(unit, 0)];
@@ -273,6 +273,11 @@ function overlap(gate: tf.Tensor2D, reconstruction: tf.Tensor2D | 1, scope: Scop
     masks.push(tf.equal(group(j), group(k)));
   }
   return masks.reduce((m, mask) => tf.mul(m, tf.cast(mask, 'float32')), full as tf.Tensor);
+}
+
+function ownOverlap(a: tf.Tensor2D, b: tf.Tensor2D): tf.Tensor {
+  if (tf.getKernel(OVERLAP, tf.getBackend()) === undefined) return tf.sum(tf.mul(a, b), 0);
+  return tf.engine().runKernel(OVERLAP, { a, b }) as tf.Tensor;
 }
 
 function splitBack(gate: tf.Tensor2D, calls: readonly Call[]): tf.Tensor[] {

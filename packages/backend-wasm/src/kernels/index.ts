@@ -8,12 +8,13 @@ import {
   fusedConv2dForward,
 } from './convolution.js';
 import { depthwiseFilterGradient, depthwiseInputGradient } from './depthwise-gradients.js';
+import { addN, binaryKernels, cast, identity, reluGradient, select, unaryKernels } from './element-wise.js';
 import type { Kernel } from './heap.js';
 import { fusedMatMul, matMul } from './mat-mul.js';
 import { move } from './move.js';
-import { avgPoolGradient, maxPoolGradient } from './pool-gradients.js';
-import { meanOverLeadingAxes, sumOverLeadingAxes } from './reductions.js';
-import { sign } from './sign.js';
+import { avgPool, avgPoolGradient, maxPool, maxPoolGradient } from './pooling.js';
+import { max, mean, overlap, sum } from './reductions.js';
+import { softmax } from './softmax.js';
 import { tile } from './tile.js';
 import { unsortedSegmentSum } from './unsorted-segment-sum.js';
 
@@ -24,6 +25,8 @@ export const kernels: readonly Kernel[] = [
   batchNorm,
   batchNormGradient,
   move,
+  overlap,
+  reluGradient,
   depthwiseFilterGradient,
   depthwiseInputGradient,
   unsortedSegmentSum,
@@ -32,10 +35,19 @@ export const kernels: readonly Kernel[] = [
   conv2dInputGradient,
   matMul,
   fusedMatMul,
+  maxPool,
   maxPoolGradient,
+  avgPool,
   avgPoolGradient,
-  sumOverLeadingAxes,
-  meanOverLeadingAxes,
+  sum,
+  mean,
+  max,
+  softmax,
+  identity,
+  ...unaryKernels,
+  ...binaryKernels,
+  addN,
+  select,
+  cast,
   tile,
-  sign,
 ];

@@ -1,0 +1,158 @@
+/**
+ * Operations element by element on float32: of one tensor, of two with broadcasting of a value, of a row or of a column,
+ * selection, conversion. Other types and broadcasts are the stock kernels'.
+ */
+import {
+  Abs,
+  Add,
+  AddN,
+  broadcast_util,
+  Cast,
+  type CastAttrs,
+  Identity,
+  Maximum,
+  Minimum,
+  Multiply,
+  Neg,
+  RealDiv,
+  Relu,
+  Relu6,
+  Select,
+  Sign,
+  Sqrt,
+  Square,
+  SquaredDifference,
+  Step,
+  type StepAttrs,
+  Sub,
+  type TensorInfo,
+  util,
+} from '@tensorflow/tfjs-core';
+import { address, type Kernel, type KernelCall, kernel, share } from './heap.js';
+
+/** The stock kernel copies. */
+export const identity = kernel(Identity, (call: KernelCall<{ x: TensorInfo }, object>, stock) =>
+  call.inputs.x.dtype === 'string' ? stock(call) : share(call.backend, call.inputs.x),
+);
+
+/** In the order of assembly/elementwise.ts. `Sign` is also right where the stock kernel is not: below 1e-7, and for NaN. */
+const ofOne = [Relu, Relu6, Abs, Neg, Sign, Square, Sqrt, Step];
+
+export const unaryKernels: readonly Kernel[] = ofOne.map((name, operator) =>
+  kernel(name, (call: KernelCall<{ x: TensorInfo }, Partial<StepAttrs>>, stock) => {
+    const {
+      inputs: { x },
+      attrs,
+      backend,
+      module,
+    } = call;
+    const slope = name === Step && attrs.alpha !== 0;
+    if (x.dtype !== 'float32' || slope) return stock(call);
+    const out = backend.makeOutput(x.shape, 'float32');
+    module.run('unary', [operator, util.sizeFromShape(x.shape), address(backend, x), address(backend, out)]);
+    return out;
+  }),
+);
+
+/** In the order of assembly/elementwise.ts, where a code for the gradient of ReLU follows. */
+const ofTwo = [Add, Sub, Multiply, RealDiv, Maximum, Minimum, SquaredDifference];
+const RELU_GRADIENT = ofTwo.length;
+/** How an operand lies under the result, as in assembly/elementwise.ts: whole, one value per column, or one per row. */
+const FULL = 0;
+const COLUMNS = 1;
+const ROWS = 2;
+
+/** The length of a row, and how both operands lie; null where neither is as large as the result, or in another way. */
+function layouts(a: readonly number[], b: readonly number[], out: readonly number[]): [number, number, number] | null {
+  const size = util.sizeFromShape([...out]);
+  const [whole, other] = util.sizeFromShape([...a]) === size ? [a, b] : [b, a];
+  if (util.sizeFromShape([...whole]) !== size) return null;
+  const count = util.sizeFromShape([...other]);
+  if (count === size) return [size, FULL, FULL];
+  const shape = [...Array<number>(out.length - other.length).fill(1), ...other];
+  const axes = [...out.keys()];
+  const spread = axes.filter((axis) => shape[axis] !== out[axis]);
+  const kept = axes.filter((axis) => shape[axis] === out[axis] && out[axis] !== 1);
+  const layout = spread[0]! > (kept.at(-1) ?? -1) ? ROWS : spread.at(-1)! < kept[0]! ? COLUMNS : null;
+  if (layout === null) return null;
+  const columns = layout === ROWS ? size / count : count;
+  return whole === a ? [columns, FULL, layout] : [columns, layout, FULL];
+}
+
+export const binaryKernels: readonly Kernel[] = ofTwo.map((name, operator) =>
+  kernel(name, (call: KernelCall<{ a: TensorInfo; b: TensorInfo }, object>, stock) => {
+    const {
+      inputs: { a, b },
+      backend,
+      module,
+    } = call;
+    const shape = broadcast_util.assertAndGetBroadcastShape(a.shape, b.shape);
+    const size = util.sizeFromShape(shape);
+    const found = layouts(a.shape, b.shape, shape);
+    if (a.dtype !== 'float32' || b.dtype !== 'float32' || found === null || size === 0) return stock(call);
+    const out = backend.makeOutput(shape, 'float32');
+    module.run('binary', [operator, size, ...found, ...[a, b, out].map((tensor) => address(backend, tensor))]);
+    return out;
+  }),
+);
+
+/** The sum of one is that one. */
+export const addN = kernel(AddN, (call: KernelCall<TensorInfo[], object>, stock) => {
+  const { inputs, backend, module } = call;
+  const [first, second, ...others] = inputs;
+  if (second === undefined) return share(backend, first!);
+  const size = util.sizeFromShape(second.shape);
+  if (second.dtype !== 'float32' || size === 0) return stock(call);
+  const out = backend.makeOutput(second.shape, 'float32');
+  const add = (a: TensorInfo, b: TensorInfo) =>
+    module.run('binary', [0, size, size, FULL, FULL, ...[a, b, out].map((tensor) => address(backend, tensor))]);
+  add(first!, second);
+  for (const other of others) add(out, other);
+  return out;
+});
+
+/** ∂y · step(y), where TensorFlow.js multiplies by the cast of a step. */
+export const reluGradient = kernel(
+  'GhlReluGrad',
+  ({ inputs: { dy, y }, backend, module }: KernelCall<{ dy: TensorInfo; y: TensorInfo }, object>) => {
+    const out = backend.makeOutput(y.shape, 'float32');
+    const size = util.sizeFromShape(y.shape);
+    const at = [dy, y, out].map((tensor) => address(backend, tensor));
+    module.run('binary', [RELU_GRADIENT, size, Math.max(1, size), FULL, FULL, ...at]);
+    return out;
+  },
+);
+
+export const select = kernel(
+  Select,
+  (call: KernelCall<{ condition: TensorInfo; t: TensorInfo; e: TensorInfo }, object>, stock) => {
+    const {
+      inputs: { condition, t, e },
+      backend,
+      module,
+    } = call;
+    const float = t.dtype === 'float32' && e.dtype === 'float32';
+    if (!float || !util.arraysEqual(condition.shape, t.shape) || !util.arraysEqual(e.shape, t.shape)) {
+      return stock(call);
+    }
+    const out = backend.makeOutput(t.shape, 'float32');
+    const at = [condition, t, e, out].map((tensor) => address(backend, tensor));
+    module.run('select', [util.sizeFromShape(t.shape), ...at]);
+    return out;
+  },
+);
+
+export const cast = kernel(Cast, (call: KernelCall<{ x: TensorInfo }, CastAttrs>, stock) => {
+  const {
+    inputs: { x },
+    attrs: { dtype },
+    backend,
+    module,
+  } = call;
+  if (x.dtype === dtype && dtype !== 'string') return share(backend, x);
+  if (dtype !== 'float32' || (x.dtype !== 'bool' && x.dtype !== 'int32')) return stock(call);
+  const out = backend.makeOutput(x.shape, 'float32');
+  const bytes = util.bytesPerElement(x.dtype);
+  module.run('convert', [util.sizeFromShape(x.shape), bytes, address(backend, x), address(backend, out)]);
+  return out;
+});
