@@ -211,18 +211,21 @@ class Twin:
             self.trainers[way] = Trainer(self.setting, self.given, way)
         return self.trainers[way]
 
+    def step(self, way, index):
+        return self.trainer(way).step(*self.batches[index % len(self.batches)])
+
 
 def floats(count):
     """The next `count` numbers of standard input, a copy of their own."""
     return torch.frombuffer(bytearray(sys.stdin.buffer.read(4 * count)), dtype=torch.float32).clone()
 
 
-def gemm(size):
-    """GFLOP/s of one product of square matrices."""
-    a, b = torch.rand(size, size), torch.rand(size, size)
+def time_matmul(side):
+    """The ms of one product of square matrices."""
+    a, b = torch.full((side, side), 0.5), torch.full((side, side), 0.25)
     began = time.perf_counter()
     torch.matmul(a, b)
-    return 2e-9 * size**3 / (time.perf_counter() - began)
+    return 1000 * (time.perf_counter() - began)
 
 
 def peak_mebibytes():
@@ -246,11 +249,11 @@ def main():
             twin = Twin(request["setting"])
             answer(threads=torch.get_num_threads())
         elif task == "step":
-            answer(**twin.trainer(request["way"]).step(*twin.batches[request["batch"]]))
+            answer(**twin.step(request["way"], request["batch"]))
         elif task == "weights":
             answer(weights=twin.trainer(request["way"]).weights(twin.setting["layers"]))
-        elif task == "gemm":
-            answer(gflops=gemm(request["size"]))
+        elif task == "matmul":
+            answer(ms=time_matmul(request["side"]))
         elif task == "peak":
             answer(mebibytes=peak_mebibytes())
 

@@ -1,6 +1,7 @@
 /** `bench speed`: times the training steps of recipes against each other, and against PyTorch. */
+import { loadavg } from 'node:os';
 import { resolve } from 'node:path';
-import { type ActiveBackend, ConfigurationError, unknownName } from '@ghl/core';
+import { ConfigurationError, unknownName } from '@ghl/core';
 import cliProgress from 'cli-progress';
 import { activateBackend, checkBackend } from './backends.js';
 import type { SpeedOptions } from './command-line.js';
@@ -8,15 +9,15 @@ import { environment } from './environment.js';
 import { untilInterrupted } from './interrupt.js';
 import type { PlannedRecipe } from './race-plan.js';
 import { chosenRecipes } from './recipe-choice.js';
-import { type Batches, loadBatches } from './speed/batches.js';
-import { type Contender, contender, MEMORY_STEPS } from './speed/contender.js';
-import { flopPerImage } from './speed/flop.js';
-import { type GemmPeak, gemmPeak, timeMatMul } from './speed/gemm-peak.js';
+import { loadBatches } from './speed/batches.js';
+import { type Contender, contender } from './speed/contender.js';
+import { gemmPeak, timeMatMul } from './speed/gemm-peak.js';
+import { pytorchSpeed, twinPlayers } from './speed/opponent.js';
 import { peakMemory } from './speed/peak-memory.js';
-import { timeKernels } from './speed/profile.js';
-import { Twin, WAYS, type Way } from './speed/pytorch.js';
-import { type Player, playRound, warmUp } from './speed/rounds.js';
-import { middle, type ProfileRow, type PytorchSpeed, ratios, type SpeedSummary, speedOf } from './speed/summary.js';
+import { profile } from './speed/profile.js';
+import { Twin } from './speed/pytorch.js';
+import { timeRounds, warmUp } from './speed/rounds.js';
+import { middle, type RecipeSpeed, ratios, type SpeedSummary, speedOf } from './speed/summary.js';
 import { assignmentOf } from './training/recipe.js';
 import { checkNetwork } from './training/workload.js';
 
@@ -27,15 +28,10 @@ const TIMED = 45_000;
 const LEAST_STEPS = 5;
 const MOST_STEPS = 500;
 
-/** How often the GEMM peak is measured in between. */
-const GEMM_MEASUREMENTS = 10;
-
 /** Steps of a profile. */
 const PROFILED_STEPS = 5;
 
 const OPPONENTS = ['pytorch'];
-const ways = Object.keys(WAYS) as Way[];
-const inPytorch = (way: Way) => `PyTorch ${way}`;
 
 const say = (text: string) => process.stderr.write(`${text}\n`);
 
@@ -66,6 +62,8 @@ async function measure(
   twin: Twin | null,
 ): Promise<SpeedSummary> {
   const { network = DEFAULTS.network, backend = DEFAULTS.backend, batch = DEFAULTS.batch } = options;
+  const loadBefore = loadavg()[0] as number;
+  const surroundings = environment();
   const active = await activateBackend(backend, { threads: options.threads });
   const threads = active.threads ?? 1;
   if (options.threads !== undefined && options.threads !== threads) {
@@ -83,68 +81,63 @@ async function measure(
   };
   const batches = await loadBatches(choice, batch);
   const contenders = recipes.map((recipe) => contender(recipe, network, batches));
-  const names = [...contenders.map(({ name }) => name), ...(twin ? ways.map(inPytorch) : [])];
-  say(
-    `${names.join(', ')} on ${network}, batch ${batch}, ${batches.dataset}, ${backend} with ${threads} thread${threads === 1 ? '' : 's'}`,
-  );
-  await twin?.begin((contenders[0] as Contender).model, network, batches, threads);
+  const first = contenders[0] as Contender;
+  await twin?.begin(first.model, network, batches, threads);
 
-  const leaked = new Map(contenders.map(({ name }) => [name, 0]));
-  const players: Player[] = [
-    ...contenders.map(({ name, step }) => ({
-      name,
-      async step(round: number) {
-        const timed = await step(round);
-        leaked.set(name, (leaked.get(name) as number) + timed.leaked);
-        return timed.ms;
-      },
-    })),
-    ...(twin
-      ? ways.map((way) => ({
-          name: inPytorch(way),
-          elsewhere: true,
-          step: async (round: number) => (await twin.step(way, round % batches.images.length)).ms,
-        }))
-      : []),
-  ];
-  say('warming up');
+  const leaked = new Map<string, number>();
+  const ours = contenders.map(({ name, step }) => ({
+    name,
+    async step(round: number) {
+      const timed = await step(round);
+      leaked.set(name, (leaked.get(name) ?? 0) + timed.leaked);
+      return timed.ms;
+    },
+  }));
+  const players = [...ours, ...(twin ? twinPlayers(twin) : [])];
+  say(`${network}, batch ${batch}, ${batches.dataset}, ${backend}, threads: ${threads}`);
+  say(`warming up ${players.map(({ name }) => name).join(', ')}`);
   const roundMs = await warmUp(players, options.steps ?? Number.POSITIVE_INFINITY);
   const steps = options.steps ?? Math.max(LEAST_STEPS, Math.min(MOST_STEPS, Math.round(TIMED / roundMs)));
-  for (const name of leaked.keys()) leaked.set(name, 0);
+  leaked.clear();
 
-  const peaks = [
-    gemmPeak(timeMatMul),
-    ...(twin ? [gemmPeak(async (side) => (2e-6 * side ** 3) / (await twin.gemm(side)))] : []),
-  ];
-  const times = await play(players, steps, peaks);
+  const gemm = gemmPeak(timeMatMul);
+  const theirGemm = twin && gemmPeak((side) => twin.timeMatMul(side));
+  const shown = progress(steps);
+  const times = await timeRounds(players, steps, theirGemm ? [gemm, theirGemm] : [gemm], shown.done).finally(
+    shown.close,
+  );
   for (const { checkFinite } of contenders) await checkFinite();
-  const timesOf = (name: string) => times[players.findIndex((player) => player.name === name)] as number[];
 
-  const profiles = new Map<string, ProfileRow[]>();
-  if (options.profile) {
-    for (const each of contenders) {
-      say(`profiling ${each.name}`);
-      profiles.set(each.name, await profile(each, Math.min(steps, PROFILED_STEPS)));
-    }
-  }
-  const best = peaks.map(({ gflops }) => Math.max(...Object.values(gflops)));
-  const found: Record<string, SpeedSummary['recipes'][string]> = {};
-  for (const [i, { name, flopPerImage }] of contenders.entries()) {
+  const found: Record<string, RecipeSpeed> = {};
+  for (const [i, each] of contenders.entries()) {
+    const { name, flopPerImage } = each;
+    if (options.profile) say(`profiling ${name}`);
+    const rows = options.profile && (await profile(each, Math.min(steps, PROFILED_STEPS)));
     say(`measuring the memory of ${name}`);
     const recipe = recipes[i] as PlannedRecipe;
     const mebibytes = await peakMemory({ recipe, network, backend, threads, batches });
-    const rows = profiles.get(name);
     found[name] = {
-      ...speedOf(timesOf(name), batch, flopPerImage, best[0] as number, mebibytes),
+      ...speedOf(times[i] as number[], batch, flopPerImage, gemm.best(), mebibytes),
       gflopPerImage: flopPerImage / 1e9,
-      leakedTensors: leaked.get(name) as number,
+      leakedTensors: leaked.get(name) ?? 0,
       ...(rows && { profile: rows }),
     };
   }
-  const pytorch = twin && (await opponent(twin, contenders, network, batches, threads, timesOf, best[1] as number));
+  const pytorch =
+    twin &&
+    (await pytorchSpeed(twin, {
+      model: first.model,
+      network,
+      batches,
+      threads,
+      gemmPeakGflops: theirGemm?.best() as number,
+      ours: Object.fromEntries(contenders.map(({ name }, i) => [name, times[i] as number[]])),
+      theirs: times.slice(contenders.length),
+      say,
+    }));
+  for (const { dispose } of contenders) dispose();
   const { ghl, backprop } = found;
   const ghlToBackprop = ghl && backprop ? middle(ratios(ghl.ms, backprop.ms)) : null;
-  for (const { dispose } of contenders) dispose();
   return {
     schemaVersion: 1,
     network,
@@ -153,20 +146,27 @@ async function measure(
     backend,
     threads,
     steps,
-    gemmPeakGflops: best[0] as number,
-    gemmGflops: (peaks[0] as GemmPeak).gflops,
+    gemmPeakGflops: gemm.best(),
+    gemmGflops: gemm.gflops,
     recipes: found,
     ghlToBackprop: ghlToBackprop?.median ?? null,
     ghlToBackpropSpread: ghlToBackprop?.spread ?? null,
     ...(pytorch && { pytorch }),
-    ...described(active),
-    environment: environment(),
+    loadBefore,
+    device: active.device ?? null,
+    driver: active.driver ?? null,
+    kernels: active.kernels,
+    notes: active.notes ?? [],
+    environment: { ...surroundings, versions: { ...surroundings.versions, ...active.versions } },
   };
 }
 
-/** The timed rounds; returns each player's times. */
-async function play(players: readonly Player[], steps: number, peaks: readonly GemmPeak[]): Promise<number[][]> {
-  const times: number[][] = players.map(() => []);
+/** Shows how many rounds are done: a bar if standard error is a terminal, else a line at the beginning. */
+function progress(steps: number): { done(rounds: number): void; close(): void } {
+  if (!process.stderr.isTTY) {
+    say(`timing ${steps} steps each`);
+    return { done: () => {}, close: () => {} };
+  }
   const bar = new cliProgress.SingleBar({
     format: '{bar} step {value}/{total} · {eta_formatted} left',
     stream: process.stderr,
@@ -176,94 +176,6 @@ async function play(players: readonly Player[], steps: number, peaks: readonly G
     hideCursor: true,
     linewrap: false,
   });
-  if (process.stderr.isTTY) bar.start(steps, 0);
-  else say(`timing ${steps} steps each`);
-  try {
-    for (let round = 0; round < steps; round++) {
-      const due = (at: number) => Math.floor((at * GEMM_MEASUREMENTS) / steps);
-      if (round === 0 || due(round) > due(round - 1)) for (const { measure } of peaks) await measure();
-      (await playRound(players, round)).forEach((ms, i) => {
-        times[i]?.push(ms);
-      });
-      bar.update(round + 1);
-    }
-    for (const { measure } of peaks) await measure();
-  } finally {
-    bar.stop();
-  }
-  return times;
-}
-
-async function profile({ model, step }: Contender, steps: number): Promise<ProfileRow[]> {
-  let whole = 0;
-  const kernels = await timeKernels(model, async () => {
-    for (let i = 0; i < steps; i++) whole += (await step(i)).ms;
-  });
-  const row = (ms: number) => ({ ms: ms / steps, share: ms / whole });
-  const inside = kernels.reduce((sum, { ms }) => sum + ms, 0);
-  return [
-    ...kernels.map(({ kernel, layer, pass, calls, ms, bytes }) => ({
-      kernel,
-      layer,
-      pass,
-      calls: calls / steps,
-      ...row(ms),
-      megabytes: bytes / steps / 1e6,
-    })),
-    { kernel: null, layer: null, pass: null, calls: 0, ...row(whole - inside), megabytes: 0 },
-  ].sort((a, b) => b.ms - a.ms);
-}
-
-/** The twin's numbers; its memory is measured in a process for each way, as ours is. */
-async function opponent(
-  twin: Twin,
-  contenders: readonly Contender[],
-  network: string,
-  batches: Batches,
-  threads: number,
-  timesOf: (name: string) => number[],
-  gemmPeakGflops: number,
-): Promise<PytorchSpeed> {
-  const { model } = contenders[0] as Contender;
-  const flop = (name: string) => {
-    const assignment = assignmentOf({ name }, network, 1);
-    return flopPerImage(model, assignment);
-  };
-  const speeds: Partial<Record<Way, PytorchSpeed['ways'][Way]>> = {};
-  for (const way of ways) {
-    say(`measuring the memory of ${inPytorch(way)}`);
-    const fresh = await Twin.start();
-    try {
-      await fresh.begin(model, network, batches, threads);
-      for (let i = 0; i < MEMORY_STEPS; i++) await fresh.step(way, i % batches.images.length);
-      const mebibytes = await fresh.peakMemory();
-      speeds[way] = speedOf(
-        timesOf(inPytorch(way)),
-        batches.size,
-        flop(way === 'backprop' ? way : 'ghl'),
-        gemmPeakGflops,
-        mebibytes,
-      );
-    } finally {
-      await fresh.close();
-    }
-  }
-  return {
-    versions: twin.versions,
-    threads,
-    gemmPeakGflops,
-    ways: speeds as PytorchSpeed['ways'],
-    oursToTheirs: Object.fromEntries(
-      contenders.map(({ name }) => [
-        name,
-        Object.fromEntries(
-          ways.map((way) => [way, middle(ratios(timesOf(inPytorch(way)), timesOf(name))).median]),
-        ) as Record<Way, number>,
-      ]),
-    ),
-  };
-}
-
-function described({ device, driver, kernels, notes }: ActiveBackend) {
-  return { device: device ?? null, driver: driver ?? null, kernels, notes: notes ?? [] };
+  bar.start(steps, 0);
+  return { done: (rounds) => bar.update(rounds), close: () => bar.stop() };
 }

@@ -13,6 +13,7 @@ describe('the GEMM peak', () => {
     for (round = 0; round < ms.length; round++) await peak.measure();
     expect(peak.gflops[768]).toBeCloseTo((2 * 768 ** 3) / 2e-3 / 1e9, 8);
     expect(Object.keys(peak.gflops)).toHaveLength(6);
+    expect(peak.best()).toBe(peak.gflops[1536]);
   });
 
   it('tries nothing larger than what takes too long', async () => {

@@ -13,6 +13,8 @@ export interface GemmPeak {
   measure(): Promise<void>;
   /** The best so far, in GFLOP/s, by the side of the matrices. */
   readonly gflops: Readonly<Record<number, number>>;
+  /** The best of all. */
+  best(): number;
 }
 
 /** @param product Multiplies two matrices of this side and returns the ms that it took. */
@@ -20,6 +22,7 @@ export function gemmPeak(product: (side: number) => Promise<number>): GemmPeak {
   const gflops: Record<number, number> = {};
   return {
     gflops,
+    best: () => Math.max(...Object.values(gflops)),
     async measure() {
       for (const side of SIDES) {
         const ms = await product(side);

@@ -4,9 +4,45 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import type { Contender } from './contender.js';
 
 /** Part of a step. */
-export type Pass = 'forward' | 'backward' | 'update';
+type Pass = 'forward' | 'backward' | 'update';
+
+/** A row of a profile: all calls of a kernel for one layer in one pass, of an average step. */
+export interface ProfileRow {
+  /** Null in the row of all that was done outside of kernels. */
+  readonly kernel: string | null;
+  readonly layer: string | null;
+  readonly pass: Pass | null;
+  readonly calls: number;
+  readonly ms: number;
+  /** Of the step's time. */
+  readonly share: number;
+  /** What went in and came out, in 10⁶ bytes. */
+  readonly megabytes: number;
+}
+
+/** Where the time of a contender's steps goes, the most first. */
+export async function profile({ model, step }: Contender, steps: number): Promise<ProfileRow[]> {
+  let whole = 0;
+  const kernels = await timeKernels(model, async () => {
+    for (let i = 0; i < steps; i++) whole += (await step(i)).ms;
+  });
+  const row = (ms: number) => ({ ms: ms / steps, share: ms / whole });
+  const inside = kernels.reduce((sum, { ms }) => sum + ms, 0);
+  return [
+    ...kernels.map(({ kernel, layer, pass, calls, ms, bytes }) => ({
+      kernel,
+      layer,
+      pass,
+      calls: calls / steps,
+      ...row(ms),
+      megabytes: bytes / steps / 1e6,
+    })),
+    { kernel: null, layer: null, pass: null, calls: 0, ...row(whole - inside), megabytes: 0 },
+  ].sort((a, b) => b.ms - a.ms);
+}
 
 /** All calls of a kernel for one layer in one pass. */
 export interface KernelTime {

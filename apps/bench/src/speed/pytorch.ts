@@ -103,14 +103,14 @@ export class Twin {
     await this.#ask({ do: 'begin', setting }, numbers);
   }
 
-  /** Makes a step on a batch; the time is Python's, without the words that went to and fro. */
-  async step(way: Way, batch: number): Promise<{ readonly ms: number; readonly loss: number }> {
-    return (await this.#ask({ do: 'step', way, batch })) as { ms: number; loss: number };
+  /** Makes a step on batch `index`, from 0 and around; the time is Python's, without the words that went to and fro. */
+  async step(way: Way, index: number): Promise<{ readonly ms: number; readonly loss: number }> {
+    return (await this.#ask({ do: 'step', way, batch: index })) as { ms: number; loss: number };
   }
 
-  /** GFLOP/s of one product of square matrices. */
-  async gemm(side: number): Promise<number> {
-    return (await this.#ask({ do: 'gemm', size: side })).gflops as number;
+  /** Multiplies two matrices of this side and returns the ms that it took. */
+  async timeMatMul(side: number): Promise<number> {
+    return (await this.#ask({ do: 'matmul', side })).ms as number;
   }
 
   /** The most memory that its process had, in MiB. */

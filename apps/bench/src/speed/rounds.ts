@@ -4,6 +4,7 @@
  */
 import { setTimeout } from 'node:timers/promises';
 import { letEventsIn } from '../training/event-loop.js';
+import type { GemmPeak } from './gemm-peak.js';
 
 /** Somebody who takes turns. */
 export interface Player {
@@ -13,6 +14,9 @@ export interface Player {
   /** Whether it computes in another process, whose threads must have come to rest before anybody else's turn. */
   readonly elsewhere?: boolean;
 }
+
+/** How often the GEMM peak is measured in between. */
+const GEMM_MEASUREMENTS = 10;
 
 /** Time for another process's threads to stop spinning, in ms. */
 const REST = 5;
@@ -45,4 +49,29 @@ export async function warmUp(players: readonly Player[], most: number): Promise<
     const enough = round + 1 >= most || now - from > 3000;
     if (round >= 2 && enough) return now - began;
   }
+}
+
+/**
+ * The rounds that count, with the GEMM peaks measured before, in between and after.
+ *
+ * @param onRound Told how many rounds are over.
+ * @returns Each player's times, in the players' order.
+ */
+export async function timeRounds(
+  players: readonly Player[],
+  rounds: number,
+  peaks: readonly GemmPeak[],
+  onRound: (over: number) => void,
+): Promise<number[][]> {
+  const times: number[][] = players.map(() => []);
+  const due = (round: number) => Math.floor((round * GEMM_MEASUREMENTS) / rounds);
+  for (let round = 0; round < rounds; round++) {
+    if (round === 0 || due(round) > due(round - 1)) for (const { measure } of peaks) await measure();
+    (await playRound(players, round)).forEach((ms, i) => {
+      times[i]?.push(ms);
+    });
+    onRound(round + 1);
+  }
+  for (const { measure } of peaks) await measure();
+  return times;
 }

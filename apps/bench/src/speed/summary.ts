@@ -1,27 +1,13 @@
 /** What a comparison of speeds comes to, under the names that `bench speed --json` has. */
 import { median, medianAbsoluteDeviation } from 'simple-statistics';
 import type { Environment } from '../environment.js';
-import type { Pass } from './profile.js';
+import type { ProfileRow } from './profile.js';
 import type { Way } from './pytorch.js';
 
 /** A median with its spread: the median absolute deviation from it. */
 export interface Middle {
   readonly median: number;
   readonly spread: number;
-}
-
-/** A row of a profile: all calls of a kernel for one layer in one pass, of an average step. */
-export interface ProfileRow {
-  /** Null in the row of all that was done outside of kernels. */
-  readonly kernel: string | null;
-  readonly layer: string | null;
-  readonly pass: Pass | null;
-  readonly calls: number;
-  readonly ms: number;
-  /** Of the step's time. */
-  readonly share: number;
-  /** What went in and came out, in 10⁶ bytes. */
-  readonly megabytes: number;
 }
 
 /** How fast somebody trained. */
@@ -79,6 +65,8 @@ export interface SpeedSummary {
   /** Its median absolute deviation. */
   readonly ghlToBackpropSpread: number | null;
   readonly pytorch?: PytorchSpeed;
+  /** Processes that were at work in the minute before, as the system averages them; 0 where it does not. */
+  readonly loadBefore: number;
   readonly device: string | null;
   readonly driver: string | null;
   /** Kernels that the backend registered or replaced, and what it had to do without. */

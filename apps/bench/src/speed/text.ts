@@ -1,15 +1,19 @@
 /** A comparison of speeds as a person reads it. */
 import Table from 'cli-table3';
+import type { ProfileRow } from './profile.js';
 import { WAYS, type Way } from './pytorch.js';
-import type { ProfileRow, Speed, SpeedSummary } from './summary.js';
+import type { Speed, SpeedSummary } from './summary.js';
 
 /** Rows of a profile are shown down to this share of a step; the rest is one row. */
-const LEAST_SHARE = 0.01;
+const LEAST_SHARE = 0.005;
+
+/** A load average that other processes must have made. */
+const BUSY = 0.5;
 
 /** Tables and the sentences between them. */
 export function speedText(summary: SpeedSummary): string {
   const { network, dataset, batch, backend, threads, steps, recipes, pytorch } = summary;
-  const { gemmPeakGflops, ghlToBackprop, ghlToBackpropSpread, notes } = summary;
+  const { gemmPeakGflops, ghlToBackprop, ghlToBackpropSpread, notes, loadBefore } = summary;
   const mark = 'median ± median absolute deviation';
   return [
     `${network}, batch ${batch}, ${dataset}: ${steps} timed steps each on ${backend}, ${count(threads, 'thread')}; ${mark}`,
@@ -24,6 +28,9 @@ export function speedText(summary: SpeedSummary): string {
           `GHL/BP ${ghlToBackprop.toFixed(3)} ± ${ghlToBackpropSpread.toFixed(3)}, of steps made right after each other`,
         ]),
     ...notes,
+    ...(loadBefore > BUSY
+      ? [`Other processes were at work before (load ${loadBefore.toFixed(1)}): times may be too long.`]
+      : []),
     ...(pytorch === undefined ? [] : against(pytorch)),
     ...Object.entries(recipes).flatMap(([name, { profile }]) =>
       profile === undefined ? [] : ['', `Where a step of ${name} spends its time`, profileTable(profile)],
