@@ -28,6 +28,7 @@ describe('checkOptions', () => {
     expect(() => checkOptions('swta', 0.5, ['temperature'])).toThrow(
       'The options of swta are 0.5.\nhelp: give them by name: swta({ temperature: … }).',
     );
+    expect(() => checkOptions('sign', 0.5, [])).toThrow('help: leave them out: there are none yet.');
   });
 });
 

@@ -9,7 +9,10 @@ import { ConfigurationError, unknownName } from './errors.js';
 export function checkOptions(factory: string, options: unknown, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new ConfigurationError('BAD_VALUE', `The options of ${factory} are ${shown(options)}.`, {
-      help: `give them by name: ${factory}({ ${known[0]}: … }). Known: ${known.join(', ')}.`,
+      help:
+        known.length === 0
+          ? 'leave them out: there are none yet.'
+          : `give them by name: ${factory}({ ${known[0]}: … }). Known: ${known.join(', ')}.`,
     });
   }
   for (const name of Object.keys(options)) {

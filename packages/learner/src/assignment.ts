@@ -240,6 +240,7 @@ function checkMover(label: string, mover: unknown): void {
 
 function describe(value: unknown): string {
   const name = (value as { spec?: Spec } | undefined)?.spec?.name;
+  if (typeof value === 'string') return `'${value}'`;
   return name === undefined ? String(value) : `${name}(…), which is no plasticity by itself`;
 }
 

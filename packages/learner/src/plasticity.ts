@@ -25,8 +25,9 @@ export function plasticity(
 ): PlasticityOptimizer {
   checkOptions('plasticity', options, []);
   if (!(model instanceof tfl.LayersModel)) {
-    const name = (model as object | null)?.constructor?.name ?? String(model);
-    throw new UnsupportedError('NOT_A_MODEL', `plasticity() was given a ${name}.`, {
+    const name = (model as object | null)?.constructor?.name;
+    const what = name === undefined ? String(model) : `a ${name}`;
+    throw new UnsupportedError('NOT_A_MODEL', `plasticity() was given ${what}.`, {
       help: 'give it a tf.LayersModel; a graph model has no layers to learn in.',
     });
   }
