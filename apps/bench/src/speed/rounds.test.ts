@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { type Player, playRound, warmUp } from './rounds.js';
+import { type Player, playRound, timeRounds, warmUp } from './rounds.js';
 
 function players(...ms: number[]): { all: Player[]; turns: string[] } {
   const turns: string[] = [];
@@ -24,6 +24,23 @@ describe('rounds', () => {
       [11, 21, 31],
       [12, 22, 32],
     ]);
+  });
+
+  it('have the GEMM peak measured before, ten times in between at most, and after', async () => {
+    for (const [rounds, measurements] of [
+      [1, 2],
+      [4, 5],
+      [50, 11],
+    ] as const) {
+      const { all, turns } = players(1, 2);
+      const peak = { gflops: {}, best: () => 0, measure: async () => void turns.push('gemm') };
+      const over: number[] = [];
+      const times = await timeRounds(all, rounds, [peak], (round) => over.push(round));
+      expect(times.map((each) => each.length)).toEqual([rounds, rounds]);
+      expect(over.at(-1)).toBe(rounds);
+      expect(turns.filter((turn) => turn === 'gemm')).toHaveLength(measurements);
+      expect([turns[0], turns.at(-1)]).toEqual(['gemm', 'gemm']);
+    }
   });
 
   it('warm up three times at least, and no longer than asked', async () => {
