@@ -90,7 +90,8 @@ export default {
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '/dist/' },
+    // AssemblyScript is compiled as one module, in which kernels and the table of their tasks name each other.
+    exclude: { path: '/(dist|assembly)/' },
     tsPreCompilationDeps: true,
     enhancedResolveOptions: {
       conditionNames: ['@ghl/source', 'import', 'node', 'default'],

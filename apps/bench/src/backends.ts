@@ -7,6 +7,8 @@ import * as tf from '@tensorflow/tfjs-core';
 export interface BenchBackendOptions {
   /** Threads that compute; backends without threads do not get it. Default: the backend's own. */
   readonly threads?: number | undefined;
+  /** What an earlier `activate()` said under `numerics`, to be had again. Default: the backend's own choice. */
+  readonly numerics?: ActiveBackend['numerics'] | undefined;
 }
 
 /** TensorFlow.js in plain JavaScript: slow, everywhere, and a second opinion. */
@@ -35,9 +37,12 @@ export const backendNames: readonly string[] = Object.keys(adapters);
  *
  * @throws ConfigurationError `UNKNOWN_BACKEND`; what the adapter throws.
  */
-export async function activateBackend(name: string, { threads }: BenchBackendOptions): Promise<ActiveBackend> {
+export async function activateBackend(
+  name: string,
+  { threads, numerics }: BenchBackendOptions,
+): Promise<ActiveBackend> {
   const { adapter, threaded } = known(name);
-  return adapter.activate(threaded && threads !== undefined ? { threads } : {});
+  return adapter.activate({ ...(threaded && threads !== undefined && { threads }), ...numerics });
 }
 
 /** Refuses a backend that is unknown, or that cannot run here, before anything is started. */

@@ -316,6 +316,7 @@ describe('bad input', () => {
     [['run', '--data', 'nowhere'], 1, 'DATA_NOT_FOUND', 'help: '],
     [['run', '--train-size', '999999999', '--dataset', 'cifar10', '--data', '.'], 1, 'DATA_NOT_FOUND', 'help: '],
     [['run', '--resume', 'nowhere'], 2, 'NO_RACE', 'help: '],
+    [['run', '--inexact'], 2, 'BAD_ARGUMENTS', '--resume DIR --inexact'],
     [['report', '.'], 2, 'NO_RACE', 'help: '],
     [['speed', '--network', 'fasthebb-smal'], 2, 'UNKNOWN_NETWORK', "did you mean 'fasthebb-small'"],
     [['speed', '--recipe', 'ghl,backprob'], 2, 'UNKNOWN_RECIPE', "did you mean 'backprop'"],

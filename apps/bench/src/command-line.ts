@@ -27,6 +27,7 @@ export interface RunOptions extends RecipeOptions {
   readonly processes?: number;
   readonly out?: string;
   readonly resume?: string;
+  readonly inexact?: boolean;
 }
 
 /** Options of `speed`, likewise. */
@@ -107,6 +108,7 @@ function describe(found: (request: Request) => void): Command {
     .option('--processes <n>', 'runs at the same time (default: one a core)', whole('--processes', 1))
     .option('--out <dir>', 'folder of the race (default: a new one under results/)')
     .option('--resume <dir>', 'go on with the race in this folder')
+    .option('--inexact', 'with --resume: go on although kernels or versions differ, and with them the last bits')
     .addOption(json())
     .action((options: RunOptions & { json?: boolean }) => {
       const { json: asJson = false, ...rest } = options;

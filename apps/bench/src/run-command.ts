@@ -1,6 +1,6 @@
 /** `bench run`: begins a race, or goes on with one, and reports. */
 import { join, resolve } from 'node:path';
-import { StateError } from '@ghl/core';
+import { ConfigurationError, StateError } from '@ghl/core';
 import { checkBackend } from './backends.js';
 import type { RunOptions } from './command-line.js';
 import { codeVersion } from './environment.js';
@@ -37,13 +37,18 @@ export interface RunOutcome extends Report {
 
 /** Does what the options say; what is said meanwhile goes to standard error. */
 export async function run(options: RunOptions): Promise<RunOutcome> {
+  if (options.inexact && options.resume === undefined) {
+    throw new ConfigurationError('BAD_ARGUMENTS', '--inexact says how to go on, but there is no --resume.', {
+      help: 'give the folder of a race to go on with: --resume DIR --inexact.',
+    });
+  }
   const say = (text: string) => process.stderr.write(`${text}\n`);
   const begun = options.resume === undefined ? await begin(options, say) : await resume(options.resume, options, say);
   const { folder, plan, dataFolder, release } = begun;
   const { processes } = shareCores(plannedRuns(plan).length, options.processes);
   const shown = display(plan);
   try {
-    const race = runRace(folder, plan, dataFolder, processes, shown);
+    const race = runRace(folder, plan, dataFolder, { processes, inexact: options.inexact ?? false }, shown);
     const help = `go on with \`bench run --resume ${folder.typed}\`.`;
     const failures = await untilInterrupted(race, 'The race', help).finally(() => shown.close());
     return { ...(await makeReport(folder)), failures: failures.map(({ failure }) => failure) };

@@ -13,6 +13,7 @@ import { StateError } from '@ghl/core';
 import { z } from 'zod';
 import { onDisk, replaceFile } from './durable.js';
 import { planSchema } from './race-plan.js';
+import { numericsSchema } from './training/checkpoint.js';
 
 const manifestSchema = z.object({
   schemaVersion: z.literal(1),
@@ -22,7 +23,7 @@ const manifestSchema = z.object({
   spec: z.record(z.string(), z.json()),
   seed: z.number(),
   parameters: z.number(),
-  backend: z.looseObject({ name: z.string() }),
+  backend: z.looseObject({ name: z.string(), numerics: numericsSchema.optional() }),
   environment: z.looseObject({
     versions: z.record(z.string(), z.string()),
     git: z.object({ commit: z.string(), dirty: z.boolean() }).nullable(),

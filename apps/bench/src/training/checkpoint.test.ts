@@ -43,7 +43,13 @@ function trainee(units = 3): { model: LayersModel; optimizer: PlasticityOptimize
   return { model, optimizer, step };
 }
 
-const position = (step: number): Position => ({ ...start(7), step, epoch: 2, batch: 5, eventsLength: 99 });
+const position = (step: number): Position => ({
+  ...start(7, { variant: 'plain', winograd: true }),
+  step,
+  epoch: 2,
+  batch: 5,
+  eventsLength: 99,
+});
 
 describe('a checkpoint', () => {
   it('goes on as if nothing had been', async () => {

@@ -18,6 +18,9 @@ const HEADER = MAGIC.length + 4;
 
 const sumsSchema = z.object({ images: z.number(), loss: z.number(), correct: z.number() });
 
+/** Schema of `numerics` of an active backend. */
+export const numericsSchema = z.record(z.string(), z.union([z.string(), z.boolean()]));
+
 const headerSchema = z.object({
   state: z.string(),
   position: z.object({
@@ -27,6 +30,8 @@ const headerSchema = z.object({
     /** Batches done of the epoch under way. */
     batch: z.number(),
     shuffleSeed: z.number(),
+    /** What the backend chose, on which the numbers so far depend within rounding. */
+    numerics: numericsSchema,
     /** Sums over the images of the epoch under way. */
     sums: sumsSchema,
     /** Sums over the images since the last event of steps. */
@@ -45,12 +50,13 @@ const headerSchema = z.object({
 export type Position = z.infer<typeof headerSchema>['position'];
 
 /** The position before the first step. */
-export function start(shuffleSeed: number): Position {
+export function start(shuffleSeed: number, numerics: Position['numerics']): Position {
   return {
     step: 0,
     epoch: 0,
     batch: 0,
     shuffleSeed,
+    numerics,
     sums: { images: 0, loss: 0, correct: 0 },
     window: { images: 0, loss: 0, correct: 0 },
     trainMs: 0,

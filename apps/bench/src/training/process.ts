@@ -4,7 +4,7 @@
  */
 
 import { isDeepStrictEqual } from 'node:util';
-import { StateError } from '@ghl/core';
+import { type ActiveBackend, GhlError, StateError } from '@ghl/core';
 import { plasticity } from '@ghl/learner';
 import { activateBackend } from '../backends.js';
 import { environment } from '../environment.js';
@@ -13,7 +13,7 @@ import { lockFolder } from '../folder-lock.js';
 import { type PlannedRun, type RacePlan, stepsPerEpoch } from '../race-plan.js';
 import { RunFolder, type RunManifest, type RunResult } from '../run-store.js';
 import { assignmentOf } from './recipe.js';
-import { type Progress, train } from './trainer.js';
+import { inexactly, type Progress, train } from './trainer.js';
 import { buildNetwork, loadData } from './workload.js';
 
 /** What a process is told on its command line, as JSON. */
@@ -23,6 +23,8 @@ export interface Task {
   readonly plan: RacePlan;
   readonly run: PlannedRun;
   readonly dataFolder: string | null;
+  /** Whether to go on although the bits will not be those of an uninterrupted run. */
+  readonly inexact: boolean;
 }
 
 /** What it says. */
@@ -33,13 +35,17 @@ export type Message =
 
 /** Trains one run to its end. */
 async function runTask(task: Task, onProgress: (progress: Progress) => void): Promise<RunResult> {
-  const { plan, race, dataFolder } = task;
+  const { plan, race, dataFolder, inexact } = task;
   const { recipe, seed } = task.run;
   const { name, checksum, trainSize, validationSize } = plan.dataset;
   const data = await loadData({ name, trainSize, validationSize, ...(dataFolder !== null && { folder: dataFolder }) });
   if (data.checksum !== checksum) throw otherThan('the images', `SHA-256 ${data.checksum}`, checksum);
 
-  const backend = await activateBackend(plan.backend, plan);
+  const folder = new RunFolder(race, recipe.name, seed);
+  // The process of a race that was killed may still be in its last step.
+  await lockFolder(folder.path, 60_000);
+  const before = await folder.readManifest();
+  const backend = await activateAgain(plan, before?.backend.numerics, inexact);
   const model = buildNetwork(plan.network, data, seed);
   const optimizer = plasticity(model, assignmentOf(recipe, plan.network, plan.epochs * stepsPerEpoch(plan)));
   const manifest: RunManifest = {
@@ -52,27 +58,41 @@ async function runTask(task: Task, onProgress: (progress: Progress) => void): Pr
     backend: { ...backend },
     environment: { ...environment() },
   };
-  const folder = new RunFolder(race, recipe.name, seed);
-  // The process of a race that was killed may still be in its last step.
-  await lockFolder(folder.path, 60_000);
-  const before = await folder.readManifest();
   if (before === null) {
     await folder.clear();
     await folder.writeManifest(manifest);
   } else {
-    checkSame(folder.path, before, manifest);
+    checkSame(folder.path, before, manifest, inexact);
   }
-  return train({ model, optimizer, data, seed, epochs: plan.epochs, batch: plan.batch, folder, onProgress });
+  const { numerics } = backend;
+  const { epochs, batch } = plan;
+  return train({ model, optimizer, data, seed, epochs, batch, folder, numerics, inexact, onProgress });
+}
+
+/** Turns the backend on as the run began with it, so that its bits stay the same. */
+async function activateAgain(
+  plan: RacePlan,
+  numerics: RunManifest['backend']['numerics'],
+  inexact: boolean,
+): Promise<ActiveBackend> {
+  try {
+    return await activateBackend(plan.backend, { threads: plan.threads, numerics });
+  } catch (error) {
+    if (!(error instanceof GhlError && error.code === 'BAD_VARIANT') || numerics === undefined) throw error;
+    if (!inexact) throw inexactly('what runs here', JSON.stringify(numerics));
+    return activateBackend(plan.backend, plan);
+  }
 }
 
 /** A run goes on only as what it was. */
-function checkSame(path: string, before: RunManifest, now: RunManifest): void {
+function checkSame(path: string, before: RunManifest, now: RunManifest, inexact: boolean): void {
   const same = (what: string, a: unknown, b: unknown) => {
     if (!isDeepStrictEqual(a, b)) throw otherThan(`${what} of ${path}`, JSON.stringify(b), JSON.stringify(a));
   };
   same('the plan', before.plan, now.plan);
   same('the spec', before.spec, JSON.parse(JSON.stringify(now.spec)));
   same('the backend', before.backend.name, now.backend.name);
+  if (inexact) return;
   same('Node', before.environment.versions.node, now.environment.versions.node);
   same('TensorFlow.js', before.environment.versions.tfjs, now.environment.versions.tfjs);
 }

@@ -65,6 +65,19 @@ function killedAfter(at: number, later: number): Pick<Run, 'checkpointDue'> {
 }
 
 describe('a run that was stopped', () => {
+  it('goes on with other kernels only if told so', async () => {
+    const folder = new RunFolder(race, 'stopped', 0);
+    const began = { variant: 'relaxed-6x8', winograd: true };
+    await expect(once(folder, recipe('ghl'), { ...killedAfter(3, 1), numerics: began })).rejects.toThrow(Killed);
+    const numerics = { ...began, winograd: false };
+    await expect(once(folder, recipe('ghl'), { numerics })).rejects.toMatchObject({
+      code: 'RESUME_INEXACT',
+      help: expect.stringContaining('--inexact'),
+    });
+    await once(folder, recipe('ghl'), { numerics, inexact: true });
+    expect(await folder.readResult()).toMatchObject({ epochs: EPOCHS });
+  });
+
   it.each(['ghl', 'localOnly'])('goes on bit for bit, at any step of any epoch, with %s', async (name) => {
     const straight = new RunFolder(race, 'straight', 0);
     const expected = await once(straight, recipe(name));

@@ -2,7 +2,8 @@
  * The training loop of one run: steps, evaluation after each epoch, events, checkpoints. What it computes depends on
  * its input alone; time decides only when a checkpoint is written.
  */
-import { NonFiniteError } from '@ghl/core';
+import { isDeepStrictEqual } from 'node:util';
+import { NonFiniteError, StateError } from '@ghl/core';
 import type { ImageSet } from '@ghl/datasets';
 import type { PlasticityOptimizer } from '@ghl/learner';
 import * as tf from '@tensorflow/tfjs-core';
@@ -53,6 +54,10 @@ export interface Run {
   readonly epochs: number;
   readonly batch: number;
   readonly folder: RunFolder;
+  /** What the backend chose that numbers depend on within rounding. */
+  readonly numerics?: Position['numerics'] | undefined;
+  /** Whether to go on from a checkpoint of other `numerics`. Default false. */
+  readonly inexact?: boolean | undefined;
   /** Called a few times a second at most. */
   readonly onProgress?: (progress: Progress) => void;
   /**
@@ -69,9 +74,13 @@ export interface Run {
  * stands.
  */
 export async function train(run: Run): Promise<RunResult> {
-  const { model, optimizer, folder } = run;
+  const { model, optimizer, folder, numerics = {}, inexact = false } = run;
   const found = await readCheckpoint(folder.checkpointPath, model, optimizer);
-  const position = found ?? start(run.seed);
+  const position = found ?? start(run.seed, numerics);
+  if (!isDeepStrictEqual(position.numerics, numerics)) {
+    if (!inexact) throw inexactly(JSON.stringify(numerics), JSON.stringify(position.numerics));
+    position.numerics = numerics;
+  }
   const events = await folder.openEvents(position.eventsLength);
   try {
     if (found === null) await record(events, await firstFilters(model, 0));
@@ -89,6 +98,13 @@ export async function train(run: Run): Promise<RunResult> {
   } finally {
     await events.close();
   }
+}
+
+/** The error for a run that cannot go on bit for bit. */
+export function inexactly(now: string, before: string): StateError {
+  return new StateError('RESUME_INEXACT', `The backend computes with ${now}; the run began with ${before}.`, {
+    help: 'go on where it began, or with --inexact: results then differ by rounding from those of an uninterrupted run.',
+  });
 }
 
 class Trainer {
