@@ -1,13 +1,14 @@
 /**
- * C = A·B, either operand transposed. The smaller operand is packed whole, for all threads; each task packs the part of
+ * C = A·B, either operand transposed. Of an upper triangle, C or B, what is 0 is skipped, and its place in C cleared. The smaller operand is packed whole, for all threads; each task packs the part of
  * the other that it works on. Where C is too small to share out, K is cut into parts that are added up in order.
  */
-import { MR, ROW } from '../dist/wasm/tile';
+import { MR, NR, ROW } from '../dist/wasm/tile';
 import { addParts, EDGE, multiply } from './multiply';
 import {
   blockLength,
   blocksOf,
   ceilDiv,
+  clear,
   KC,
   MC,
   max,
@@ -38,7 +39,12 @@ export class Product {
   /** Blocks of K in a part. */
   share: i32;
   partial: usize;
+  /** Which is an upper triangle: neither, C, or B. */
+  upper: i32;
 }
+
+const UPPER_C: i32 = 1;
+const UPPER_B: i32 = 2;
 
 const COLUMNS: i32 = 128;
 const ADD: i32 = 16384;
@@ -49,7 +55,17 @@ function packsA(p: Product): bool {
   return p.m <= p.n;
 }
 
-export function product(a: usize, b: usize, c: usize, m: i32, n: i32, k: i32, transposeA: i32, transposeB: i32): u32 {
+export function product(
+  a: usize,
+  b: usize,
+  c: usize,
+  m: i32,
+  n: i32,
+  k: i32,
+  transposeA: i32,
+  transposeB: i32,
+  upper: i32,
+): u32 {
   const p = args<Product>();
   p.a = a;
   p.b = b;
@@ -59,6 +75,7 @@ export function product(a: usize, b: usize, c: usize, m: i32, n: i32, k: i32, tr
   p.k = k;
   p.transposeA = transposeA;
   p.transposeB = transposeB;
+  p.upper = upper;
   p.step = packsA(p) ? COLUMNS : MC;
   p.tasks = packsA(p) ? ceilDiv(n, COLUMNS) : ceilDiv(m, MC);
   const blocks = blocksOf(k);
@@ -102,7 +119,8 @@ export function multiplyTask(task: i32, thread: i32): void {
   const length = blockLength(p.k);
   const blocks = blocksOf(p.k);
   const part = task / p.tasks;
-  const at = (task % p.tasks) * p.step;
+  // Of a triangle, the columns with most to do come first.
+  const at = (p.tasks - 1 - (task % p.tasks)) * p.step;
   const arena = control().arena;
   const own = scratch(thread);
   const rows = ceilDiv(p.m, MR) * MR;
@@ -113,22 +131,38 @@ export function multiplyTask(task: i32, thread: i32): void {
   for (let block = first; block < end; block++) {
     const k0 = block * length;
     const k = min(length, p.k - k0);
+    if (p.upper == UPPER_B && packsA(p) && k0 >= at + p.step && block > first) break;
     const edge = own + (packsA(p) ? panelBytes(KC, COLUMNS) : <usize>(MC * ROW * 4));
     if (packsA(p)) {
       const n = min(p.step, p.n - at);
       packB(p, own, at, n, k0, k);
       const a = arena + <usize>block * rows * ROW * 4;
-      for (let m0 = 0; m0 < p.m; m0 += MC) {
-        const m = min(MC, p.m - m0);
+      const rowsEnd = p.upper == UPPER_C ? min(p.m, at + n) : p.m;
+      for (let m0 = 0; m0 < rowsEnd; m0 += MC) {
+        const m = min(MC, rowsEnd - m0);
         const to = c + <usize>m0 * ldc + <usize>at * 4;
         multiply(false, a + <usize>(m0 * ROW * 4), 0, own, to, ldc, m, n, k, block > first, edge);
       }
     } else {
       const m = min(p.step, p.m - at);
       packA(p, own, at, m, k0, k);
-      const b = arena + <usize>block * panelBytes(length, p.n);
-      multiply(false, own, 0, b, c + <usize>at * ldc, ldc, m, p.n, k, block > first, edge);
+      // The first block writes all columns of C, and in those of a triangle adds zeros to the left.
+      const n0 = p.upper == UPPER_C ? (at / NR) * NR : p.upper == UPPER_B && block > first ? min(p.n, (k0 / NR) * NR) : 0;
+      const b = arena + <usize>block * panelBytes(length, p.n) + <usize>(n0 * k) * 4;
+      const to = c + <usize>at * ldc + <usize>n0 * 4;
+      multiply(false, own, 0, b, to, ldc, m, p.n - n0, k, block > first, edge);
     }
+  }
+  if (p.upper == UPPER_C) clearLower(p, c, at);
+}
+
+/** Clears what lies below the diagonal in the task's rows or columns. */
+function clearLower(p: Product, c: usize, at: i32): void {
+  if (packsA(p)) {
+    const end = min(at + p.step, p.n);
+    for (let i = at + 1; i < p.m; i++) clear(c + (<usize>i * p.n + at) * 4, min(i, end) - at);
+  } else {
+    for (let i = at; i < min(at + p.step, p.m); i++) clear(c + <usize>i * p.n * 4, min(i, p.n));
   }
 }
 

@@ -232,6 +232,31 @@ describe.each<[Variant, string, boolean]>([
     );
   });
 
+  it('computes half of a product whose result or right factor is an upper triangle', () => {
+    const sizes = fc.oneof(fc.tuple(upTo(40), upTo(40), upTo(40)), fc.tuple(upTo(300), upTo(300), upTo(300)));
+    fc.assert(
+      fc.property(
+        sizes,
+        fc.boolean(),
+        fc.constantFrom('result' as const, 'right' as const),
+        ([m, n, k], turn, upper) => {
+          const mark = bare.mark();
+          const memory = buffers(bare);
+          const [a, b, c] = [memory.input(m * k), memory.input(k * n), memory.output(m * n)];
+          if (upper === 'right') for (let p = 0; p < k; p++) b.fill(0, p * n, p * n + Math.min(p, n));
+          module.product(a.byteOffset, b.byteOffset, c.byteOffset, [m, n, k], [turn, false], upper);
+          const wanted = new Float64Array(m * n);
+          for (let i = 0; i < m; i++)
+            for (let j = upper === 'result' ? i : 0; j < n; j++)
+              for (let p = 0; p < k; p++) wanted[i * n + j]! += a[turn ? p * m + i : i * k + p]! * b[p * n + j]!;
+          expect(error(c, wanted, k)).toBeLessThan(1e-5);
+          bare.release(mark);
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
   it('multiplies any matrices as float64 does to 1e-5', () => {
     const sizes = fc.oneof(fc.tuple(upTo(40), upTo(40), upTo(40)), fc.tuple(upTo(3), upTo(3), upTo(2000)));
     fc.assert(

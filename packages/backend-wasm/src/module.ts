@@ -86,6 +86,10 @@ export function bits(value: number): number {
   return new Int32Array(Float32Array.of(value).buffer)[0]!;
 }
 
+const uppers = ['none', 'result', 'right'] as const;
+/** Which part of a product is an upper triangle: what is below its diagonal is 0, and not computed. */
+export type Upper = (typeof uppers)[number];
+
 /** The module at work. */
 export class KernelModule {
   readonly variant: Variant;
@@ -158,15 +162,19 @@ export class KernelModule {
     return new KernelModule(stock, memory, best, rates, winograd, workers);
   }
 
-  /** The product of a [m, k] and b [k, n], each given by its address, either lying transposed. */
+  /**
+   * The product of a [m, k] and b [k, n], each given by its address, either lying transposed; of an upper triangle only
+   * what is not 0 is computed.
+   */
   product(
     a: number,
     b: number,
     c: number,
     sizes: readonly [m: number, n: number, k: number],
     turn: readonly boolean[],
+    upper: Upper = 'none',
   ) {
-    this.#run(() => this.#exports.product(a, b, c, ...sizes, Number(turn[0]), Number(turn[1])));
+    this.#run(() => this.#exports.product(a, b, c, ...sizes, Number(turn[0]), Number(turn[1]), uppers.indexOf(upper)));
   }
 
   /** Runs a kernel on arguments: whole numbers and addresses, in the order of the fields in its source. */
@@ -292,7 +300,7 @@ function computesRight(exports: Exports, stock: StockModule, memory: WebAssembly
         return Math.abs(value - sum) < 1e-5 * k;
       });
     c.fill(Number.NaN);
-    if (exports.product(at(0), at(m * k), at(m * k + k * n), m, n, k, 0, 0) !== 0) return false;
+    if (exports.product(at(0), at(m * k), at(m * k + k * n), m, n, k, 0, 0, 0) !== 0) return false;
     if (!right((i, p) => a[i * k + p]!)) return false;
     c.fill(Number.NaN);
     const values = [...gradient, at(0), 0, at(m * k), 0, at(m * k + k * n), 0];

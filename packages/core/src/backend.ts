@@ -86,6 +86,13 @@ export const BATCH_NORM_GRADIENT = 'GhlBatchNormGrad';
  */
 export const MOVE = 'GhlMove';
 
+/**
+ * A product of which one part is an upper triangle: inputs `a` and `b`, attribute `transposeA`, and attribute `upper`,
+ * `'result'`: what lies below the diagonal of the product is 0; or `'right'`: `b` is 0 there. Half the work of `matMul`. May
+ * be registered as {@link FILTER_GRADIENTS}.
+ */
+export const UPPER_PRODUCT = 'GhlUpperProduct';
+
 /** An operation on the increment v of a weight, of which a fused step is made. */
 export type Operation =
   /** v = Σ − W·m, m by unit, 0 where there is none; v = −g; v = 1. One of these begins a program. */

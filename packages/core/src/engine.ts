@@ -10,7 +10,7 @@
  * All functions are pure; a caller wraps them in `tf.tidy` and keeps what it wants.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { type Operation, OVERLAP } from './backend.js';
+import { type Operation, OVERLAP, UPPER_PRODUCT } from './backend.js';
 import type { Connection, Units } from './connection.js';
 import { ConfigurationError, SignalError } from './errors.js';
 import type { LocalContext, Scope } from './local-rule.js';
@@ -45,6 +45,8 @@ export interface OpenGate {
   readonly cotangents: readonly (readonly tf.Tensor[])[];
   /** M for G and for m⊙G: [K] if diagonal, [K, K] if not, null where the scope is `'none'`. */
   readonly overlaps: readonly (tf.Tensor | null)[];
+  /** S, which says how much of M is 0. */
+  readonly scope: Scope;
   /** The state with the rule's part, and a gate modulator's, advanced. */
   readonly state: PlasticityState;
 }
@@ -109,7 +111,8 @@ export function openGate(
   const overlapOf = (gate: tf.Tensor2D) => overlap(gate, said.reconstruction ?? 1, said.scope, units);
   const cotangents = gates.map((gate) => [gate]);
   const overlaps = [overlapOf(said.gate)];
-  if (modulator?.actsOn !== 'gate') return { cotangents, overlaps, state: { ...state, rule: said.state } };
+  if (modulator?.actsOn !== 'gate')
+    return { cotangents, overlaps, scope: said.scope, state: { ...state, rule: said.state } };
 
   const batch = calls[0]?.post.shape[0] ?? 0;
   const third = modulator.factor(pick(signals, modulator.reads), { units, step, batch }, state.modulator);
@@ -117,6 +120,7 @@ export function openGate(
   return {
     cotangents: cotangents.map(([gate], call) => [gate as tf.Tensor, modulated[call] as tf.Tensor]),
     overlaps: [...overlaps, overlapOf(flat(modulated))],
+    scope: said.scope,
     state: { ...state, rule: said.state, modulator: third.state },
   };
 }
@@ -125,7 +129,7 @@ export function openGate(
 export function eligibilities(
   connection: Connection,
   kernel: tf.Tensor,
-  { overlaps }: OpenGate,
+  { overlaps, scope }: OpenGate,
   correlated: readonly tf.Tensor[],
 ): tf.Tensor[] {
   return overlaps.map((m, i) =>
@@ -133,10 +137,16 @@ export function eligibilities(
       const hebbian = correlated[i] as tf.Tensor;
       if (m === null) return hebbian;
       const weights = tf.reshape(kernel, [-1, connection.units.fanOut]) as tf.Tensor2D;
-      const reconstructed = m.rank === 1 ? tf.mul(weights, m) : tf.matMul(weights, m as tf.Tensor2D);
+      const reconstructed = m.rank === 1 ? tf.mul(weights, m) : reconstruct(weights, m as tf.Tensor2D, scope);
       return tf.sub(hebbian, tf.reshape(reconstructed, kernel.shape));
     }),
   );
+}
+
+/** W·M, of which M is an upper triangle where units subtract their own and earlier ones'. */
+function reconstruct(weights: tf.Tensor2D, m: tf.Tensor2D, scope: Scope): tf.Tensor {
+  if (scope !== 'earlier' || !fuses(UPPER_PRODUCT)) return tf.matMul(weights, m);
+  return run(UPPER_PRODUCT, { a: weights, b: m }, { transposeA: false, upper: 'right' });
 }
 
 /** What {@link increment} works from. */
@@ -263,7 +273,11 @@ const unitsOfWeight = (shape: readonly number[]): Units => ({ fanIn: 1, fanOut: 
 function overlap(gate: tf.Tensor2D, reconstruction: tf.Tensor2D | 1, scope: Scope, units: Units): tf.Tensor | null {
   if (scope === 'none') return null;
   if (scope === 'own') return reconstruction === 1 ? tf.sum(gate, 0) : ownOverlap(reconstruction, gate);
-  const full = tf.matMul(reconstruction === 1 ? tf.onesLike(gate) : reconstruction, gate, true, false);
+  const activity = reconstruction === 1 ? tf.onesLike(gate) : reconstruction;
+  const upper = { transposeA: true, upper: 'result' };
+  if (scope === 'earlier' && units.groups === 1 && fuses(UPPER_PRODUCT))
+    return run(UPPER_PRODUCT, { a: activity, b: gate }, upper);
+  const full = tf.matMul(activity, gate, true, false);
   const unit = tf.range(0, units.fanOut);
   const [j, k] = [tf.expandDims(unit, 1), tf.expandDims(unit, 0)];
   const masks: tf.Tensor[] = [];
@@ -276,8 +290,16 @@ function overlap(gate: tf.Tensor2D, reconstruction: tf.Tensor2D | 1, scope: Scop
 }
 
 function ownOverlap(a: tf.Tensor2D, b: tf.Tensor2D): tf.Tensor {
-  if (tf.getKernel(OVERLAP, tf.getBackend()) === undefined) return tf.sum(tf.mul(a, b), 0);
-  return tf.engine().runKernel(OVERLAP, { a, b }) as tf.Tensor;
+  return fuses(OVERLAP) ? run(OVERLAP, { a, b }) : tf.sum(tf.mul(a, b), 0);
+}
+
+/** Whether the backend has one of the kernels that connections and engine fuse. */
+function fuses(kernel: string): boolean {
+  return tf.getKernel(kernel, tf.getBackend()) !== undefined;
+}
+
+function run(kernel: string, inputs: tf.NamedTensorMap, attrs: object = {}): tf.Tensor {
+  return tf.engine().runKernel(kernel, inputs, attrs as tf.NamedAttrMap) as tf.Tensor;
 }
 
 function splitBack(gate: tf.Tensor2D, calls: readonly Call[]): tf.Tensor[] {

@@ -10,7 +10,7 @@ import {
 import { depthwiseFilterGradient, depthwiseInputGradient } from './depthwise-gradients.js';
 import { addN, binaryKernels, cast, identity, reluGradient, select, unaryKernels } from './element-wise.js';
 import type { Kernel } from './heap.js';
-import { fusedMatMul, matMul } from './mat-mul.js';
+import { fusedMatMul, matMul, upperProduct } from './mat-mul.js';
 import { move } from './move.js';
 import { avgPool, avgPoolGradient, maxPool, maxPoolGradient } from './pooling.js';
 import { max, mean, overlap, sum } from './reductions.js';
@@ -25,6 +25,7 @@ export const kernels: readonly Kernel[] = [
   batchNorm,
   batchNormGradient,
   move,
+  upperProduct,
   overlap,
   reluGradient,
   depthwiseFilterGradient,

@@ -1,4 +1,5 @@
 /** Matrix products, on our own module: either operand transposed, any number of matrices, one broadcast over the other. */
+import { UPPER_PRODUCT } from '@ghl/core';
 import {
   _FusedMatMul,
   type _FusedMatMulAttrs,
@@ -10,6 +11,7 @@ import {
   type TensorInfo,
   util,
 } from '@tensorflow/tfjs-core';
+import type { Upper } from '../module.js';
 import { address, type KernelCall, kernel, type Stock } from './heap.js';
 
 type Factors = { readonly a: TensorInfo; readonly b: TensorInfo };
@@ -32,6 +34,24 @@ export const fusedMatMul = kernel(
     const sum = getKernel(Add, 'wasm').kernelFunc({ inputs: { a: out, b: bias } as never, backend, attrs: {} });
     backend.disposeData(out.dataId);
     return sum;
+  },
+);
+
+export const upperProduct = kernel(
+  UPPER_PRODUCT,
+  ({
+    inputs: { a, b },
+    attrs: { transposeA, upper },
+    backend,
+    module,
+  }: KernelCall<Factors, { transposeA: boolean; upper: Upper }>) => {
+    const [rows, columns] = a.shape as [number, number];
+    const [m, k] = transposeA ? [columns, rows] : [rows, columns];
+    const n = b.shape[1]!;
+    const out = backend.makeOutput([m, n], 'float32');
+    const [left, right, to] = [a, b, out].map((tensor) => address(backend, tensor));
+    module.product(left!, right!, to!, [m, n, k], [transposeA, false], upper);
+    return out;
   },
 );
 
