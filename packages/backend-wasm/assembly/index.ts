@@ -9,4 +9,4 @@ export { product } from './product';
 export { rate, rateBytes, rateFlops } from './rate';
 export { maximumOfAll, sumAll, sumColumns, sumRows } from './reductions';
 export { softmax } from './softmax';
-export { winograd, winogradFilterGradient } from './winograd';
+export { winograd, winogradFilterGradient, winogradInputGradient } from './winograd';

@@ -19,7 +19,7 @@ import { averagePoolGradientTask, averagePoolTask, maxPoolGradientTask, maxPoolT
 import { addTask, multiplyTask, packTask } from './product';
 import { addBlocksTask, blockMaximumTask, blockSumTask, sumBlockTask, sumColumnsTask } from './reductions';
 import { softmaxTask } from './softmax';
-import { forwardTask as winogradForward, gradientTask, imageTask } from './winograd';
+import { cotangentTask, forwardTask as winogradForward, gradientTask, imageTask, inputTask } from './winograd';
 
 export const PRODUCT_PACK: i32 = 0;
 export const PRODUCT_MULTIPLY: i32 = 1;
@@ -31,6 +31,8 @@ export const CONV_ADD: i32 = 6;
 export const WINOGRAD_IMAGE: i32 = 7;
 export const WINOGRAD_FORWARD: i32 = 8;
 export const WINOGRAD_GRADIENT: i32 = 9;
+export const WINOGRAD_COTANGENT: i32 = 34;
+export const WINOGRAD_INPUT: i32 = 35;
 export const NORM_SUMS: i32 = 10;
 export const NORM_COMBINE: i32 = 11;
 export const NORM_APPLY: i32 = 12;
@@ -77,6 +79,10 @@ export function perform(phase: i32, task: i32, thread: i32): void {
       return winogradForward(task, thread);
     case WINOGRAD_GRADIENT:
       return gradientTask(task, thread);
+    case WINOGRAD_COTANGENT:
+      return cotangentTask(task, thread);
+    case WINOGRAD_INPUT:
+      return inputTask(task, thread);
     case NORM_SUMS:
       return sumsTask(task);
     case NORM_COMBINE:

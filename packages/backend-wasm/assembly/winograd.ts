@@ -4,19 +4,19 @@
  *
  *     V = Bᵀ·x·B     U = G·w·Gᵀ     y = Aᵀ·(Σ_c U ⊙ V)·A          forward
  *     D = A·v·Aᵀ     ∂W = Gᵀ·(Σ_tiles D ⊙ V)·G                   for each cotangent v, over one V
- *     ∂x = the forward of ∂y with W turned round and its channels exchanged
+ *                    ∂x = B·(Σ_k U ⊙ D)·Bᵀ, added up where tiles overlap
  *
- * V is written whole, U, D and the 36 products for a few output channels at a time, so that they stay in the second
- * cache. Rounding errors are some ten times those of a direct sum: 2e-6 to 1.4e-5 of the largest value.
+ * What all tasks read, V or the D of ∂x, is written whole; U, the other D and the 36 products for a few channels at a time,
+ * so that they stay near. Rounding errors are some ten times those of a direct sum: 2e-6 to 1.4e-5 of the largest value.
  *
  * Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016.
  */
 import { MR, NR, ROW } from '../dist/wasm/tile';
 import { Convolution } from './convolution';
 import { EDGE, multiply } from './multiply';
-import { blockLength, blocksOf, ceilDiv, max, min, transpose } from './pack';
+import { blockLength, blocksOf, ceilDiv, clear, max, min, transpose } from './pack';
 import { args, control, parallel, reserve, scratch } from './pool';
-import { WINOGRAD_FORWARD, WINOGRAD_GRADIENT, WINOGRAD_IMAGE } from './tasks';
+import { WINOGRAD_COTANGENT, WINOGRAD_FORWARD, WINOGRAD_GRADIENT, WINOGRAD_IMAGE, WINOGRAD_INPUT } from './tasks';
 
 @unmanaged
 export class Winograd extends Convolution {
@@ -24,7 +24,10 @@ export class Winograd extends Convolution {
   tilesDown: i32;
   tilesAcross: i32;
   tiles: i32;
-  /** Output channels of a task. */
+  /** Channels that the products sum over, or that stand as their rows, and those that are shared out to tasks. */
+  depth: i32;
+  outputs: i32;
+  /** Of these, in a task. */
   width: i32;
   tasksAcross: i32;
   /** Tiles of a task. */
@@ -45,7 +48,7 @@ const ROWS: usize = 1024;
 // @ts-ignore: decorator
 @inline
 function vPlane(g: Winograd): usize {
-  return <usize>blocksOf(g.channels) * (ceilDiv(g.tiles, MR) * MR) * ROW * 4 + APART;
+  return <usize>blocksOf(g.depth) * (ceilDiv(g.tiles, MR) * MR) * ROW * 4 + APART;
 }
 
 // @ts-ignore: decorator
@@ -63,24 +66,25 @@ function mPlane(g: Winograd): usize {
 // @ts-ignore: decorator
 @inline
 function uPlane(g: Winograd): usize {
-  return <usize>(g.channels * g.width) * 4 + APART;
+  return <usize>(g.depth * g.width) * 4 + APART;
 }
 
-function prepare(g: Winograd, cotangents: i32): void {
+function prepare(g: Winograd, depth: i32, outputs: i32, cotangents: i32): void {
+  g.depth = depth;
+  g.outputs = outputs;
   g.tilesDown = ceilDiv(g.outHeight, 4);
   g.tilesAcross = ceilDiv(g.outWidth, 4);
   g.tiles = g.batch * g.tilesDown * g.tilesAcross;
-  g.width = g.filters * cotangents >= 256 ? 32 : 16;
-  g.tasksAcross = ceilDiv(g.filters, g.width);
+  g.width = outputs * cotangents >= 256 ? 32 : 16;
+  g.tasksAcross = ceilDiv(outputs, g.width);
 }
 
 /** The convolution of the arguments, whose kernel is 3×3 and whose stride, dilation and spread are 1. */
 export function winograd(): u32 {
   const g = args<Winograd>();
-  prepare(g, 1);
+  prepare(g, g.channels, g.filters, 1);
   g.range = max(48, ceilDiv(ceilDiv(g.tiles, ceilDiv(12, g.tasksAcross)), MR) * MR);
-  const turned = g.turned ? <usize>(9 * g.channels * g.width) * 4 : 0;
-  if (!reserve(vPlane(g) * POINTS, (uPlane(g) + mPlane(g)) * POINTS + turned + ROWS + EDGE)) {
+  if (!reserve(vPlane(g) * POINTS, (uPlane(g) + mPlane(g)) * POINTS + ROWS + EDGE)) {
     return control().sharedSize + control().privateSize * control().threads;
   }
   parallel(WINOGRAD_IMAGE, ceilDiv(g.tiles, IMAGE_TILES));
@@ -88,11 +92,24 @@ export function winograd(): u32 {
   return 0;
 }
 
+/** The input gradient: x is written, from y. Without the filter's copy, the scratch of the forward. */
+export function winogradInputGradient(): u32 {
+  const g = args<Winograd>();
+  prepare(g, g.filters, g.channels, 1);
+  const exchanged = <usize>(9 * g.depth * g.width) * 4;
+  if (!reserve(vPlane(g) * POINTS, (uPlane(g) + mPlane(g)) * POINTS + exchanged + ROWS + EDGE)) {
+    return control().sharedSize + control().privateSize * control().threads;
+  }
+  parallel(WINOGRAD_COTANGENT, ceilDiv(g.tiles, IMAGE_TILES));
+  parallel(WINOGRAD_INPUT, g.tasksAcross);
+  return 0;
+}
+
 /** The filter gradients of one or two cotangents, likewise. */
 export function winogradFilterGradient(): u32 {
   const g = args<Winograd>();
   const cotangents = g.v ? 2 : 1;
-  prepare(g, cotangents);
+  prepare(g, g.channels, g.filters, cotangents);
   if (!reserve(vPlane(g) * POINTS, (uPlane(g) + mPlane(g)) * POINTS + ROWS + EDGE)) {
     return control().sharedSize + control().privateSize * control().threads;
   }
@@ -248,10 +265,10 @@ function cotangentLine(to: usize, d0: v128, d1: v128, d2: v128, d3: v128, apart:
 
 /** U of the task's output channels, in panels; `w` points to the first of them, its taps and channels so far apart. */
 function transformFilter(g: Winograd, to: usize, rows: usize, w: usize, tap: usize, next: usize, n: i32): void {
-  const length = blockLength(g.channels);
+  const length = blockLength(g.depth);
   const plane = uPlane(g);
-  for (let c0 = 0; c0 < g.channels; c0 += length) {
-    const k = min(length, g.channels - c0);
+  for (let c0 = 0; c0 < g.depth; c0 += length) {
+    const k = min(length, g.depth - c0);
     for (let j = 0; j < n; j += 4) {
       const lanes = n - j;
       let target = to + <usize>(c0 * g.width + (j / NR) * k * NR + (j % NR)) * 4;
@@ -289,31 +306,25 @@ export function forwardTask(task: i32, thread: i32): void {
   const edge = rows + ROWS;
   const u = edge + EDGE;
   const products = u + uPlane(g) * POINTS;
-  if (g.turned) {
-    // [tap, channel, n] of the turned filter, from [8 − tap, n, channel] of the original.
-    const block = products + mPlane(g) * POINTS;
-    const next = <usize>g.width * 4;
-    for (let tap = 0; tap < 9; tap++) {
-      const from = g.w + <usize>(((8 - tap) * g.filters + n0) * g.channels) * 4;
-      transpose(block + <usize>tap * g.channels * next, next, from, <usize>g.channels * 4, g.channels, n);
-    }
-    transformFilter(g, u, rows, block, <usize>g.channels * next, next, n);
-  } else {
-    const next = <usize>g.filters * 4;
-    transformFilter(g, u, rows, g.w + <usize>n0 * 4, <usize>g.channels * next, next, n);
-  }
-  const length = blockLength(g.channels);
+  const next = <usize>g.filters * 4;
+  transformFilter(g, u, rows, g.w + <usize>n0 * 4, <usize>g.channels * next, next, n);
   for (let t0 = first; t0 < last; t0 += TILES) {
     const m = min(TILES, last - t0);
-    for (let point: usize = 0; point < POINTS; point++) {
-      for (let c0 = 0, block = 0; c0 < g.channels; c0 += length, block++) {
-        const a = control().arena + point * vPlane(g) + vBlock(g) * block + <usize>(t0 * ROW) * 4;
-        const b = u + point * uPlane(g) + <usize>(c0 * g.width) * 4;
-        const c = products + point * mPlane(g);
-        multiply(false, a, 0, b, c, <usize>g.width * 4, m, n, min(length, g.channels - c0), block > 0, edge);
-      }
-    }
+    formProducts(g, products, u, t0, m, n, edge);
     for (let t = 0; t < m; t++) outputTile(g, products + <usize>(t * g.width) * 4, rows, t0 + t, n0, n);
+  }
+}
+
+/** The products of some tiles with some channels of U, at all points. */
+function formProducts(g: Winograd, products: usize, u: usize, t0: i32, m: i32, n: i32, edge: usize): void {
+  const length = blockLength(g.depth);
+  for (let point: usize = 0; point < POINTS; point++) {
+    for (let k0 = 0, block = 0; k0 < g.depth; k0 += length, block++) {
+      const a = control().arena + point * vPlane(g) + vBlock(g) * block + <usize>(t0 * ROW) * 4;
+      const b = u + point * uPlane(g) + <usize>(k0 * g.width) * 4;
+      const c = products + point * mPlane(g);
+      multiply(false, a, 0, b, c, <usize>g.width * 4, m, n, min(length, g.depth - k0), block > 0, edge);
+    }
   }
 }
 
@@ -379,6 +390,108 @@ function outputLine(to: usize, m0: v128, m1: v128, m2: v128, m3: v128, m4: v128,
   v128.store(to, f32x4.add(f32x4.add(difference, f32x4.mul(f32x4.splat(8), difference2)), m5), 48);
 }
 
+/** D of some tiles, as `imageTask` has V. */
+export function cotangentTask(task: i32, thread: i32): void {
+  const g = args<Winograd>();
+  const rows = scratch(thread);
+  const length = blockLength(g.depth);
+  const end = min((task + 1) * IMAGE_TILES, g.tiles);
+  for (let tile = task * IMAGE_TILES; tile < end; tile++) {
+    for (let k0 = 0, block = 0; k0 < g.depth; k0 += length, block++) {
+      const to = control().arena + vBlock(g) * block + <usize>(tile * ROW) * 4;
+      cotangentTile(g, to, vPlane(g), 0, rows, g.y, tile, k0, min(length, g.depth - k0));
+    }
+  }
+}
+
+/** Some channels of ∂x. */
+export function inputTask(task: i32, thread: i32): void {
+  const g = args<Winograd>();
+  const n0 = task * g.width;
+  const n = min(g.width, g.outputs - n0);
+  const rows = scratch(thread);
+  const edge = rows + ROWS;
+  const u = edge + EDGE;
+  const products = u + uPlane(g) * POINTS;
+  // [tap, k, n] of the filter, which lies as [tap, n, k].
+  const exchanged = products + mPlane(g) * POINTS;
+  const next = <usize>g.width * 4;
+  for (let tap = 0; tap < 9; tap++) {
+    const from = g.w + <usize>((tap * g.channels + n0) * g.filters) * 4;
+    transpose(exchanged + <usize>(tap * g.depth) * next, next, from, <usize>g.filters * 4, g.depth, n);
+  }
+  transformFilter(g, u, rows, exchanged, <usize>g.depth * next, next, n);
+  const pixels = g.batch * g.imageHeight * g.imageWidth;
+  for (let p = 0; p < pixels; p++) clear(g.x + <usize>(p * g.channels + n0) * 4, n);
+  for (let t0 = 0; t0 < g.tiles; t0 += TILES) {
+    const m = min(TILES, g.tiles - t0);
+    formProducts(g, products, u, t0, m, n, edge);
+    for (let t = 0; t < m; t++) inputTile(g, products + <usize>(t * g.width) * 4, rows, t0 + t, n0, n);
+  }
+}
+
+/** Adds B·m·Bᵀ of one tile to ∂x. */
+function inputTile(g: Winograd, products: usize, rows: usize, tile: i32, n0: i32, n: i32): void {
+  const h0 = ((tile / g.tilesAcross) % g.tilesDown) * 4 - g.top;
+  const w0 = (tile % g.tilesAcross) * 4 - g.left;
+  const image = tile / (g.tilesAcross * g.tilesDown);
+  const next = <usize>g.channels * 4;
+  const plane = mPlane(g);
+  const result = rows + 576;
+  for (let j = 0; j < n; j += 4) {
+    const lanes = n - j;
+    for (let i: usize = 0; i < 6; i++) {
+      const from = products + i * 6 * plane + <usize>j * 4;
+      inputLine(
+        rows + i * 96,
+        v128.load(from),
+        v128.load(from + plane),
+        v128.load(from + 2 * plane),
+        v128.load(from + 3 * plane),
+        v128.load(from + 4 * plane),
+        v128.load(from + 5 * plane),
+      );
+    }
+    for (let i = 0; i < 6; i++) {
+      const w = w0 + i;
+      if (w < 0 || w >= g.imageWidth) continue;
+      const column = rows + <usize>i * 16;
+      inputLine(
+        result,
+        v128.load(column),
+        v128.load(column, 96),
+        v128.load(column, 192),
+        v128.load(column, 288),
+        v128.load(column, 384),
+        v128.load(column, 480),
+      );
+      for (let r = max(0, -h0); r < min(6, g.imageHeight - h0); r++) {
+        const to = g.x + <usize>((image * g.imageHeight + h0 + r) * g.imageWidth + w) * next + <usize>(n0 + j) * 4;
+        storeLanes(to, f32x4.add(loadLanes(to, lanes), v128.load(result + <usize>r * 16)), lanes);
+      }
+    }
+  }
+}
+
+/** B·m */
+// @ts-ignore: decorator
+@inline
+function inputLine(to: usize, m0: v128, m1: v128, m2: v128, m3: v128, m4: v128, m5: v128): void {
+  const four = f32x4.splat(4);
+  const five = f32x4.splat(5);
+  const sum = f32x4.add(m1, m2);
+  const difference = f32x4.sub(m1, m2);
+  const sum2 = f32x4.add(m3, m4);
+  const difference2 = f32x4.sub(m3, m4);
+  const twice = f32x4.add(difference2, difference2);
+  v128.store(to, f32x4.mul(four, m0));
+  v128.store(to, f32x4.sub(f32x4.mul(four, f32x4.sub(m5, difference)), twice), 16);
+  v128.store(to, f32x4.neg(f32x4.add(f32x4.add(f32x4.mul(five, m0), f32x4.mul(four, sum)), sum2)), 32);
+  v128.store(to, f32x4.sub(f32x4.add(difference, twice), f32x4.mul(five, m5)), 48);
+  v128.store(to, f32x4.add(f32x4.add(m0, sum), sum2), 64);
+  v128.store(to, m5, 80);
+}
+
 /** ∂W of one cotangent and some output channels. */
 export function gradientTask(task: i32, thread: i32): void {
   const g = args<Winograd>();
@@ -393,7 +506,10 @@ export function gradientTask(task: i32, thread: i32): void {
   const length = blockLength(g.channels);
   for (let t0 = 0; t0 < g.tiles; t0 += TILES) {
     const k = min(TILES, g.tiles - t0);
-    for (let t = 0; t < k; t++) cotangentTile(g, d, rows, cotangent, t0 + t, t, k, n0, n);
+    for (let t = 0; t < k; t++) {
+      const to = d + <usize>(t * NR) * 4;
+      cotangentTile(g, to, mPlane(g), <usize>(k * NR) * 4, rows, cotangent, t0 + t, n0, n);
+    }
     for (let point: usize = 0; point < POINTS; point++) {
       for (let c0 = 0, block = 0; c0 < g.channels; c0 += length, block++) {
         const a = control().arena + point * vPlane(g) + vBlock(g) * block + <usize>(t0 * ROW) * 4;
@@ -466,15 +582,18 @@ function gradientLine(to: usize, s0: v128, s1: v128, s2: v128, s3: v128, s4: v12
   v128.store(to, f32x4.add(f32x4.sub(f32x4.mul(sum2, sixth), sum), s5), 32);
 }
 
-/** D of one tile, into panels of k tiles. */
+/**
+ * D of one tile, for n channels from n0 on: point by point `plane` bytes apart, in runs of NR channels `panel` bytes apart,
+ * or, where that is 0, all in a row.
+ */
 function cotangentTile(
   g: Winograd,
   to: usize,
+  plane: usize,
+  panel: usize,
   rows: usize,
   cotangent: usize,
   tile: i32,
-  row: i32,
-  k: i32,
   n0: i32,
   n: i32,
 ): void {
@@ -486,7 +605,6 @@ function cotangentTile(
   const next = <usize>g.filters * 4;
   const line = <usize>g.outWidth * next;
   const from = cotangent + (<usize>(image * g.outHeight + down * 4) * g.outWidth + across * 4) * next + <usize>n0 * 4;
-  const plane = mPlane(g);
   const zero = f32x4.splat(0);
   for (let j = 0; j < n; j += 4) {
     const lanes = n - j;
@@ -502,7 +620,7 @@ function cotangentTile(
         16,
       );
     }
-    const target = to + <usize>((j / NR) * k * NR + row * NR + (j % NR)) * 4;
+    const target = panel == 0 ? to + <usize>j * 4 : to + <usize>(j / NR) * panel + <usize>(j % NR) * 4;
     for (let i: usize = 0; i < 6; i++) {
       const column = rows + i * 16;
       cotangentLine(

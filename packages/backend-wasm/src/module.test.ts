@@ -152,11 +152,11 @@ function convolutionErrors(module: KernelModule, bare: Bare, shape: Shape, winog
     pad[0],
     pad[2],
   ];
-  const convolve = winograd ? 'winograd' : 'convolve';
-  module.run(convolve, [...geometry, 1, 1, 0, at(x), at(w), at(y), 0]);
+  module.run(winograd ? 'winograd' : 'convolve', [...geometry, 1, 1, 0, at(x), at(w), at(y), 0]);
   const turned = [batch, ...out, channels[1], ...size, channels[0], ...kernel, 1, 1, ...dilation];
   turned.push((kernel[0] - 1) * dilation[0] - pad[0], (kernel[1] - 1) * dilation[1] - pad[2]);
-  module.run(convolve, [...turned, ...stride, 1, at(v0), at(w), at(dx), 0]);
+  if (winograd) module.run('winogradInputGradient', [...geometry, 1, 1, 0, at(dx), at(w), at(v0), 0]);
+  else module.run('convolve', [...turned, ...stride, 1, at(v0), at(w), at(dx), 0]);
   const gradient = winograd ? 'winogradFilterGradient' : 'convolutionFilterGradient';
   module.run(gradient, [...geometry, 1, 1, 0, at(x), 0, at(v0), at(v1), at(dw0), at(dw1)]);
   memory.check();

@@ -38,6 +38,7 @@ export type KernelName =
   | 'convolutionFilterGradient'
   | 'winograd'
   | 'winogradFilterGradient'
+  | 'winogradInputGradient'
   | 'batchNorm'
   | 'batchNormGradient'
   | 'move'

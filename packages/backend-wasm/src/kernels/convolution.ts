@@ -56,7 +56,8 @@ function forward(
   const out = backend.makeOutput(info.outShape, 'float32');
   const geometry = forwardGeometry(info);
   const at = (tensor: TensorInfo) => address(backend, tensor);
-  module.run(chosen(module, geometry, 'convolve'), [...geometry, at(x), at(filter), at(out), 0]);
+  const convolve = suitsWinograd(module, geometry) ? 'winograd' : 'convolve';
+  module.run(convolve, [...geometry, at(x), at(filter), at(out), 0]);
   return out;
 }
 
@@ -72,9 +73,13 @@ export const conv2dInputGradient = kernel(
     const filterShape = filter.shape as Shape4D;
     const info = backend_util.computeConv2DInfo(inputShape, filterShape, strides, 1, pad, dimRoundingMode);
     const out = backend.makeOutput(inputShape, 'float32');
-    const geometry = inputGradientGeometry(info);
     const at = (tensor: TensorInfo) => address(backend, tensor);
-    module.run(chosen(module, geometry, 'convolve'), [...geometry, at(dy), at(filter), at(out), 0]);
+    const geometry = forwardGeometry(info);
+    if (suitsWinograd(module, geometry)) {
+      module.run('winogradInputGradient', [...geometry, at(out), at(filter), at(dy), 0]);
+    } else {
+      module.run('convolve', [...inputGradientGeometry(info), at(dy), at(filter), at(out), 0]);
+    }
     return out;
   },
 );
@@ -113,7 +118,7 @@ function filterGradients(
   const geometry = forwardGeometry(info);
   const at = (tensor: TensorInfo | undefined) => (tensor === undefined ? 0 : address(backend, tensor));
   const outs = cotangents.map(() => backend.makeOutput(filterShape, 'float32'));
-  const gradient = chosen(module, geometry, 'convolutionFilterGradient');
+  const gradient = suitsWinograd(module, geometry) ? 'winogradFilterGradient' : 'convolutionFilterGradient';
   for (let i = 0; i < cotangents.length; i += 2) {
     const [v0, v1] = [cotangents[i], cotangents[i + 1]];
     module.run(gradient, [...geometry, at(x), 0, at(v0), at(v1), at(outs[i]), at(outs[i + 1])]);
@@ -145,17 +150,11 @@ function inputGradientGeometry(info: backend_util.Conv2DInfo): Geometry {
   ];
 }
 
-/** The direct kernel, or Winograd's where it is allowed and wins. */
-function chosen<Direct extends 'convolve' | 'convolutionFilterGradient'>(
-  module: KernelModule,
-  geometry: Geometry,
-  direct: Direct,
-) {
-  const [, , , channels, height, width, filters, kh, kw, sh, sw, dh, dw, , , spreadH, spreadW] = geometry as number[];
-  const fits = kh === 3 && kw === 3 && [sh, sw, dh, dw, spreadH, spreadW].every((one) => one === 1);
-  if (!module.winograd || !fits || channels! < 16 || filters! < 16) return direct;
+/** Whether Winograd's way is allowed and wins. */
+function suitsWinograd(module: KernelModule, geometry: Geometry): boolean {
+  const [, , , channels, height, width, filters, kh, kw, sh, sw, dh, dw] = geometry as number[];
+  const fits = kh === 3 && kw === 3 && [sh, sw, dh, dw].every((one) => one === 1);
+  if (!module.winograd || !fits || channels! < 16 || filters! < 16) return false;
   // Multiplications saved by tiles that may reach beyond the edge; the transforms cost as much as the first third of them.
-  const saved = (9 * height! * width!) / (36 * Math.ceil(height! / 4) * Math.ceil(width! / 4));
-  if (saved < 1.5) return direct;
-  return direct === 'convolve' ? 'winograd' : 'winogradFilterGradient';
+  return (9 * height! * width!) / (36 * Math.ceil(height! / 4) * Math.ceil(width! / 4)) >= 1.5;
 }
