@@ -115,7 +115,7 @@ async function measure(
     const rows = options.profile && (await profile(each, Math.min(steps, PROFILED_STEPS)));
     say(`measuring the memory of ${name}`);
     const recipe = recipes[i] as PlannedRecipe;
-    const mebibytes = await peakMemory({ recipe, network, backend, threads, batches });
+    const mebibytes = await peakMemory({ recipe, network, backend, threads, numerics: active.numerics, batches });
     found[name] = {
       ...speedOf(times[i] as number[], batch, flopPerImage, gemm.best(), mebibytes),
       gflopPerImage: flopPerImage / 1e9,
@@ -156,6 +156,7 @@ async function measure(
     device: active.device ?? null,
     driver: active.driver ?? null,
     kernels: active.kernels,
+    ...(active.numerics && { numerics: active.numerics }),
     notes: active.notes ?? [],
     environment: { ...surroundings, versions: { ...surroundings.versions, ...active.versions } },
   };

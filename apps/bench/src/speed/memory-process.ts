@@ -1,5 +1,6 @@
 /** The process whose memory is measured: makes a few steps, says how much it took at most, and ends. */
 import { readFileSync } from 'node:fs';
+import type { ActiveBackend } from '@ghl/core';
 import { activateBackend } from '../backends.js';
 import { type Failure, failureOf } from '../failure.js';
 import type { PlannedRecipe } from '../race-plan.js';
@@ -12,6 +13,8 @@ export interface MemoryTask {
   readonly network: string;
   readonly backend: string;
   readonly threads: number;
+  /** As the timed process had them. */
+  readonly numerics: ActiveBackend['numerics'];
   readonly batches: Batches;
 }
 
@@ -41,9 +44,9 @@ const say = (message: MemoryMessage) =>
   new Promise<void>((said) => process.send?.(message, undefined, {}, () => said()));
 
 process.once('disconnect', () => process.exit(1));
-process.once('message', async ({ recipe, network, backend, threads, batches }: MemoryTask) => {
+process.once('message', async ({ recipe, network, backend, threads, numerics, batches }: MemoryTask) => {
   try {
-    await activateBackend(backend, { threads });
+    await activateBackend(backend, { threads, numerics });
     const { step } = contender(recipe, network, batches);
     for (let i = 0; i < MEMORY_STEPS; i++) await step(i);
     await say({ type: 'done', mebibytes: peak() });

@@ -1,4 +1,5 @@
 /** What a comparison of speeds comes to, under the names that `bench speed --json` has. */
+import type { ActiveBackend } from '@ghl/core';
 import { median, medianAbsoluteDeviation } from 'simple-statistics';
 import type { Environment } from '../environment.js';
 import type { ProfileRow } from './profile.js';
@@ -72,6 +73,8 @@ export interface SpeedSummary {
   /** Kernels that the backend registered or replaced, and what it had to do without. */
   readonly kernels: readonly string[];
   readonly notes: readonly string[];
+  /** Which of its kernels the backend chose. */
+  readonly numerics?: NonNullable<ActiveBackend['numerics']>;
   readonly environment: Environment;
 }
 
