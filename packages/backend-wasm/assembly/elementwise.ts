@@ -23,7 +23,7 @@ export function write(width: i32, at: usize, value: v128): void {
   else v128.store_lane<f32>(at, value, 0);
 }
 
-/** All bits set where x is NaN. */
+/** All bits set where x is NaN: or-ed to a number, NaN. `pmax` and `pmin` keep a NaN in their first operand only. */
 // @ts-ignore: decorator
 @inline
 export function unordered(x: v128): v128 {
@@ -45,16 +45,16 @@ const STEP: i32 = 7;
 function ofOne(operator: i32, x: v128): v128 {
   const zero = f32x4.splat(0);
   const one = f32x4.splat(1);
-  if (operator == RELU) return f32x4.max(x, zero);
-  if (operator == RELU6) return f32x4.min(f32x4.max(x, zero), f32x4.splat(6));
+  if (operator == RELU) return f32x4.pmax(x, zero);
+  if (operator == RELU6) return f32x4.pmin(f32x4.pmax(x, zero), f32x4.splat(6));
   if (operator == ABS) return f32x4.abs(x);
   if (operator == NEG) return f32x4.neg(x);
   if (operator == SQUARE) return f32x4.mul(x, x);
   if (operator == SQRT) return f32x4.sqrt(x);
-  const above = v128.and(f32x4.gt(x, zero), one);
-  if (operator == STEP) return v128.or(above, unordered(x));
-  const below = v128.and(f32x4.lt(x, zero), f32x4.splat(-1));
-  return v128.or(v128.or(above, below), unordered(x));
+  if (operator == STEP) return v128.or(v128.and(f32x4.gt(x, zero), one), unordered(x));
+  // SIGN: 1 with the sign of x, where x is not 0.
+  const signed = v128.or(v128.and(x, f32x4.splat(-0)), one);
+  return v128.or(v128.and(signed, f32x4.ne(x, zero)), unordered(x));
 }
 
 @unmanaged
@@ -131,8 +131,8 @@ function ofTwo(operator: i32, a: v128, b: v128): v128 {
   if (operator == SUBTRACT) return f32x4.sub(a, b);
   if (operator == MULTIPLY) return f32x4.mul(a, b);
   if (operator == DIVIDE) return f32x4.div(a, b);
-  if (operator == MAXIMUM) return f32x4.max(a, b);
-  if (operator == MINIMUM) return f32x4.min(a, b);
+  if (operator == MAXIMUM) return v128.or(f32x4.pmax(a, b), unordered(b));
+  if (operator == MINIMUM) return v128.or(f32x4.pmin(a, b), unordered(b));
   if (operator == RELU_GRADIENT) return f32x4.mul(a, ofOne(STEP, b));
   const difference = f32x4.sub(a, b);
   return f32x4.mul(difference, difference);

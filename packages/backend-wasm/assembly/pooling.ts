@@ -31,7 +31,7 @@ class Pooling {
   dx: usize;
 }
 
-/** Channels that a task of the maximum's gradient works on. */
+/** Channels of a task of the maximum's gradient where images are few. */
 const GROUP: i32 = 128;
 /** Rows of a window that an average adds up before it adds the sum to the others. */
 const ROWS: i32 = 16;
@@ -201,30 +201,36 @@ function averageOf(
   }
 }
 
-/** The gradient of the maximum: x, y and ∂y in, ∂x out. A task is a group of channels of one image. */
+/** The gradient of the maximum: x, y and ∂y in, ∂x out. A task is an image, or a group of its channels where images are few. */
 export function maxPoolGradient(): u32 {
   const p = args<Pooling>();
-  parallel(MAX_POOL_GRADIENT, p.batch * ceilDiv(p.channels, GROUP));
+  parallel(MAX_POOL_GRADIENT, p.batch * ceilDiv(p.channels, channelsOfTask(p)));
   return 0;
+}
+
+// @ts-ignore: decorator
+@inline
+function channelsOfTask(p: Pooling): i32 {
+  return p.batch < 8 ? GROUP : p.channels;
 }
 
 export function maxPoolGradientTask(task: i32): void {
   const p = args<Pooling>();
-  const groups = ceilDiv(p.channels, GROUP);
-  const channel = (task % groups) * GROUP;
-  const n = min(GROUP, p.channels - channel);
+  const groups = ceilDiv(p.channels, channelsOfTask(p));
+  const channel = (task % groups) * channelsOfTask(p);
+  const n = min(channelsOfTask(p), p.channels - channel);
   const line = <usize>p.width * pixel(p);
   const offset = <usize>channel * 4;
   const image = <usize>(task / groups) * p.height * line + offset;
   const toDx = p.dx - p.x;
   const toDy = p.dy - p.y;
   let y = p.y + <usize>(task / groups) * p.outHeight * p.outWidth * pixel(p) + offset;
-  let cleared = 0;
+  let ready = 0;
   for (let row = 0; row < p.outHeight; row++) {
     const top = row * p.strideHeight - p.top;
     const first = max(0, top);
     const bottom = min(p.height, top + p.windowHeight);
-    for (; cleared < bottom; cleared++) clearRow(p, p.dx + image + <usize>cleared * line, n);
+    for (; ready < bottom; ready++) makeReady(p, image + <usize>ready * line, n);
     for (let column = 0; column < p.outWidth; column++) {
       const left = column * p.strideWidth - p.left;
       const start = max(0, left);
@@ -250,14 +256,34 @@ export function maxPoolGradientTask(task: i32): void {
       y = next;
     }
   }
-  for (; cleared < p.height; cleared++) clearRow(p, p.dx + image + <usize>cleared * line, n);
+  for (; ready < p.height; ready++) makeReady(p, image + <usize>ready * line, n);
 }
 
-function clearRow(p: Pooling, at: usize, n: i32): void {
-  for (let column = 0; column < p.width; column++) {
-    clear(at, n);
-    at += pixel(p);
+/**
+ * Clears a row of ∂x, and reads the row of x in its order: windows jump between rows, which processors do not foresee, so
+ * that each would wait for memory. Twice as quick as without.
+ */
+function makeReady(p: Pooling, row: usize, n: i32): void {
+  // One piece, where all channels are the task's.
+  const pieces = n == p.channels ? 1 : p.width;
+  const length = (p.width / pieces) * n;
+  for (let i = 0; i < pieces; i++) {
+    const at = row + <usize>i * pixel(p);
+    // The sum is written so that it is not optimised away.
+    store<f32>(p.dx + at, sumOfLines(p.x + at, length));
+    clear(p.dx + at, length);
   }
+}
+
+/** Of one value in each cache line. */
+function sumOfLines(x: usize, n: i32): f32 {
+  const end = x + <usize>n * 4;
+  let sum: f32 = 0;
+  while (x < end) {
+    sum += load<f32>(x);
+    x += 64;
+  }
+  return sum;
 }
 
 /** Adds what is left of ∂y to ∂x wherever x is no smaller than y, and goes on with what then is left. */
@@ -350,10 +376,10 @@ export function averagePoolGradientTask(task: i32): void {
     for (let i = firstRow; i < endRow; i++) {
       const rows = covered(i, p.top, p.windowHeight, p.strideHeight, p.height);
       for (let j = firstColumn; j < endColumn; j++) {
-        const n = f32x4.splat(<f32>(rows * covered(j, p.left, p.windowWidth, p.strideWidth, p.width)));
+        const share = f32x4.splat(1 / <f32>(rows * covered(j, p.left, p.windowWidth, p.strideWidth, p.width)));
         const dy = image + <usize>(i * p.outWidth + j) * pixel(p);
-        if (none) divided(false, dy, n, dx, p.channels);
-        else divided(true, dy, n, dx, p.channels);
+        if (none) scaled(false, dy, share, dx, p.channels);
+        else scaled(true, dy, share, dx, p.channels);
         none = false;
       }
     }
@@ -362,21 +388,21 @@ export function averagePoolGradientTask(task: i32): void {
   }
 }
 
-/** ∂x (+)= ∂y / n. */
+/** ∂x (+)= share · ∂y. */
 // @ts-ignore: decorator
 @inline
-function divided(add: bool, dy: usize, n: v128, dx: usize, channels: i32): void {
+function scaled(add: bool, dy: usize, share: v128, dx: usize, channels: i32): void {
   const vectorEnd = dx + ((<usize>channels >> 2) << 4);
   const end = dx + (<usize>channels << 2);
   while (dx < vectorEnd) {
-    const share = f32x4.div(read(4, dy), n);
-    write(4, dx, add ? f32x4.add(read(4, dx), share) : share);
+    const part = f32x4.mul(read(4, dy), share);
+    write(4, dx, add ? f32x4.add(read(4, dx), part) : part);
     dx += 16;
     dy += 16;
   }
   while (dx < end) {
-    const share = f32x4.div(read(1, dy), n);
-    write(1, dx, add ? f32x4.add(read(1, dx), share) : share);
+    const part = f32x4.mul(read(1, dy), share);
+    write(1, dx, add ? f32x4.add(read(1, dx), part) : part);
     dx += 4;
     dy += 4;
   }

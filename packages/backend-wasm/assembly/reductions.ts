@@ -237,28 +237,51 @@ export function blockSumTask(task: i32): void {
 export function blockMaximumTask(task: i32): void {
   const p = args<Reduction>();
   const n = min(BLOCK, p.columns - task * BLOCK);
-  store<f64>(control().arena + <usize>task * 8, <f64>maximumOf(p.a + <usize>(task * BLOCK) * 4, n));
+  store<f64>(control().arena + <usize>task * 8, <f64>maximumOf(true, p.a + <usize>(task * BLOCK) * 4, n));
 }
 
-function maximumOf(x: usize, n: i32): f32 {
+/** The largest of some numbers; NaN, if it `passes`, where there is one. Four maxima at a time, for each waits for the last. */
+// @ts-ignore: decorator
+@inline
+export function maximumOf(passes: bool, x: usize, n: i32): f32 {
+  const longEnd = x + ((<usize>n >> 4) << 6);
   const vectorEnd = x + ((<usize>n >> 2) << 4);
   const end = x + (<usize>n << 2);
-  let largest = f32x4.splat(-Infinity);
+  let m0 = f32x4.splat(-Infinity);
+  let m1 = m0;
+  let m2 = m0;
+  let m3 = m0;
   let nan = f32x4.splat(0);
+  while (x < longEnd) {
+    const x0 = v128.load(x);
+    const x1 = v128.load(x, 16);
+    const x2 = v128.load(x, 32);
+    const x3 = v128.load(x, 48);
+    m0 = f32x4.pmax(m0, x0);
+    m1 = f32x4.pmax(m1, x1);
+    m2 = f32x4.pmax(m2, x2);
+    m3 = f32x4.pmax(m3, x3);
+    if (passes) {
+      const two = v128.or(unordered(x0), unordered(x1));
+      nan = v128.or(nan, v128.or(two, v128.or(unordered(x2), unordered(x3))));
+    }
+    x += 64;
+  }
   while (x < vectorEnd) {
-    const four = v128.load(x);
-    largest = f32x4.pmax(largest, four);
-    nan = v128.or(nan, unordered(four));
+    const x0 = v128.load(x);
+    m0 = f32x4.pmax(m0, x0);
+    if (passes) nan = v128.or(nan, unordered(x0));
     x += 16;
   }
   while (x < end) {
-    const one = v128.load32_splat(x);
-    largest = f32x4.pmax(largest, one);
-    nan = v128.or(nan, unordered(one));
+    const x0 = v128.load32_splat(x);
+    m0 = f32x4.pmax(m0, x0);
+    if (passes) nan = v128.or(nan, unordered(x0));
     x += 4;
   }
-  if (v128.any_true(nan)) return NaN;
-  largest = f32x4.pmax(largest, v128.shuffle<f32>(largest, largest, 2, 3, 0, 1));
-  largest = f32x4.pmax(largest, v128.shuffle<f32>(largest, largest, 1, 0, 3, 2));
-  return f32x4.extract_lane(largest, 0);
+  if (passes && v128.any_true(nan)) return NaN;
+  m0 = f32x4.pmax(f32x4.pmax(m0, m1), f32x4.pmax(m2, m3));
+  m0 = f32x4.pmax(m0, v128.shuffle<f32>(m0, m0, 2, 3, 0, 1));
+  m0 = f32x4.pmax(m0, v128.shuffle<f32>(m0, m0, 1, 0, 3, 2));
+  return f32x4.extract_lane(m0, 0);
 }

@@ -6,6 +6,7 @@ import { BLOCK, read, write } from './elementwise';
 import { exp } from './exp';
 import { ceilDiv, max, min } from './pack';
 import { args, parallel } from './pool';
+import { maximumOf } from './reductions';
 import { SOFTMAX } from './tasks';
 
 @unmanaged
@@ -40,30 +41,13 @@ export function softmaxTask(task: i32): void {
     const x = p.x + at;
     const y = p.y + at;
     // A NaN that the maximum ignores is found again by the sum.
-    const largest = f32x4.splat(maximum(x, p.columns));
+    const largest = f32x4.splat(maximumOf(false, x, p.columns));
     let sum: f64 = 0;
     for (let i = 0; i < p.columns; i += STRETCH) {
       sum += powers(x + <usize>i * 4, y + <usize>i * 4, largest, min(STRETCH, p.columns - i));
     }
     scale(y, f32x4.splat(<f32>(1 / sum)), p.columns);
   }
-}
-
-function maximum(x: usize, n: i32): f32 {
-  const vectorEnd = x + ((<usize>n >> 2) << 4);
-  const end = x + (<usize>n << 2);
-  let m = f32x4.splat(-Infinity);
-  while (x < vectorEnd) {
-    m = f32x4.pmax(m, v128.load(x));
-    x += 16;
-  }
-  while (x < end) {
-    m = f32x4.pmax(m, v128.load32_splat(x));
-    x += 4;
-  }
-  m = f32x4.pmax(m, v128.shuffle<f32>(m, m, 2, 3, 0, 1));
-  m = f32x4.pmax(m, v128.shuffle<f32>(m, m, 1, 0, 3, 2));
-  return f32x4.extract_lane(m, 0);
 }
 
 /** y = exp(x − largest), and their sum. */
