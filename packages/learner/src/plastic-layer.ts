@@ -22,7 +22,7 @@ export interface Correlated {
 /** A plastic layer's part in a step. Whoever makes one disposes of it. */
 export interface PlasticLayer extends Listener {
   readonly calls: readonly Call[];
-  /** Asks the rule for its gates, after the forward pass. */
+  /** Asks the rule for its gates, after the forward pass; once. */
   open(signals: AvailableSignals, step: number, state: PlasticityState): void;
   /**
    * The gates, and Xᵀ·G of each; null for a rule that looks at no activity. Correlates whatever the backward pass has not.
@@ -36,13 +36,13 @@ export interface PlasticLayer extends Listener {
 /**
  * A plastic layer at the beginning of a step.
  *
- * @param beforeBackward Called before the first kernel gradient: opens the gates of all layers.
+ * @param openGates Called before a kernel gradient: opens this layer's gates. No sooner, since they are as large as y.
  */
 export function plasticLayer(
   plasticity: Plasticity,
   connection: Connection,
   kernel: tf.Variable,
-  beforeBackward: () => void,
+  openGates: () => void,
 ): PlasticLayer {
   const calls: Call[] = [];
   const correlated = new Map<number, tf.Tensor[]>();
@@ -61,13 +61,16 @@ export function plasticLayer(
       },
     }),
     onKernelGradient(cotangent, pre, index) {
-      beforeBackward();
-      const [own, ...sums] = connection.correlate(pre, [cotangent, ...cotangentsOf(index)]);
+      openGates();
+      const gates = cotangentsOf(index);
+      const [own, ...sums] = connection.correlate(pre, [cotangent, ...gates]);
+      tf.dispose(gates);
       correlated.set(index, sums.map(tf.keep));
       owned.push(...sums);
       return own as tf.Tensor;
     },
     open(signals, step, before) {
+      if (state !== null) return;
       state = before;
       if (calls.length === 0) return;
       tf.tidy(() => {

@@ -86,14 +86,15 @@ export function makeStep(
     );
     kept.push(...given.map(([, tensor]) => tensor));
     signals = { ...(loss !== null && { loss }), ...Object.fromEntries(given) };
-    for (const [each, layer] of plastic) layer.open(signals, step, each.state);
     return signals;
   };
   const standIns = quietLayers(plan, varList);
   for (const each of active) {
     const { mover, connection, weight, owner } = each.planned;
     if (connection === null || !isPlasticity(mover)) continue;
-    const layer = plasticLayer(mover, connection, variableOf(weight), () => held.attempt(settle));
+    const layer: PlasticLayer = plasticLayer(mover, connection, variableOf(weight), () =>
+      held.attempt(() => layer.open(settle(), step, each.state)),
+    );
     plastic.set(each, layer);
     standIns.set(owner.layer, listening(owner.layer, connection, layer));
   }
@@ -141,7 +142,7 @@ interface Move {
 
 /** Computes what moves, then moves it, and flags what was not finite; to be called in a tidy. */
 export function move({ managed, optimizers, flags }: Binding, found: Found): void {
-  const { step, moving, gradients, loss } = found;
+  const { step, moving, gradients, loss, plastic } = found;
   const finite = new Map<PlannedWeight, tf.Tensor>();
   const sound = new Map(
     Object.entries({ ...(loss !== null && { loss }), ...found.signals }).flatMap(([name, signal]) =>
@@ -151,6 +152,9 @@ export function move({ managed, optimizers, flags }: Binding, found: Found): voi
   const moves = managed.flatMap((each) => {
     const made = moving.has(each.planned) ? (tf.tidy(() => moveOf(each, found, sound) as never) as Move | null) : null;
     if (made !== null) finite.set(each.planned, made.ok);
+    // As large as the weights, and needed by no other.
+    plastic.get(each)?.dispose();
+    gradients.get(variableOf(each.planned.weight))?.dispose();
     return made === null ? [] : [{ each, made }];
   });
   const descents = [...optimizers].map(([optimizer, planned]) => {
@@ -182,10 +186,11 @@ export function move({ managed, optimizers, flags }: Binding, found: Found): voi
 
 /** What one weight's plasticity makes of a step; null if the step did not reach it. */
 function moveOf(each: Managed, found: Found, sound: ReadonlyMap<string, tf.Tensor>): Move | null {
-  const { step, gradients, plastic, measured } = found;
+  const { step, gradients, signals, plastic, measured } = found;
   const { mover, weight } = each.planned;
   if (!isPlasticity(mover)) return null;
   const layer = plastic.get(each);
+  layer?.open(signals, step, each.state);
   const correlated = layer?.correlated() ?? null;
   const variable = variableOf(weight);
   const descends = mover.reads.includes('gradient');
