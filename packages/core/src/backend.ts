@@ -87,6 +87,12 @@ export const BATCH_NORM_GRADIENT = 'GhlBatchNormGrad';
 export const MOVE = 'GhlMove';
 
 /**
+ * softmax(x/τ) over the last axis of x [P, K], with τ > 0 in the attribute `temperature`. May be registered as
+ * {@link FILTER_GRADIENTS}.
+ */
+export const COMPETITION = 'GhlCompetition';
+
+/**
  * A product of which one part is an upper triangle: inputs `a` and `b`, attribute `transposeA`, and attribute `upper`,
  * `'result'`: what lies below the diagonal of the product is 0; or `'right'`: `b` is 0 there. Half the work of `matMul`. May
  * be registered as {@link FILTER_GRADIENTS}.

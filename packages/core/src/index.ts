@@ -9,6 +9,7 @@ export {
   checkOptions,
   type NumberRange,
 } from './checks.js';
+export * from './competition.js';
 export * from './connection.js';
 export * from './engine.js';
 export * from './errors.js';

@@ -36,12 +36,14 @@ export interface PlasticLayer extends Listener {
 /**
  * A plastic layer at the beginning of a step.
  *
+ * @param keepsPost Whether y is asked for after the gates were opened; else it is freed then.
  * @param openGates Called before a kernel gradient: opens this layer's gates. No sooner, since they are as large as y.
  */
 export function plasticLayer(
   plasticity: Plasticity,
   connection: Connection,
   kernel: tf.Variable,
+  keepsPost: boolean,
   openGates: () => void,
 ): PlasticLayer {
   const calls: Call[] = [];
@@ -82,6 +84,7 @@ export function plasticLayer(
         made.push(...leaves(opened.state).flatMap(([, leaf]) => (old.has(leaf.id) ? [] : [leaf])));
         owned.push(...made.map(tf.keep));
       });
+      if (!keepsPost) tf.dispose(calls.map(({ post }) => post));
     },
     correlated() {
       const gates = opened;

@@ -92,7 +92,7 @@ export function makeStep(
   for (const each of active) {
     const { mover, connection, weight, owner } = each.planned;
     if (connection === null || !isPlasticity(mover)) continue;
-    const layer: PlasticLayer = plasticLayer(mover, connection, variableOf(weight), () =>
+    const layer: PlasticLayer = plasticLayer(mover, connection, variableOf(weight), measured !== null, () =>
       held.attempt(() => layer.open(settle(), step, each.state)),
     );
     plastic.set(each, layer);

@@ -1,6 +1,13 @@
 /** Soft winner-take-all: Oja's rule gated by a softmax competition between the units of a layer. */
-import { at, checkHyperparameter, checkOptions, type Hyperparameter, type LocalRule, specOf } from '@ghl/core';
-import * as tf from '@tensorflow/tfjs-core';
+import {
+  at,
+  checkHyperparameter,
+  checkOptions,
+  competition,
+  type Hyperparameter,
+  type LocalRule,
+  specOf,
+} from '@ghl/core';
 
 /** Options of {@link swta}. */
 export interface SwtaOptions {
@@ -24,7 +31,7 @@ export function swta(options: SwtaOptions = {}): LocalRule<Record<string, never>
     spec: specOf('swta', { temperature }),
     init: () => ({}),
     gate: ({ post: y, step }, state) => ({
-      gate: tf.softmax(tf.div(y, at(temperature, step))),
+      gate: competition(y, at(temperature, step)),
       reconstruction: y,
       scope: 'own',
       state,

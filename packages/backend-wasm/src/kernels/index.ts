@@ -14,7 +14,7 @@ import { fusedMatMul, matMul, upperProduct } from './mat-mul.js';
 import { move } from './move.js';
 import { avgPool, avgPoolGradient, maxPool, maxPoolGradient } from './pooling.js';
 import { max, mean, overlap, sum } from './reductions.js';
-import { softmax } from './softmax.js';
+import { competition, softmax } from './softmax.js';
 import { tile } from './tile.js';
 import { unsortedSegmentSum } from './unsorted-segment-sum.js';
 
@@ -25,6 +25,7 @@ export const kernels: readonly Kernel[] = [
   batchNorm,
   batchNormGradient,
   move,
+  competition,
   upperProduct,
   overlap,
   reluGradient,
