@@ -3,7 +3,7 @@ export { batchNorm, batchNormGradient } from './batch-norm';
 export { convolutionFilterGradient, convolve } from './convolution';
 export { binary, convert, select, unary } from './elementwise';
 export { move } from './move';
-export { argumentsAt, configure, isLost, setArena, start, stop, work } from './pool';
+export { argumentsAt, configure, isLost, lose, setArena, start, stop, work } from './pool';
 export { averagePool, averagePoolGradient, maxPool, maxPoolGradient } from './pooling';
 export { product } from './product';
 export { rate, rateBytes, rateFlops } from './rate';

@@ -40,7 +40,10 @@ export class Control {
 export const ARGUMENTS: usize = 128;
 
 const SPINS: i32 = 4000;
-const TEN_SECONDS: i64 = 10_000_000_000;
+const SPINS_A_SECOND: i32 = 500_000_000;
+const SECOND: i64 = 1_000_000_000;
+/** Seconds without a task brought back after which a thread is taken for lost. */
+const PATIENCE: i32 = 10;
 
 let block: usize = 0;
 
@@ -99,20 +102,29 @@ export function parallel(phase: i32, count: i32): void {
   atomic.store<i32>(block + offsetof<Control>('job'), job);
   atomic.notify(block + offsetof<Control>('job'), c.threads);
   takeTasks(job, 0);
+  awaitTasks();
+}
+
+/** Returns when no task is pending, or a thread is lost: it said so, or nothing came back for some ten seconds. */
+function awaitTasks(): void {
   const pending = block + offsetof<Control>('pending');
-  let spins = 0;
-  while (true) {
+  const lost = block + offsetof<Control>('lost');
+  for (let spins = 0; spins < SPINS; spins++) if (atomic.load<i32>(pending) == 0) return;
+  // In parts of a second, so that a process that was stopped for longer finds its threads at work again.
+  for (let idle = 0; idle < PATIENCE; ) {
     const left = atomic.load<i32>(pending);
-    if (left == 0) return;
-    if (spins < SPINS || !c.mayWait) {
-      spins++;
-      continue;
-    }
-    if (atomic.wait<i32>(pending, left, TEN_SECONDS) == 2 && atomic.load<i32>(pending) == left) {
-      c.lost = 1;
-      return;
-    }
+    if (left == 0 || atomic.load<i32>(lost)) return;
+    if (control().mayWait) atomic.wait<i32>(pending, left, SECOND);
+    else for (let spins = 0; spins < SPINS_A_SECOND && atomic.load<i32>(pending) == left; spins++) {}
+    idle = atomic.load<i32>(pending) == left ? idle + 1 : 0;
   }
+  lose();
+}
+
+/** Says that a thread will not bring back its task, which the main thread may be waiting for. */
+export function lose(): void {
+  atomic.store<i32>(block + offsetof<Control>('lost'), 1);
+  atomic.notify(block + offsetof<Control>('pending'), 1);
 }
 
 /** What a worker does from its start to its end. */
@@ -172,7 +184,7 @@ export function argumentsAt(): usize {
   return block + ARGUMENTS;
 }
 
-/** Whether a thread took a task and did not bring it back. */
+/** Whether a thread did not bring back a task. */
 export function isLost(): bool {
-  return control().lost != 0;
+  return atomic.load<i32>(block + offsetof<Control>('lost')) != 0;
 }

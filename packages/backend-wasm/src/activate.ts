@@ -6,30 +6,33 @@ import {
   ConfigurationError,
   checkChoice,
   checkOptions,
+  GhlError,
   StateError,
   type Support,
   UnsupportedError,
 } from '@ghl/core';
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
+import { reader, type WasmPaths } from './files.js';
 import type { Stock } from './kernels/heap.js';
 import { kernels } from './kernels/index.js';
 import { replaceReluGradient } from './kernels/relu-gradient.js';
-import { KernelModule, type StockModule, type Variant, variants } from './module.js';
-import { loadThreadedModule, mostThreads, settleThreads } from './threads.js';
+import { KernelModule, type Variant, variants } from './module.js';
+import { loadStock, type StockModule } from './stock.js';
 
 /** Options of {@link activate}. */
 export interface WasmOptions {
   /**
-   * Threads that compute: a whole number from 1 to 4. Default: one for each logical core that this process may use, at
-   * most 4. In a browser, more than one needs cross-origin isolation.
+   * Threads that compute: a whole number from 1 to 32. Default: one for each logical core that this process may use, at
+   * most 8. In a browser, more than one needs cross-origin isolation.
    */
   readonly threads?: number;
   /**
-   * Where a browser finds the `.wasm` files of `@tensorflow/tfjs-backend-wasm`: the URL of their folder, ending in `/`,
-   * or a URL for each file. Default: beside the script. Node finds them by itself.
+   * Where a browser finds the `.wasm` files of this package and of `@tensorflow/tfjs-backend-wasm`: the URL of a folder that
+   * holds all of them, ending in `/`, or a URL for each file that is not where it is looked for. Default: ours where the
+   * bundler put them, those of TensorFlow.js beside the page. Node finds them by itself.
    */
-  readonly wasmPaths?: string | Readonly<Record<string, string>>;
+  readonly wasmPaths?: WasmPaths;
   /**
    * The micro-kernel of products and convolutions: fused multiply-adds in tiles of 6×16 (for V8's revectorization, which
    * Node 24 has behind a flag that `activate()` sets) or of 6×8, or without fused operations. Default: the quickest that
@@ -43,7 +46,8 @@ export interface WasmOptions {
   readonly winograd?: boolean;
 }
 
-type Tfjs = typeof import('@tensorflow/tfjs-backend-wasm');
+/** The most threads that can be asked for, and that there are by default. */
+const [mostThreads, usualThreads] = [32, 8];
 
 const node = typeof process === 'object' && typeof process.versions?.node === 'string';
 
@@ -83,7 +87,6 @@ interface Activation {
 }
 
 let active: Promise<Activation> | undefined;
-let stockFactory: ReturnType<typeof tf.findBackendFactory> | undefined;
 
 /**
  * Makes WebAssembly the backend that TensorFlow.js computes on, able to train. Idempotent: what is active already is
@@ -140,7 +143,7 @@ export async function deactivate(): Promise<void> {
   if (active === undefined) return;
   const { replaced, restoreGradient, previous, module } = await active;
   active = undefined;
-  module.dispose();
+  const ended = module.dispose();
   for (const { name } of kernels) tf.unregisterKernel(name, 'wasm');
   for (const kernel of replaced) tf.registerKernel(kernel);
   restoreGradient();
@@ -154,6 +157,7 @@ export async function deactivate(): Promise<void> {
   };
   Object.assign(gone, { disposeData: () => true, readSync: lost, read: async () => lost() });
   if (previous !== undefined && tf.findBackendFactory(previous) != null) await tf.setBackend(previous);
+  await ended;
 }
 
 /** The three functions as one object. */
@@ -164,37 +168,44 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
   if (!support.supported) throw new UnsupportedError('WASM_UNSUPPORTED', support.reason, { help: support.help });
   const previous = tf.engine().backendName ?? undefined;
   const tfjs = await import('@tensorflow/tfjs-backend-wasm');
-  // Gone from the registry once the backend was removed, and registered at the first import only.
-  stockFactory ??= tf.findBackendFactory('wasm');
-
-  const notes: string[] = [];
-  const wanted = Math.min(threads ?? parallelism(), mostThreads);
+  const found = tf.findBackend('wasm') != null;
+  const wanted = threads ?? Math.min(parallelism(), usualThreads);
+  const read = reader(wasmPaths);
   const release = node ? watchListeners() : undefined;
+  let module: KernelModule;
   try {
-    if (tf.findBackend('wasm') != null) {
-      notes.push('The backend was initialised before activate(): its threads stay as they were.');
-    } else {
+    if (!found) {
       if (tf.findBackendFactory('wasm') != null) tf.removeBackend('wasm');
-      tfjs.setThreadsCount(wanted);
-      if (wasmPaths !== undefined) tfjs.setWasmPaths(wasmPaths as string);
-      tf.registerBackend('wasm', node && wanted > 1 ? () => threadedBackend(tfjs, wanted) : stockFactory);
+      const shared = node ? wanted > 1 : await tf.env().getAsync('WASM_HAS_MULTITHREAD_SUPPORT');
+      tfjs.setThreadsCount(1);
+      tf.registerBackend('wasm', async () => new tfjs.BackendWasm(await loadStock(read, shared === true)));
     }
     if (!(await tf.setBackend('wasm'))) throw new Error('tf.setBackend answered false.');
+    const stock = (tf.findBackend('wasm') as BackendWasm).wasm as StockModule;
+    module = await KernelModule.load(stock, { threads: wanted, variant, winograd, read });
   } catch (cause) {
+    if (!found) keepListeners(() => tf.removeBackend('wasm'));
+    if (previous !== undefined) await tf.setBackend(previous);
+    if (cause instanceof GhlError) throw cause;
     throw new UnsupportedError('WASM_FAILED', `The WebAssembly backend could not be started: ${describe(cause)}`, {
       help: node
-        ? 'reinstall @tensorflow/tfjs-backend-wasm 4.22.0, or activate with threads: 1.'
-        : 'serve the .wasm files of @tensorflow/tfjs-backend-wasm and name their folder in the option wasmPaths.',
+        ? 'reinstall @ghl/backend-wasm, and @tensorflow/tfjs-backend-wasm 4.22.0, or activate with threads: 1.'
+        : 'serve the .wasm files of @ghl/backend-wasm and of @tensorflow/tfjs-backend-wasm, and name their folder in the ' +
+          'option wasmPaths.',
       cause,
     });
   } finally {
     release?.();
   }
-
-  const stock = (tf.findBackend('wasm') as BackendWasm).wasm as StockModule;
-  const module = await KernelModule.load(stock, { threads: wanted, variant, winograd });
-  if (module.threads < wanted && notes.length === 0) {
-    notes.push('One thread: without cross-origin isolation, the browser shares no memory between threads.');
+  const notes: string[] = [];
+  if (module.threads < wanted) {
+    notes.push(
+      module.unstarted !== undefined
+        ? `One thread: no worker starts here, ${describe(module.unstarted)}`
+        : found
+          ? 'One thread: the backend was initialised before activate(), with memory that threads cannot share.'
+          : 'One thread: without cross-origin isolation, the browser shares no memory between threads.',
+    );
   }
 
   const replaced: tf.KernelConfig[] = [];
@@ -231,13 +242,6 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
       notes,
     },
   };
-}
-
-async function threadedBackend(tfjs: Tfjs, threads: number): Promise<BackendWasm> {
-  const module = await loadThreadedModule(threads);
-  const backend = new tfjs.BackendWasm(module);
-  await settleThreads(module);
-  return backend;
 }
 
 function parallelism(): number {

@@ -3,26 +3,21 @@
  * thread has an instance of it; the main thread's sets the jobs, and all share their tasks (see assembly/pool.ts).
  */
 import { ConfigurationError, StateError, UnsupportedError } from '@ghl/core';
-import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
+import { type Read, reader } from './files.js';
+import type { StockModule } from './stock.js';
+import { startWorkers, type Worker } from './workers.js';
 
 /** How a module's micro-kernel multiplies, and for which machines it is, quickest first where all run. */
 export const variants = ['relaxed-6x16', 'relaxed-6x8', 'plain-6x8'] as const;
 /** One of {@link variants}. */
 export type Variant = (typeof variants)[number];
 
-/** The stock module, as far as it matters here: what its type declarations leave out. */
-export type StockModule = BackendWasm['wasm'] & {
-  readonly wasmMemory?: WebAssembly.Memory;
-  readonly asm: { readonly memory?: WebAssembly.Memory };
-  _malloc(bytes: number): number;
-  _free(address: number): void;
-};
-
 /** What assembly/index.ts exports. */
 interface Exports extends Readonly<Record<KernelName, () => number>> {
   start(control: number): void;
   stop(): void;
   configure(threads: number, mayWait: number): void;
+  lose(): void;
   setArena(address: number, size: number): void;
   argumentsAt(): number;
   isLost(): number;
@@ -62,12 +57,8 @@ export interface ModuleOptions {
   /** Default: the quickest. */
   readonly variant: Variant | undefined;
   readonly winograd: boolean;
-}
-
-/** A worker of Node or of a browser. */
-interface Worker {
-  terminate(): unknown;
-  readonly failure: Promise<Error>;
+  /** Reads the module's files. Default: where they lie by default. */
+  readonly read?: Read;
 }
 
 const node = typeof process === 'object' && typeof process.versions?.node === 'string';
@@ -97,6 +88,8 @@ export class KernelModule {
   readonly threads: number;
   /** Whether convolutions may be done in Winograd's way. */
   readonly winograd: boolean;
+  /** Why there is but one thread, although more were asked for and memory is shared. */
+  readonly unstarted: unknown;
   /** GFLOP/s of one thread's micro-kernel, of each variant that was compared. */
   readonly rates: Readonly<Partial<Record<Variant, number>>>;
   readonly #stock: StockModule;
@@ -114,6 +107,7 @@ export class KernelModule {
     rates: Partial<Record<Variant, number>>,
     winograd: boolean,
     workers: readonly Worker[],
+    unstarted: unknown,
   ) {
     this.#stock = stock;
     this.#memory = memory;
@@ -122,9 +116,10 @@ export class KernelModule {
     this.variant = variant;
     this.rates = rates;
     this.winograd = winograd;
+    this.unstarted = unstarted;
     this.threads = workers.length + 1;
     for (const { failure } of workers) void failure.then((error) => (this.#failure ??= error));
-    exports.configure(this.threads, Number(node));
+    exports.configure(this.threads, Number(mayWait()));
   }
 
   /**
@@ -132,7 +127,10 @@ export class KernelModule {
    *
    * @throws ConfigurationError `BAD_VARIANT` where that variant does not run here.
    */
-  static async load(stock: StockModule, { threads, variant: asked, winograd }: ModuleOptions): Promise<KernelModule> {
+  static async load(
+    stock: StockModule,
+    { threads, variant: asked, winograd, read = reader() }: ModuleOptions,
+  ): Promise<KernelModule> {
     const memory = (stock.wasmMemory ?? stock.asm.memory) as WebAssembly.Memory;
     const shared = typeof SharedArrayBuffer === 'function' && memory.buffer instanceof SharedArrayBuffer;
     const control = stock._malloc(CONTROL) >>> 0;
@@ -141,7 +139,7 @@ export class KernelModule {
     for (const variant of asked === undefined ? variants : [asked]) {
       // What has no fused multiply-add is never the quickest.
       if (variant === 'plain-6x8' && candidates.length > 0) break;
-      const candidate = await instantiate(variant, memory, shared, control);
+      const candidate = await instantiate(variant, memory, shared, control, read);
       if (candidate !== null && computesRight(candidate.exports, stock, memory)) candidates.push(candidate);
     }
     const rates = candidates.length > 1 ? measure(candidates, stock) : {};
@@ -152,15 +150,16 @@ export class KernelModule {
       });
     }
     if (best.variant !== 'relaxed-6x16') setV8Flag('--no-experimental-wasm-revectorize', 13);
-    const workers: Worker[] = [];
+    let workers: Worker[] = [];
+    let unstarted: unknown;
     if (shared) {
-      const { compiled } = best;
-      const starting = Array.from({ length: threads - 1 }, (_, i) =>
-        startWorker({ compiled, memory, control, thread: i + 1 }),
-      );
-      workers.push(...(await Promise.all(starting)));
+      try {
+        workers = await startWorkers(threads - 1, { compiled: best.compiled, memory, control });
+      } catch (error) {
+        unstarted = error;
+      }
     }
-    return new KernelModule(stock, memory, best, rates, winograd, workers);
+    return new KernelModule(stock, memory, best, rates, winograd, workers, unstarted);
   }
 
   /**
@@ -185,19 +184,28 @@ export class KernelModule {
   }
 
   /** Ends the threads. The memory goes with the stock module. */
-  dispose(): void {
+  async dispose(): Promise<void> {
     this.#exports.stop();
-    for (const worker of this.#workers) worker.terminate();
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
 
   #run(kernel: () => number): void {
     if (this.#failure !== undefined) throw workerLost(this.#failure.message);
-    const needed = kernel() >>> 0;
+    const call = () => {
+      try {
+        return kernel() >>> 0;
+      } catch (error) {
+        // Other threads may still be at its tasks, and would count them off the next kernel's.
+        this.#exports.lose();
+        throw error;
+      }
+    };
+    const needed = call();
     if (needed > 0) {
       this.reserve(needed);
-      kernel();
+      call();
     }
-    if (this.#exports.isLost()) throw workerLost('it did not bring back its part of a kernel within ten seconds.');
+    if (this.#exports.isLost()) throw workerLost('it did not bring back its part of a kernel.');
   }
 
   /** Sees to it that kernels have so many bytes for intermediate results. */
@@ -229,11 +237,12 @@ async function instantiate(
   memory: WebAssembly.Memory,
   shared: boolean,
   control: number,
+  read: Read,
 ): Promise<Candidate | null> {
   if (variant !== 'plain-6x8') setV8Flag('--experimental-wasm-relaxed-simd', 0, 11);
   if (variant === 'relaxed-6x16') setV8Flag('--experimental-wasm-revectorize', 13);
   if (variant !== 'plain-6x8' && !WebAssembly.validate(relaxedProbe)) return null;
-  const binary = await read(new URL(`../dist/wasm/${variant}.wasm`, import.meta.url));
+  const binary = await read(`${variant}.wasm`);
   const compiled = await WebAssembly.compile(shared ? binary : unshared(binary));
   const exports = (await WebAssembly.instantiate(compiled, { env: { memory } })).exports as unknown as Exports;
   exports.start(control);
@@ -250,11 +259,13 @@ function setV8Flag(flag: string, first: number, last = Number.POSITIVE_INFINITY)
   if (version >= first && version <= last) process.getBuiltinModule('node:v8').setFlagsFromString(flag);
 }
 
-async function read(url: URL): Promise<Uint8Array<ArrayBuffer>> {
-  if (url.protocol === 'file:') return new Uint8Array(await process.getBuiltinModule('node:fs/promises').readFile(url));
-  const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url.href}: ${response.status} ${response.statusText}`);
-  return new Uint8Array(await response.arrayBuffer());
+/** Whether this thread may sleep: the main one of a page may not. */
+function mayWait(): boolean {
+  try {
+    return Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 0) === 'timed-out';
+  } catch {
+    return false;
+  }
 }
 
 /** The same module for memory that is not shared: the flags of its one import, env.memory, are 1 in place of 3. */
@@ -336,61 +347,6 @@ function quickest(candidates: readonly Candidate[], rates: Partial<Record<Varian
     (best, next) => (best === undefined || (rates[next.variant] ?? 0) > 1.1 * (rates[best.variant] ?? 0) ? next : best),
     undefined,
   );
-}
-
-/** What a worker gets. */
-interface Task {
-  readonly compiled: WebAssembly.Module;
-  readonly memory: WebAssembly.Memory;
-  readonly control: number;
-  readonly thread: number;
-}
-
-/** A worker's whole program: it waits in `work` for the rest of its life. */
-const program = `({ compiled, memory, control, thread }, ready) => {
-  const { exports } = new WebAssembly.Instance(compiled, { env: { memory } });
-  exports.start(control);
-  ready('ready');
-  exports.work(thread);
-}`;
-
-async function startWorker(task: Task): Promise<Worker> {
-  if (node) {
-    const { Worker } = process.getBuiltinModule('node:worker_threads');
-    const source = `const { parentPort, workerData } = process.getBuiltinModule('node:worker_threads');
-      (${program})(workerData, (message) => parentPort.postMessage(message));`;
-    const worker = new Worker(source, { eval: true, execArgv: [], workerData: task });
-    let disposed = false;
-    const failure = new Promise<Error>((resolve) => {
-      worker.once('error', resolve);
-      worker.once('exit', (status) => disposed || resolve(new Error(`it ended with status ${status}.`)));
-    });
-    await Promise.race([
-      new Promise((resolve) => worker.once('message', resolve)),
-      failure.then((error) => Promise.reject(error)),
-    ]);
-    worker.unref();
-    const terminate = () => {
-      disposed = true;
-      return worker.terminate();
-    };
-    return { terminate, failure };
-  }
-  const source = `onmessage = ({ data }) => (${program})(data, postMessage);`;
-  const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
-  const worker = new globalThis.Worker(url);
-  const failure = new Promise<Error>((resolve) => {
-    worker.onerror = ({ message }) => resolve(new Error(message));
-  });
-  worker.postMessage(task);
-  await Promise.race([
-    new Promise((resolve) => {
-      worker.onmessage = resolve;
-    }),
-    failure.then((error) => Promise.reject(error)),
-  ]);
-  URL.revokeObjectURL(url);
-  return { terminate: () => worker.terminate(), failure };
 }
 
 function workerLost(why: string): StateError {
