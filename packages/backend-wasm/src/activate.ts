@@ -168,7 +168,8 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
   if (!support.supported) throw new UnsupportedError('WASM_UNSUPPORTED', support.reason, { help: support.help });
   const previous = tf.engine().backendName ?? undefined;
   const tfjs = await import('@tensorflow/tfjs-backend-wasm');
-  const found = tf.findBackend('wasm') != null;
+  // Not findBackend(), which starts a backend that it does not find.
+  const found = 'wasm' in tf.engine().registry;
   const wanted = threads ?? Math.min(parallelism(), usualThreads);
   const read = reader(wasmPaths);
   const release = node ? watchListeners() : undefined;
