@@ -19,14 +19,14 @@ export function bareStock(shared: boolean) {
 export type Bare = ReturnType<typeof bareStock>;
 const GUARD = 16;
 
-/** Buffers between guards of NaN: what reads beyond a buffer becomes NaN, what writes beyond it is found. */
-export function buffers({ stock, memory }: Bare) {
+/** Buffers between guards: of NaN, so that what reads beyond a buffer becomes NaN; what writes beyond it is found. */
+export function buffers({ stock, memory }: Bare, fill = Number.NaN) {
   const guards: Float32Array[] = [];
   const inputs: [Float32Array, Float32Array][] = [];
   const allocate = (size: number) => {
     const start = stock._malloc(4 * (size + 2 * GUARD));
     expect(start).toBeGreaterThan(0);
-    const all = new Float32Array(memory.buffer, start, size + 2 * GUARD).fill(Number.NaN);
+    const all = new Float32Array(memory.buffer, start, size + 2 * GUARD).fill(fill);
     guards.push(all.subarray(0, GUARD), all.subarray(GUARD + size));
     return all.subarray(GUARD, GUARD + size);
   };
@@ -43,7 +43,7 @@ export function buffers({ stock, memory }: Bare) {
       return values;
     },
     check() {
-      for (const guard of guards) expect(guard.every(Number.isNaN)).toBe(true);
+      for (const guard of guards) expect(guard.every((value) => Object.is(value, fill))).toBe(true);
       for (const [now, before] of inputs) expect(now.every((value, i) => value === before[i])).toBe(true);
     },
   };

@@ -4,6 +4,7 @@ import '@tensorflow/tfjs-layers';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { activate, deactivate } from '../index.js';
+import { error, sizeOf, values } from './kernels.fixture.js';
 
 beforeAll(async () => {
   await activate();
@@ -14,30 +15,6 @@ afterEach(() => tf.engine().endScope());
 
 type Quad = [number, number, number, number];
 type Pad = 'same' | 'valid' | number | tf.backend_util.ExplicitPadding;
-
-/** Repeatable values in [-1, 1), of both signs. */
-function values(size: number, seed: number): Float32Array {
-  let state = (seed + 1) * 2654435761;
-  return Float32Array.from({ length: size }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 31 - 1;
-  });
-}
-
-const sizeOf = (shape: readonly number[]) => shape.reduce((n, d) => n * d, 1);
-
-/** Largest difference over largest value; a NaN on either side counts as infinite. */
-function error(got: ArrayLike<number>, wanted: ArrayLike<number>): number {
-  expect(got.length).toBe(wanted.length);
-  let [difference, largest] = [0, 0];
-  for (let i = 0; i < wanted.length; i++) {
-    const d = Math.abs(got[i]! - wanted[i]!);
-    if (Number.isNaN(d)) return Infinity;
-    difference = Math.max(difference, d);
-    largest = Math.max(largest, Math.abs(wanted[i]!));
-  }
-  return difference === 0 ? 0 : difference / largest;
-}
 
 function run(name: string, inputs: tf.NamedTensorMap, attrs: object): Float32Array {
   return tf.tidy(() => (tf.engine().runKernel(name, inputs, attrs as never) as tf.Tensor).dataSync<'float32'>());
@@ -278,57 +255,6 @@ describe('convolution gradients equal their definition in float64', () => {
   });
 });
 
-/** The same computation on this backend and on the cpu backend. */
-async function onBoth(compute: () => tf.Tensor[]): Promise<[Float32Array[], Float32Array[]]> {
-  const results: Float32Array[][] = [];
-  for (const name of ['wasm', 'cpu']) {
-    await tf.setBackend(name);
-    results.push(tf.tidy(() => compute().map((t) => t.dataSync<'float32'>().slice())));
-  }
-  await tf.setBackend('wasm');
-  return results as [Float32Array[], Float32Array[]];
-}
-
-describe('pool gradients', () => {
-  const pools = [1, 2, 3].flatMap((size) =>
-    [1, 2, 3].flatMap((s) => (['valid', 'same'] as const).map((pad) => ({ size, s, pad }))),
-  );
-
-  test.each(pools)('window $size stride $s $pad', async ({ size, s, pad }) => {
-    const shape: Quad = [2, 7, 8, 5];
-    const maximum = () => {
-      const x = tf.tensor4d(values(sizeOf(shape), 4), shape);
-      return [tf.grad((t: tf.Tensor) => tf.sum(tf.square(tf.maxPool(t as tf.Tensor4D, size, s, pad))))(x)];
-    };
-    const [[wasm], [cpu]] = await onBoth(maximum);
-    expect(error(wasm!, cpu!)).toBeLessThan(1e-5);
-
-    // The average is linear in x: its gradient is the adjoint of its forward pass.
-    tf.tidy(() => {
-      const x = tf.tensor4d(values(sizeOf(shape), 5), shape);
-      const y = tf.avgPool(x, size, s, pad);
-      const dy = tf.tensor4d(values(y.size, 6), y.shape);
-      const dx = tf.grad((t: tf.Tensor) => tf.sum(tf.mul(tf.avgPool(t as tf.Tensor4D, size, s, pad), dy)))(x);
-      const [left, right] = [tf.sum(tf.mul(y, dy)), tf.sum(tf.mul(x, dx))].map((t) => t.dataSync()[0]!);
-      expect(Math.abs(left! - right!)).toBeLessThan(1e-5 * y.size);
-    });
-  });
-
-  test('of equal values, the first one gets the gradient', () => {
-    const dx = tf.grad((x: tf.Tensor) => tf.sum(tf.maxPool(x as tf.Tensor4D, 2, 2, 'valid')))(tf.zeros([1, 2, 2, 1]));
-    expect([...dx.dataSync()]).toEqual([1, 0, 0, 0]);
-  });
-
-  test('padding as in PyTorch, window 4 stride 2 padding 1', async () => {
-    const shape: Quad = [1, 8, 6, 3];
-    const [[wasm], [cpu]] = await onBoth(() => {
-      const x = tf.tensor4d(values(sizeOf(shape), 7), shape);
-      return [tf.grad((t: tf.Tensor) => tf.sum(tf.square(tf.maxPool(t as tf.Tensor4D, 4, 2, 1))))(x)];
-    });
-    expect(error(wasm!, cpu!)).toBeLessThan(1e-5);
-  });
-});
-
 describe('matrix products', () => {
   const transposed = fc.record({
     m: side(20),
@@ -364,28 +290,8 @@ describe('matrix products', () => {
   });
 });
 
-describe('sums, means, repetition and segments', () => {
+describe('repetition and segments', () => {
   const shapes = fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 4 });
-
-  test('sum and mean over any axes equal the cpu backend', async () => {
-    for (const shape of [[5], [7, 3], [4, 1], [3, 4, 5], [2, 3, 4, 5]]) {
-      for (let mask = 1; mask < 1 << shape.length; mask++) {
-        const axes = shape.map((_, i) => i).filter((i) => mask & (1 << i));
-        const [wasm, cpu] = await onBoth(() => {
-          const x = tf.tensor(values(sizeOf(shape), 10), shape);
-          return [
-            tf.sum(x, axes),
-            tf.mean(x, axes),
-            tf.sum(x, axes, true),
-            tf.sum(tf.cast(tf.mul(x, 9), 'int32'), axes),
-          ];
-        });
-        for (const [i, w] of wasm.entries()) expect(error(w, cpu[i]!)).toBeLessThan(1e-5);
-      }
-    }
-    expect(tf.sum(tf.ones([2, 3, 4]), [0, 1], true).shape).toEqual([1, 1, 4]);
-    expect([...tf.sum(tf.zeros([0, 3]), 0).dataSync()]).toEqual([0, 0, 0]);
-  });
 
   test('tile puts everything where its index says', () => {
     fc.assert(
@@ -425,12 +331,6 @@ describe('sums, means, repetition and segments', () => {
     const dx = tf.grad((t: tf.Tensor) => tf.sum(tf.gather(t, tf.tensor1d([1, 1, 3], 'int32'))))(x);
     expect([...dx.dataSync()]).toEqual([0, 0, 2, 2, 0, 0, 1, 1]);
   });
-});
-
-test('the sign is right for every number', () => {
-  const x = [0, -0, 1e-8, -1e-8, 1e-38, -3e38, Number.NaN, Infinity, -Infinity];
-  expect([...tf.sign(tf.tensor1d(x)).dataSync()].map((s) => s + 0)).toEqual([0, 0, 1, -1, 1, -1, Number.NaN, 1, -1]);
-  expect([...tf.sign(tf.tensor1d([3, 0, -3], 'int32')).dataSync()]).toEqual([1, 0, -1]);
 });
 
 test('no kernel leaves a tensor or a buffer behind', () => {

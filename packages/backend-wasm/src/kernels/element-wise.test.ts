@@ -1,0 +1,275 @@
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-layers';
+import fc from 'fast-check';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { activate, deactivate } from '../index.js';
+import { expectSame, onBoth, sizeOf, values } from './kernels.fixture.js';
+
+beforeAll(async () => {
+  await activate({ threads: 2 });
+});
+afterAll(deactivate);
+beforeEach(() => tf.engine().startScope());
+afterEach(() => tf.engine().endScope());
+
+const special = [0, -0, 1e-8, -1e-8, 1e-38, -1e-45, 3e38, -3e38, Number.NaN, Infinity, -Infinity, 1, -1, 7, -7];
+/** Sizes round a vector's, round a task's, and none. */
+const sizes = [0, 1, 3, 4, 5, 16, 16383, 16384, 16385, 50001];
+
+/** Some of both, every special value at least once where there is room. */
+function mixed(size: number, seed: number): Float32Array {
+  return values(size, seed).map((value, i) => (i % 3 === 0 ? special[(i / 3) % special.length]! : 4 * value));
+}
+
+describe('of one tensor', () => {
+  const operations: [name: string, run: (x: tf.Tensor) => tf.Tensor, wanted: (x: number) => number][] = [
+    ['relu', tf.relu, (x) => Math.max(0, x)],
+    ['relu6', tf.relu6, (x) => Math.min(6, Math.max(0, x))],
+    ['abs', tf.abs, Math.abs],
+    ['neg', tf.neg, (x) => -x],
+    ['sign', tf.sign, Math.sign],
+    ['square', tf.square, (x) => x * x],
+    ['sqrt', tf.sqrt, Math.sqrt],
+    ['step', tf.step, (x) => (x > 0 ? 1 : Number.isNaN(x) ? x : 0)],
+  ];
+  it.each(operations)('%s is right for every number and any size', (_, run, wanted) => {
+    for (const size of sizes) {
+      const x = mixed(size, size);
+      expectSame(run(tf.tensor1d(x)).dataSync(), x.map(wanted));
+    }
+  });
+
+  it('integers, and a step with a slope, are as on the cpu backend', async () => {
+    const [wasm, cpu] = await onBoth(() => {
+      const whole = tf.tensor1d([3, 0, -3], 'int32');
+      return [tf.abs(whole), tf.neg(whole), tf.sign(whole), tf.square(whole), tf.step(tf.tensor1d([-2, 0, 3]), 0.5)];
+    });
+    expect(wasm).toEqual(cpu);
+  });
+});
+
+describe('of two tensors', () => {
+  const operations: [name: string, run: typeof tf.add, wanted: (a: number, b: number) => number][] = [
+    ['add', tf.add, (a, b) => a + b],
+    ['sub', tf.sub, (a, b) => a - b],
+    ['mul', tf.mul, (a, b) => a * b],
+    ['div', tf.div, (a, b) => a / b],
+    ['maximum', tf.maximum, Math.max],
+    ['minimum', tf.minimum, Math.min],
+    ['squaredDifference', tf.squaredDifference, (a, b) => Math.fround(a - b) ** 2],
+  ];
+
+  /** By definition: `b` is repeated along the axes where its size is 1 and that of `a` is not. */
+  function broadcast(shape: readonly number[], other: readonly number[], visit: (i: number, j: number) => void): void {
+    for (let i = 0; i < sizeOf(shape); i++) {
+      let [rest, j, stride] = [i, 0, 1];
+      for (let axis = shape.length - 1; axis >= 0; axis--) {
+        const at = rest % shape[axis]!;
+        rest = Math.floor(rest / shape[axis]!);
+        const size = other[axis - shape.length + other.length] ?? 1;
+        if (size > 1) j += at * stride;
+        stride *= size;
+      }
+      visit(i, j);
+    }
+  }
+
+  function check(
+    [, run, wanted]: (typeof operations)[number],
+    shape: readonly number[],
+    other: readonly number[],
+    turned: boolean,
+    fill: typeof values,
+  ): void {
+    const [x, y] = [fill(sizeOf(shape), 1), fill(sizeOf(other), 2)];
+    const right = new Float32Array(x.length);
+    broadcast(shape, other, (i, j) => (right[i] = turned ? wanted(y[j]!, x[i]!) : wanted(x[i]!, y[j]!)));
+    tf.tidy(() => {
+      const [a, b] = [tf.tensor(x, [...shape]), tf.tensor(y, [...other])];
+      const out = turned ? run(b, a) : run(a, b);
+      expect(out.shape).toEqual(shape);
+      expectSame(out.dataSync(), right);
+    });
+  }
+
+  it.each(operations)('%s is right for every number and any size', (...operation) => {
+    for (const size of sizes.slice(1)) {
+      for (const turned of [false, true]) {
+        check(operation, [size], [size], turned, mixed);
+        check(operation, [size], [], turned, mixed);
+      }
+    }
+  });
+
+  it.each(operations)('%s broadcasts any shape', (...operation) => {
+    const shape = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 4 });
+    const cases = shape.chain((whole) =>
+      fc.tuple(
+        fc.constant(whole),
+        fc.array(fc.boolean(), { minLength: whole.length, maxLength: whole.length }),
+        fc.nat(whole.length),
+        fc.boolean(),
+      ),
+    );
+    fc.assert(
+      fc.property(cases, ([whole, spread, dropped, turned]) => {
+        const other = whole.map((size, axis) => (spread[axis] || axis < dropped ? 1 : size)).slice(dropped);
+        check(operation, whole, other, turned, values);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it.each([
+    [[700, 96], [96]],
+    [[5, 20000], [20000]],
+    [
+      [3, 20001],
+      [3, 1],
+    ],
+    [[9001, 5], [5]],
+    [
+      [9001, 5],
+      [9001, 1],
+    ],
+    [
+      [40000, 1],
+      [1, 1],
+    ],
+    [[300, 255], [255]],
+    [[300, 256], [256]],
+  ])('rows and columns of more than one task: %j with %j', (shape, other) => {
+    for (const operation of operations)
+      for (const turned of [false, true]) check(operation, shape, other, turned, values);
+  });
+
+  it('integers are as on the cpu backend', async () => {
+    const [wasm, cpu] = await onBoth(() => {
+      const [a, b] = [tf.tensor1d([3, 0, -3], 'int32'), tf.tensor1d([2, 2, 2], 'int32')];
+      return [tf.add(a, b), tf.sub(a, b), tf.mul(a, b), tf.maximum(a, b), tf.minimum(a, b)];
+    });
+    expect(wasm).toEqual(cpu);
+  });
+
+  it('adds any number of tensors', () => {
+    const parts = [1, 2, 3, 4].map((seed) => values(20001, seed));
+    for (let count = 1; count <= 4; count++) {
+      const right = parts.slice(0, count).reduce((sum, part) => sum.map((value, i) => value + part[i]!));
+      expectSame(tf.addN(parts.slice(0, count).map((part) => tf.tensor1d(part))).dataSync(), right);
+    }
+  });
+});
+
+describe('selection and conversion', () => {
+  it.each(sizes)('select takes what the condition says, size %i', (size) => {
+    const [a, b] = [mixed(size, 1), mixed(size, 2)];
+    const condition = values(size, 3).map((value) => Number(value > 0));
+    const out = tf.where(tf.tensor1d(condition, 'bool'), tf.tensor1d(a), tf.tensor1d(b));
+    expectSame(
+      out.dataSync(),
+      a.map((value, i) => (condition[i] ? value : b[i]!)),
+    );
+  });
+
+  it('a condition of one value, or for rows, holds for all', async () => {
+    const [wasm, cpu] = await onBoth(() => {
+      const [a, b] = [tf.tensor2d(values(12, 1), [3, 4]), tf.tensor2d(values(12, 2), [3, 4])];
+      const rows = tf.tensor2d([1, 0, 1], [3, 1], 'bool');
+      return [tf.where(tf.scalar(true, 'bool'), a, b), tf.where(tf.scalar(false, 'bool'), a, b), tf.where(rows, a, b)];
+    });
+    expect(wasm).toEqual(cpu);
+  });
+
+  it.each(sizes)('numbers from truth values and whole numbers, size %i', (size) => {
+    const whole = Int32Array.from(values(size, 1), (value) => value * 2 ** 31);
+    const truth = whole.map((value) => Number(value > 0));
+    expectSame(tf.cast(tf.tensor1d(whole, 'int32'), 'float32').dataSync(), Float32Array.from(whole));
+    expectSame(tf.cast(tf.tensor1d(truth, 'bool'), 'float32').dataSync(), truth);
+  });
+
+  it('other conversions are the stock kernel’s', () => {
+    expect([...tf.cast(tf.tensor1d([1.5, -2.5]), 'int32').dataSync()]).toEqual([1, -2]);
+    expect([...tf.cast(tf.tensor1d([3, 0], 'int32'), 'bool').dataSync()].map(Boolean)).toEqual([true, false]);
+  });
+});
+
+describe('what shares its values', () => {
+  const buffers = () => (tf.backend() as unknown as { numDataIds(): number }).numDataIds();
+
+  it.each<[string, (x: tf.Tensor) => tf.Tensor]>([
+    ['clone', tf.clone],
+    ['a cast to the same type', (x) => tf.cast(x, 'float32')],
+    ['the sum of one', (x) => tf.addN([x])],
+  ])('%s lives on when the other is disposed of, and is freed with the last', (_, copy) => {
+    const before = buffers();
+    for (const firstGoesFirst of [true, false]) {
+      const x = tf.tensor1d([1, 2, 3]);
+      const y = copy(x);
+      expect(buffers()).toBe(before + 1);
+      const [gone, left] = firstGoesFirst ? [x, y] : [y, x];
+      gone.dispose();
+      expect([...left.dataSync()]).toEqual([1, 2, 3]);
+      left.dispose();
+      expect(buffers()).toBe(before);
+    }
+  });
+
+  it('a variable takes the values of a tensor, and either may go on without the other', () => {
+    const before = buffers();
+    const x = tf.tensor1d([1, 2]);
+    const variable = tf.variable(x);
+    const old = tf.clone(variable);
+    const next = tf.tidy(() => tf.add(variable, 1));
+    variable.assign(next);
+    next.dispose();
+    x.dispose();
+    expect([...variable.dataSync()]).toEqual([2, 3]);
+    expect([...old.dataSync()]).toEqual([1, 2]);
+    variable.assign(old);
+    old.dispose();
+    expect([...variable.dataSync()]).toEqual([1, 2]);
+    variable.dispose();
+    expect(buffers()).toBe(before);
+  });
+
+  it('a string tensor has a copy', () => {
+    expect(tf.clone(tf.tensor1d(['a', 'b'])).dataSync()).toEqual(['a', 'b']);
+  });
+});
+
+describe('the gradient of ReLU', () => {
+  const gradient = (x: tf.Tensor, dy: tf.Tensor) => tf.grad((t: tf.Tensor) => tf.relu(t))(x, dy);
+
+  it('is ∂y where x is above 0, one kernel, and passes NaN on', async () => {
+    for (const size of sizes.slice(1)) {
+      const [x, dy] = [mixed(size, 1), mixed(size, 5)];
+      const [[wasm], [cpu]] = await onBoth(() => [gradient(tf.tensor1d(x), tf.tensor1d(dy))]);
+      expectSame(wasm!, cpu!);
+    }
+    const { kernelNames } = await tf.profile(() => gradient(tf.tensor1d([1, -1]), tf.tensor1d([2, 2])));
+    expect(kernelNames).toContain('GhlReluGrad');
+    expect(kernelNames).not.toContain('Step');
+  });
+
+  it('has a gradient itself', async () => {
+    const [[wasm], [cpu]] = await onBoth(() => {
+      const slope = (x: tf.Tensor) => tf.sum(tf.square(tf.grad((t: tf.Tensor) => tf.sum(tf.square(tf.relu(t))))(x)));
+      return [tf.grad(slope)(tf.tensor1d(values(9, 1)))];
+    });
+    expect(wasm).toEqual(cpu);
+  });
+
+  it('is TensorFlow.js’s again after deactivate()', async () => {
+    const ours = tf.getGradient(tf.Relu);
+    await deactivate();
+    try {
+      expect(tf.getGradient(tf.Relu)).not.toBe(ours);
+      expect(tf.getGradient(tf.Relu).inputsToSave).toEqual(['x']);
+      expect(tf.getGradient('GhlReluGrad')).toBeUndefined();
+      await tf.setBackend('cpu');
+      expect([...gradient(tf.tensor1d([1, -1]), tf.tensor1d([2, 2])).dataSync()]).toEqual([2, 0]);
+    } finally {
+      await activate({ threads: 2 });
+    }
+  });
+});
