@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Bare, bareStock, buffers } from '../module.fixture.js';
-import { KernelModule, type KernelName } from '../module.js';
+import { bits, KernelModule, type KernelName } from '../module.js';
 
 const bare: Bare[] = [];
 const modules: KernelModule[] = [];
@@ -114,7 +114,7 @@ const softmax = matrix.map(
     kernel: 'softmax',
     inputs: [rows * columns],
     outputs: [rows * columns],
-    arguments: ([x], [y]) => [rows, columns, x!, y!],
+    arguments: ([x], [y]) => [rows, columns, x!, y!, bits(0.5)],
   }),
 );
 
