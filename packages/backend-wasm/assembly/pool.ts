@@ -94,10 +94,12 @@ export function parallel(phase: i32, count: i32): void {
     for (let i = 0; i < count; i++) perform(phase, i, 0);
     return;
   }
+  const job = c.job + 1;
+  // Nothing to take while the job is being set: a worker that still looks at the last one would take of it by the new count.
+  atomic.store<i64>(block + offsetof<Control>('ticket'), ((<i64>job) << 32) | i32.MAX_VALUE);
   c.phase = phase;
   c.count = count;
   atomic.store<i32>(block + offsetof<Control>('pending'), count);
-  const job = c.job + 1;
   atomic.store<i64>(block + offsetof<Control>('ticket'), (<i64>job) << 32);
   atomic.store<i32>(block + offsetof<Control>('job'), job);
   atomic.notify(block + offsetof<Control>('job'), c.threads);

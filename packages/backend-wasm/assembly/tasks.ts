@@ -19,7 +19,18 @@ import { averagePoolGradientTask, averagePoolTask, maxPoolGradientTask, maxPoolT
 import { addTask, multiplyTask, packTask } from './product';
 import { addBlocksTask, blockMaximumTask, blockSumTask, sumBlockTask, sumColumnsTask } from './reductions';
 import { softmaxTask } from './softmax';
-import { cotangentTask, forwardTask as winogradForward, gradientTask, imageTask, inputTask } from './winograd';
+import {
+  correlateTask,
+  cotangentTask,
+  exchangedTask,
+  filterTask,
+  gradientTask,
+  imageTask,
+  inputTask,
+  outputTask,
+  panelsTask,
+  multiplyTask as winogradMultiply,
+} from './winograd';
 
 export const PRODUCT_PACK: i32 = 0;
 export const PRODUCT_MULTIPLY: i32 = 1;
@@ -28,11 +39,16 @@ export const CONV_PACK: i32 = 3;
 export const CONV_FORWARD: i32 = 4;
 export const CONV_GRADIENT: i32 = 5;
 export const CONV_ADD: i32 = 6;
-export const WINOGRAD_IMAGE: i32 = 7;
-export const WINOGRAD_FORWARD: i32 = 8;
-export const WINOGRAD_GRADIENT: i32 = 9;
-export const WINOGRAD_COTANGENT: i32 = 34;
-export const WINOGRAD_INPUT: i32 = 35;
+export const WINOGRAD_IMAGE: i32 = 40;
+export const WINOGRAD_FILTER: i32 = 41;
+export const WINOGRAD_EXCHANGED: i32 = 42;
+export const WINOGRAD_MULTIPLY: i32 = 43;
+export const WINOGRAD_OUTPUT: i32 = 44;
+export const WINOGRAD_COTANGENT: i32 = 45;
+export const WINOGRAD_INPUT: i32 = 46;
+export const WINOGRAD_PANELS: i32 = 47;
+export const WINOGRAD_CORRELATE: i32 = 48;
+export const WINOGRAD_GRADIENT: i32 = 49;
 export const NORM_SUMS: i32 = 10;
 export const NORM_COMBINE: i32 = 11;
 export const NORM_APPLY: i32 = 12;
@@ -75,14 +91,24 @@ export function perform(phase: i32, task: i32, thread: i32): void {
       return addConvolution(task);
     case WINOGRAD_IMAGE:
       return imageTask(task, thread);
-    case WINOGRAD_FORWARD:
-      return winogradForward(task, thread);
-    case WINOGRAD_GRADIENT:
-      return gradientTask(task, thread);
+    case WINOGRAD_FILTER:
+      return filterTask(task, thread);
+    case WINOGRAD_EXCHANGED:
+      return exchangedTask(task, thread);
+    case WINOGRAD_MULTIPLY:
+      return winogradMultiply(task, thread);
+    case WINOGRAD_OUTPUT:
+      return outputTask(task, thread);
     case WINOGRAD_COTANGENT:
       return cotangentTask(task, thread);
     case WINOGRAD_INPUT:
       return inputTask(task, thread);
+    case WINOGRAD_PANELS:
+      return panelsTask(task, thread);
+    case WINOGRAD_CORRELATE:
+      return correlateTask(task, thread);
+    case WINOGRAD_GRADIENT:
+      return gradientTask(task, thread);
     case NORM_SUMS:
       return sumsTask(task);
     case NORM_COMBINE:

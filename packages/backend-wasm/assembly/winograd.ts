@@ -6,17 +6,30 @@
  *     D = A·v·Aᵀ     ∂W = Gᵀ·(Σ_tiles D ⊙ V)·G                   for each cotangent v, over one V
  *                    ∂x = B·(Σ_k U ⊙ D)·Bᵀ, added up where tiles overlap
  *
- * What all tasks read, V or the D of ∂x, is written whole; U, the other D and the 36 products for a few channels at a time,
- * so that they stay near. Rounding errors are some ten times those of a direct sum: 2e-6 to 1.4e-5 of the largest value.
+ * The channels that come out, k forward and in ∂W, c in ∂x, are gone through in blocks. A block has three phases: its
+ * transformed operand (U, or D) is written in panels; the 36 products are formed, each of rows of V (or D) that stay in the
+ * second cache times panels that stream by; and the products are transformed back. Rounding errors are some ten times
+ * those of a direct sum: 2e-6 to 1.4e-5 of the largest value.
  *
  * Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016.
  */
 import { MR, NR, ROW } from '../dist/wasm/tile';
 import { Convolution } from './convolution';
 import { EDGE, multiply } from './multiply';
-import { blockLength, blocksOf, ceilDiv, clear, max, min, transpose } from './pack';
+import { blockLength, blocksOf, ceilDiv, clear, KC, max, min, transpose } from './pack';
 import { args, control, parallel, reserve, scratch } from './pool';
-import { WINOGRAD_COTANGENT, WINOGRAD_FORWARD, WINOGRAD_GRADIENT, WINOGRAD_IMAGE, WINOGRAD_INPUT } from './tasks';
+import {
+  WINOGRAD_CORRELATE,
+  WINOGRAD_COTANGENT,
+  WINOGRAD_EXCHANGED,
+  WINOGRAD_FILTER,
+  WINOGRAD_GRADIENT,
+  WINOGRAD_IMAGE,
+  WINOGRAD_INPUT,
+  WINOGRAD_MULTIPLY,
+  WINOGRAD_OUTPUT,
+  WINOGRAD_PANELS,
+} from './tasks';
 
 @unmanaged
 export class Winograd extends Convolution {
@@ -24,31 +37,37 @@ export class Winograd extends Convolution {
   tilesDown: i32;
   tilesAcross: i32;
   tiles: i32;
-  /** Channels that the products sum over, or that stand as their rows, and those that are shared out to tasks. */
+  /** Channels of V, or of the D that stands in its place, and those that come out. */
   depth: i32;
   outputs: i32;
-  /** Of these, in a task. */
+  /** Of these, in a block; and where the block under way begins. */
   width: i32;
-  tasksAcross: i32;
-  /** Tiles of a task. */
-  range: i32;
+  start: i32;
+  /** The cotangent whose gradient is formed, and where that goes. */
+  cotangent: usize;
+  gradient: usize;
 }
 
 /** Points of the transform. */
 const POINTS: usize = 36;
-/** Tiles whose 36 products are formed at once; a multiple of a micro-kernel's six rows. */
+/** Rows of a product's task: as many tiles as stay in the second cache. */
 const TILES: i32 = 192;
-/** Tiles in a task of the image's transform. */
-const IMAGE_TILES: i32 = 16;
+/** Tiles in a task of a transform. */
+const SHARE: i32 = 16;
+/** Channels in a task of the filter's transform; blocks are multiples of it. */
+const CHANNELS: i32 = 32;
 /** Planes a multiple of 4 KiB apart would fall into the same sets of the cache. */
 const APART: usize = 320;
 /** Bytes of intermediate rows of one transform. */
 const ROWS: usize = 1024;
+/** Floats at each point of a block: panels and products. */
+const BLOCK: i32 = 350_000;
 
+/** V: plane by point, then blocks of channels, then tiles, as rows of A. */
 // @ts-ignore: decorator
 @inline
 function vPlane(g: Winograd): usize {
-  return <usize>blocksOf(g.depth) * (ceilDiv(g.tiles, MR) * MR) * ROW * 4 + APART;
+  return blocksOf(g.depth) * vBlock(g) + APART;
 }
 
 // @ts-ignore: decorator
@@ -57,75 +76,105 @@ function vBlock(g: Winograd): usize {
   return <usize>(ceilDiv(g.tiles, MR) * MR) * ROW * 4;
 }
 
+/** What the panels sum over: channels, or tiles where ∂W is formed. */
 // @ts-ignore: decorator
 @inline
-function mPlane(g: Winograd): usize {
-  return <usize>(TILES * g.width) * 4 + APART;
+function panelPlane(g: Winograd, length: i32): usize {
+  return <usize>length * g.width * 4 + APART;
 }
 
 // @ts-ignore: decorator
 @inline
-function uPlane(g: Winograd): usize {
-  return <usize>(g.depth * g.width) * 4 + APART;
+function panels(g: Winograd): usize {
+  return control().arena + vPlane(g) * POINTS;
 }
 
-function prepare(g: Winograd, depth: i32, outputs: i32, cotangents: i32): void {
-  g.depth = depth;
-  g.outputs = outputs;
+/** Channels of the block under way. */
+// @ts-ignore: decorator
+@inline
+function columns(g: Winograd): i32 {
+  return min(g.width, g.outputs - g.start);
+}
+
+/** Cuts the work; `rows` are those of the products, `length` is what they sum over. */
+function prepare(g: Winograd, depth: i32, outputs: i32, rows: i32, length: i32): void {
   g.tilesDown = ceilDiv(g.outHeight, 4);
   g.tilesAcross = ceilDiv(g.outWidth, 4);
   g.tiles = g.batch * g.tilesDown * g.tilesAcross;
-  g.width = outputs * cotangents >= 256 ? 32 : 16;
-  g.tasksAcross = ceilDiv(outputs, g.width);
+  g.depth = depth;
+  g.outputs = outputs;
+  const most = max(1, BLOCK / (rows + length) / CHANNELS) * CHANNELS;
+  g.width = ceilDiv(ceilDiv(outputs, ceilDiv(outputs, most)), CHANNELS) * CHANNELS;
+}
+
+// @ts-ignore: decorator
+@inline
+function tilesOf(g: Winograd): i32 {
+  return g.batch * ceilDiv(g.outHeight, 4) * ceilDiv(g.outWidth, 4);
+}
+
+function fits(g: Winograd, rows: i32, length: i32, each: usize): bool {
+  const planes = vPlane(g) + panelPlane(g, length) + panelPlane(g, rows);
+  return reserve(planes * POINTS, each + ROWS + EDGE);
 }
 
 /** The convolution of the arguments, whose kernel is 3×3 and whose stride, dilation and spread are 1. */
 export function winograd(): u32 {
   const g = args<Winograd>();
-  prepare(g, g.channels, g.filters, 1);
-  g.range = max(48, ceilDiv(ceilDiv(g.tiles, ceilDiv(12, g.tasksAcross)), MR) * MR);
-  if (!reserve(vPlane(g) * POINTS, (uPlane(g) + mPlane(g)) * POINTS + ROWS + EDGE)) {
-    return control().sharedSize + control().privateSize * control().threads;
+  prepare(g, g.channels, g.filters, tilesOf(g), g.channels);
+  if (!fits(g, g.tiles, g.depth, 0)) return control().sharedSize + control().privateSize * control().threads;
+  const shares = ceilDiv(g.tiles, SHARE);
+  parallel(WINOGRAD_IMAGE, shares);
+  for (g.start = 0; g.start < g.outputs; g.start += g.width) {
+    parallel(WINOGRAD_FILTER, ceilDiv(columns(g), CHANNELS));
+    parallel(WINOGRAD_MULTIPLY, <i32>POINTS * ceilDiv(g.tiles, TILES));
+    parallel(WINOGRAD_OUTPUT, shares);
   }
-  parallel(WINOGRAD_IMAGE, ceilDiv(g.tiles, IMAGE_TILES));
-  parallel(WINOGRAD_FORWARD, g.tasksAcross * ceilDiv(g.tiles, g.range));
   return 0;
 }
 
-/** The input gradient: x is written, from y. Without the filter's copy, the scratch of the forward. */
+/** The input gradient: x is written, from y. */
 export function winogradInputGradient(): u32 {
   const g = args<Winograd>();
-  prepare(g, g.filters, g.channels, 1);
-  const exchanged = <usize>(9 * g.depth * g.width) * 4;
-  if (!reserve(vPlane(g) * POINTS, (uPlane(g) + mPlane(g)) * POINTS + exchanged + ROWS + EDGE)) {
-    return control().sharedSize + control().privateSize * control().threads;
+  prepare(g, g.filters, g.channels, tilesOf(g), g.filters);
+  const exchanged = <usize>(9 * blockLength(g.depth) * CHANNELS) * 4;
+  if (!fits(g, g.tiles, g.depth, exchanged)) return control().sharedSize + control().privateSize * control().threads;
+  parallel(WINOGRAD_COTANGENT, ceilDiv(g.tiles, SHARE));
+  for (g.start = 0; g.start < g.outputs; g.start += g.width) {
+    parallel(WINOGRAD_EXCHANGED, ceilDiv(columns(g), CHANNELS));
+    parallel(WINOGRAD_MULTIPLY, <i32>POINTS * ceilDiv(g.tiles, TILES));
+    parallel(WINOGRAD_INPUT, g.batch);
   }
-  parallel(WINOGRAD_COTANGENT, ceilDiv(g.tiles, IMAGE_TILES));
-  parallel(WINOGRAD_INPUT, g.tasksAcross);
   return 0;
 }
 
-/** The filter gradients of one or two cotangents, likewise. */
+/** The filter gradients of one or two cotangents. */
 export function winogradFilterGradient(): u32 {
   const g = args<Winograd>();
-  const cotangents = g.v ? 2 : 1;
-  prepare(g, g.channels, g.filters, cotangents);
-  if (!reserve(vPlane(g) * POINTS, (uPlane(g) + mPlane(g)) * POINTS + ROWS + EDGE)) {
-    return control().sharedSize + control().privateSize * control().threads;
+  prepare(g, g.channels, g.filters, g.channels, tilesOf(g));
+  if (!fits(g, g.depth, g.tiles, 0)) return control().sharedSize + control().privateSize * control().threads;
+  const shares = ceilDiv(g.tiles, SHARE);
+  parallel(WINOGRAD_IMAGE, shares);
+  for (let second = 0; second < (g.v ? 2 : 1); second++) {
+    g.cotangent = second ? g.v : g.y;
+    g.gradient = second ? g.dv : g.dy;
+    for (g.start = 0; g.start < g.outputs; g.start += g.width) {
+      parallel(WINOGRAD_PANELS, shares);
+      parallel(WINOGRAD_CORRELATE, <i32>POINTS * blocksOf(g.depth));
+      parallel(WINOGRAD_GRADIENT, ceilDiv(g.depth, SHARE));
+    }
   }
-  parallel(WINOGRAD_IMAGE, ceilDiv(g.tiles, IMAGE_TILES));
-  parallel(WINOGRAD_GRADIENT, g.tasksAcross * cotangents);
   return 0;
 }
 
-/** V of some tiles: plane by point, then blocks of channels, then tiles, as rows of A. */
+/** V of some tiles. */
 export function imageTask(task: i32, thread: i32): void {
   const g = args<Winograd>();
   const rows = scratch(thread);
   const length = blockLength(g.channels);
   const plane = vPlane(g);
-  const end = min((task + 1) * IMAGE_TILES, g.tiles);
-  for (let tile = task * IMAGE_TILES; tile < end; tile++) {
+  const end = min((task + 1) * SHARE, g.tiles);
+  for (let tile = task * SHARE; tile < end; tile++) {
     const across = tile % g.tilesAcross;
     const down = (tile / g.tilesAcross) % g.tilesDown;
     const image = tile / (g.tilesAcross * g.tilesDown);
@@ -263,73 +312,108 @@ function cotangentLine(to: usize, d0: v128, d1: v128, d2: v128, d3: v128, apart:
   v128.store(to + 5 * apart, d3);
 }
 
-/** U of the task's output channels, in panels; `w` points to the first of them, its taps and channels so far apart. */
-function transformFilter(g: Winograd, to: usize, rows: usize, w: usize, tap: usize, next: usize, n: i32): void {
-  const length = blockLength(g.depth);
-  const plane = uPlane(g);
-  for (let c0 = 0; c0 < g.depth; c0 += length) {
-    const k = min(length, g.depth - c0);
-    for (let j = 0; j < n; j += 4) {
-      const lanes = n - j;
-      let target = to + <usize>(c0 * g.width + (j / NR) * k * NR + (j % NR)) * 4;
-      let from = w + <usize>c0 * next + <usize>j * 4;
-      for (let c = 0; c < k; c++) {
-        for (let i: usize = 0; i < 3; i++) {
-          const at = from + 3 * i * tap;
-          filterLine(
-            rows + i * 96,
-            loadLanes(at, lanes),
-            loadLanes(at + tap, lanes),
-            loadLanes(at + 2 * tap, lanes),
-            16,
-          );
-        }
-        for (let i: usize = 0; i < 6; i++) {
-          const column = rows + i * 16;
-          filterLine(target + i * plane, v128.load(column), v128.load(column, 96), v128.load(column, 192), 6 * plane);
-        }
-        target += NR * 4;
-        from += next;
+/**
+ * U of n output channels and k of what they sum over, into panels; `w` points to the first of both, taps and rows so far
+ * apart.
+ */
+function transformFilter(to: usize, plane: usize, rows: usize, w: usize, tap: usize, next: usize, k: i32, n: i32): void {
+  for (let j = 0; j < n; j += 4) {
+    const lanes = n - j;
+    let target = to + <usize>((j / NR) * k * NR + (j % NR)) * 4;
+    let from = w + <usize>j * 4;
+    for (let c = 0; c < k; c++) {
+      for (let i: usize = 0; i < 3; i++) {
+        const at = from + 3 * i * tap;
+        filterLine(
+          rows + i * 96,
+          loadLanes(at, lanes),
+          loadLanes(at + tap, lanes),
+          loadLanes(at + 2 * tap, lanes),
+          16,
+        );
       }
+      for (let i: usize = 0; i < 6; i++) {
+        const column = rows + i * 16;
+        filterLine(target + i * plane, v128.load(column), v128.load(column, 96), v128.load(column, 192), 6 * plane);
+      }
+      target += NR * 4;
+      from += next;
     }
   }
 }
 
-/** Some output channels of some tiles. */
-export function forwardTask(task: i32, thread: i32): void {
+/** U of some output channels of the block. */
+export function filterTask(task: i32, thread: i32): void {
   const g = args<Winograd>();
-  const n0 = (task % g.tasksAcross) * g.width;
-  const n = min(g.width, g.filters - n0);
-  const first = (task / g.tasksAcross) * g.range;
-  const last = min(first + g.range, g.tiles);
-  const rows = scratch(thread);
-  const edge = rows + ROWS;
-  const u = edge + EDGE;
-  const products = u + uPlane(g) * POINTS;
+  const n0 = task * CHANNELS;
+  const n = min(CHANNELS, columns(g) - n0);
+  const length = blockLength(g.depth);
+  const plane = panelPlane(g, g.depth);
   const next = <usize>g.filters * 4;
-  transformFilter(g, u, rows, g.w + <usize>n0 * 4, <usize>g.channels * next, next, n);
-  for (let t0 = first; t0 < last; t0 += TILES) {
-    const m = min(TILES, last - t0);
-    formProducts(g, products, u, t0, m, n, edge);
-    for (let t = 0; t < m; t++) outputTile(g, products + <usize>(t * g.width) * 4, rows, t0 + t, n0, n);
+  for (let k0 = 0; k0 < g.depth; k0 += length) {
+    const k = min(length, g.depth - k0);
+    const to = panels(g) + <usize>(k0 * g.width + n0 * k) * 4;
+    const from = g.w + <usize>k0 * next + <usize>(g.start + n0) * 4;
+    transformFilter(to, plane, scratch(thread), from, <usize>g.channels * next, next, k, n);
   }
 }
 
-/** The products of some tiles with some channels of U, at all points. */
-function formProducts(g: Winograd, products: usize, u: usize, t0: i32, m: i32, n: i32, edge: usize): void {
+/** The same for ∂x: U of some input channels, which sums over the filters. */
+export function exchangedTask(task: i32, thread: i32): void {
+  const g = args<Winograd>();
+  const n0 = task * CHANNELS;
+  const n = min(CHANNELS, columns(g) - n0);
   const length = blockLength(g.depth);
-  for (let point: usize = 0; point < POINTS; point++) {
-    for (let k0 = 0, block = 0; k0 < g.depth; k0 += length, block++) {
-      const a = control().arena + point * vPlane(g) + vBlock(g) * block + <usize>(t0 * ROW) * 4;
-      const b = u + point * uPlane(g) + <usize>(k0 * g.width) * 4;
-      const c = products + point * mPlane(g);
-      multiply(false, a, 0, b, c, <usize>g.width * 4, m, n, min(length, g.depth - k0), block > 0, edge);
+  const rows = scratch(thread);
+  const exchanged = rows + ROWS;
+  const next: usize = CHANNELS * 4;
+  for (let k0 = 0; k0 < g.depth; k0 += length) {
+    const k = min(length, g.depth - k0);
+    // [tap, filter, channel] of the filter, which lies as [tap, channel, filter].
+    for (let tap = 0; tap < 9; tap++) {
+      const from = g.w + <usize>((tap * g.channels + g.start + n0) * g.filters + k0) * 4;
+      transpose(exchanged + <usize>(tap * k) * next, next, from, <usize>g.filters * 4, k, n);
     }
+    const to = panels(g) + <usize>(k0 * g.width + n0 * k) * 4;
+    transformFilter(to, panelPlane(g, g.depth), rows, exchanged, <usize>k * next, next, k, n);
+  }
+}
+
+/** The product at one point, of some tiles. */
+export function multiplyTask(task: i32, thread: i32): void {
+  const g = args<Winograd>();
+  const chunks = ceilDiv(g.tiles, TILES);
+  const point = <usize>(task / chunks);
+  const t0 = (task % chunks) * TILES;
+  const length = blockLength(g.depth);
+  const ldc = <usize>g.width * 4;
+  const c = products(g, g.depth) + point * panelPlane(g, g.tiles) + <usize>t0 * ldc;
+  for (let k0 = 0, block = 0; k0 < g.depth; k0 += length, block++) {
+    const a = control().arena + point * vPlane(g) + vBlock(g) * block + <usize>(t0 * ROW) * 4;
+    const b = panels(g) + point * panelPlane(g, g.depth) + <usize>k0 * ldc;
+    const k = min(length, g.depth - k0);
+    multiply(false, a, 0, b, c, ldc, min(TILES, g.tiles - t0), columns(g), k, block > 0, scratch(thread) + ROWS);
+  }
+}
+
+/** Where the products lie, after the panels, which sum over `length`. */
+// @ts-ignore: decorator
+@inline
+function products(g: Winograd, length: i32): usize {
+  return panels(g) + panelPlane(g, length) * POINTS;
+}
+
+/** The block's channels of y, of some tiles. */
+export function outputTask(task: i32, thread: i32): void {
+  const g = args<Winograd>();
+  const end = min((task + 1) * SHARE, g.tiles);
+  for (let tile = task * SHARE; tile < end; tile++) {
+    outputTile(g, products(g, g.depth) + <usize>(tile * g.width) * 4, scratch(thread), tile, g.start, columns(g));
   }
 }
 
 /** y = Aᵀ·m·A of one tile. */
-function outputTile(g: Winograd, products: usize, rows: usize, tile: i32, n0: i32, n: i32): void {
+function outputTile(g: Winograd, sums: usize, rows: usize, tile: i32, n0: i32, n: i32): void {
   const across = tile % g.tilesAcross;
   const down = (tile / g.tilesAcross) % g.tilesDown;
   const image = tile / (g.tilesAcross * g.tilesDown);
@@ -338,10 +422,10 @@ function outputTile(g: Winograd, products: usize, rows: usize, tile: i32, n0: i3
   const next = <usize>g.filters * 4;
   const line = <usize>g.outWidth * next;
   const to = g.y + (<usize>(image * g.outHeight + down * 4) * g.outWidth + across * 4) * next + <usize>n0 * 4;
-  const plane = mPlane(g);
+  const plane = panelPlane(g, g.tiles);
   for (let j = 0; j < n; j += 4) {
     for (let i: usize = 0; i < 6; i++) {
-      const from = products + i * 6 * plane + <usize>j * 4;
+      const from = sums + i * 6 * plane + <usize>j * 4;
       outputLine(
         rows + i * 64,
         v128.load(from),
@@ -390,13 +474,13 @@ function outputLine(to: usize, m0: v128, m1: v128, m2: v128, m3: v128, m4: v128,
   v128.store(to, f32x4.add(f32x4.add(difference, f32x4.mul(f32x4.splat(8), difference2)), m5), 48);
 }
 
-/** D of some tiles, as `imageTask` has V. */
+/** D of some tiles, in V's place. */
 export function cotangentTask(task: i32, thread: i32): void {
   const g = args<Winograd>();
   const rows = scratch(thread);
   const length = blockLength(g.depth);
-  const end = min((task + 1) * IMAGE_TILES, g.tiles);
-  for (let tile = task * IMAGE_TILES; tile < end; tile++) {
+  const end = min((task + 1) * SHARE, g.tiles);
+  for (let tile = task * SHARE; tile < end; tile++) {
     for (let k0 = 0, block = 0; k0 < g.depth; k0 += length, block++) {
       const to = control().arena + vBlock(g) * block + <usize>(tile * ROW) * 4;
       cotangentTile(g, to, vPlane(g), 0, rows, g.y, tile, k0, min(length, g.depth - k0));
@@ -404,44 +488,30 @@ export function cotangentTask(task: i32, thread: i32): void {
   }
 }
 
-/** Some channels of ∂x. */
-export function inputTask(task: i32, thread: i32): void {
+/** The block's channels of ∂x, of one image, within which tiles overlap. */
+export function inputTask(image: i32, thread: i32): void {
   const g = args<Winograd>();
-  const n0 = task * g.width;
-  const n = min(g.width, g.outputs - n0);
-  const rows = scratch(thread);
-  const edge = rows + ROWS;
-  const u = edge + EDGE;
-  const products = u + uPlane(g) * POINTS;
-  // [tap, k, n] of the filter, which lies as [tap, n, k].
-  const exchanged = products + mPlane(g) * POINTS;
-  const next = <usize>g.width * 4;
-  for (let tap = 0; tap < 9; tap++) {
-    const from = g.w + <usize>((tap * g.channels + n0) * g.filters) * 4;
-    transpose(exchanged + <usize>(tap * g.depth) * next, next, from, <usize>g.filters * 4, g.depth, n);
-  }
-  transformFilter(g, u, rows, exchanged, <usize>g.depth * next, next, n);
-  const pixels = g.batch * g.imageHeight * g.imageWidth;
-  for (let p = 0; p < pixels; p++) clear(g.x + <usize>(p * g.channels + n0) * 4, n);
-  for (let t0 = 0; t0 < g.tiles; t0 += TILES) {
-    const m = min(TILES, g.tiles - t0);
-    formProducts(g, products, u, t0, m, n, edge);
-    for (let t = 0; t < m; t++) inputTile(g, products + <usize>(t * g.width) * 4, rows, t0 + t, n0, n);
+  const n = columns(g);
+  const pixels = g.imageHeight * g.imageWidth;
+  for (let p = image * pixels; p < (image + 1) * pixels; p++) clear(g.x + <usize>(p * g.channels + g.start) * 4, n);
+  const tiles = g.tilesDown * g.tilesAcross;
+  for (let tile = image * tiles; tile < (image + 1) * tiles; tile++) {
+    inputTile(g, products(g, g.depth) + <usize>(tile * g.width) * 4, scratch(thread), tile, g.start, n);
   }
 }
 
 /** Adds B·m·Bᵀ of one tile to ∂x. */
-function inputTile(g: Winograd, products: usize, rows: usize, tile: i32, n0: i32, n: i32): void {
+function inputTile(g: Winograd, sums: usize, rows: usize, tile: i32, n0: i32, n: i32): void {
   const h0 = ((tile / g.tilesAcross) % g.tilesDown) * 4 - g.top;
   const w0 = (tile % g.tilesAcross) * 4 - g.left;
   const image = tile / (g.tilesAcross * g.tilesDown);
   const next = <usize>g.channels * 4;
-  const plane = mPlane(g);
+  const plane = panelPlane(g, g.tiles);
   const result = rows + 576;
   for (let j = 0; j < n; j += 4) {
     const lanes = n - j;
     for (let i: usize = 0; i < 6; i++) {
-      const from = products + i * 6 * plane + <usize>j * 4;
+      const from = sums + i * 6 * plane + <usize>j * 4;
       inputLine(
         rows + i * 96,
         v128.load(from),
@@ -492,38 +562,49 @@ function inputLine(to: usize, m0: v128, m1: v128, m2: v128, m3: v128, m4: v128, 
   v128.store(to, m5, 80);
 }
 
-/** ∂W of one cotangent and some output channels. */
+/** D of some tiles, in panels that sum over tiles. */
+export function panelsTask(task: i32, thread: i32): void {
+  const g = args<Winograd>();
+  const end = min((task + 1) * SHARE, g.tiles);
+  for (let tile = task * SHARE; tile < end; tile++) {
+    const t0 = (tile / KC) * KC;
+    const k = min(KC, g.tiles - t0);
+    const to = panels(g) + <usize>(t0 * g.width + (tile - t0) * NR) * 4;
+    const panel = <usize>(k * NR) * 4;
+    cotangentTile(g, to, panelPlane(g, g.tiles), panel, scratch(thread), g.cotangent, tile, g.start, columns(g));
+  }
+}
+
+/** Σ_tiles D ⊙ V at one point, of one block of channels. */
+export function correlateTask(task: i32, thread: i32): void {
+  const g = args<Winograd>();
+  const blocks = blocksOf(g.depth);
+  const point = <usize>(task / blocks);
+  const block = task % blocks;
+  const length = blockLength(g.depth);
+  const c0 = block * length;
+  const ldc = <usize>g.width * 4;
+  const c = products(g, g.tiles) + point * panelPlane(g, g.depth) + <usize>c0 * ldc;
+  for (let t0 = 0; t0 < g.tiles; t0 += KC) {
+    const a = control().arena + point * vPlane(g) + vBlock(g) * block + <usize>(t0 * ROW) * 4;
+    const b = panels(g) + point * panelPlane(g, g.tiles) + <usize>t0 * ldc;
+    const m = min(length, g.depth - c0);
+    multiply(true, a, ROW * 4, b, c, ldc, m, columns(g), min(KC, g.tiles - t0), t0 > 0, scratch(thread) + ROWS);
+  }
+}
+
+/** ∂W of the block's channels, of some channels that come in. */
 export function gradientTask(task: i32, thread: i32): void {
   const g = args<Winograd>();
-  const second = task >= g.tasksAcross;
-  const n0 = (task % g.tasksAcross) * g.width;
-  const n = min(g.width, g.filters - n0);
-  const cotangent = second ? g.v : g.y;
   const rows = scratch(thread);
-  const edge = rows + ROWS;
-  const sums = edge + EDGE;
-  const d = sums + uPlane(g) * POINTS;
-  const length = blockLength(g.channels);
-  for (let t0 = 0; t0 < g.tiles; t0 += TILES) {
-    const k = min(TILES, g.tiles - t0);
-    for (let t = 0; t < k; t++) {
-      const to = d + <usize>(t * NR) * 4;
-      cotangentTile(g, to, mPlane(g), <usize>(k * NR) * 4, rows, cotangent, t0 + t, n0, n);
-    }
-    for (let point: usize = 0; point < POINTS; point++) {
-      for (let c0 = 0, block = 0; c0 < g.channels; c0 += length, block++) {
-        const a = control().arena + point * vPlane(g) + vBlock(g) * block + <usize>(t0 * ROW) * 4;
-        const c = sums + point * uPlane(g) + <usize>(c0 * g.width) * 4;
-        const m = min(length, g.channels - c0);
-        multiply(true, a, ROW * 4, d + point * mPlane(g), c, <usize>g.width * 4, m, n, k, t0 > 0, edge);
-      }
-    }
-  }
-  const out = (second ? g.dv : g.dy) + <usize>n0 * 4;
+  const n = columns(g);
+  const sums = products(g, g.tiles);
+  const out = g.gradient + <usize>g.start * 4;
   const next = <usize>g.filters * 4;
   const tap = <usize>g.channels * next;
-  const plane = uPlane(g);
-  for (let c = 0; c < g.channels; c++) {
+  const plane = panelPlane(g, g.depth);
+  const end = min((task + 1) * SHARE, g.depth);
+  for (let c = task * SHARE; c < end; c++) {
     for (let j = 0; j < n; j += 4) {
       const from = sums + <usize>(c * g.width + j) * 4;
       for (let i: usize = 0; i < 6; i++) {

@@ -233,3 +233,25 @@ describe.each<[Variant, string, boolean]>([
     );
   });
 });
+
+it('does every task once, in jobs of few and of many tasks by turns, on more threads than cores', async () => {
+  const bare = bareStock(true);
+  const module = await KernelModule.load(bare.stock, { threads: 6, variant: 'relaxed-6x8', winograd: true });
+  const memory = buffers(bare);
+  const [n, k] = [1, 1];
+  const [a, b, c] = [memory.input(1200 * k), memory.input(k * n), memory.output(1200 * n)];
+  const product = (m: number) => {
+    c.fill(Number.NaN);
+    module.product(a.byteOffset, b.byteOffset, c.byteOffset, [m, n, k], [false, false]);
+    return c.subarray(0, m * n);
+  };
+  const sizes = [400, 1200, 600];
+  const first = sizes.map((m) => product(m).slice());
+  for (let i = 0; i < 30_000; i++) {
+    const wanted = first[i % sizes.length]!;
+    if (product(sizes[i % sizes.length]!).some((value, j) => value !== wanted[j])) {
+      expect.fail(`the result differs in round ${i}`);
+    }
+  }
+  module.dispose();
+});
