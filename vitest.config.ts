@@ -37,7 +37,11 @@ export default defineConfig({
       { extends: true, test: { name: 'docs', include: ['tools/doc-examples/*.docs.ts'] } },
       {
         extends: true,
-        test: { name: 'integration', include: ['tests/**/*.test.ts'], testTimeout: 300_000, hookTimeout: 300_000 },
+        test: { name: 'integration', include: ['tests/*.test.ts'], testTimeout: 300_000, hookTimeout: 300_000 },
+      },
+      {
+        extends: true,
+        test: { name: 'matrix', include: ['tests/matrix/*.test.ts'], testTimeout: 300_000, hookTimeout: 300_000 },
       },
     ],
   },

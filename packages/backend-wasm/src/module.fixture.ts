@@ -1,6 +1,6 @@
 /** Memory without TensorFlow.js for tests of the module, and buffers in it that show what leaves them. */
 import { expect } from 'vitest';
-import type { StockModule } from './module.js';
+import type { StockModule } from './stock.js';
 
 /** What the module needs of tfjs's: memory, and functions that hand it out and, so that a buffer is found, round it NaNs. */
 export function bareStock(shared: boolean) {

@@ -1,0 +1,165 @@
+/**
+ * The packed packages in every Node that we support and in a browser. What this machine cannot have, for want of a registry
+ * or on another system, is skipped and named. `npm run test:matrix` runs it, `npm test` does not.
+ */
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import packedChromium from '@sparticuz/chromium';
+import { type Browser, chromium } from 'playwright-core';
+import ts from 'typescript';
+import { build, preview } from 'vite';
+import { afterAll, beforeAll, describe, expect, it, type TestContext, vi } from 'vitest';
+import { type PackedProject, packedProject } from '../packed-project.js';
+import type { Report } from './smoke.js';
+
+/** The oldest Node that we support, and the newest of each later line. */
+const versions = ['20.19.0', '22.23.3', '24.21.0', '26.10.0'];
+
+/** What `activate()` is asked for, one after the other in one process. */
+const requests = [
+  {},
+  { threads: 1 },
+  { threads: 4 },
+  ...['relaxed-6x16', 'relaxed-6x8', 'plain-6x8'].map((variant) => ({ variant })),
+];
+
+const run = promisify(execFile);
+const cache = resolve('node_modules/.cache/matrix');
+let project: PackedProject;
+let reference: readonly number[];
+
+beforeAll(async () => {
+  project = await packedProject();
+  const source = await readFile('tests/matrix/smoke.ts', 'utf8');
+  const { outputText } = ts.transpileModule(source, {
+    compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
+  });
+  await project.write({
+    'smoke.js': outputText,
+    'node.js': `
+      import { smoke } from './smoke.js';
+      const reports = [];
+      for (const options of ${JSON.stringify(requests)}) reports.push(await smoke(options));
+      process.stdout.write(JSON.stringify(reports));`,
+    'page/index.html': '<!doctype html><title>GHL</title><script type="module" src="page.js"></script>',
+    'page/page.js': `
+      import threaded from '@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-threaded-simd.wasm?url';
+      import simd from '@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-simd.wasm?url';
+      import { smoke } from '../smoke.js';
+      const wasmPaths = { 'tfjs-backend-wasm-threaded-simd.wasm': threaded, 'tfjs-backend-wasm-simd.wasm': simd };
+      globalThis.smoke = (options) => smoke({ wasmPaths, ...options });`,
+  });
+  reference = (await inNode(process.execPath))[0]!.losses;
+});
+afterAll(() => project?.remove());
+
+/** Runs all requests in a process, which must print nothing else and end by itself. */
+async function inNode(binary: string): Promise<Report[]> {
+  const env = { ...process.env, NODE_OPTIONS: '' };
+  const { stdout, stderr } = await run(binary, ['node.js'], { cwd: project.folder, env, timeout: 120_000 });
+  expect(stderr).toBe('');
+  return JSON.parse(stdout) as Report[];
+}
+
+async function check({ annotate }: TestContext, { got, losses, again, failed }: Report): Promise<void> {
+  await annotate(`${got.numerics?.variant}, threads: ${got.threads}${got.notes?.map((note) => `. ${note}`).join('')}`);
+  expect(failed).toEqual([]);
+  expect(losses.at(-1)).toBeLessThan(losses[0]!);
+  expect(again).toEqual(losses);
+  expect(losses).toHaveLength(reference.length);
+  for (const [step, loss] of losses.entries()) expect(Math.abs(loss - reference[step]!)).toBeLessThan(1e-4);
+}
+
+describe('Node', () => {
+  const name = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
+
+  it.for([...new Set([process.versions.node, ...versions])])(
+    '%s trains, and ends by itself',
+    async (version, context) => {
+      let binary = process.execPath;
+      if (version !== process.versions.node) {
+        const folder = join(cache, version);
+        binary = join(folder, 'node_modules', name, 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
+        if (!existsSync(binary)) {
+          const quietly = ['--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', '--no-save'];
+          await mkdir(folder, { recursive: true });
+          await writeFile(join(folder, 'package.json'), '{}');
+          await run('npm', ['install', ...quietly, `${name}@${version}`], { cwd: folder }).catch((error: Error) =>
+            context.skip(`npm does not get ${name}@${version}: ${error.message.split('\n').slice(0, 3).join(' ')}`),
+          );
+        }
+      }
+      const reports = await inNode(binary);
+      expect(reports[0]!.got.versions).toMatchObject({ node: version });
+      for (const [i, request] of requests.entries()) {
+        expect(reports[i]!.got).toMatchObject('variant' in request ? { numerics: request } : request);
+        await check(context, reports[i]!);
+      }
+    },
+  );
+});
+
+describe('Chromium', () => {
+  let browser: Browser | undefined;
+  let missing: string | undefined;
+
+  beforeAll(async () => {
+    if (process.platform !== 'linux' || process.arch !== 'x64') {
+      missing = `@sparticuz/chromium is for Linux on x64, this is ${process.platform} on ${process.arch}`;
+      return;
+    }
+    // Where it unpacks itself, unless it finds one there, of any version.
+    const { devDependencies } = JSON.parse(await readFile('package.json', 'utf8'));
+    const folder = join(cache, `chromium-${devDependencies['@sparticuz/chromium']}`);
+    await mkdir(folder, { recursive: true });
+    vi.stubEnv('TMPDIR', folder);
+    const executablePath = await packedChromium.executablePath();
+    vi.unstubAllEnvs();
+    browser = await chromium
+      .launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] })
+      .catch((error: Error) => {
+        missing = `Chromium does not start here: ${error.message.slice(0, 400)}`;
+        return undefined;
+      });
+    const wasm = join(project.folder, 'page/public/wasm');
+    for (const folder of ['@tensorflow/tfjs-backend-wasm/wasm-out', '@ghl/backend-wasm/dist/wasm']) {
+      const from = join(project.folder, 'node_modules', folder);
+      for (const file of await readdir(from)) if (file.endsWith('.wasm')) await cp(join(from, file), join(wasm, file));
+    }
+    await build({ root: join(project.folder, 'page'), configFile: false, logLevel: 'error' });
+  });
+  afterAll(() => browser?.close());
+
+  const isolation = {
+    'Cross-Origin-Opener-Policy': 'same-origin',
+    'Cross-Origin-Embedder-Policy': 'require-corp',
+  };
+  it.for([
+    ['with isolation, from a bundle', isolation, { threads: 2 }, 2],
+    ['without isolation, from a folder', {}, { wasmPaths: '/wasm/' }, 1],
+  ] as const)('trains %s', async ([, headers, options, threads], context) => {
+    if (browser === undefined) return context.skip(missing);
+    const server = await preview({
+      root: join(project.folder, 'page'),
+      configFile: false,
+      logLevel: 'error',
+      preview: { port: 0, headers },
+    });
+    const page = await browser.newPage();
+    const printed: string[] = [];
+    page.on('console', (message) => printed.push(message.text()));
+    page.on('pageerror', (error) => printed.push(String(error)));
+    await page.goto(server.resolvedUrls?.local[0] as string);
+    await page.waitForFunction('globalThis.smoke !== undefined');
+    const report: Report = await page.evaluate(`smoke(${JSON.stringify(options)})`);
+    expect(report.got.threads).toBe(threads);
+    await check(context, report);
+    expect(page.workers()).toEqual([]);
+    expect(printed).toEqual([]);
+    await page.close();
+    await server.close();
+  });
+});
