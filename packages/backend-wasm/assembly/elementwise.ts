@@ -44,17 +44,16 @@ const STEP: i32 = 7;
 @inline
 function ofOne(operator: i32, x: v128): v128 {
   const zero = f32x4.splat(0);
-  const one = f32x4.splat(1);
   if (operator == RELU) return f32x4.pmax(x, zero);
   if (operator == RELU6) return f32x4.pmin(f32x4.pmax(x, zero), f32x4.splat(6));
   if (operator == ABS) return f32x4.abs(x);
   if (operator == NEG) return f32x4.neg(x);
   if (operator == SQUARE) return f32x4.mul(x, x);
   if (operator == SQRT) return f32x4.sqrt(x);
-  if (operator == STEP) return v128.or(v128.and(f32x4.gt(x, zero), one), unordered(x));
-  // SIGN: 1 with the sign of x, where x is not 0.
-  const signed = v128.or(v128.and(x, f32x4.splat(-0)), one);
-  return v128.or(v128.and(signed, f32x4.ne(x, zero)), unordered(x));
+  // Comparisons answer −1 or 0. (A vector constant, other than 0, would be made anew in each turn of the loop.)
+  const above = f32x4.gt(x, zero);
+  if (operator == STEP) return v128.or(f32x4.convert_i32x4_s(i32x4.neg(above)), unordered(x));
+  return v128.or(f32x4.convert_i32x4_s(i32x4.sub(f32x4.lt(x, zero), above)), unordered(x));
 }
 
 @unmanaged

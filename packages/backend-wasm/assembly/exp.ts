@@ -44,6 +44,35 @@ export function setConstants(c: ExpConstants): void {
   c.one = 1;
 }
 
+// @ts-ignore: decorator
+@inline
+function exp(
+  x: v128,
+  least: v128,
+  magic: v128,
+  perLn2: v128,
+  ln2High: v128,
+  ln2Low: v128,
+  p6: v128,
+  p5: v128,
+  p4: v128,
+  p3: v128,
+  p2: v128,
+  one: v128,
+): v128 {
+  const bounded = f32x4.pmax(x, least);
+  const shifted = madd(bounded, perLn2, magic);
+  const n = f32x4.sub(shifted, magic);
+  const r = madd(n, ln2Low, madd(n, ln2High, bounded));
+  let p = madd(p6, r, p5);
+  p = madd(p, r, p4);
+  p = madd(p, r, p3);
+  p = madd(p, r, p2);
+  p = madd(madd(p, r, one), r, one);
+  // Multiplied rather than added to the exponent's bits, so that NaN stays NaN whatever its bits are.
+  return f32x4.mul(p, i32x4.add(i32x4.shl(shifted, 23), one));
+}
+
 /**
  * y = exp((x − from) · by), and their sum. For exponents up to 88; NaN gives NaN, and what is below the smallest normal number
  * gives 0.
@@ -63,34 +92,24 @@ export function powers(c: ExpConstants, x: usize, y: usize, from: v128, by: v128
   const vectorEnd = x + ((<usize>n >> 2) << 4);
   const end = x + (<usize>n << 2);
   let sums = f32x4.splat(0);
-  let sum: f64 = 0;
-  while (x < end) {
-    const width = x < vectorEnd ? 4 : 1;
-    const exponent = f32x4.mul(f32x4.sub(width == 4 ? v128.load(x) : v128.load32_zero(x), from), by);
-    const bounded = f32x4.pmax(exponent, least);
-    const shifted = madd(bounded, perLn2, magic);
-    const whole = f32x4.sub(shifted, magic);
-    const r = madd(whole, ln2Low, madd(whole, ln2High, bounded));
-    let p = madd(p6, r, p5);
-    p = madd(p, r, p4);
-    p = madd(p, r, p3);
-    p = madd(p, r, p2);
-    p = madd(madd(p, r, one), r, one);
-    // Multiplied rather than added to the exponent's bits, so that NaN stays NaN whatever its bits are.
-    const power = f32x4.mul(p, i32x4.add(i32x4.shl(shifted, 23), one));
-    if (width == 4) {
-      v128.store(y, power);
-      sums = f32x4.add(sums, power);
-      x += 16;
-      y += 16;
-    } else {
-      v128.store_lane<f32>(y, power, 0);
-      sum += <f64>f32x4.extract_lane(power, 0);
-      x += 4;
-      y += 4;
-    }
+  while (x < vectorEnd) {
+    const exponent = f32x4.mul(f32x4.sub(v128.load(x), from), by);
+    const power = exp(exponent, least, magic, perLn2, ln2High, ln2Low, p6, p5, p4, p3, p2, one);
+    v128.store(y, power);
+    sums = f32x4.add(sums, power);
+    x += 16;
+    y += 16;
   }
   const high = v128.shuffle<f32>(sums, sums, 2, 3, 0, 1);
   const two = f64x2.add(f64x2.promote_low_f32x4(sums), f64x2.promote_low_f32x4(high));
-  return sum + f64x2.extract_lane(two, 0) + f64x2.extract_lane(two, 1);
+  let sum = f64x2.extract_lane(two, 0) + f64x2.extract_lane(two, 1);
+  while (x < end) {
+    const exponent = f32x4.mul(f32x4.sub(v128.load32_zero(x), from), by);
+    const power = exp(exponent, least, magic, perLn2, ln2High, ln2Low, p6, p5, p4, p3, p2, one);
+    v128.store_lane<f32>(y, power, 0);
+    sum += <f64>f32x4.extract_lane(power, 0);
+    x += 4;
+    y += 4;
+  }
+  return sum;
 }
