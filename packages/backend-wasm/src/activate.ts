@@ -17,6 +17,7 @@ import { reader, type WasmPaths } from './files.js';
 import type { Stock } from './kernels/heap.js';
 import { kernels } from './kernels/index.js';
 import { replaceReluGradient } from './kernels/relu-gradient.js';
+import { GuardedMemory } from './memory.js';
 import { KernelModule, type Variant, variants } from './module.js';
 import { loadStock, type StockModule } from './stock.js';
 
@@ -173,6 +174,7 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
   const wanted = threads ?? Math.min(parallelism(), usualThreads);
   const read = reader(wasmPaths);
   const release = node ? watchListeners() : undefined;
+  let memory: GuardedMemory;
   let module: KernelModule;
   try {
     if (!found) {
@@ -182,7 +184,9 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
       tf.registerBackend('wasm', async () => new tfjs.BackendWasm(await loadStock(read, shared === true)));
     }
     if (!(await tf.setBackend('wasm'))) throw new Error('tf.setBackend answered false.');
-    const stock = (tf.findBackend('wasm') as BackendWasm).wasm as StockModule;
+    const wasm = tf.findBackend('wasm') as BackendWasm;
+    memory = new GuardedMemory(wasm);
+    const stock = wasm.wasm as StockModule;
     module = await KernelModule.load(stock, { threads: wanted, variant, winograd, read });
   } catch (cause) {
     if (!found) keepListeners(() => tf.removeBackend('wasm'));
@@ -219,7 +223,10 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
     tf.registerKernel({
       kernelName: name,
       backendName: 'wasm',
-      kernelFunc: (call) => run({ ...call, module } as never, stock?.kernelFunc as Stock),
+      kernelFunc: (call) =>
+        memory.guard({ name, inputs: call.inputs }, () =>
+          run({ ...call, module } as never, stock?.kernelFunc as Stock),
+        ),
     });
   }
   return {

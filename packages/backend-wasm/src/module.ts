@@ -2,7 +2,7 @@
  * Our own kernels: a WebAssembly module on the memory of the stock one, so that tensors are shared by their address. Every
  * thread has an instance of it; the main thread's sets the jobs, and all share their tasks (see assembly/pool.ts).
  */
-import { ConfigurationError, StateError, UnsupportedError } from '@ghl/core';
+import { ConfigurationError, StateError } from '@ghl/core';
 import { type Read, reader } from './files.js';
 import type { StockModule } from './stock.js';
 import { startWorkers, type Worker } from './workers.js';
@@ -211,17 +211,14 @@ export class KernelModule {
   /** Sees to it that kernels have so many bytes for intermediate results. */
   reserve(needed: number): void {
     if (needed <= this.#arenaSize) return;
-    if (this.#arena > 0) this.#stock._free(this.#arena);
+    // Given up first, and only then asked for anew: more may fit where it was.
+    if (this.#arenaSize > 0) this.#stock._free(this.#arena);
+    this.#arenaSize = 0;
+    this.#exports.setArena(0, 0);
     const size = Math.ceil(needed / MIB) * MIB;
     this.#arena = this.#stock._malloc(size + 64) >>> 0;
-    this.#arenaSize = this.#arena > 0 ? size : 0;
-    const start = Math.ceil(this.#arena / 64) * 64;
-    this.#exports.setArena(start, this.#arenaSize);
-    if (this.#arena === 0) {
-      throw new UnsupportedError('OUT_OF_MEMORY', `A kernel needs ${Math.ceil(needed / MIB)} MiB to work in.`, {
-        help: 'use a smaller batch: WebAssembly has 4 GiB in all.',
-      });
-    }
+    this.#arenaSize = size;
+    this.#exports.setArena(Math.ceil(this.#arena / 64) * 64, size);
   }
 }
 
