@@ -51,15 +51,17 @@ export class Winograd extends Convolution {
 /** Points of the transform. */
 const POINTS: usize = 36;
 /** Rows of a product's task: as many tiles as stay in the second cache. */
-const TILES: i32 = 192;
+const TILES: i32 = 288;
 /** Tiles in a task of a transform. */
 const SHARE: i32 = 16;
 /** Channels in a task of the filter's transform; blocks are multiples of it. */
 const CHANNELS: i32 = 32;
 /** Planes a multiple of 4 KiB apart would fall into the same sets of the cache. */
 const APART: usize = 320;
-/** Bytes of intermediate rows of one transform. */
-const ROWS: usize = 1024;
+/** Channels whose 6 × 6 points are read line by line of points, since caches fetch ahead on a few streams only, not on 36. */
+const RUN: i32 = 64;
+/** Bytes of the intermediate lines of a run: six of six vectors for each four channels, and one to spare. */
+const ROWS: usize = 6 * 6 * RUN * 4 + 128;
 /** Floats at each point of a block: panels and products. */
 const BLOCK: i32 = 350_000;
 
@@ -67,7 +69,7 @@ const BLOCK: i32 = 350_000;
 // @ts-ignore: decorator
 @inline
 function vPlane(g: Winograd): usize {
-  return blocksOf(g.depth) * vBlock(g) + APART;
+  return <usize>blocksOf(g.depth) * vBlock(g) + APART;
 }
 
 // @ts-ignore: decorator
@@ -89,11 +91,31 @@ function panels(g: Winograd): usize {
   return control().arena + vPlane(g) * POINTS;
 }
 
+/** Bytes from row to row of the products; a power of two would put the rows of a tile into the same sets. */
+// @ts-ignore: decorator
+@inline
+function pitch(g: Winograd): usize {
+  return <usize>g.width * 4 + 64;
+}
+
+// @ts-ignore: decorator
+@inline
+function productPlane(g: Winograd, rows: i32): usize {
+  return <usize>rows * pitch(g) + APART;
+}
+
 /** Channels of the block under way. */
 // @ts-ignore: decorator
 @inline
 function columns(g: Winograd): i32 {
   return min(g.width, g.outputs - g.start);
+}
+
+/** Tiles of a product's task: shares of almost the same size, none above TILES. */
+// @ts-ignore: decorator
+@inline
+function tilesAtOnce(g: Winograd): i32 {
+  return ceilDiv(ceilDiv(g.tiles, ceilDiv(g.tiles, TILES)), MR) * MR;
 }
 
 /** Cuts the work; `rows` are those of the products, `length` is what they sum over. */
@@ -114,7 +136,7 @@ function tilesOf(g: Winograd): i32 {
 }
 
 function fits(g: Winograd, rows: i32, length: i32, each: usize): bool {
-  const planes = vPlane(g) + panelPlane(g, length) + panelPlane(g, rows);
+  const planes = vPlane(g) + panelPlane(g, length) + productPlane(g, rows);
   return reserve(planes * POINTS, each + ROWS + EDGE);
 }
 
@@ -127,7 +149,7 @@ export function winograd(): u32 {
   parallel(WINOGRAD_IMAGE, shares);
   for (g.start = 0; g.start < g.outputs; g.start += g.width) {
     parallel(WINOGRAD_FILTER, ceilDiv(columns(g), CHANNELS));
-    parallel(WINOGRAD_MULTIPLY, <i32>POINTS * ceilDiv(g.tiles, TILES));
+    parallel(WINOGRAD_MULTIPLY, <i32>POINTS * ceilDiv(g.tiles, tilesAtOnce(g)));
     parallel(WINOGRAD_OUTPUT, shares);
   }
   return 0;
@@ -142,7 +164,7 @@ export function winogradInputGradient(): u32 {
   parallel(WINOGRAD_COTANGENT, ceilDiv(g.tiles, SHARE));
   for (g.start = 0; g.start < g.outputs; g.start += g.width) {
     parallel(WINOGRAD_EXCHANGED, ceilDiv(columns(g), CHANNELS));
-    parallel(WINOGRAD_MULTIPLY, <i32>POINTS * ceilDiv(g.tiles, TILES));
+    parallel(WINOGRAD_MULTIPLY, <i32>POINTS * ceilDiv(g.tiles, tilesAtOnce(g)));
     parallel(WINOGRAD_INPUT, g.batch);
   }
   return 0;
@@ -317,27 +339,27 @@ function cotangentLine(to: usize, d0: v128, d1: v128, d2: v128, d3: v128, apart:
  * apart.
  */
 function transformFilter(to: usize, plane: usize, rows: usize, w: usize, tap: usize, next: usize, k: i32, n: i32): void {
-  for (let j = 0; j < n; j += 4) {
-    const lanes = n - j;
-    let target = to + <usize>((j / NR) * k * NR + (j % NR)) * 4;
-    let from = w + <usize>j * 4;
+  for (let panel = 0; panel < n; panel += NR) {
     for (let c = 0; c < k; c++) {
-      for (let i: usize = 0; i < 3; i++) {
-        const at = from + 3 * i * tap;
-        filterLine(
-          rows + i * 96,
-          loadLanes(at, lanes),
-          loadLanes(at + tap, lanes),
-          loadLanes(at + 2 * tap, lanes),
-          16,
-        );
+      for (let j = panel; j < min(panel + NR, n); j += 4) {
+        const lanes = n - j;
+        const from = w + <usize>c * next + <usize>j * 4;
+        for (let i: usize = 0; i < 3; i++) {
+          const at = from + 3 * i * tap;
+          filterLine(
+            rows + i * 96,
+            loadLanes(at, lanes),
+            loadLanes(at + tap, lanes),
+            loadLanes(at + 2 * tap, lanes),
+            16,
+          );
+        }
+        const target = to + <usize>(panel * k + c * NR + j - panel) * 4;
+        for (let i: usize = 0; i < 6; i++) {
+          const column = rows + i * 16;
+          filterLine(target + i * plane, v128.load(column), v128.load(column, 96), v128.load(column, 192), 6 * plane);
+        }
       }
-      for (let i: usize = 0; i < 6; i++) {
-        const column = rows + i * 16;
-        filterLine(target + i * plane, v128.load(column), v128.load(column, 96), v128.load(column, 192), 6 * plane);
-      }
-      target += NR * 4;
-      from += next;
     }
   }
 }
@@ -382,17 +404,18 @@ export function exchangedTask(task: i32, thread: i32): void {
 /** The product at one point, of some tiles. */
 export function multiplyTask(task: i32, thread: i32): void {
   const g = args<Winograd>();
-  const chunks = ceilDiv(g.tiles, TILES);
+  const share = tilesAtOnce(g);
+  const chunks = ceilDiv(g.tiles, share);
   const point = <usize>(task / chunks);
-  const t0 = (task % chunks) * TILES;
+  const t0 = (task % chunks) * share;
   const length = blockLength(g.depth);
-  const ldc = <usize>g.width * 4;
-  const c = products(g, g.depth) + point * panelPlane(g, g.tiles) + <usize>t0 * ldc;
+  const ldc = pitch(g);
+  const c = products(g, g.depth) + point * productPlane(g, g.tiles) + <usize>t0 * ldc;
   for (let k0 = 0, block = 0; k0 < g.depth; k0 += length, block++) {
     const a = control().arena + point * vPlane(g) + vBlock(g) * block + <usize>(t0 * ROW) * 4;
-    const b = panels(g) + point * panelPlane(g, g.depth) + <usize>k0 * ldc;
+    const b = panels(g) + point * panelPlane(g, g.depth) + <usize>(k0 * g.width) * 4;
     const k = min(length, g.depth - k0);
-    multiply(false, a, 0, b, c, ldc, min(TILES, g.tiles - t0), columns(g), k, block > 0, scratch(thread) + ROWS);
+    multiply(false, a, 0, b, c, ldc, min(share, g.tiles - t0), columns(g), k, block > 0, scratch(thread) + ROWS);
   }
 }
 
@@ -408,7 +431,7 @@ export function outputTask(task: i32, thread: i32): void {
   const g = args<Winograd>();
   const end = min((task + 1) * SHARE, g.tiles);
   for (let tile = task * SHARE; tile < end; tile++) {
-    outputTile(g, products(g, g.depth) + <usize>(tile * g.width) * 4, scratch(thread), tile, g.start, columns(g));
+    outputTile(g, products(g, g.depth) + <usize>tile * pitch(g), scratch(thread), tile, g.start, columns(g));
   }
 }
 
@@ -422,39 +445,41 @@ function outputTile(g: Winograd, sums: usize, rows: usize, tile: i32, n0: i32, n
   const next = <usize>g.filters * 4;
   const line = <usize>g.outWidth * next;
   const to = g.y + (<usize>(image * g.outHeight + down * 4) * g.outWidth + across * 4) * next + <usize>n0 * 4;
-  const plane = panelPlane(g, g.tiles);
-  for (let j = 0; j < n; j += 4) {
+  const plane = productPlane(g, g.tiles);
+  const apart: usize = RUN * 16;
+  const result = rows + 6 * apart;
+  for (let run = 0; run < n; run += RUN) {
+    const end = min(run + RUN, n);
     for (let i: usize = 0; i < 6; i++) {
-      const from = sums + i * 6 * plane + <usize>j * 4;
-      outputLine(
-        rows + i * 64,
-        v128.load(from),
-        v128.load(from + plane),
-        v128.load(from + 2 * plane),
-        v128.load(from + 3 * plane),
-        v128.load(from + 4 * plane),
-        v128.load(from + 5 * plane),
-      );
-    }
-    const lanes = n - j;
-    for (let i = 0; i < width; i++) {
-      const column = rows + <usize>i * 16;
-      const result = rows + 384;
-      outputLine(
-        result,
-        v128.load(column),
-        v128.load(column, 64),
-        v128.load(column, 128),
-        v128.load(column, 192),
-        v128.load(column, 256),
-        v128.load(column, 320),
-      );
-      for (let r = 0; r < height; r++) {
-        storeLanes(
-          to + <usize>r * line + <usize>i * next + <usize>j * 4,
-          v128.load(result + <usize>r * 16),
-          lanes,
+      for (let j = run; j < end; j += 4) {
+        const from = sums + i * 6 * plane + <usize>j * 4;
+        outputLine(
+          rows + i * apart + <usize>(j - run) * 16,
+          v128.load(from),
+          v128.load(from + plane),
+          v128.load(from + 2 * plane),
+          v128.load(from + 3 * plane),
+          v128.load(from + 4 * plane),
+          v128.load(from + 5 * plane),
         );
+      }
+    }
+    for (let j = run; j < end; j += 4) {
+      for (let i = 0; i < width; i++) {
+        const column = rows + <usize>(j - run) * 16 + <usize>i * 16;
+        outputLine(
+          result,
+          v128.load(column),
+          v128.load(column + apart),
+          v128.load(column + 2 * apart),
+          v128.load(column + 3 * apart),
+          v128.load(column + 4 * apart),
+          v128.load(column + 5 * apart),
+        );
+        for (let r = 0; r < height; r++) {
+          const at = to + <usize>r * line + <usize>i * next + <usize>j * 4;
+          storeLanes(at, v128.load(result + <usize>r * 16), n - j);
+        }
       }
     }
   }
@@ -483,7 +508,7 @@ export function cotangentTask(task: i32, thread: i32): void {
   for (let tile = task * SHARE; tile < end; tile++) {
     for (let k0 = 0, block = 0; k0 < g.depth; k0 += length, block++) {
       const to = control().arena + vBlock(g) * block + <usize>(tile * ROW) * 4;
-      cotangentTile(g, to, vPlane(g), 0, rows, g.y, tile, k0, min(length, g.depth - k0));
+      cotangentTile(g, to, vPlane(g), rows, g.y, tile, k0, min(length, g.depth - k0));
     }
   }
 }
@@ -496,7 +521,7 @@ export function inputTask(image: i32, thread: i32): void {
   for (let p = image * pixels; p < (image + 1) * pixels; p++) clear(g.x + <usize>(p * g.channels + g.start) * 4, n);
   const tiles = g.tilesDown * g.tilesAcross;
   for (let tile = image * tiles; tile < (image + 1) * tiles; tile++) {
-    inputTile(g, products(g, g.depth) + <usize>(tile * g.width) * 4, scratch(thread), tile, g.start, n);
+    inputTile(g, products(g, g.depth) + <usize>tile * pitch(g), scratch(thread), tile, g.start, n);
   }
 }
 
@@ -506,38 +531,43 @@ function inputTile(g: Winograd, sums: usize, rows: usize, tile: i32, n0: i32, n:
   const w0 = (tile % g.tilesAcross) * 4 - g.left;
   const image = tile / (g.tilesAcross * g.tilesDown);
   const next = <usize>g.channels * 4;
-  const plane = panelPlane(g, g.tiles);
-  const result = rows + 576;
-  for (let j = 0; j < n; j += 4) {
-    const lanes = n - j;
+  const plane = productPlane(g, g.tiles);
+  const apart: usize = RUN * 24;
+  const result = rows + 6 * apart;
+  for (let run = 0; run < n; run += RUN) {
+    const end = min(run + RUN, n);
     for (let i: usize = 0; i < 6; i++) {
-      const from = sums + i * 6 * plane + <usize>j * 4;
-      inputLine(
-        rows + i * 96,
-        v128.load(from),
-        v128.load(from + plane),
-        v128.load(from + 2 * plane),
-        v128.load(from + 3 * plane),
-        v128.load(from + 4 * plane),
-        v128.load(from + 5 * plane),
-      );
+      for (let j = run; j < end; j += 4) {
+        const from = sums + i * 6 * plane + <usize>j * 4;
+        inputLine(
+          rows + i * apart + <usize>(j - run) * 24,
+          v128.load(from),
+          v128.load(from + plane),
+          v128.load(from + 2 * plane),
+          v128.load(from + 3 * plane),
+          v128.load(from + 4 * plane),
+          v128.load(from + 5 * plane),
+        );
+      }
     }
-    for (let i = 0; i < 6; i++) {
-      const w = w0 + i;
-      if (w < 0 || w >= g.imageWidth) continue;
-      const column = rows + <usize>i * 16;
-      inputLine(
-        result,
-        v128.load(column),
-        v128.load(column, 96),
-        v128.load(column, 192),
-        v128.load(column, 288),
-        v128.load(column, 384),
-        v128.load(column, 480),
-      );
-      for (let r = max(0, -h0); r < min(6, g.imageHeight - h0); r++) {
-        const to = g.x + <usize>((image * g.imageHeight + h0 + r) * g.imageWidth + w) * next + <usize>(n0 + j) * 4;
-        storeLanes(to, f32x4.add(loadLanes(to, lanes), v128.load(result + <usize>r * 16)), lanes);
+    for (let j = run; j < end; j += 4) {
+      const lanes = n - j;
+      for (let i = max(0, -w0); i < min(6, g.imageWidth - w0); i++) {
+        const column = rows + <usize>(j - run) * 24 + <usize>i * 16;
+        inputLine(
+          result,
+          v128.load(column),
+          v128.load(column + apart),
+          v128.load(column + 2 * apart),
+          v128.load(column + 3 * apart),
+          v128.load(column + 4 * apart),
+          v128.load(column + 5 * apart),
+        );
+        for (let r = max(0, -h0); r < min(6, g.imageHeight - h0); r++) {
+          const pixel = (image * g.imageHeight + h0 + r) * g.imageWidth + w0 + i;
+          const to = g.x + <usize>pixel * next + <usize>(n0 + j) * 4;
+          storeLanes(to, f32x4.add(loadLanes(to, lanes), v128.load(result + <usize>r * 16)), lanes);
+        }
       }
     }
   }
@@ -566,12 +596,15 @@ function inputLine(to: usize, m0: v128, m1: v128, m2: v128, m3: v128, m4: v128, 
 export function panelsTask(task: i32, thread: i32): void {
   const g = args<Winograd>();
   const end = min((task + 1) * SHARE, g.tiles);
-  for (let tile = task * SHARE; tile < end; tile++) {
-    const t0 = (tile / KC) * KC;
-    const k = min(KC, g.tiles - t0);
-    const to = panels(g) + <usize>(t0 * g.width + (tile - t0) * NR) * 4;
-    const panel = <usize>(k * NR) * 4;
-    cotangentTile(g, to, panelPlane(g, g.tiles), panel, scratch(thread), g.cotangent, tile, g.start, columns(g));
+  const n = columns(g);
+  for (let panel = 0; panel < n; panel += NR) {
+    for (let tile = task * SHARE; tile < end; tile++) {
+      const t0 = (tile / KC) * KC;
+      const k = min(KC, g.tiles - t0);
+      const to = panels(g) + <usize>(t0 * g.width + panel * k + (tile - t0) * NR) * 4;
+      const rows = scratch(thread);
+      cotangentTile(g, to, panelPlane(g, g.tiles), rows, g.cotangent, tile, g.start + panel, min(NR, n - panel));
+    }
   }
 }
 
@@ -583,11 +616,11 @@ export function correlateTask(task: i32, thread: i32): void {
   const block = task % blocks;
   const length = blockLength(g.depth);
   const c0 = block * length;
-  const ldc = <usize>g.width * 4;
-  const c = products(g, g.tiles) + point * panelPlane(g, g.depth) + <usize>c0 * ldc;
+  const ldc = pitch(g);
+  const c = products(g, g.tiles) + point * productPlane(g, g.depth) + <usize>c0 * ldc;
   for (let t0 = 0; t0 < g.tiles; t0 += KC) {
     const a = control().arena + point * vPlane(g) + vBlock(g) * block + <usize>(t0 * ROW) * 4;
-    const b = panels(g) + point * panelPlane(g, g.tiles) + <usize>t0 * ldc;
+    const b = panels(g) + point * panelPlane(g, g.tiles) + <usize>(t0 * g.width) * 4;
     const m = min(length, g.depth - c0);
     multiply(true, a, ROW * 4, b, c, ldc, m, columns(g), min(KC, g.tiles - t0), t0 > 0, scratch(thread) + ROWS);
   }
@@ -602,37 +635,42 @@ export function gradientTask(task: i32, thread: i32): void {
   const out = g.gradient + <usize>g.start * 4;
   const next = <usize>g.filters * 4;
   const tap = <usize>g.channels * next;
-  const plane = panelPlane(g, g.depth);
-  const end = min((task + 1) * SHARE, g.depth);
-  for (let c = task * SHARE; c < end; c++) {
-    for (let j = 0; j < n; j += 4) {
-      const from = sums + <usize>(c * g.width + j) * 4;
+  const plane = productPlane(g, g.depth);
+  const apart: usize = RUN * 12;
+  const result = rows + 6 * apart;
+  const last = min((task + 1) * SHARE, g.depth);
+  for (let c = task * SHARE; c < last; c++) {
+    for (let run = 0; run < n; run += RUN) {
+      const end = min(run + RUN, n);
       for (let i: usize = 0; i < 6; i++) {
-        const at = from + i * 6 * plane;
-        gradientLine(
-          rows + i * 48,
-          v128.load(at),
-          v128.load(at + plane),
-          v128.load(at + 2 * plane),
-          v128.load(at + 3 * plane),
-          v128.load(at + 4 * plane),
-          v128.load(at + 5 * plane),
-        );
+        for (let j = run; j < end; j += 4) {
+          const at = sums + <usize>c * pitch(g) + <usize>j * 4 + i * 6 * plane;
+          gradientLine(
+            rows + i * apart + <usize>(j - run) * 12,
+            v128.load(at),
+            v128.load(at + plane),
+            v128.load(at + 2 * plane),
+            v128.load(at + 3 * plane),
+            v128.load(at + 4 * plane),
+            v128.load(at + 5 * plane),
+          );
+        }
       }
       for (let i: usize = 0; i < 3; i++) {
-        const column = rows + i * 16;
-        const result = rows + 288;
-        gradientLine(
-          result,
-          v128.load(column),
-          v128.load(column, 48),
-          v128.load(column, 96),
-          v128.load(column, 144),
-          v128.load(column, 192),
-          v128.load(column, 240),
-        );
-        const to = out + i * tap + <usize>c * next + <usize>j * 4;
-        for (let r: usize = 0; r < 3; r++) storeLanes(to + r * 3 * tap, v128.load(result + r * 16), n - j);
+        for (let j = run; j < end; j += 4) {
+          const column = rows + <usize>(j - run) * 12 + i * 16;
+          gradientLine(
+            result,
+            v128.load(column),
+            v128.load(column + apart),
+            v128.load(column + 2 * apart),
+            v128.load(column + 3 * apart),
+            v128.load(column + 4 * apart),
+            v128.load(column + 5 * apart),
+          );
+          const to = out + i * tap + <usize>c * next + <usize>j * 4;
+          for (let r: usize = 0; r < 3; r++) storeLanes(to + r * 3 * tap, v128.load(result + r * 16), n - j);
+        }
       }
     }
   }
@@ -663,15 +701,11 @@ function gradientLine(to: usize, s0: v128, s1: v128, s2: v128, s3: v128, s4: v12
   v128.store(to, f32x4.add(f32x4.sub(f32x4.mul(sum2, sixth), sum), s5), 32);
 }
 
-/**
- * D of one tile, for n channels from n0 on: point by point `plane` bytes apart, in runs of NR channels `panel` bytes apart,
- * or, where that is 0, all in a row.
- */
+/** D of one tile, for n channels from n0 on, its points `plane` bytes apart. */
 function cotangentTile(
   g: Winograd,
   to: usize,
   plane: usize,
-  panel: usize,
   rows: usize,
   cotangent: usize,
   tile: i32,
@@ -701,7 +735,7 @@ function cotangentTile(
         16,
       );
     }
-    const target = panel == 0 ? to + <usize>j * 4 : to + <usize>(j / NR) * panel + <usize>(j % NR) * 4;
+    const target = to + <usize>j * 4;
     for (let i: usize = 0; i < 6; i++) {
       const column = rows + i * 16;
       cotangentLine(
