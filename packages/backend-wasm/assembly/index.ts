@@ -8,5 +8,5 @@ export { averagePool, averagePoolGradient, maxPool, maxPoolGradient } from './po
 export { product } from './product';
 export { rate, rateBytes, rateFlops } from './rate';
 export { maximumOfAll, sumAll, sumColumns, sumRows } from './reductions';
-export { softmax } from './softmax';
+export { compete, softmax } from './softmax';
 export { winograd, winogradFilterGradient, winogradInputGradient } from './winograd';

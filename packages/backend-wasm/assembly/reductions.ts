@@ -13,7 +13,7 @@ import { args, control, needed, parallel, reserve } from './pool';
 import { ADD_BLOCKS, BLOCK_MAXIMUM, BLOCK_SUM, SUM_BLOCK, SUM_COLUMNS } from './tasks';
 
 @unmanaged
-class Reduction {
+export class Reduction {
   rows: i32;
   columns: i32;
   /** By what sums are divided. */
@@ -25,13 +25,13 @@ class Reduction {
 }
 
 /** Columns of a block. */
-const STRIP: i32 = 1024;
+export const STRIP: i32 = 1024;
 /** Columns whose blocks are added up in a task. */
-const FEW: i32 = 64;
+export const FEW: i32 = 64;
 
 // @ts-ignore: decorator
 @inline
-function rowsOfBlock(p: Reduction): i32 {
+export function rowsOfBlock(p: Reduction): i32 {
   return max(8, (BLOCK / min(p.columns, STRIP)) & ~3);
 }
 

@@ -1,13 +1,14 @@
 /**
  * Softmax over the last axis: y = exp((x − max x) / τ) / Σ exp((x − max x) / τ) for each row. A row is read from memory
- * and written to it once, as long as it fits the first cache.
+ * and written to it once, as long as it fits the first cache. A competition also sums x · y over the rows, while they are in
+ * the second.
  */
 import { BLOCK, read, write } from './elementwise';
 import { ExpConstants, powers, setConstants } from './exp';
 import { ceilDiv, max, min } from './pack';
-import { args, parallel } from './pool';
-import { maximumOf } from './reductions';
-import { SOFTMAX } from './tasks';
+import { args, needed, parallel, reserve } from './pool';
+import { FEW, maximumOf, Reduction, rowsOfBlock, STRIP, sumBlockTask } from './reductions';
+import { ADD_BLOCKS, COMPETE, SOFTMAX } from './tasks';
 
 @unmanaged
 class Softmax {
@@ -30,10 +31,46 @@ function rowsOfTask(p: Softmax): i32 {
   return max(1, BLOCK / p.columns);
 }
 
+/** a is x, b is its softmax, y the sum of their products over the rows. */
+@unmanaged
+class Competition extends Reduction {
+  sharpness: f32;
+  constants: f32;
+}
+
 // @ts-ignore: decorator
 @inline
 function constants(p: Softmax): ExpConstants {
   return changetype<ExpConstants>(changetype<usize>(p) + offsetof<Softmax>('constants'));
+}
+
+// @ts-ignore: decorator
+@inline
+function constantsOf(p: Competition): ExpConstants {
+  return changetype<ExpConstants>(changetype<usize>(p) + offsetof<Competition>('constants'));
+}
+
+/** Softmax at a temperature, and Σₚ x · softmax(x / τ) of each column. */
+export function compete(): u32 {
+  const p = args<Competition>();
+  const blocks = ceilDiv(p.rows, rowsOfBlock(p));
+  if (!reserve(<usize>blocks * p.columns * 4, 0)) return needed();
+  setConstants(constantsOf(p));
+  parallel(COMPETE, blocks);
+  parallel(ADD_BLOCKS, ceilDiv(p.columns, FEW));
+  return 0;
+}
+
+export function competeTask(block: i32): void {
+  const p = args<Competition>();
+  const first = block * rowsOfBlock(p);
+  const end = min(p.rows, first + rowsOfBlock(p));
+  for (let row = first; row < end; row++) {
+    const at = <usize>row * p.columns * 4;
+    softmaxRow(p.a + at, p.b + at, p.columns, p.sharpness, constantsOf(p));
+  }
+  const strips = ceilDiv(p.columns, STRIP);
+  for (let strip = 0; strip < strips; strip++) sumBlockTask(block * strips + strip);
 }
 
 export function softmax(): u32 {
@@ -49,17 +86,19 @@ export function softmaxTask(task: i32): void {
   const end = min(p.rows, first + rowsOfTask(p));
   for (let row = first; row < end; row++) {
     const at = <usize>row * p.columns * 4;
-    const x = p.x + at;
-    const y = p.y + at;
-    // A NaN that the maximum ignores is found again by the sum.
-    const largest = f32x4.splat(maximumOf(false, x, p.columns));
-    let sum: f64 = 0;
-    for (let i = 0; i < p.columns; i += STRETCH) {
-      const n = min(STRETCH, p.columns - i);
-      sum += powers(constants(p), x + <usize>i * 4, y + <usize>i * 4, largest, f32x4.splat(p.sharpness), n);
-    }
-    scale(y, f32x4.splat(<f32>(1 / sum)), p.columns);
+    softmaxRow(p.x + at, p.y + at, p.columns, p.sharpness, constants(p));
   }
+}
+
+function softmaxRow(x: usize, y: usize, columns: i32, sharpness: f32, c: ExpConstants): void {
+  // A NaN that the maximum ignores is found again by the sum.
+  const largest = f32x4.splat(maximumOf(false, x, columns));
+  let sum: f64 = 0;
+  for (let i = 0; i < columns; i += STRETCH) {
+    const n = min(STRETCH, columns - i);
+    sum += powers(c, x + <usize>i * 4, y + <usize>i * 4, largest, f32x4.splat(sharpness), n);
+  }
+  scale(y, f32x4.splat(<f32>(1 / sum)), columns);
 }
 
 function scale(y: usize, factor: v128, n: i32): void {

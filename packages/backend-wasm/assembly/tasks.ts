@@ -18,7 +18,7 @@ import { keepTask, normTask, writeTask } from './move';
 import { averagePoolGradientTask, averagePoolTask, maxPoolGradientTask, maxPoolTask } from './pooling';
 import { addTask, multiplyTask, packTask } from './product';
 import { addBlocksTask, blockMaximumTask, blockSumTask, sumBlockTask, sumColumnsTask } from './reductions';
-import { softmaxTask } from './softmax';
+import { competeTask, softmaxTask } from './softmax';
 import {
   correlateTask,
   cotangentTask,
@@ -49,6 +49,7 @@ export const WINOGRAD_INPUT: i32 = 46;
 export const WINOGRAD_PANELS: i32 = 47;
 export const WINOGRAD_CORRELATE: i32 = 48;
 export const WINOGRAD_GRADIENT: i32 = 49;
+export const COMPETE: i32 = 50;
 export const NORM_SUMS: i32 = 10;
 export const NORM_COMBINE: i32 = 11;
 export const NORM_APPLY: i32 = 12;
@@ -109,6 +110,8 @@ export function perform(phase: i32, task: i32, thread: i32): void {
       return correlateTask(task, thread);
     case WINOGRAD_GRADIENT:
       return gradientTask(task, thread);
+    case COMPETE:
+      return competeTask(task);
     case NORM_SUMS:
       return sumsTask(task);
     case NORM_COMBINE:

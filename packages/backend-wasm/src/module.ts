@@ -49,7 +49,8 @@ export type KernelName =
   | 'sumColumns'
   | 'sumAll'
   | 'maximumOfAll'
-  | 'softmax';
+  | 'softmax'
+  | 'compete';
 
 /** What {@link KernelModule.load} is asked for. */
 export interface ModuleOptions {
@@ -211,14 +212,20 @@ export class KernelModule {
   /** Sees to it that kernels have so many bytes for intermediate results. */
   reserve(needed: number): void {
     if (needed <= this.#arenaSize) return;
-    // Given up first, and only then asked for anew: more may fit where it was.
-    if (this.#arenaSize > 0) this.#stock._free(this.#arena);
-    this.#arenaSize = 0;
-    this.#exports.setArena(0, 0);
+    this.release();
     const size = Math.ceil(needed / MIB) * MIB;
     this.#arena = this.#stock._malloc(size + 64) >>> 0;
     this.#arenaSize = size;
     this.#exports.setArena(Math.ceil(this.#arena / 64) * 64, size);
+  }
+
+  /** Gives up the memory for intermediate results; whether there was any. */
+  release(): boolean {
+    if (this.#arenaSize === 0) return false;
+    this.#stock._free(this.#arena);
+    this.#arenaSize = 0;
+    this.#exports.setArena(0, 0);
+    return true;
   }
 }
 

@@ -87,8 +87,8 @@ export const BATCH_NORM_GRADIENT = 'GhlBatchNormGrad';
 export const MOVE = 'GhlMove';
 
 /**
- * softmax(x/τ) over the last axis of x [P, K], with τ > 0 in the attribute `temperature`. May be registered as
- * {@link FILTER_GRADIENTS}.
+ * Competition: u = softmax(x/τ) over the last axis of x [P, K], with τ > 0 in the attribute `temperature`; and Σₚ u⊙x, [K].
+ * May be registered as {@link FILTER_GRADIENTS}.
  */
 export const COMPETITION = 'GhlCompetition';
 

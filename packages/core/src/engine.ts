@@ -110,7 +110,8 @@ export function openGate(
   const gates = splitBack(said.gate, calls);
   const overlapOf = (gate: tf.Tensor2D) => overlap(gate, said.reconstruction ?? 1, said.scope, units);
   const cotangents = gates.map((gate) => [gate]);
-  const overlaps = [overlapOf(said.gate)];
+  if (said.overlap !== undefined) checkShape('overlap', said.overlap, [units.fanOut]);
+  const overlaps = [(said.scope === 'own' && said.overlap) || overlapOf(said.gate)];
   if (modulator?.actsOn !== 'gate')
     return { cotangents, overlaps, scope: said.scope, state: { ...state, rule: said.state } };
 

@@ -48,6 +48,8 @@ export interface GateResult<S extends StateTree> {
   readonly reconstruction?: tf.Tensor2D | 1;
   /** S: whose reconstruction is subtracted. */
   readonly scope: Scope;
+  /** Σₚ r⊙g, [K], if it is at hand; else the engine forms it. Only for scope `'own'`. */
+  readonly overlap?: tf.Tensor1D;
   /** The state after this step. */
   readonly state: S;
 }

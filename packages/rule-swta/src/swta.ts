@@ -31,7 +31,7 @@ export function swta(options: SwtaOptions = {}): LocalRule<Record<string, never>
     spec: specOf('swta', { temperature }),
     init: () => ({}),
     gate: ({ post: y, step }, state) => ({
-      gate: competition(y, at(temperature, step)),
+      ...competition(y, at(temperature, step)),
       reconstruction: y,
       scope: 'own',
       state,

@@ -137,8 +137,9 @@ describe('a competition', () => {
       fc.property(shapes, fc.constantFrom(0.01, 0.65, 1, 4, 1e6), (shape, temperature) => {
         tf.tidy(() => {
           const x = tf.randomNormal(shape, 0, 3, 'float32', 1);
-          const u = tf.engine().runKernel(COMPETITION, { x }, { temperature }) as tf.Tensor;
+          const [u, overlap] = run(COMPETITION, { x }, { temperature }) as [tf.Tensor, tf.Tensor];
           expect(u.dataSync()).toBeAllClose(tf.softmax(tf.div(x, temperature)).dataSync(), { rtol: 1e-4, atol: 1e-7 });
+          expect(overlap.dataSync()).toBeAllClose(tf.sum(tf.mul(u, x), 0).dataSync(), { rtol: 1e-4, atol: 1e-5 });
         });
       }),
       { numRuns: 40 },

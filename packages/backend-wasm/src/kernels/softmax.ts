@@ -1,8 +1,7 @@
 /** Softmax over the last axis, on our own module: TensorFlow.js's, and the competition of units at a temperature. */
 import { COMPETITION } from '@ghl/core';
-import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import { Softmax, type TensorInfo, util } from '@tensorflow/tfjs-core';
-import { bits, type KernelModule } from '../module.js';
+import { bits } from '../module.js';
 import { address, type KernelCall, kernel } from './heap.js';
 
 export const softmax = kernel(Softmax, (call: KernelCall<{ logits: TensorInfo }, object>, stock) => {
@@ -12,7 +11,11 @@ export const softmax = kernel(Softmax, (call: KernelCall<{ logits: TensorInfo },
     module,
   } = call;
   if (logits.dtype !== 'float32' || logits.shape.length === 0 || logits.shape.includes(0)) return stock(call);
-  return run(backend, module, logits, 1);
+  const columns = logits.shape.at(-1)!;
+  const out = backend.makeOutput(logits.shape, 'float32');
+  const rows = util.sizeFromShape(logits.shape) / columns;
+  module.run('softmax', [rows, columns, address(backend, logits), address(backend, out), bits(1)]);
+  return out;
 });
 
 export const competition = kernel(
@@ -22,13 +25,12 @@ export const competition = kernel(
     attrs: { temperature },
     backend,
     module,
-  }: KernelCall<{ x: TensorInfo }, { temperature: number }>) => run(backend, module, x, temperature),
+  }: KernelCall<{ x: TensorInfo }, { temperature: number }>) => {
+    const [rows, columns] = x.shape as [number, number];
+    const shares = backend.makeOutput(x.shape, 'float32');
+    const overlap = backend.makeOutput([columns], 'float32');
+    const [a, b, y] = [x, shares, overlap].map((tensor) => address(backend, tensor));
+    module.run('compete', [rows, columns, 1, a!, b!, y!, bits(1 / temperature)]);
+    return [shares, overlap];
+  },
 );
-
-function run(backend: BackendWasm, module: KernelModule, x: TensorInfo, temperature: number): TensorInfo {
-  const columns = x.shape.at(-1)!;
-  const out = backend.makeOutput(x.shape, 'float32');
-  const rows = util.sizeFromShape(x.shape) / columns;
-  module.run('softmax', [rows, columns, address(backend, x), address(backend, out), bits(1 / temperature)]);
-  return out;
-}
