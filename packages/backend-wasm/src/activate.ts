@@ -188,6 +188,7 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
     memory = new GuardedMemory(wasm);
     const stock = wasm.wasm as StockModule;
     module = await KernelModule.load(stock, { threads: wanted, variant, winograd, read });
+    memory.spare = () => module.release();
   } catch (cause) {
     if (!found) keepListeners(() => tf.removeBackend('wasm'));
     if (previous !== undefined) await tf.setBackend(previous);

@@ -27,6 +27,8 @@ export class GuardedMemory {
   #inUse = 0;
   /** Shape of the tensor that is being made. */
   #tensor: readonly number[] | undefined;
+  /** Gives up what is held for later; whether there was any. */
+  spare: () => boolean = () => false;
   /** The kernel that is running, and what it has made. */
   #work: Work | undefined;
   #made: object[] | undefined;
@@ -40,8 +42,17 @@ export class GuardedMemory {
     stock._free(stock._malloc(1));
     const { _malloc: malloc, _free: free } = stock;
     stock._malloc = (bytes) => {
-      let address = bytes < MOST ? malloc(bytes) >>> 0 : 0;
-      if (address === 0 && this.#dropTape()) address = malloc(bytes) >>> 0;
+      // Near 4 GiB, the stock allocator finds any free block long enough whose end, were it so long, has more than 32 bits.
+      const allocate = (): number => {
+        const address = bytes < MOST ? malloc(bytes) >>> 0 : 0;
+        if (address === 0 || address + bytes <= stock.HEAPU8.length) return address;
+        const another = allocate();
+        free(address);
+        return another;
+      };
+      let address = allocate();
+      if (address === 0 && this.#dropTape()) address = allocate();
+      if (address === 0 && this.spare()) address = allocate();
       if (address === 0) {
         this.#tape = engine().state.activeTape;
         queueMicrotask(() => this.#dropTape());
@@ -104,7 +115,7 @@ export class GuardedMemory {
       this.#tensor === undefined ? `what ${this.#work?.name ?? 'an operation'} works in, given` : 'a tensor of';
     return new UnsupportedError(
       'OUT_OF_MEMORY',
-      `There is no room for ${what} shape [${shape.join(', ')}] (${mebibytes(bytes)}): WebAssembly has ` +
+      `There is no room for ${what} shape [${shape.join(', ')}] (${mebibytes(bytes)} in one piece): WebAssembly has ` +
         `${mebibytes(MOST)} in all, and ${mebibytes(this.#inUse)} are in use.`,
       { help: `${smallerBatch(shape, this.#inUse + bytes)}tf.dispose() and tf.tidy() free what is no longer needed.` },
     );

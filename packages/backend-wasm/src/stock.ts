@@ -10,6 +10,7 @@ import type { Read } from './files.js';
 export type StockModule = BackendWasm['wasm'] & {
   readonly wasmMemory?: WebAssembly.Memory;
   readonly asm: { readonly memory?: WebAssembly.Memory };
+  readonly HEAPU8: Uint8Array;
   _malloc(bytes: number): number;
   _free(address: number): void;
 };
