@@ -81,9 +81,12 @@ it('says what has no room to work in', () => {
   const filter = tf.ones<tf.Rank.R4>([3, 3, 512, 512]);
   const ballast = tf.tidy(() => tf.ones([60 * 1024, 256]));
   const x = tf.ones<tf.Rank.R4>([16, 8, 8, 512]);
+  const before = held();
   const error = refusal(() => tf.conv2d(x, filter, 1, 'same'));
   expect(error).toMatchObject({ code: 'OUT_OF_MEMORY' });
   expect(error.message).toMatch(/what Conv2D works in, given shape \[/);
+  // Its result, made by then, is not left behind.
+  expect(held()).toEqual(before);
   ballast.dispose();
   expect(tf.max(tf.conv2d(x, filter, 1, 'same')).dataSync()[0]).toBe(9 * 512);
 });
