@@ -219,7 +219,7 @@ describe('what shares its values', () => {
     const x = tf.tensor1d([1, 2]);
     const variable = tf.variable(x);
     const old = tf.clone(variable);
-    const next = tf.tidy(() => tf.add(variable, 1));
+    const next = tf.tidy(() => tf.add<tf.Tensor1D>(variable, 1));
     variable.assign(next);
     next.dispose();
     x.dispose();
