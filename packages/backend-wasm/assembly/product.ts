@@ -49,6 +49,12 @@ const UPPER_B: i32 = 2;
 const COLUMNS: i32 = 128;
 const ADD: i32 = 16384;
 
+/** About COLUMNS, so that there are as many tasks for one half of the threads as for the other. */
+function columnsOfTask(n: i32): i32 {
+  const count = ceilDiv(n, COLUMNS);
+  return ceilDiv(ceilDiv(n, count > 1 ? count & ~1 : 1), 16) * 16;
+}
+
 // @ts-ignore: decorator
 @inline
 function packsA(p: Product): bool {
@@ -76,14 +82,14 @@ export function product(
   p.transposeA = transposeA;
   p.transposeB = transposeB;
   p.upper = upper;
-  p.step = packsA(p) ? COLUMNS : MC;
-  p.tasks = packsA(p) ? ceilDiv(n, COLUMNS) : ceilDiv(m, MC);
+  p.step = packsA(p) ? columnsOfTask(n) : MC;
+  p.tasks = ceilDiv(packsA(p) ? n : m, p.step);
   const blocks = blocksOf(k);
-  p.share = p.tasks >= 8 ? blocks : max(2, ceilDiv(blocks, ceilDiv(16, p.tasks)));
+  p.share = p.tasks >= 6 ? blocks : max(2, ceilDiv(blocks, ceilDiv(16, p.tasks)));
   p.parts = ceilDiv(blocks, p.share);
   const length = blockLength(k);
   const whole = packsA(p) ? <usize>blocks * ceilDiv(m, MR) * MR * ROW * 4 : <usize>blocks * panelBytes(length, n);
-  const each = packsA(p) ? panelBytes(KC, COLUMNS) : <usize>(MC * ROW * 4);
+  const each = packsA(p) ? panelBytes(KC, p.step) : <usize>(MC * ROW * 4);
   const partial = p.parts > 1 ? <usize>p.parts * m * n * 4 : 0;
   if (!reserve(whole + partial, each + EDGE)) return control().sharedSize + control().privateSize * control().threads;
   p.partial = control().arena + whole;
@@ -132,7 +138,7 @@ export function multiplyTask(task: i32, thread: i32): void {
     const k0 = block * length;
     const k = min(length, p.k - k0);
     if (p.upper == UPPER_B && packsA(p) && k0 >= at + p.step && block > first) break;
-    const edge = own + (packsA(p) ? panelBytes(KC, COLUMNS) : <usize>(MC * ROW * 4));
+    const edge = own + (packsA(p) ? panelBytes(KC, p.step) : <usize>(MC * ROW * 4));
     if (packsA(p)) {
       const n = min(p.step, p.n - at);
       packB(p, own, at, n, k0, k);
