@@ -8,7 +8,7 @@
  * float64, in their order (Chan, Golub and LeVeque, Updating Formulae and a Pairwise Algorithm, 1979).
  */
 import { ceilDiv, max, min } from './pack';
-import { args, control, parallel, reserve } from './pool';
+import { args, control, needed, parallel, reserve } from './pool';
 import { NORM_APPLY, NORM_COMBINE, NORM_GRADIENT_APPLY, NORM_GRADIENT_COMBINE, NORM_GRADIENT_SUMS, NORM_SUMS } from './tasks';
 
 @unmanaged
@@ -47,7 +47,7 @@ function sums(n: Norm, block: i32): usize {
 
 export function batchNorm(): u32 {
   const n = args<Norm>();
-  if (!prepare(n)) return control().sharedSize + control().privateSize * control().threads;
+  if (!prepare(n)) return needed();
   parallel(NORM_SUMS, n.blocks);
   parallel(NORM_COMBINE, ceilDiv(n.channels, GROUP));
   parallel(NORM_APPLY, n.blocks);
@@ -56,7 +56,7 @@ export function batchNorm(): u32 {
 
 export function batchNormGradient(): u32 {
   const n = args<Norm>();
-  if (!prepare(n)) return control().sharedSize + control().privateSize * control().threads;
+  if (!prepare(n)) return needed();
   parallel(NORM_GRADIENT_SUMS, n.blocks);
   parallel(NORM_GRADIENT_COMBINE, ceilDiv(n.channels, GROUP));
   parallel(NORM_GRADIENT_APPLY, n.blocks);

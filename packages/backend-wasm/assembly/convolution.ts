@@ -22,7 +22,7 @@ import {
   panelsFromColumns,
   panelsFromRows,
 } from './pack';
-import { args, control, parallel, reserve, scratch } from './pool';
+import { args, control, needed, parallel, reserve, scratch } from './pool';
 import { CONV_ADD, CONV_FORWARD, CONV_GRADIENT, CONV_PACK } from './tasks';
 
 /** Geometry, then what the kernel works on. The image may be spread out: a zero row after each but `spread − 1`. */
@@ -87,9 +87,7 @@ export function convolve(): u32 {
   const g = args<Convolution>();
   const depth = patchSize(g);
   const blocks = blocksOf(depth);
-  if (!reserve(<usize>blocks * panelBytes(blockLength(depth), g.filters), <usize>(MC * ROW * 4) + EDGE)) {
-    return control().sharedSize + control().privateSize * control().threads;
-  }
+  if (!reserve(<usize>blocks * panelBytes(blockLength(depth), g.filters), <usize>(MC * ROW * 4) + EDGE)) return needed();
   parallel(CONV_PACK, blocks * ceilDiv(g.filters, STRIP));
   parallel(CONV_FORWARD, ceilDiv(positions(g), MC));
   return 0;
@@ -155,9 +153,7 @@ export function convolutionFilterGradient(): u32 {
   g.parts = ceilDiv(blocks, g.share);
   g.groups = g.parts >= 8 ? 1 : ceilDiv(patchSize(g), MC);
   const partial = g.parts > 1 ? <usize>g.parts * size * cotangents * 4 : 0;
-  if (!reserve(partial, <usize>(KC * ROW * 4) + panelBytes(KC, g.filters) * cotangents + EDGE)) {
-    return control().sharedSize + control().privateSize * control().threads;
-  }
+  if (!reserve(partial, <usize>(KC * ROW * 4) + panelBytes(KC, g.filters) * cotangents + EDGE)) return needed();
   g.partial = control().arena;
   parallel(CONV_GRADIENT, g.parts * g.groups);
   if (g.parts > 1) parallel(CONV_ADD, ceilDiv(size, ADD) * cotangents);

@@ -10,7 +10,7 @@
  * Where any v is not finite, W is copied instead, and the flag is 0.
  */
 import { ceilDiv, copy, min } from './pack';
-import { args, control, parallel, reserve, scratch } from './pool';
+import { args, control, needed, parallel, reserve, scratch } from './pool';
 import { MOVE_KEEP, MOVE_NORM, MOVE_WRITE } from './tasks';
 
 const ELIGIBILITY: i32 = 0;
@@ -76,9 +76,7 @@ function found(block: i32): usize {
 export function move(): u32 {
   const m = args<Move>();
   const blocks = ceilDiv(m.size, BLOCK);
-  if (!reserve(<usize>blocks * 4, BLOCK * 4)) {
-    return control().sharedSize + control().privateSize * control().threads;
-  }
+  if (!reserve(<usize>blocks * 4, BLOCK * 4)) return needed();
   const tasks = ceilDiv(blocks, SHARE);
   for (let i = 0; i < m.count; i++) {
     const norm = code(m, i);

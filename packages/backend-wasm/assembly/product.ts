@@ -19,7 +19,7 @@ import {
   rowsFromRows,
   transpose,
 } from './pack';
-import { args, control, parallel, reserve, scratch } from './pool';
+import { args, control, needed, parallel, reserve, scratch } from './pool';
 import { PRODUCT_ADD, PRODUCT_MULTIPLY, PRODUCT_PACK } from './tasks';
 
 @unmanaged
@@ -91,7 +91,7 @@ export function product(
   const whole = packsA(p) ? <usize>blocks * ceilDiv(m, MR) * MR * ROW * 4 : <usize>blocks * panelBytes(length, n);
   const each = packsA(p) ? panelBytes(KC, p.step) : <usize>(MC * ROW * 4);
   const partial = p.parts > 1 ? <usize>p.parts * m * n * 4 : 0;
-  if (!reserve(whole + partial, each + EDGE)) return control().sharedSize + control().privateSize * control().threads;
+  if (!reserve(whole + partial, each + EDGE)) return needed();
   p.partial = control().arena + whole;
   parallel(PRODUCT_PACK, packsA(p) ? blocks * ceilDiv(m, MC) : blocks * ceilDiv(n, COLUMNS));
   parallel(PRODUCT_MULTIPLY, p.tasks * p.parts);

@@ -17,7 +17,7 @@ import { MR, NR, ROW } from '../dist/wasm/tile';
 import { Convolution } from './convolution';
 import { EDGE, multiply } from './multiply';
 import { blockLength, blocksOf, ceilDiv, clear, KC, max, min, transpose } from './pack';
-import { args, control, parallel, reserve, scratch } from './pool';
+import { args, control, needed, parallel, reserve, scratch } from './pool';
 import {
   WINOGRAD_CORRELATE,
   WINOGRAD_COTANGENT,
@@ -144,7 +144,7 @@ function fits(g: Winograd, rows: i32, length: i32, each: usize): bool {
 export function winograd(): u32 {
   const g = args<Winograd>();
   prepare(g, g.channels, g.filters, tilesOf(g), g.channels);
-  if (!fits(g, g.tiles, g.depth, 0)) return control().sharedSize + control().privateSize * control().threads;
+  if (!fits(g, g.tiles, g.depth, 0)) return needed();
   const shares = ceilDiv(g.tiles, SHARE);
   parallel(WINOGRAD_IMAGE, shares);
   for (g.start = 0; g.start < g.outputs; g.start += g.width) {
@@ -160,7 +160,7 @@ export function winogradInputGradient(): u32 {
   const g = args<Winograd>();
   prepare(g, g.filters, g.channels, tilesOf(g), g.filters);
   const exchanged = <usize>(9 * blockLength(g.depth) * CHANNELS) * 4;
-  if (!fits(g, g.tiles, g.depth, exchanged)) return control().sharedSize + control().privateSize * control().threads;
+  if (!fits(g, g.tiles, g.depth, exchanged)) return needed();
   parallel(WINOGRAD_COTANGENT, ceilDiv(g.tiles, SHARE));
   for (g.start = 0; g.start < g.outputs; g.start += g.width) {
     parallel(WINOGRAD_EXCHANGED, ceilDiv(columns(g), CHANNELS));
@@ -174,7 +174,7 @@ export function winogradInputGradient(): u32 {
 export function winogradFilterGradient(): u32 {
   const g = args<Winograd>();
   prepare(g, g.channels, g.filters, g.channels, tilesOf(g));
-  if (!fits(g, g.depth, g.tiles, 0)) return control().sharedSize + control().privateSize * control().threads;
+  if (!fits(g, g.depth, g.tiles, 0)) return needed();
   const shares = ceilDiv(g.tiles, SHARE);
   parallel(WINOGRAD_IMAGE, shares);
   for (let second = 0; second < (g.v ? 2 : 1); second++) {
