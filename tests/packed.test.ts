@@ -49,6 +49,11 @@ describe.each(names)('%s', (name) => {
 });
 
 describe('a consumer', () => {
+  it('finds the kernels of the WebAssembly backend', async () => {
+    const script = "console.log((await (await import('@ghl/backend-wasm')).activate()).name)";
+    expect(await project.node('--input-type=module', '-e', script)).toBe('wasm\n');
+  });
+
   const consumer = [
     ...names.map((name, i) => `import * as p${i} from '${name}';`),
     "import { chain, scaleBy, threeFactor } from '@ghl/core';",

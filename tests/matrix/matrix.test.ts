@@ -1,5 +1,5 @@
 /**
- * The packed packages in every Node that we support and in a browser. What this machine cannot have, for want of a registry
+ * The built packages in every Node that we support and in a browser. What this machine cannot have, for want of a registry
  * or on another system, is skipped and named. `npm run test:matrix` runs it, `npm test` does not.
  */
 import { execFile } from 'node:child_process';
@@ -12,7 +12,6 @@ import { type Browser, chromium } from 'playwright-core';
 import ts from 'typescript';
 import { build, preview } from 'vite';
 import { afterAll, beforeAll, describe, expect, it, type TestContext, vi } from 'vitest';
-import { type PackedProject, packedProject } from '../packed-project.js';
 import type { Report } from './smoke.js';
 
 /** The oldest Node that we support, and the newest of each later line. */
@@ -28,38 +27,24 @@ const requests = [
 
 const run = promisify(execFile);
 const cache = resolve('node_modules/.cache/matrix');
-let project: PackedProject;
 let reference: readonly number[];
 
 beforeAll(async () => {
-  project = await packedProject();
-  const source = await readFile('tests/matrix/smoke.ts', 'utf8');
-  const { outputText } = ts.transpileModule(source, {
-    compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
-  });
-  await project.write({
-    'smoke.js': outputText,
-    'node.js': `
-      import { smoke } from './smoke.js';
-      const reports = [];
-      for (const options of ${JSON.stringify(requests)}) reports.push(await smoke(options));
-      process.stdout.write(JSON.stringify(reports));`,
-    'page/index.html': '<!doctype html><title>GHL</title><script type="module" src="page.js"></script>',
-    'page/page.js': `
-      import threaded from '@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-threaded-simd.wasm?url';
-      import simd from '@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-simd.wasm?url';
-      import { smoke } from '../smoke.js';
-      const wasmPaths = { 'tfjs-backend-wasm-threaded-simd.wasm': threaded, 'tfjs-backend-wasm-simd.wasm': simd };
-      globalThis.smoke = (options) => smoke({ wasmPaths, ...options });`,
-  });
+  await mkdir(cache, { recursive: true });
+  const compilerOptions = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext };
+  await writeFile(join(cache, 'package.json'), JSON.stringify({ type: 'module' }));
+  for (const name of ['smoke', 'node']) {
+    const source = await readFile(`tests/matrix/${name}.ts`, 'utf8');
+    await writeFile(join(cache, `${name}.js`), ts.transpileModule(source, { compilerOptions }).outputText);
+  }
   reference = (await inNode(process.execPath))[0]!.losses;
 });
-afterAll(() => project?.remove());
 
 /** Runs all requests in a process, which must print nothing else and end by itself. */
 async function inNode(binary: string): Promise<Report[]> {
   const env = { ...process.env, NODE_OPTIONS: '' };
-  const { stdout, stderr } = await run(binary, ['node.js'], { cwd: project.folder, env, timeout: 120_000 });
+  const parameters = [join(cache, 'node.js'), JSON.stringify(requests)];
+  const { stdout, stderr } = await run(binary, parameters, { env, timeout: 120_000 });
   expect(stderr).toBe('');
   return JSON.parse(stdout) as Report[];
 }
@@ -84,7 +69,14 @@ describe('Node', () => {
         const folder = join(cache, version);
         binary = join(folder, 'node_modules', name, 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
         if (!existsSync(binary)) {
-          const quietly = ['--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', '--no-save'];
+          const quietly = [
+            '--prefer-offline',
+            '--fetch-retries=1',
+            '--ignore-scripts',
+            '--no-audit',
+            '--no-fund',
+            '--no-save',
+          ];
           await mkdir(folder, { recursive: true });
           await writeFile(join(folder, 'package.json'), '{}');
           await run('npm', ['install', ...quietly, `${name}@${version}`], { cwd: folder }).catch((error: Error) =>
@@ -105,6 +97,12 @@ describe('Node', () => {
 describe('Chromium', () => {
   let browser: Browser | undefined;
   let missing: string | undefined;
+  const page = {
+    root: 'tests/matrix/page',
+    configFile: false,
+    logLevel: 'error',
+    build: { outDir: join(cache, 'page'), emptyOutDir: true },
+  } as const;
 
   beforeAll(async () => {
     if (process.platform !== 'linux' || process.arch !== 'x64') {
@@ -124,12 +122,13 @@ describe('Chromium', () => {
         missing = `Chromium does not start here: ${error.message.slice(0, 400)}`;
         return undefined;
       });
-    const wasm = join(project.folder, 'page/public/wasm');
+    await build(page);
     for (const folder of ['@tensorflow/tfjs-backend-wasm/wasm-out', '@ghl/backend-wasm/dist/wasm']) {
-      const from = join(project.folder, 'node_modules', folder);
-      for (const file of await readdir(from)) if (file.endsWith('.wasm')) await cp(join(from, file), join(wasm, file));
+      const from = join('node_modules', folder);
+      for (const file of await readdir(from)) {
+        if (file.endsWith('.wasm')) await cp(join(from, file), join(page.build.outDir, 'wasm', file));
+      }
     }
-    await build({ root: join(project.folder, 'page'), configFile: false, logLevel: 'error' });
   });
   afterAll(() => browser?.close());
 
@@ -142,24 +141,19 @@ describe('Chromium', () => {
     ['without isolation, from a folder', {}, { wasmPaths: '/wasm/' }, 1],
   ] as const)('trains %s', async ([, headers, options, threads], context) => {
     if (browser === undefined) return context.skip(missing);
-    const server = await preview({
-      root: join(project.folder, 'page'),
-      configFile: false,
-      logLevel: 'error',
-      preview: { port: 0, headers },
-    });
-    const page = await browser.newPage();
+    const server = await preview({ ...page, preview: { port: 0, headers } });
+    const tab = await browser.newPage();
     const printed: string[] = [];
-    page.on('console', (message) => printed.push(message.text()));
-    page.on('pageerror', (error) => printed.push(String(error)));
-    await page.goto(server.resolvedUrls?.local[0] as string);
-    await page.waitForFunction('globalThis.smoke !== undefined');
-    const report: Report = await page.evaluate(`smoke(${JSON.stringify(options)})`);
+    tab.on('console', (message) => printed.push(message.text()));
+    tab.on('pageerror', (error) => printed.push(String(error)));
+    await tab.goto(server.resolvedUrls?.local[0] as string);
+    await tab.waitForFunction('globalThis.smoke !== undefined');
+    const report: Report = await tab.evaluate(`smoke(${JSON.stringify(options)})`);
     expect(report.got.threads).toBe(threads);
     await check(context, report);
-    expect(page.workers()).toEqual([]);
+    expect(tab.workers()).toEqual([]);
     expect(printed).toEqual([]);
-    await page.close();
+    await tab.close();
     await server.close();
   });
 });
