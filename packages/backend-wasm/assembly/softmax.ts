@@ -10,12 +10,9 @@ import { args, needed, parallel, reserve } from './pool';
 import { FEW, maximumOf, Reduction, rowsOfBlock, STRIP, sumBlockTask } from './reductions';
 import { ADD_BLOCKS, COMPETE, SOFTMAX } from './tasks';
 
+/** a is x, b its softmax; y the sum of their products over the rows, of a competition. */
 @unmanaged
-class Softmax {
-  rows: i32;
-  columns: i32;
-  x: usize;
-  y: usize;
+class Softmax extends Reduction {
   /** 1/τ. */
   sharpness: f32;
   /** The first of ExpConstants. */
@@ -31,44 +28,26 @@ function rowsOfTask(p: Softmax): i32 {
   return max(1, BLOCK / p.columns);
 }
 
-/** a is x, b is its softmax, y the sum of their products over the rows. */
-@unmanaged
-class Competition extends Reduction {
-  sharpness: f32;
-  constants: f32;
-}
-
 // @ts-ignore: decorator
 @inline
 function constants(p: Softmax): ExpConstants {
   return changetype<ExpConstants>(changetype<usize>(p) + offsetof<Softmax>('constants'));
 }
 
-// @ts-ignore: decorator
-@inline
-function constantsOf(p: Competition): ExpConstants {
-  return changetype<ExpConstants>(changetype<usize>(p) + offsetof<Competition>('constants'));
-}
-
 /** Softmax at a temperature, and Σₚ x · softmax(x / τ) of each column. */
 export function compete(): u32 {
-  const p = args<Competition>();
+  const p = args<Softmax>();
   const blocks = ceilDiv(p.rows, rowsOfBlock(p));
   if (!reserve(<usize>blocks * p.columns * 4, 0)) return needed();
-  setConstants(constantsOf(p));
+  setConstants(constants(p));
   parallel(COMPETE, blocks);
   parallel(ADD_BLOCKS, ceilDiv(p.columns, FEW));
   return 0;
 }
 
 export function competeTask(block: i32): void {
-  const p = args<Competition>();
-  const first = block * rowsOfBlock(p);
-  const end = min(p.rows, first + rowsOfBlock(p));
-  for (let row = first; row < end; row++) {
-    const at = <usize>row * p.columns * 4;
-    softmaxRow(p.a + at, p.b + at, p.columns, p.sharpness, constantsOf(p));
-  }
+  const p = args<Softmax>();
+  softmaxRows(p, block * rowsOfBlock(p), rowsOfBlock(p));
   const strips = ceilDiv(p.columns, STRIP);
   for (let strip = 0; strip < strips; strip++) sumBlockTask(block * strips + strip);
 }
@@ -82,11 +61,14 @@ export function softmax(): u32 {
 
 export function softmaxTask(task: i32): void {
   const p = args<Softmax>();
-  const first = task * rowsOfTask(p);
-  const end = min(p.rows, first + rowsOfTask(p));
+  softmaxRows(p, task * rowsOfTask(p), rowsOfTask(p));
+}
+
+function softmaxRows(p: Softmax, first: i32, count: i32): void {
+  const end = min(p.rows, first + count);
   for (let row = first; row < end; row++) {
     const at = <usize>row * p.columns * 4;
-    softmaxRow(p.x + at, p.y + at, p.columns, p.sharpness, constants(p));
+    softmaxRow(p.a + at, p.b + at, p.columns, p.sharpness, constants(p));
   }
 }
 

@@ -118,21 +118,15 @@ function tilesAtOnce(g: Winograd): i32 {
   return ceilDiv(ceilDiv(g.tiles, ceilDiv(g.tiles, TILES)), MR) * MR;
 }
 
-/** Cuts the work; `rows` are those of the products, `length` is what they sum over. */
-function prepare(g: Winograd, depth: i32, outputs: i32, rows: i32, length: i32): void {
+/** Cuts the work. The products' rows and what they sum over are tiles and depth, or the other way round. */
+function prepare(g: Winograd, depth: i32, outputs: i32): void {
   g.tilesDown = ceilDiv(g.outHeight, 4);
   g.tilesAcross = ceilDiv(g.outWidth, 4);
   g.tiles = g.batch * g.tilesDown * g.tilesAcross;
   g.depth = depth;
   g.outputs = outputs;
-  const most = max(1, BLOCK / (rows + length) / CHANNELS) * CHANNELS;
+  const most = max(1, BLOCK / (g.tiles + depth) / CHANNELS) * CHANNELS;
   g.width = ceilDiv(ceilDiv(outputs, ceilDiv(outputs, most)), CHANNELS) * CHANNELS;
-}
-
-// @ts-ignore: decorator
-@inline
-function tilesOf(g: Winograd): i32 {
-  return g.batch * ceilDiv(g.outHeight, 4) * ceilDiv(g.outWidth, 4);
 }
 
 function fits(g: Winograd, rows: i32, length: i32, each: usize): bool {
@@ -143,7 +137,7 @@ function fits(g: Winograd, rows: i32, length: i32, each: usize): bool {
 /** The convolution of the arguments, whose kernel is 3×3 and whose stride, dilation and spread are 1. */
 export function winograd(): u32 {
   const g = args<Winograd>();
-  prepare(g, g.channels, g.filters, tilesOf(g), g.channels);
+  prepare(g, g.channels, g.filters);
   if (!fits(g, g.tiles, g.depth, 0)) return needed();
   const shares = ceilDiv(g.tiles, SHARE);
   parallel(WINOGRAD_IMAGE, shares);
@@ -158,7 +152,7 @@ export function winograd(): u32 {
 /** The input gradient: x is written, from y. */
 export function winogradInputGradient(): u32 {
   const g = args<Winograd>();
-  prepare(g, g.filters, g.channels, tilesOf(g), g.filters);
+  prepare(g, g.filters, g.channels);
   const exchanged = <usize>(9 * blockLength(g.depth) * CHANNELS) * 4;
   if (!fits(g, g.tiles, g.depth, exchanged)) return needed();
   parallel(WINOGRAD_COTANGENT, ceilDiv(g.tiles, SHARE));
@@ -173,7 +167,7 @@ export function winogradInputGradient(): u32 {
 /** The filter gradients of one or two cotangents. */
 export function winogradFilterGradient(): u32 {
   const g = args<Winograd>();
-  prepare(g, g.channels, g.filters, g.channels, tilesOf(g));
+  prepare(g, g.channels, g.filters);
   if (!fits(g, g.depth, g.tiles, 0)) return needed();
   const shares = ceilDiv(g.tiles, SHARE);
   parallel(WINOGRAD_IMAGE, shares);
@@ -189,6 +183,25 @@ export function winogradFilterGradient(): u32 {
   return 0;
 }
 
+/** Which tile it is across, down, and of which image. */
+// @ts-ignore: decorator
+@inline
+function acrossOf(g: Winograd, tile: i32): i32 {
+  return tile % g.tilesAcross;
+}
+
+// @ts-ignore: decorator
+@inline
+function downOf(g: Winograd, tile: i32): i32 {
+  return (tile / g.tilesAcross) % g.tilesDown;
+}
+
+// @ts-ignore: decorator
+@inline
+function imageOf(g: Winograd, tile: i32): i32 {
+  return tile / (g.tilesAcross * g.tilesDown);
+}
+
 /** V of some tiles. */
 export function imageTask(task: i32, thread: i32): void {
   const g = args<Winograd>();
@@ -197,9 +210,9 @@ export function imageTask(task: i32, thread: i32): void {
   const plane = vPlane(g);
   const end = min((task + 1) * SHARE, g.tiles);
   for (let tile = task * SHARE; tile < end; tile++) {
-    const across = tile % g.tilesAcross;
-    const down = (tile / g.tilesAcross) % g.tilesDown;
-    const image = tile / (g.tilesAcross * g.tilesDown);
+    const across = acrossOf(g, tile);
+    const down = downOf(g, tile);
+    const image = imageOf(g, tile);
     const h0 = down * 4 - g.top;
     const w0 = across * 4 - g.left;
     const inside = h0 >= 0 && w0 >= 0 && h0 + 6 <= g.imageHeight && w0 + 6 <= g.imageWidth;
@@ -437,9 +450,9 @@ export function outputTask(task: i32, thread: i32): void {
 
 /** y = Aᵀ·m·A of one tile. */
 function outputTile(g: Winograd, sums: usize, rows: usize, tile: i32, n0: i32, n: i32): void {
-  const across = tile % g.tilesAcross;
-  const down = (tile / g.tilesAcross) % g.tilesDown;
-  const image = tile / (g.tilesAcross * g.tilesDown);
+  const across = acrossOf(g, tile);
+  const down = downOf(g, tile);
+  const image = imageOf(g, tile);
   const height = min(4, g.outHeight - down * 4);
   const width = min(4, g.outWidth - across * 4);
   const next = <usize>g.filters * 4;
@@ -527,9 +540,9 @@ export function inputTask(image: i32, thread: i32): void {
 
 /** Adds B·m·Bᵀ of one tile to ∂x. */
 function inputTile(g: Winograd, sums: usize, rows: usize, tile: i32, n0: i32, n: i32): void {
-  const h0 = ((tile / g.tilesAcross) % g.tilesDown) * 4 - g.top;
-  const w0 = (tile % g.tilesAcross) * 4 - g.left;
-  const image = tile / (g.tilesAcross * g.tilesDown);
+  const h0 = downOf(g, tile) * 4 - g.top;
+  const w0 = acrossOf(g, tile) * 4 - g.left;
+  const image = imageOf(g, tile);
   const next = <usize>g.channels * 4;
   const plane = productPlane(g, g.tiles);
   const apart: usize = RUN * 24;
@@ -712,9 +725,9 @@ function cotangentTile(
   n0: i32,
   n: i32,
 ): void {
-  const across = tile % g.tilesAcross;
-  const down = (tile / g.tilesAcross) % g.tilesDown;
-  const image = tile / (g.tilesAcross * g.tilesDown);
+  const across = acrossOf(g, tile);
+  const down = downOf(g, tile);
+  const image = imageOf(g, tile);
   const height = min(4, g.outHeight - down * 4);
   const width = min(4, g.outWidth - across * 4);
   const next = <usize>g.filters * 4;

@@ -19,6 +19,7 @@ import { kernels } from './kernels/index.js';
 import { replaceReluGradient } from './kernels/relu-gradient.js';
 import { GuardedMemory } from './memory.js';
 import { KernelModule, type Variant, variants } from './module.js';
+import { node } from './node.js';
 import { loadStock, type StockModule } from './stock.js';
 
 /** Options of {@link activate}. */
@@ -49,8 +50,6 @@ export interface WasmOptions {
 
 /** The most threads that can be asked for, and that there are by default. */
 const [mostThreads, usualThreads] = [32, 8];
-
-const node = typeof process === 'object' && typeof process.versions?.node === 'string';
 
 /** A module of one function that uses a 128-bit vector. */
 const simdProbe = new Uint8Array([
@@ -96,8 +95,9 @@ let active: Promise<Activation> | undefined;
  * @returns What it got: processor, runtime, threads, versions, the kernels added, and in `notes` what it had to do
  * without.
  * @throws UnsupportedError with code `WASM_UNSUPPORTED` and the reason of {@link isSupported}, or `WASM_FAILED` where
- * the module could not be loaded; ConfigurationError with code `UNKNOWN_OPTION`, `BAD_THREADS`, or `ALREADY_ACTIVE`
- * where another number of threads is running.
+ * the module could not be loaded; ConfigurationError with code `UNKNOWN_OPTION`, `BAD_THREADS`, `BAD_VALUE` for another
+ * variant than there are, `BAD_VARIANT` for one that does not run here, or `ALREADY_ACTIVE` where it is active with other
+ * threads, another variant or another choice of `winograd`.
  */
 export async function activate(options: WasmOptions = {}): Promise<ActiveBackend> {
   checkOptions('activate', options, ['threads', 'wasmPaths', 'variant', 'winograd']);

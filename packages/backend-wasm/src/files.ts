@@ -1,13 +1,12 @@
 /** The `.wasm` files, ours and those of the stock backend: where they are, and their bytes. */
 import type { Variant } from './module.js';
+import { node } from './node.js';
 
 /** Says where a browser finds files: the URL of the folder of all, ending in `/`, or a URL for each that is elsewhere. */
 export type WasmPaths = string | Readonly<Record<string, string>>;
 
 /** Gives the bytes of a file. */
 export type Read = (file: string) => Promise<Uint8Array<ArrayBuffer>>;
-
-const node = typeof process === 'object' && typeof process.versions?.node === 'string';
 
 /** Ours. Written out one by one, since that is what bundlers look for: they copy each and put its new URL here. */
 const own: Readonly<Record<string, () => URL>> = {

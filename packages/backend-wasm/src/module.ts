@@ -4,6 +4,7 @@
  */
 import { ConfigurationError, StateError } from '@ghl/core';
 import { type Read, reader } from './files.js';
+import { node } from './node.js';
 import type { StockModule } from './stock.js';
 import { startWorkers, type Worker } from './workers.js';
 
@@ -62,8 +63,6 @@ export interface ModuleOptions {
   readonly read?: Read;
 }
 
-const node = typeof process === 'object' && typeof process.versions?.node === 'string';
-
 /** Bytes of the block that threads share: fields, then arguments. */
 const CONTROL = 1024;
 const MIB = 1 << 20;
@@ -91,8 +90,6 @@ export class KernelModule {
   readonly winograd: boolean;
   /** Why there is but one thread, although more were asked for and memory is shared. */
   readonly unstarted: unknown;
-  /** GFLOP/s of one thread's micro-kernel, of each variant that was compared. */
-  readonly rates: Readonly<Partial<Record<Variant, number>>>;
   readonly #stock: StockModule;
   readonly #memory: WebAssembly.Memory;
   readonly #exports: Exports;
@@ -105,7 +102,6 @@ export class KernelModule {
     stock: StockModule,
     memory: WebAssembly.Memory,
     { variant, exports }: Candidate,
-    rates: Partial<Record<Variant, number>>,
     winograd: boolean,
     workers: readonly Worker[],
     unstarted: unknown,
@@ -115,7 +111,6 @@ export class KernelModule {
     this.#exports = exports;
     this.#workers = workers;
     this.variant = variant;
-    this.rates = rates;
     this.winograd = winograd;
     this.unstarted = unstarted;
     this.threads = workers.length + 1;
@@ -143,8 +138,7 @@ export class KernelModule {
       const candidate = await instantiate(variant, memory, shared, control, read);
       if (candidate !== null && computesRight(candidate.exports, stock, memory)) candidates.push(candidate);
     }
-    const rates = candidates.length > 1 ? measure(candidates, stock) : {};
-    const best = quickest(candidates, rates);
+    const best = quickest(candidates, candidates.length > 1 ? measure(candidates, stock) : {});
     if (best === undefined) {
       throw new ConfigurationError('BAD_VARIANT', `Kernel variant '${asked}' does not run here.`, {
         help: `leave it out, or use one of ${variants.map((name) => `'${name}'`).join(', ')}.`,
@@ -160,7 +154,7 @@ export class KernelModule {
         unstarted = error;
       }
     }
-    return new KernelModule(stock, memory, best, rates, winograd, workers, unstarted);
+    return new KernelModule(stock, memory, best, winograd, workers, unstarted);
   }
 
   /**
@@ -328,7 +322,7 @@ function computesRight(exports: Exports, stock: StockModule, memory: WebAssembly
   });
 }
 
-/** Times the micro-kernels turn by turn for some 20 ms in all, best round of each; the first rounds await V8's optimiser. */
+/** GFLOP/s of the micro-kernels, turn by turn for some 20 ms in all, best round of each; the first await V8's optimiser. */
 function measure(candidates: readonly Candidate[], stock: StockModule): Partial<Record<Variant, number>> {
   const rates: Partial<Record<Variant, number>> = {};
   const bytes = Math.max(...candidates.map(({ exports }) => exports.rateBytes()));

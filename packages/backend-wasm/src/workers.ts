@@ -1,4 +1,5 @@
 /** Threads: workers of Node or of a browser, each of which waits in the kernels' `work` for the rest of its life. */
+import { node } from './node.js';
 
 /** What a worker gets. */
 export interface Task {
@@ -15,8 +16,6 @@ export interface Worker {
   /** Ends it; resolves when it has ended, in a browser at once. */
   terminate(): unknown;
 }
-
-const node = typeof process === 'object' && typeof process.versions?.node === 'string';
 
 /** A worker's whole program. An error in a kernel is told to the main thread, which waits for the task, before it ends. */
 const program = `({ compiled, memory, control, thread }, ready) => {

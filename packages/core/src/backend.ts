@@ -2,6 +2,7 @@
  * A backend adapter: the one object through which a user asks whether a TensorFlow.js backend can train on this
  * machine, and turns it on. Passed by the user; nothing registers itself on import.
  */
+import * as tf from '@tensorflow/tfjs-core';
 
 /** Whether a backend can run here; if not, why, and what to do. */
 export type Support =
@@ -57,6 +58,11 @@ export interface BackendAdapter<Options extends object = object> {
   deactivate(): Promise<void>;
 }
 
+/** Whether the backend that TensorFlow.js computes on has a kernel, such as those below. */
+export function fuses(kernel: string): boolean {
+  return tf.getKernel(kernel, tf.getBackend()) !== undefined;
+}
+
 /**
  * A kernel that a backend may register beside TensorFlow.js's own: the filter gradients of several cotangents, over one
  * pass of x. Inputs `x`, `dy0`, `dy1`, …; attributes as of `Conv2DBackpropFilter`; outputs one gradient for each cotangent,
@@ -81,7 +87,7 @@ export const BATCH_NORM_GRADIENT = 'GhlBatchNormGrad';
 
 /**
  * A weight's step in one kernel: inputs `weights` W, and `sums` Σ, `overlap` m [K] and `gradient` g as far as the
- * attribute `program`, a list of {@link Operation}, reads them; outputs W + v and a flag, true if all of v was finite. Where
+ * attribute `program`, a list of at most {@link MOST_OPERATIONS} of {@link Operation}, reads them; outputs W + v and a flag, true if all of v was finite. Where
  * it is false, the first output is W. May be registered as {@link FILTER_GRADIENTS}.
  */
 export const MOVE = 'GhlMove';
@@ -98,6 +104,9 @@ export const COMPETITION = 'GhlCompetition';
  * be registered as {@link FILTER_GRADIENTS}.
  */
 export const UPPER_PRODUCT = 'GhlUpperProduct';
+
+/** The longest program of {@link MOVE}: a kernel has room for so many operations. */
+export const MOST_OPERATIONS = 64;
 
 /** An operation on the increment v of a weight, of which a fused step is made. */
 export type Operation =

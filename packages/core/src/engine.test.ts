@@ -2,13 +2,14 @@
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
+import { MOST_OPERATIONS } from './backend.js';
 import { type Connection, conv2d, dense, depthwiseConv2d } from './connection.js';
-import { type AvailableSignals, initState, type LayerStep, layerIncrement, openGate } from './engine.js';
+import { type AvailableSignals, initState, type LayerStep, layerIncrement, openGate, operations } from './engine.js';
 import { constant, type LocalContext, type LocalRule, maxAbs, rms, type Scope, wrap } from './local-rule.js';
 import type { GateModulator, IncrementModulator } from './modulator.js';
 import { chain, gradient, local, type Plasticity, threeFactor } from './plasticity.js';
 import { specOf } from './spec.js';
-import type { Transform } from './transform.js';
+import { scaleBy, type Transform } from './transform.js';
 
 const numbers = (seed: number, shape: readonly number[]) =>
   Float32Array.from({ length: shape.reduce((product, size) => product * size, 1) }, (_, i) => Math.sin(seed + 3.7 * i));
@@ -404,4 +405,11 @@ it('leaves no tensor behind in a tidy, and changes none of its arguments', () =>
     expect(tf.memory().numTensors).toBe(numTensors);
     expect(given.map((each) => [...each.dataSync()])).toEqual(before);
   });
+});
+
+it('a plasticity is a program of operations, up to as many as a kernel has room for', () => {
+  const scaled = (times: number) => chain(gradient(), ...Array.from({ length: times }, () => scaleBy(0.9)));
+  expect(operations(scaled(2), 0)).toEqual([['gradient'], ['scale', 0.9], ['scale', 0.9]]);
+  expect(operations(scaled(MOST_OPERATIONS - 1), 0)).toHaveLength(MOST_OPERATIONS);
+  expect(operations(scaled(MOST_OPERATIONS), 0)).toBeNull();
 });

@@ -10,7 +10,7 @@
  * All functions are pure; a caller wraps them in `tf.tidy` and keeps what it wants.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { type Operation, OVERLAP, UPPER_PRODUCT } from './backend.js';
+import { fuses, MOST_OPERATIONS, type Operation, OVERLAP, UPPER_PRODUCT } from './backend.js';
 import type { Connection, Units } from './connection.js';
 import { ConfigurationError, SignalError } from './errors.js';
 import type { LocalContext, Scope } from './local-rule.js';
@@ -212,7 +212,7 @@ export function increment(
 
 /**
  * The operations that {@link increment} amounts to at a step, for a backend that fuses them; null where a part of the
- * plasticity has state, or says of itself no operation.
+ * plasticity has state, or says of itself no operation, and where there are more than {@link MOST_OPERATIONS}.
  */
 export function operations({ rule, modulator, transforms }: Plasticity, step: number): Operation[] | null {
   const head: Operation = rule === null ? ['gradient'] : rule.active === false ? ['one'] : ['eligibility'];
@@ -222,7 +222,7 @@ export function operations({ rule, modulator, transforms }: Plasticity, step: nu
     ...(modulator === null ? [] : [modulator.actsOn === 'increment' ? modulator.operation : undefined]),
     ...transforms.map((transform) => transform.operation?.(step)),
   ];
-  return parts.every((part) => part !== undefined) ? parts : null;
+  return parts.length <= MOST_OPERATIONS && parts.every((part) => part !== undefined) ? parts : null;
 }
 
 /** One layer's step, all three strokes in one: what a learner without a fused backward pass, or a test, calls. */
@@ -292,11 +292,6 @@ function overlap(gate: tf.Tensor2D, reconstruction: tf.Tensor2D | 1, scope: Scop
 
 function ownOverlap(a: tf.Tensor2D, b: tf.Tensor2D): tf.Tensor {
   return fuses(OVERLAP) ? run(OVERLAP, { a, b }) : tf.sum(tf.mul(a, b), 0);
-}
-
-/** Whether the backend has one of the kernels that connections and engine fuse. */
-function fuses(kernel: string): boolean {
-  return tf.getKernel(kernel, tf.getBackend()) !== undefined;
 }
 
 function run(kernel: string, inputs: tf.NamedTensorMap, attrs: object = {}): tf.Tensor {

@@ -7,6 +7,7 @@ import {
   ConfigurationError,
   type Connection,
   eligibilities,
+  fuses,
   increment,
   leaves,
   MOVE,
@@ -218,7 +219,7 @@ function fusedMove(
   { mover, variable, correlated, gradient, state }: Reached,
 ): Move | null {
   const program = operations(mover, step);
-  if (program === null || tf.getKernel(MOVE, tf.getBackend()) === undefined) return null;
+  if (program === null || !fuses(MOVE)) return null;
   const overlap = correlated?.gates.overlaps[0] ?? null;
   const byUnit = overlap === null || overlap.rank === 1;
   const inputs = {

@@ -114,7 +114,7 @@ const softmax = matrix.map(
     kernel: 'softmax',
     inputs: [rows * columns],
     outputs: [rows * columns],
-    arguments: ([x], [y]) => [rows, columns, x!, y!, bits(0.5)],
+    arguments: ([x], [y]) => [rows, columns, 1, x!, y!, 0, bits(0.5)],
   }),
 );
 

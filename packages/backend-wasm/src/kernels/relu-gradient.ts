@@ -3,6 +3,7 @@
  * is replaced by one that calls ours where the backend has it. That takes ReLU's output, which the next layer keeps anyway,
  * in place of its input; they have the same sign.
  */
+import { fuses } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { reluGradient } from './element-wise.js';
 
@@ -20,9 +21,7 @@ export function replaceReluGradient(): () => void {
     kernelName: tf.Relu,
     outputsToSave: [true],
     gradFunc: (dy, saved, attrs) =>
-      tf.getKernel(name, tf.getBackend()) === undefined
-        ? stock.gradFunc(dy, saved, attrs)
-        : { x: () => run(dy as tf.Tensor, saved[0]!) },
+      fuses(name) ? { x: () => run(dy as tf.Tensor, saved[0]!) } : stock.gradFunc(dy, saved, attrs),
   };
   const second: tf.GradConfig = {
     kernelName: name,

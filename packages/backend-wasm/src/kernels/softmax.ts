@@ -14,7 +14,7 @@ export const softmax = kernel(Softmax, (call: KernelCall<{ logits: TensorInfo },
   const columns = logits.shape.at(-1)!;
   const out = backend.makeOutput(logits.shape, 'float32');
   const rows = util.sizeFromShape(logits.shape) / columns;
-  module.run('softmax', [rows, columns, address(backend, logits), address(backend, out), bits(1)]);
+  module.run('softmax', [rows, columns, 1, address(backend, logits), address(backend, out), 0, bits(1)]);
   return out;
 });
 
