@@ -1,6 +1,7 @@
 /**
- * C = A·B, either operand transposed. Of an upper triangle, C or B, what is 0 is skipped, and its place in C cleared. The smaller operand is packed whole, for all threads; each task packs the part of
- * the other that it works on. Where C is too small to share out, K is cut into parts that are added up in order.
+ * C = A·B, either operand transposed. The smaller operand is packed whole, for all threads; each task packs the part of the
+ * other that it works on. Where C is too small to share out, K is cut into parts that are added up in order. Of an upper
+ * triangle, C or B, what is 0 is skipped, in steps of a few columns, and its place in C cleared.
  */
 import { MR, NR, ROW } from '../dist/wasm/tile';
 import { addParts, EDGE, multiply } from './multiply';
@@ -48,6 +49,8 @@ const UPPER_B: i32 = 2;
 
 const COLUMNS: i32 = 128;
 const ADD: i32 = 16384;
+/** Columns of an upper triangle that end in the same row: whole panels of any variant. */
+const STRIP: i32 = 16;
 
 /** About COLUMNS, so that there are as many tasks for one half of the threads as for the other. */
 function columnsOfTask(n: i32): i32 {
@@ -143,20 +146,31 @@ export function multiplyTask(task: i32, thread: i32): void {
       const n = min(p.step, p.n - at);
       packB(p, own, at, n, k0, k);
       const a = arena + <usize>block * rows * ROW * 4;
-      const rowsEnd = p.upper == UPPER_C ? min(p.m, at + n) : p.m;
-      for (let m0 = 0; m0 < rowsEnd; m0 += MC) {
-        const m = min(MC, rowsEnd - m0);
-        const to = c + <usize>m0 * ldc + <usize>at * 4;
-        multiply(false, a + <usize>(m0 * ROW * 4), 0, own, to, ldc, m, n, k, block > first, edge);
+      const strip = p.upper == UPPER_C ? STRIP : n;
+      for (let m0 = 0; m0 < p.m; m0 += MC) {
+        for (let j = 0; j < n; j += strip) {
+          const m = min(MC, (p.upper == UPPER_C ? min(p.m, at + j + strip) : p.m) - m0);
+          const to = c + <usize>m0 * ldc + <usize>(at + j) * 4;
+          const b = own + <usize>(j * k) * 4;
+          multiply(false, a + <usize>(m0 * ROW * 4), 0, b, to, ldc, m, min(strip, n - j), k, block > first, edge);
+        }
       }
     } else {
       const m = min(p.step, p.m - at);
       packA(p, own, at, m, k0, k);
       // The first block writes all columns of C, and in those of a triangle adds zeros to the left.
-      const n0 = p.upper == UPPER_C ? (at / NR) * NR : p.upper == UPPER_B && block > first ? min(p.n, (k0 / NR) * NR) : 0;
-      const b = arena + <usize>block * panelBytes(length, p.n) + <usize>(n0 * k) * 4;
-      const to = c + <usize>at * ldc + <usize>n0 * 4;
-      multiply(false, own, 0, b, to, ldc, m, p.n - n0, k, block > first, edge);
+      let n0 = p.upper == UPPER_C ? (at / NR) * NR : p.upper == UPPER_B && block > first ? min(p.n, (k0 / NR) * NR) : 0;
+      const b = arena + <usize>block * panelBytes(length, p.n);
+      const to = c + <usize>at * ldc;
+      // B's column j ends in row j.
+      for (; p.upper == UPPER_B && n0 < min(p.n, k0 + k); n0 += NR) {
+        const rows = n0 < k0 ? k : min(k, n0 + NR - k0);
+        const n = min(NR, p.n - n0);
+        multiply(false, own, 0, b + <usize>(n0 * k) * 4, to + <usize>n0 * 4, ldc, m, n, rows, block > first, edge);
+      }
+      if (n0 < p.n) {
+        multiply(false, own, 0, b + <usize>(n0 * k) * 4, to + <usize>n0 * 4, ldc, m, p.n - n0, k, block > first, edge);
+      }
     }
   }
   if (p.upper == UPPER_C) clearLower(p, c, at);

@@ -273,7 +273,7 @@ const unitsOfWeight = (shape: readonly number[]): Units => ({ fanIn: 1, fanOut: 
 /** M = S(Rᵀ·G): [K] for scope `'own'`, [K, K] for `'earlier'` and `'all'`. */
 function overlap(gate: tf.Tensor2D, reconstruction: tf.Tensor2D | 1, scope: Scope, units: Units): tf.Tensor | null {
   if (scope === 'none') return null;
-  if (scope === 'own') return reconstruction === 1 ? tf.sum(gate, 0) : ownOverlap(reconstruction, gate);
+  if (scope === 'own') return reconstruction === 1 ? tf.sum(gate, 0) : sumOfProducts(reconstruction, gate);
   const activity = reconstruction === 1 ? tf.onesLike(gate) : reconstruction;
   const upper = { transposeA: true, upper: 'result' };
   if (scope === 'earlier' && units.groups === 1 && fuses(UPPER_PRODUCT))
@@ -290,8 +290,9 @@ function overlap(gate: tf.Tensor2D, reconstruction: tf.Tensor2D | 1, scope: Scop
   return masks.reduce((m, mask) => tf.mul(m, tf.cast(mask, 'float32')), full as tf.Tensor);
 }
 
-function ownOverlap(a: tf.Tensor2D, b: tf.Tensor2D): tf.Tensor {
-  return fuses(OVERLAP) ? run(OVERLAP, { a, b }) : tf.sum(tf.mul(a, b), 0);
+/** Σₚ a_pk · b_pk of two [P, K]: [K], in one pass over both where the backend has a kernel for it. */
+export function sumOfProducts(a: tf.Tensor2D, b: tf.Tensor2D): tf.Tensor1D {
+  return (fuses(OVERLAP) ? run(OVERLAP, { a, b }) : tf.sum(tf.mul(a, b), 0)) as tf.Tensor1D;
 }
 
 function run(kernel: string, inputs: tf.NamedTensorMap, attrs: object = {}): tf.Tensor {

@@ -8,6 +8,7 @@ import {
   type Hyperparameter,
   type LocalRule,
   specOf,
+  sumOfProducts,
 } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -50,7 +51,7 @@ export function bcm(options: BcmOptions = {}): LocalRule<BcmState> {
     init: ({ fanOut }) => ({ theta: tf.fill([fanOut], theta) }),
     gate({ post: y, step }, state) {
       const rho = at(rate, step);
-      const slid = tf.add(tf.mul(state.theta, 1 - rho), tf.mul(tf.mean(tf.square(y), 0), rho));
+      const slid = tf.add(tf.mul(state.theta, 1 - rho), tf.mul(sumOfProducts(y, y), rho / y.shape[0]));
       const gate = tf.mul(y, tf.sub(y, slid)) as tf.Tensor2D;
       return { gate: divide ? (tf.divNoNan(gate, slid) as tf.Tensor2D) : gate, scope: 'none', state: { theta: slid } };
     },
