@@ -5,6 +5,7 @@ import {
   BATCH_NORM_GRADIENT,
   chain,
   constant,
+  DROPOUT,
   decayWeights,
   FILTER_GRADIENTS,
   gradient,
@@ -18,7 +19,7 @@ import {
   threeFactor,
 } from '@ghl/core';
 import { plasticity } from '@ghl/learner';
-import { batchNorm } from '@ghl/models';
+import { batchNorm, dropout } from '@ghl/models';
 import { sign } from '@ghl/modulator-sign';
 import { bcm } from '@ghl/rule-bcm';
 import { hpca } from '@ghl/rule-hpca';
@@ -33,7 +34,7 @@ beforeAll(async () => {
 });
 afterAll(deactivate);
 
-const fused = [FILTER_GRADIENTS, MOVE, BATCH_NORM, BATCH_NORM_GRADIENT, OVERLAP];
+const fused = [FILTER_GRADIENTS, MOVE, BATCH_NORM, BATCH_NORM_GRADIENT, OVERLAP, DROPOUT];
 
 /** Runs `body` with some kernels missing, and those that are called noted. */
 function withKernels<T>(missing: readonly string[], called: Set<string>, body: () => T): T {
@@ -81,6 +82,7 @@ function network(): Sequential {
       }),
       layers.depthwiseConv2d({ name: 'depthwise', kernelSize: 2, depthMultiplier: 2, depthwiseInitializer: start(3) }),
       layers.flatten(),
+      dropout({ rate: 0.25, seed: 3 }),
       layers.dense({ name: 'hidden', units: 7, kernelInitializer: start(4) }),
       layers.dense({ name: 'classifier', units: 4, activation: 'softmax', kernelInitializer: start(5) }),
     ],
@@ -137,7 +139,24 @@ describe.each(Object.entries(heads))('%s', (_, head) => {
     expect(unused).toEqual(new Set());
     expect(used).toContain(MOVE);
     expect(used).toContain(BATCH_NORM);
+    expect(used).toContain(DROPOUT);
     const distance = (a: Float32Array, b: Float32Array) => Math.max(...a.map((value, i) => Math.abs(value - b[i]!)));
     for (const [i, values] of quick.entries()) expect(distance(values, plain[i]!)).toBeLessThan(1e-5);
   });
 });
+
+it.each([1, 7, 8, 13, 16384 + 5, 2 * 16384 + 8])(
+  'dropout of %d units drops the same ones, forward and back',
+  (size) => {
+    const both = (missing: readonly string[]) =>
+      withKernels(missing, new Set(), () =>
+        tf.tidy(() => {
+          const layer = dropout({ rate: 0.3, seed: 3 });
+          const f = (x: tf.Tensor) => layer.apply(x, { training: true }) as tf.Tensor;
+          const { value, grad } = tf.valueAndGrad(f)(tf.linspace(-1, 1, size), tf.linspace(2, 3, size));
+          return [value, grad].map((tensor) => tensor.dataSync<'float32'>().slice());
+        }),
+      );
+    expect(both([])).toEqual(both([DROPOUT]));
+  },
+);

@@ -13,6 +13,7 @@ import {
   gradientSumsTask,
   sumsTask,
 } from './batch-norm';
+import { dropTask } from './dropout';
 import { binaryTask, convertTask, selectTask, unaryTask } from './elementwise';
 import { keepTask, normTask, writeTask } from './move';
 import { averagePoolGradientTask, averagePoolTask, maxPoolGradientTask, maxPoolTask } from './pooling';
@@ -73,6 +74,7 @@ export const SUM_COLUMNS: i32 = 30;
 export const BLOCK_SUM: i32 = 31;
 export const BLOCK_MAXIMUM: i32 = 32;
 export const SOFTMAX: i32 = 33;
+export const DROP: i32 = 34;
 
 export function perform(phase: i32, task: i32, thread: i32): void {
   switch (phase) {
@@ -156,6 +158,8 @@ export function perform(phase: i32, task: i32, thread: i32): void {
       return blockSumTask(task);
     case BLOCK_MAXIMUM:
       return blockMaximumTask(task);
+    case DROP:
+      return dropTask(task);
     case SOFTMAX:
       return softmaxTask(task);
   }

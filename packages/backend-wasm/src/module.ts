@@ -51,7 +51,8 @@ export type KernelName =
   | 'sumAll'
   | 'maximumOfAll'
   | 'softmax'
-  | 'compete';
+  | 'compete'
+  | 'dropout';
 
 /** What {@link KernelModule.load} is asked for. */
 export interface ModuleOptions {

@@ -87,8 +87,8 @@ export const BATCH_NORM_GRADIENT = 'GhlBatchNormGrad';
 
 /**
  * A weight's step in one kernel: inputs `weights` W, and `sums` Σ, `overlap` m [K] and `gradient` g as far as the
- * attribute `program`, a list of at most {@link MOST_OPERATIONS} of {@link Operation}, reads them; outputs W + v and a flag, true if all of v was finite. Where
- * it is false, the first output is W. May be registered as {@link FILTER_GRADIENTS}.
+ * attribute `program`, a list of at most {@link MOST_OPERATIONS} of {@link Operation}, reads them; outputs W + v and a flag,
+ * true if all of v was finite. Where it is false, the first output is W. May be registered as {@link FILTER_GRADIENTS}.
  */
 export const MOVE = 'GhlMove';
 
@@ -104,6 +104,15 @@ export const COMPETITION = 'GhlCompetition';
  * be registered as {@link FILTER_GRADIENTS}.
  */
 export const UPPER_PRODUCT = 'GhlUpperProduct';
+
+/**
+ * Dropout of a float32 `x`, from attributes `key` (two numbers of 32 bits), `threshold` and `scale`: yᵢ = xᵢ · scale where the
+ * upper 31 bits of draw i are not below `threshold`, else xᵢ · 0. With i = 8q + 4w + r, r < 4, draw i is word w of
+ * Threefry-2x32 of 13 rounds for counter (4q + r, 0). May be registered as {@link FILTER_GRADIENTS}.
+ *
+ * @see Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011; 13 rounds are the fewest that pass BigCrush.
+ */
+export const DROPOUT = 'GhlDropout';
 
 /** The longest program of {@link MOVE}: a kernel has room for so many operations. */
 export const MOST_OPERATIONS = 64;

@@ -3,7 +3,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type DropoutOptions, dropout } from './dropout.js';
-import { dropMask } from './random.js';
+import { dropMask, dropping } from './random.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
@@ -19,7 +19,7 @@ const train = (layer: ReturnType<typeof dropout>, x = ones()) => [
 describe('dropout', () => {
   it('keeps a share of 1 − rate, scaled by its inverse', () => {
     for (const rate of [0.1, 0.5, 0.9]) {
-      const mask = dropMask(100_000, rate, 7, 0, 0);
+      const mask = dropMask(100_000, dropping(rate, 7, 0, 0));
       const kept = mask.filter((value) => value !== 0);
       expect(new Set(kept)).toEqual(new Set([Math.fround(1 / (1 - rate))]));
       // Six standard deviations of a binomial share.
@@ -30,10 +30,10 @@ describe('dropout', () => {
   it('draws units, steps and seeds independently', () => {
     const size = 100_000;
     const masks = [
-      dropMask(size, 0.5, 1, 0, 0),
-      dropMask(size, 0.5, 1, 1, 0),
-      dropMask(size, 0.5, 1, 0, 1),
-      dropMask(size, 0.5, 2, 0, 0),
+      dropMask(size, dropping(0.5, 1, 0, 0)),
+      dropMask(size, dropping(0.5, 1, 1, 0)),
+      dropMask(size, dropping(0.5, 1, 0, 1)),
+      dropMask(size, dropping(0.5, 2, 0, 0)),
     ];
     const six = 6 / Math.sqrt(size);
     const correlation = (a: Float32Array, b: Float32Array, lag: number) => {
@@ -42,13 +42,13 @@ describe('dropout', () => {
       return Math.abs(sum / size);
     };
     for (const [i, a] of masks.entries()) {
-      for (const lag of [1, 2, 32]) expect(correlation(a, a, lag)).toBeLessThan(six);
+      for (const lag of [1, 2, 4, 8, 32]) expect(correlation(a, a, lag)).toBeLessThan(six);
       for (const b of masks.slice(i + 1)) for (const lag of [0, 1]) expect(correlation(a, b, lag)).toBeLessThan(six);
     }
   });
 
   it('lets a rate near 1 keep almost nothing', () => {
-    expect(dropMask(1000, 1 - 2 ** -50, 0).every((value) => value === 0)).toBe(true);
+    expect(dropMask(1000, dropping(1 - 2 ** -50, 0)).every((value) => value === 0)).toBe(true);
   });
 
   it('drops by the step of the counter that it follows', () => {
@@ -87,12 +87,25 @@ describe('dropout', () => {
     expect(train(one)).toEqual(masks[1]);
   });
 
-  // The masks of an independent implementation of sfc32 and MurmurHash3 in Python's unbounded integers.
+  // Known answers of Random123 for threefry2x32 of 13 rounds, at counter 0, and of one in Python's unbounded integers that
+  // gives those, at 3. A unit stays at its draw, and not beyond.
   it.each([
-    [0.5, [12, 34, 1], '01000111100100000111111011000011'],
-    [0.25, [-3, 2 ** 40 + 5, 0], '10111111010111010101110101011101'],
+    [[0, 0], 0, 0x9d1c5ec6, 0x8bd50731],
+    [[5, 6], 3, 0x6256e918, 0xb797e54a],
+  ] as const)('draws threefry, for key %j at counter %d', (key, counter, ...words) => {
+    for (const [i, word] of words.entries()) {
+      const draw = word >>> 1;
+      const kept = (threshold: number) => dropMask(8, { key, threshold, scale: 1 })[counter + 4 * i];
+      expect([kept(draw), kept(draw + 1)]).toEqual([1, 0]);
+    }
+  });
+
+  it.each([
+    [0.5, [12, 34, 1], '11100011100110011000101100110100'],
+    [0.25, [-3, 2 ** 40 + 5, 0], '11111111111000010111101111010101'],
   ])('drops the same everywhere, at rate %d for %j', (rate, numbers, kept) => {
-    expect([...dropMask(32, rate, ...numbers)].map((value) => (value > 0 ? 1 : 0)).join('')).toBe(kept);
+    expect([...dropMask(32, dropping(rate, ...numbers))].map((value) => (value > 0 ? 1 : 0)).join('')).toBe(kept);
+    expect(dropMask(29, dropping(rate, ...numbers))).toEqual(dropMask(32, dropping(rate, ...numbers)).subarray(0, 29));
   });
 
   it('passes the gradient through the units that it keeps', () => {

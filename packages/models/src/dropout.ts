@@ -2,11 +2,11 @@
  * Dropout whose mask follows from a seed and the training step, so that a resumed run drops what the uninterrupted one
  * would have dropped. TensorFlow.js's draws the same mask at every step when seeded, and cannot be repeated when not.
  */
-import { ConfigurationError, checkNumber, type StepCounter, type StepFollower } from '@ghl/core';
+import { ConfigurationError, checkNumber, DROPOUT, fuses, type StepCounter, type StepFollower } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { layers } from '@tensorflow/tfjs-layers';
 import { checkLayerOptions, type LayerOptions, onlyTensor, trains } from './layer.js';
-import { dropMask } from './random.js';
+import { type Dropping, dropMask, dropping } from './random.js';
 
 /** Options of {@link dropout}, beside those of any layer. */
 export interface DropoutOptions extends LayerOptions {
@@ -63,18 +63,24 @@ export class Dropout extends layers.Layer implements StepFollower {
     this.invokeCallHook(inputs, kwargs);
     const x = onlyTensor(inputs);
     if (!trains(this, kwargs) || this.#rate === 0) return x;
-    return tf.tidy(() => tf.mul(x, tf.tensor(this.#nextMask(x.size), x.shape, 'float32')));
+    const drops = this.#next();
+    if (!fuses(DROPOUT) || x.dtype !== 'float32') {
+      return tf.tidy(() => tf.mul(x, tf.tensor(dropMask(x.size, drops), x.shape, 'float32')));
+    }
+    const masked = (t: tf.Tensor) => tf.engine().runKernel(DROPOUT, { x: t }, { ...drops } as never) as tf.Tensor;
+    // The gradient draws the mask again: quicker than to keep it.
+    return tf.customGrad((t) => ({ value: masked(t as tf.Tensor), gradFunc: masked }))(x);
   }
 
   override getConfig(): tf.serialization.ConfigDict {
     return { ...super.getConfig(), rate: this.#rate, seed: this.#seed };
   }
 
-  #nextMask(size: number): Float32Array {
+  #next(): Dropping {
     const step = this.#counter?.current ?? this.#ownCount++;
     if (step !== this.#step) this.#callsInStep = 0;
     this.#step = step;
-    return dropMask(size, this.#rate, this.#seed, step, this.#callsInStep++);
+    return dropping(this.#rate, this.#seed, step, this.#callsInStep++);
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Random numbers that follow from whole numbers alone, the same in every process: seeds for the initializers, masks for
- * dropout. Our own, since seeded generators on the registry hand out one number per call, which costs more than the
- * dropout layer itself at 1.5 million units.
+ * dropout. Our own, since those on the registry draw one after another, one number per call: a mask is drawn unit by unit
+ * from its place, so that any backend can draw any part of it.
  */
 
 /** Mixes whole numbers, each to its full 53 bits, into one of 32 bits (MurmurHash3, Austin Appleby, public domain). */
@@ -25,29 +25,55 @@ export function seedFor(seed: number, name: string): number {
   return mix(seed, ...[...name].map((letter) => letter.codePointAt(0)!)) || 1;
 }
 
-/**
- * `size` values that are 0 with probability `rate` and 1 / (1 − rate) otherwise, drawn by sfc32 (Chris Doty-Humphrey,
- * PractRand) from a state mixed from `numbers`. The rate is resolved to 2⁻³¹.
- */
-export function dropMask(size: number, rate: number, ...numbers: readonly number[]): Float32Array {
-  let a = mix(0, ...numbers) | 0;
-  let b = mix(1, ...numbers) | 0;
-  let c = mix(2, ...numbers) | 0;
-  let counter = 1;
-  const threshold = Math.min(Math.round(rate * 2 ** 31), 2 ** 31 - 1);
-  const mask = new Float32Array(size);
-  mask[0] = 1 / (1 - rate);
+/** How dropout draws: {@link dropKey}, and by {@link dropping} from a rate. */
+export interface Dropping {
+  /** The generator's key, two numbers of 32 bits. */
+  readonly key: readonly [number, number];
+  /** In 2⁻³¹: a unit stays whose draw of 31 bits is not below it. */
+  readonly threshold: number;
+  /** What a unit that stays is multiplied by, 1 / (1 − rate). */
+  readonly scale: number;
+}
+
+/** Dropout of a rate, which is resolved to 2⁻³¹, drawn as whole numbers say. */
+export function dropping(rate: number, ...numbers: readonly number[]): Dropping {
+  return {
+    key: [mix(0, ...numbers), mix(1, ...numbers)],
+    threshold: Math.min(Math.round(rate * 2 ** 31), 2 ** 31 - 1),
+    scale: 1 / (1 - rate),
+  };
+}
+
+/** `size` values, 0 for what is dropped and `scale` for the rest, by the draws of `DROPOUT` in @ghl/core. */
+export function dropMask(size: number, { key, threshold, scale }: Dropping): Float32Array {
+  const mask = new Float32Array(Math.ceil(size / 8) * 8);
+  mask[0] = scale;
   // A random branch per unit would cost more than the draw: the sign of (draw − threshold) clears the bits instead.
   const bits = new Int32Array(mask.buffer);
   const kept = bits[0]!;
-  const warmUp = 12;
-  for (let i = -warmUp; i < size; i++) {
-    const draw = (((a + b) | 0) + counter) | 0;
-    counter = (counter + 1) | 0;
-    a = b ^ (b >>> 9);
-    b = (c + (c << 3)) | 0;
-    c = (((c << 21) | (c >>> 11)) + draw) | 0;
-    if (i >= 0) bits[i] = kept & ~(((draw >>> 1) - threshold) >> 31);
+  const [k0, k1] = [key[0] | 0, key[1] | 0];
+  const k2 = 0x1bd11bda ^ k0 ^ k1;
+  for (let counter = 0; counter < mask.length / 2; counter++) {
+    let a = (counter + k0) | 0;
+    let b = k1;
+    for (let round = 0; round < 3; round++) {
+      const even = (round & 1) === 0;
+      a = (a + b) | 0;
+      b = a ^ (even ? (b << 13) | (b >>> 19) : (b << 17) | (b >>> 15));
+      a = (a + b) | 0;
+      b = a ^ (even ? (b << 15) | (b >>> 17) : (b << 29) | (b >>> 3));
+      a = (a + b) | 0;
+      b = a ^ (even ? (b << 26) | (b >>> 6) : (b << 16) | (b >>> 16));
+      a = (a + b) | 0;
+      b = a ^ (even ? (b << 6) | (b >>> 26) : (b << 24) | (b >>> 8));
+      a = (a + (round === 0 ? k1 : round === 1 ? k2 : k0)) | 0;
+      b = (b + (round === 0 ? k2 : round === 1 ? k0 : k1) + round + 1) | 0;
+    }
+    a = (a + b) | 0;
+    b = a ^ ((b << 17) | (b >>> 15));
+    const unit = (counter >> 2) * 8 + (counter & 3);
+    bits[unit] = kept & ~(((a >>> 1) - threshold) >> 31);
+    bits[unit + 4] = kept & ~(((b >>> 1) - threshold) >> 31);
   }
-  return mask;
+  return mask.subarray(0, size);
 }

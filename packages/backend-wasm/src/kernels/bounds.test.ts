@@ -118,6 +118,15 @@ const softmax = matrix.map(
   }),
 );
 
+const drop = size.map(
+  (n): Call => ({
+    kernel: 'dropout',
+    inputs: [n],
+    outputs: [n],
+    arguments: ([x], [y]) => [n, 7, 11, 2 ** 30, bits(2), x!, y!],
+  }),
+);
+
 const pair = (most: number, least = 1) => fc.tuple(upTo(most, least), upTo(most, least));
 const pooling = fc
   .record({
@@ -156,6 +165,7 @@ it.each([
   ['convert', conversion, 30],
   ['reductions', reduction, 120],
   ['softmax', softmax, 50],
+  ['dropout', drop, 50],
   ['pooling', pooling, 120],
 ] as const)('%s', (_, calls, numRuns) => {
   fc.assert(

@@ -8,6 +8,7 @@ import {
   fusedConv2dForward,
 } from './convolution.js';
 import { depthwiseFilterGradient, depthwiseInputGradient } from './depthwise-gradients.js';
+import { dropout } from './dropout.js';
 import { addN, binaryKernels, cast, identity, reluGradient, select, unaryKernels } from './element-wise.js';
 import type { Kernel } from './heap.js';
 import { fusedMatMul, matMul, upperProduct } from './mat-mul.js';
@@ -28,6 +29,7 @@ export const kernels: readonly Kernel[] = [
   competition,
   upperProduct,
   overlap,
+  dropout,
   reluGradient,
   depthwiseFilterGradient,
   depthwiseInputGradient,

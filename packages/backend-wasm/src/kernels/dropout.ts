@@ -1,0 +1,22 @@
+/** Dropout whose mask is drawn where it is used, by a counter-based generator. */
+import { DROPOUT } from '@ghl/core';
+import { type TensorInfo, util } from '@tensorflow/tfjs-core';
+import { bits } from '../module.js';
+import { address, type KernelCall, kernel } from './heap.js';
+
+interface Attributes {
+  readonly key: readonly [number, number];
+  readonly threshold: number;
+  readonly scale: number;
+}
+
+export const dropout = kernel(
+  DROPOUT,
+  ({ inputs: { x }, attrs, backend, module }: KernelCall<{ x: TensorInfo }, Attributes>) => {
+    const { key, threshold, scale } = attrs;
+    const out = backend.makeOutput(x.shape, 'float32');
+    const size = util.sizeFromShape(x.shape);
+    module.run('dropout', [size, ...key, threshold, bits(scale), address(backend, x), address(backend, out)]);
+    return out;
+  },
+);
