@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -34,4 +34,16 @@ it('is free at once when its holder was killed', async () => {
   const next = lockFolder(folder, 60_000);
   holder.kill('SIGKILL');
   await (await next)();
+});
+
+it('makes the folder, and those above it', async () => {
+  const release = await lockFolder(join(folder, 'a', 'b', 'c'));
+  await release();
+  await writeFile(join(folder, 'file'), '');
+  await expect(lockFolder(join(folder, 'file', 'x'))).rejects.toMatchObject({ code: 'WRITE_FAILED' });
+  await expect(lockFolder(join(folder, 'file'))).rejects.toMatchObject({ code: 'WRITE_FAILED' });
+});
+
+it.skipIf(process.platform !== 'linux')('refuses a place where the system allows no folder', async () => {
+  await expect(lockFolder('/proc/here/there')).rejects.toMatchObject({ code: 'WRITE_FAILED' });
 });

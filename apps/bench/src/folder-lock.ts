@@ -3,10 +3,11 @@
  * on: it ends with the process, however that ends, so nothing is left over after a kill.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, realpath, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, realpath, rm, stat } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { StateError } from '@ghl/core';
 import { onDisk } from './durable.js';
@@ -19,7 +20,7 @@ import { onDisk } from './durable.js';
  * @throws StateError `UNDER_WAY`; `NOT_WRITABLE` and others of `onDisk`.
  */
 export async function lockFolder(folder: string, patience = 0): Promise<() => Promise<void>> {
-  await onDisk(folder, () => mkdir(folder, { recursive: true }));
+  await onDisk(folder, () => makeFolder(folder));
   const address = await lockAddress(folder);
   const until = performance.now() + patience;
   while (await answers(address)) {
@@ -37,6 +38,20 @@ export async function lockFolder(folder: string, patience = 0): Promise<() => Pr
   });
   server.unref();
   return () => new Promise((resolve) => server.close(() => resolve()));
+}
+
+/** As `mkdir` with `recursive`, which never comes back where the system allows no folder, as in /proc. */
+async function makeFolder(folder: string): Promise<void> {
+  const parent = dirname(resolve(folder));
+  try {
+    await mkdir(folder);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && (await stat(folder)).isDirectory()) return;
+    if (code !== 'ENOENT' || existsSync(parent)) throw error;
+    await makeFolder(parent);
+    await mkdir(folder);
+  }
 }
 
 /**
