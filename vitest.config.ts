@@ -16,7 +16,16 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['{packages,apps}/*/src/**/*.test.ts', 'tools/**/*.test.ts'],
+          exclude: ['packages/backend-webgpu/**'],
           setupFiles: ['tools/vitest/setup.ts'],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'webgpu',
+          include: ['packages/backend-webgpu/src/**/*.test.ts'],
+          setupFiles: ['tools/vitest/setup.ts', 'tools/vitest/software-gpu.ts'],
         },
       },
       {

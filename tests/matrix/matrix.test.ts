@@ -7,11 +7,11 @@ import { existsSync } from 'node:fs';
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import packedChromium from '@sparticuz/chromium';
 import { type Browser, chromium } from 'playwright-core';
 import ts from 'typescript';
 import { build, preview } from 'vite';
-import { afterAll, beforeAll, describe, expect, it, type TestContext, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
+import { unpackedChromium } from '../../tools/vitest/chromium.js';
 import type { Report } from './smoke.js';
 
 /** The oldest Node that we support, and the newest of each later line. */
@@ -108,17 +108,11 @@ describe('Chromium', () => {
   } as const;
 
   beforeAll(async () => {
-    if (process.platform !== 'linux' || process.arch !== 'x64') {
-      missing = `@sparticuz/chromium is for Linux on x64, this is ${process.platform} on ${process.arch}`;
-      return;
-    }
-    // Where it unpacks itself, unless it finds one there, of any version.
-    const { devDependencies } = JSON.parse(await readFile('package.json', 'utf8'));
-    const folder = join(cache, `chromium-${devDependencies['@sparticuz/chromium']}`);
-    await mkdir(folder, { recursive: true });
-    vi.stubEnv('TMPDIR', folder);
-    const executablePath = await packedChromium.executablePath();
-    vi.unstubAllEnvs();
+    const folder = await unpackedChromium().catch((error: Error) => {
+      missing = error.message;
+    });
+    if (folder === undefined) return;
+    const executablePath = join(folder, 'chromium');
     browser = await chromium
       .launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] })
       .catch((error: Error) => {

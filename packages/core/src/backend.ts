@@ -29,6 +29,8 @@ export interface ActiveBackend {
   readonly driver?: string;
   /** Threads that compute. */
   readonly threads?: number;
+  /** What the device can hold and run at once, by the names that its own interface has for them. */
+  readonly limits?: Readonly<Record<string, number>>;
   /**
    * Choices that results depend on within rounding. Handed back to `activate()` as options, they give the same bits again
    * on the same machine.

@@ -1,0 +1,235 @@
+/** The WebGPU backend as an adapter: what it needs, turning it on, turning it off. */
+
+import {
+  type ActiveBackend,
+  type BackendAdapter,
+  ConfigurationError,
+  checkBoolean,
+  checkOptions,
+  GhlError,
+  StateError,
+  type Support,
+  UnsupportedError,
+} from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { type Found, findGpu, provideGlobals, withNavigator } from './gpu.js';
+import { node } from './node.js';
+import { type WatchedBackend, watchedBackend } from './watched-backend.js';
+
+/** Options of {@link activate}. */
+export interface WebGpuOptions {
+  /**
+   * Whether kernels may use subgroup operations where the GPU has them. Default true. Results differ by rounding.
+   */
+  readonly subgroups?: boolean;
+}
+
+/**
+ * Says whether there is a GPU that WebGPU reaches: in a browser its own, in Node through the package `webgpu`. Never throws.
+ *
+ * @returns `{ supported: true }`, or why not and what to do.
+ */
+export async function isSupported(): Promise<Support> {
+  const found = await findGpu();
+  return 'supported' in found ? found : { supported: true };
+}
+
+/** What is active, and what it takes to undo it. */
+interface Activation {
+  readonly result: ActiveBackend;
+  /** Kept, since the device lives as long. */
+  readonly found: Found;
+  readonly backend: WatchedBackend;
+  /** Stock kernels that ours stand in for. */
+  readonly replaced: readonly tf.KernelConfig[];
+  readonly removeGlobals: () => void;
+  /** How TensorFlow.js would have made its own backend, if it was asked to. */
+  readonly stockFactory: ReturnType<typeof tf.findBackendFactory>;
+  /** The backend that was on before. */
+  readonly previous: string | undefined;
+}
+
+const kernels: readonly tf.KernelConfig[] = [];
+
+let active: Promise<Activation> | undefined;
+
+/**
+ * Makes WebGPU the backend that TensorFlow.js computes on, able to train. Idempotent: what is active already is returned as
+ * it is. It does not keep the process alive.
+ *
+ * The device has every limit that the GPU offers. A device that is lost is `DEVICE_LOST` at the next operation, until
+ * {@link deactivate} and another `activate()`.
+ *
+ * @returns What it got: GPU, driver, limits, versions, the kernels added, and in `notes` what it had to do without.
+ * @throws UnsupportedError with code `WEBGPU_UNSUPPORTED` and the reason of {@link isSupported}, or `WEBGPU_FAILED` where
+ * the GPU gives no device; ConfigurationError with code `UNKNOWN_OPTION`, `BAD_VALUE`, or `ALREADY_ACTIVE` where it is active
+ * with another choice of `subgroups`; StateError `STOCK_BACKEND_ACTIVE` where TensorFlow.js's own backend of this name runs.
+ */
+export async function activate(options: WebGpuOptions = {}): Promise<ActiveBackend> {
+  checkOptions('activate', options, ['subgroups']);
+  const { subgroups } = options;
+  if (subgroups !== undefined) checkBoolean('activate.subgroups', subgroups);
+  active ??= start(options);
+  let activation: Activation;
+  try {
+    activation = await active;
+  } catch (error) {
+    active = undefined;
+    throw error;
+  }
+  const { result } = activation;
+  const on = result.numerics?.subgroups;
+  // Asked for and not offered is no contradiction: the notes say so.
+  if (
+    subgroups !== undefined &&
+    subgroups !== on &&
+    !(subgroups && !activation.found.adapter.features.has('subgroups'))
+  ) {
+    throw new ConfigurationError(
+      'ALREADY_ACTIVE',
+      `activate got subgroups: ${subgroups}, while the backend runs with subgroups: ${on}.`,
+      { help: 'call deactivate() first; tensors that live on the backend are lost then.' },
+    );
+  }
+  if (tf.getBackend() !== 'webgpu') await tf.setBackend('webgpu');
+  return result;
+}
+
+/**
+ * Takes the kernels away, destroys the device, and turns the backend on that was on before, if any. Tensors that live on
+ * the backend are lost. Does nothing where it is not active.
+ */
+export async function deactivate(): Promise<void> {
+  if (active === undefined) return;
+  const activation = await active.catch(() => undefined);
+  active = undefined;
+  if (activation === undefined) return;
+  const { backend: gone, replaced, removeGlobals, stockFactory, previous } = activation;
+  for (const { kernelName } of kernels) tf.unregisterKernel(kernelName, 'webgpu');
+  for (const kernel of replaced) tf.registerKernel(kernel);
+  gone.end();
+  tf.removeBackend('webgpu');
+  if (stockFactory != null) tf.registerBackend('webgpu', stockFactory, stockPriority);
+  removeGlobals();
+  if (previous !== undefined && tf.findBackendFactory(previous) != null) await tf.setBackend(previous);
+}
+
+/** The three functions as one object. */
+export const backend: BackendAdapter<WebGpuOptions> = { name: 'webgpu', isSupported, activate, deactivate };
+
+/** Which TensorFlow.js gives its own. */
+const stockPriority = 3;
+
+/** Features that kernels and timing use where there are any. */
+const wanted = ['timestamp-query', 'subgroups'] as const;
+
+async function start({ subgroups = true }: WebGpuOptions): Promise<Activation> {
+  if ('webgpu' in tf.engine().registry) {
+    throw new StateError('STOCK_BACKEND_ACTIVE', "TensorFlow.js runs its own 'webgpu' backend already.", {
+      help: "call activate() before any other use of TensorFlow.js, or tf.removeBackend('webgpu') first.",
+    });
+  }
+  const found = await findGpu();
+  if ('supported' in found) throw new UnsupportedError('WEBGPU_UNSUPPORTED', found.reason, { help: found.help });
+  const { adapter, gpu, globals } = found;
+  const previous = tf.engine().backendName ?? undefined;
+  const stockFactory = tf.findBackendFactory('webgpu');
+  const removeGlobals = provideGlobals(globals);
+  let watched: WatchedBackend | undefined;
+  let device: GPUDevice | undefined;
+  try {
+    const { WebGPUBackend } = await import('@tensorflow/tfjs-backend-webgpu');
+    device = await adapter.requestDevice({
+      requiredFeatures: wanted.filter((name) => adapter.features.has(name) && (name !== 'subgroups' || subgroups)),
+      requiredLimits: limitsOf(adapter),
+    });
+    watched = withNavigator(gpu, () => watchedBackend(WebGPUBackend, device as GPUDevice, adapter.info));
+    // Theirs, which the import has registered in a browser, asks for a device with a feature that does not exist.
+    if (tf.findBackendFactory('webgpu') != null) tf.removeBackend('webgpu');
+    tf.registerBackend('webgpu', () => watched as WatchedBackend, stockPriority);
+    if (!(await tf.setBackend('webgpu'))) throw new Error('tf.setBackend answered false.');
+  } catch (cause) {
+    if (watched !== undefined) watched.end();
+    else device?.destroy();
+    if (tf.findBackendFactory('webgpu') != null) tf.removeBackend('webgpu');
+    if (stockFactory != null) tf.registerBackend('webgpu', stockFactory, stockPriority);
+    removeGlobals();
+    if (previous !== undefined) await tf.setBackend(previous);
+    if (cause instanceof GhlError) throw cause;
+    throw new UnsupportedError('WEBGPU_FAILED', `The WebGPU backend could not be started: ${describe(cause)}`, {
+      help: 'update the graphics driver and the browser or the package webgpu; else train on @ghl/backend-wasm.',
+      cause,
+    });
+  }
+
+  const replaced: tf.KernelConfig[] = [];
+  for (const kernel of kernels) {
+    const stock = tf.getKernel(kernel.kernelName, 'webgpu');
+    if (stock !== undefined) {
+      replaced.push(stock);
+      tf.unregisterKernel(kernel.kernelName, 'webgpu');
+    }
+    tf.registerKernel(kernel);
+  }
+  const { info } = adapter;
+  return {
+    found,
+    backend: watched,
+    replaced,
+    removeGlobals,
+    stockFactory,
+    previous: previous === 'webgpu' ? undefined : previous,
+    result: {
+      name: 'webgpu',
+      device: [info.vendor, info.architecture, info.device].filter(Boolean).join(' ') || 'a GPU without a name',
+      driver: info.description || (node ? 'Dawn' : navigator.userAgent),
+      limits: limitsOf(device),
+      numerics: { subgroups: device.features.has('subgroups') },
+      versions: await versions(),
+      kernels: kernels.map(({ kernelName }) => kernelName),
+      notes: notesOn(adapter, device, subgroups),
+    },
+  };
+}
+
+/** The limits, of which each is the better the larger it is, except for alignments. */
+function limitsOf({ limits }: GPUAdapter | GPUDevice): Record<string, number> {
+  const found: Record<string, number> = {};
+  for (const name in limits) {
+    const value = limits[name as keyof GPUSupportedLimits];
+    if (
+      typeof value === 'number' &&
+      (name.startsWith('maxCompute') || /Buffer(Size|BindingSize|sPerShaderStage)$/.test(name))
+    ) {
+      found[name] = value;
+    }
+  }
+  return found;
+}
+
+function notesOn({ features, info }: GPUAdapter, device: GPUDevice, subgroups: boolean): string[] {
+  const notes: string[] = [];
+  const software =
+    info.isFallbackAdapter === true ||
+    /swiftshader|llvmpipe|basic render/i.test(`${info.architecture} ${info.device} ${info.description}`);
+  if (software) notes.push('This is a GPU in software: right, and hundreds of times slower than one in hardware.');
+  if (subgroups && !device.features.has('subgroups')) {
+    notes.push('No subgroup operations: sums and products go through workgroup memory.');
+  }
+  if (!features.has('timestamp-query')) notes.push('No timestamp queries: single kernels cannot be timed.');
+  return notes;
+}
+
+async function versions(): Promise<Record<string, string>> {
+  const found: Record<string, string> = { '@tensorflow/tfjs-core': tf.version_core };
+  if (!node) return found;
+  const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);
+  for (const name of ['@tensorflow/tfjs-backend-webgpu', 'webgpu']) {
+    found[name] = (require(`${name}/package.json`) as { version: string }).version;
+  }
+  return { ...found, node: process.versions.node };
+}
+
+function describe(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : String(error);
+}

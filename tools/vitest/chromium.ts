@@ -1,0 +1,39 @@
+/**
+ * The browser that tests drive, and the GPU in software that they compute on: the package `@sparticuz/chromium` brings both.
+ * They are unpacked once, to a folder that git ignores.
+ */
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import packedChromium from '@sparticuz/chromium';
+
+/**
+ * Unpacks what is not there yet, also where several processes do so at once.
+ *
+ * @returns The folder: `chromium` in it is the browser; `libvulkan.so.1` and `vk_swiftshader_icd.json` are the GPU.
+ * @throws Error where there is none for this system.
+ */
+export async function unpackedChromium(): Promise<string> {
+  if (process.platform !== 'linux' || process.arch !== 'x64') {
+    throw new Error(`@sparticuz/chromium is for Linux on x64, this is ${process.platform} on ${process.arch}.`);
+  }
+  const { devDependencies } = JSON.parse(await readFile(resolve('package.json'), 'utf8'));
+  const cache = resolve('node_modules/.cache');
+  const folder = join(cache, `chromium-${devDependencies['@sparticuz/chromium']}`);
+  if (existsSync(folder)) return folder;
+  await mkdir(cache, { recursive: true });
+  const unfinished = await mkdtemp(`${folder}-`);
+  const { TMPDIR } = process.env;
+  process.env.TMPDIR = unfinished; // where it unpacks itself
+  try {
+    await packedChromium.executablePath();
+    await rename(unfinished, folder).catch((error: unknown) => {
+      if (!existsSync(folder)) throw error; // else another process was quicker
+    });
+  } finally {
+    if (TMPDIR === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = TMPDIR;
+    await rm(unfinished, { recursive: true, force: true });
+  }
+  return folder;
+}
