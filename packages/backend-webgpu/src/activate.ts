@@ -12,7 +12,7 @@ import {
   UnsupportedError,
 } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
-import { type Found, findGpu, provideGlobals, withNavigator } from './gpu.js';
+import { findGpu, provideGlobals, withNavigator } from './gpu.js';
 import { node } from './node.js';
 import { type WatchedBackend, watchedBackend } from './watched-backend.js';
 
@@ -37,8 +37,7 @@ export async function isSupported(): Promise<Support> {
 /** What is active, and what it takes to undo it. */
 interface Activation {
   readonly result: ActiveBackend;
-  /** Kept, since the device lives as long. */
-  readonly found: Found;
+  readonly adapter: GPUAdapter;
   readonly backend: WatchedBackend;
   /** Stock kernels that ours stand in for. */
   readonly replaced: readonly tf.KernelConfig[];
@@ -80,11 +79,7 @@ export async function activate(options: WebGpuOptions = {}): Promise<ActiveBacke
   const { result } = activation;
   const on = result.numerics?.subgroups;
   // Asked for and not offered is no contradiction: the notes say so.
-  if (
-    subgroups !== undefined &&
-    subgroups !== on &&
-    !(subgroups && !activation.found.adapter.features.has('subgroups'))
-  ) {
+  if (subgroups !== undefined && subgroups !== on && !(subgroups && !activation.adapter.features.has('subgroups'))) {
     throw new ConfigurationError(
       'ALREADY_ACTIVE',
       `activate got subgroups: ${subgroups}, while the backend runs with subgroups: ${on}.`,
@@ -173,7 +168,7 @@ async function start({ subgroups = true }: WebGpuOptions): Promise<Activation> {
   }
   const { info } = adapter;
   return {
-    found,
+    adapter,
     backend: watched,
     replaced,
     removeGlobals,

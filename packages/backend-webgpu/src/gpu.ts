@@ -4,7 +4,7 @@ import { node } from './node.js';
 
 /** A GPU that can be asked for a device. */
 export interface Found {
-  /** Holds what all else hangs on: in Node, the device lives as long as this is referred to. */
+  /** What the adapter came from. */
   readonly gpu: GPU;
   readonly adapter: GPUAdapter;
   /** What a browser has as globals, by name; empty where they are there already. */
@@ -51,6 +51,9 @@ async function inBrowser(): Promise<Found | Refusal> {
   return { gpu, adapter, globals: {} };
 }
 
+/** Made once and never let go of: Dawn still looks after events when it is collected, and the process crashes. */
+let dawnGpu: GPU | undefined;
+
 async function inNode(): Promise<Found | Refusal> {
   // By a variable, so that no bundler looks for a package that a browser does not need.
   const name = 'webgpu';
@@ -75,7 +78,8 @@ async function inNode(): Promise<Found | Refusal> {
         `NVIDIA's driver brings its own); ${otherwise}`,
     );
   }
-  const gpu = dawn.create([]);
+  dawnGpu ??= dawn.create([]);
+  const gpu = dawnGpu;
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
   if (adapter === null) {
     return refusal(

@@ -62,9 +62,11 @@ export function watchedBackend(Stock: typeof WebGPUBackend, device: GPUDevice, i
 
     override async read(dataId: object): Promise<tf.BackendValues> {
       this.#check();
-      let values: tf.BackendValues;
+      const { values, dtype, resource } = this.tensorMap.get(dataId);
+      if (values != null || dtype === 'complex64') return super.read(dataId);
+      let bytes: ArrayBuffer;
       try {
-        values = await super.read(dataId);
+        bytes = await this.getBufferData(resource as GPUBuffer);
       } catch (cause) {
         // A read that was under way is told before the device's own promise is.
         await Promise.race([device.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
@@ -73,7 +75,10 @@ export function watchedBackend(Stock: typeof WebGPUBackend, device: GPUDevice, i
       }
       // What went wrong before the values were there may have made them.
       this.#check();
-      return values;
+      const read = tf.util.convertBackendValuesAndArrayBuffer(bytes, dtype);
+      // The stock backend keeps them without asking, and fails for a tensor that was disposed of meanwhile.
+      if (this.tensorMap.has(dataId)) this.tensorMap.get(dataId).values = read;
+      return read;
     }
 
     override readSync(dataId: object): tf.BackendValues {

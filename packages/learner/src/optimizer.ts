@@ -164,10 +164,13 @@ export class PlasticityOptimizer extends tf.Optimizer {
     this.#step += 1;
     tf.tidy(() => this.#stepVariable.assign(tf.scalar(this.#step, 'int32')));
     // Reads the flags without waiting, at most one read under way; what it finds is thrown by the next step.
-    this.#polling ??= bound.flags.take().then((found) => {
-      this.#polling = null;
-      this.#failure ??= found;
-    });
+    this.#polling ??= bound.flags
+      .take()
+      .catch((error: GhlError) => error) // such as a device that is lost
+      .then((found) => {
+        this.#polling = null;
+        this.#failure ??= found;
+      });
   }
 
   #throwFailure(): void {

@@ -1,0 +1,5 @@
+import '../tools/vitest/software-gpu.js';
+import { backend } from '@ghl/backend-webgpu';
+import { everyProduct } from './every-product.js';
+
+everyProduct(backend, { every: 7, steps: 50 });
