@@ -1,0 +1,137 @@
+/** What the installation needs of the machine, checked before anything is fetched. */
+import { mkdir, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UnsupportedError } from '@ghl/core';
+import envPaths from 'env-paths';
+import { findTfjsNode, type TfjsNode, tfjsVersion } from '../tfjs-node.js';
+import { run } from './command.js';
+import type { Library } from './wheels.js';
+
+/** What the checks found. */
+export interface Machine {
+  readonly tfjsNode: TfjsNode;
+  /** The C++ compiler's name. */
+  readonly compiler: string;
+  /** Whether `pip` takes a broken download up again by itself. */
+  readonly resumes: boolean;
+  /** The folder for libraries, which is there and can be written. */
+  readonly cache: string;
+}
+
+/** One thing that is absent. */
+interface Absence {
+  readonly what: string;
+  readonly help: string;
+}
+
+/**
+ * Checks all, and names all that is absent at once.
+ *
+ * @param project The folder whose `node_modules` has the package.
+ * @param needed Bytes that the cache must have room for.
+ * @throws UnsupportedError `PLATFORM_UNSUPPORTED`, `REQUIREMENTS_MISSING`.
+ */
+export async function checkMachine(project: string, { unpacked, wheels }: Library, there: boolean): Promise<Machine> {
+  checkPlatform(process.platform, process.arch, glibc());
+  const absent: Absence[] = [];
+  const tfjsNode = findTfjsNode([join(project, 'package.json'), import.meta.url]);
+  const ask = `npm install --ignore-scripts @tensorflow/tfjs-node@${tfjsVersion}`;
+  if (tfjsNode === undefined) {
+    absent.push({
+      what: `the package @tensorflow/tfjs-node, which is not installed in ${project}`,
+      help: `run '${ask}'`,
+    });
+  } else if (tfjsNode.version !== tfjsVersion) {
+    absent.push({ what: `${tfjsNode.name} ${tfjsVersion}: there is ${tfjsNode.version}`, help: `run '${ask}'` });
+  }
+  const cache = cacheFolder();
+  let resumes = false;
+  if (!there) {
+    const pip = await run('python3', ['-m', 'pip', '--version']);
+    if (!pip.ok) {
+      const python = (await run('python3', ['--version'])).ok;
+      absent.push(
+        python
+          ? { what: "pip, which 'python3 -m pip' does not find", help: "install it, as Debian's package python3-pip" }
+          : { what: 'python3', help: "install it with pip, as Debian's packages python3 and python3-pip" },
+      );
+    }
+    const [major = 0, minor = 0] = pip.stdout.match(/\d+/g)?.map(Number) ?? [];
+    resumes = major > 25 || (major === 25 && minor >= 1);
+    const needed = unpacked + wheels.reduce((sum, { bytes }) => sum + bytes, 0);
+    const room = await roomIn(cache);
+    if (typeof room === 'string') {
+      absent.push({ what: `a cache that can be written: ${room}`, help: 'name another folder in GHL_CACHE' });
+    } else if (room < needed) {
+      absent.push({
+        what: `${gigabytes(needed)} of disk space: ${cache} has ${gigabytes(room)}`,
+        help: 'free some, or name another folder in GHL_CACHE',
+      });
+    }
+  }
+  const compiler = await compilerName();
+  if (compiler === undefined) {
+    absent.push({
+      what: 'a C++ compiler: neither c++ nor g++ nor clang++ runs',
+      help: "install one, as Debian's package g++, or name it in CXX",
+    });
+  }
+  if (absent.length > 0 || tfjsNode === undefined || compiler === undefined) {
+    throw new UnsupportedError(
+      'REQUIREMENTS_MISSING',
+      `This machine lacks ${absent.map(({ what }) => what).join('; ')}.`,
+      { help: `${absent.map(({ help }) => help).join('; ')}.` },
+    );
+  }
+  return { tfjsNode, compiler, resumes, cache };
+}
+
+/** The folder for libraries, in the user's cache or in `GHL_CACHE`. */
+export function cacheFolder(): string {
+  return join(process.env.GHL_CACHE || envPaths('ghl', { suffix: '' }).cache, 'tensorflow');
+}
+
+/** Refuses what no wheel is for. */
+export function checkPlatform(system: string, processor: string, glibc: string | undefined): void {
+  const help =
+    'train on @ghl/backend-wasm; or build a libtensorflow yourself, put it into deps of @tensorflow/tfjs-node, and build its binding.';
+  if (system !== 'linux' || processor !== 'x64') {
+    throw new UnsupportedError(
+      'PLATFORM_UNSUPPORTED',
+      `The libraries are for Linux on x64; this is ${system} on ${processor}.`,
+      { help },
+    );
+  }
+  const [major = 0, minor = 0] = glibc?.split('.').map(Number) ?? [];
+  if (major > 2 || (major === 2 && minor >= 17)) return;
+  throw new UnsupportedError(
+    'PLATFORM_UNSUPPORTED',
+    `The libraries need glibc 2.17 or later; this system has ${glibc === undefined ? 'another C library' : glibc}.`,
+    { help },
+  );
+}
+
+function glibc(): string | undefined {
+  const { header } = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
+  return header.glibcVersionRuntime;
+}
+
+/** Bytes that a folder, which is made, has room for; or why it cannot be made. */
+async function roomIn(folder: string): Promise<number | string> {
+  try {
+    await mkdir(folder, { recursive: true });
+    const { bavail, bsize } = await statfs(folder);
+    return bavail * bsize;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+async function compilerName(): Promise<string | undefined> {
+  for (const name of [process.env.CXX, 'c++', 'g++', 'clang++']) {
+    if (name && (await run(name, ['--version'])).ok) return name;
+  }
+  return undefined;
+}
+
+const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;

@@ -1,0 +1,105 @@
+/**
+ * Whether the native part of the package loads, found out in a process of its own: a library for another processor or
+ * of another version can take its process down.
+ */
+import { execFile } from 'node:child_process';
+import type { Support } from '@ghl/core';
+
+/** What a library that loads says of itself. */
+export interface Probed {
+  /** Version of TensorFlow. */
+  readonly version: string;
+  /** The GPU, as TensorFlow names it; undefined where it uses the CPU. */
+  readonly gpu: string | undefined;
+  /** Why it uses no GPU although it could, if so. */
+  readonly withoutGpu: string | undefined;
+}
+
+/** What there is to say of a library that does not load. */
+export type Refusal = Extract<Support, { supported: false }>;
+
+const script = `
+const binding = require(process.argv[1]);
+process.stdout.write(JSON.stringify({ version: binding.TF_Version, gpu: binding.isUsingGpuDevice() }));
+`;
+
+/** How the library is had anew. */
+export const installHelp =
+  "run 'npx @ghl/backend-node-gpu install', or the same with --gpu for an NVIDIA GPU; else train on @ghl/backend-wasm.";
+
+/** Loads the library in a child process, at most for two minutes. */
+export function probe(binding: string): Promise<Probed | Refusal> {
+  const env = {
+    ...process.env,
+    NODE_OPTIONS: '',
+    TF_CPP_MIN_LOG_LEVEL: '0',
+    // Else it would ask for all of a GPU's memory, which another process may hold.
+    TF_FORCE_GPU_ALLOW_GROWTH: 'true',
+  };
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      ['-e', script, binding],
+      { env, timeout: 120_000, maxBuffer: 2 ** 24 },
+      (error, stdout, stderr) => {
+        if (error !== null) return resolve(refusalOf(error.signal ?? undefined, error.killed === true, stderr));
+        const { version, gpu } = JSON.parse(stdout) as { version: string; gpu: boolean };
+        resolve({ version, gpu: gpu ? gpuName(stderr) : undefined, withoutGpu: gpu ? undefined : withoutGpu(stderr) });
+      },
+    );
+  });
+}
+
+/** What made the process end, from its signal and from what it printed. */
+export function refusalOf(signal: string | undefined, timedOut: boolean, stderr: string): Refusal {
+  const help = installHelp;
+  const missing = stderr.match(/Error: (\S+): cannot open shared object file/)?.[1];
+  if (missing !== undefined) {
+    return {
+      supported: false,
+      reason: /^lib(cud|cu|nv)/.test(missing)
+        ? `CUDA's library ${missing} is missing.`
+        : `The native library ${missing} is missing.`,
+      help,
+    };
+  }
+  const mismatch = stderr.match(
+    /Error: (.*(?:undefined symbol|version `.*' not found|wrong ELF class|invalid ELF header|file too short|not a mach-o|cannot be loaded).*)/i,
+  )?.[1];
+  if (mismatch !== undefined) {
+    return {
+      supported: false,
+      reason: `The native library is of another version, for another machine, or broken: ${mismatch}.`,
+      help,
+    };
+  }
+  if (timedOut) {
+    return { supported: false, reason: 'The native library did not load within two minutes.', help };
+  }
+  if (signal === 'SIGILL') {
+    return {
+      supported: false,
+      reason: 'The processor lacks instructions that this libtensorflow was built for, such as AVX.',
+      help: 'train on @ghl/backend-wasm, or link a libtensorflow that was built for this processor.',
+    };
+  }
+  const said = stderr.match(/(?:Error|F): (.*)/)?.[1] ?? stderr.trim().split('\n').at(-1) ?? '';
+  return {
+    supported: false,
+    reason: `The native library does not load${signal === undefined ? '' : `, but ends its process (${signal})`}: ${said || 'it says nothing'}.`,
+    help,
+  };
+}
+
+/** The device in TensorFlow's line `Created device …/device:GPU:0 with … -> device: 0, name: NVIDIA …, pci bus id: …`. */
+export function gpuName(log: string): string {
+  return log.match(/Created device \S*GPU:\d+ .*?name: ([^,]+),/)?.[1] ?? 'GPU';
+}
+
+/** What TensorFlow says where it was built for CUDA and finds none. */
+export function withoutGpu(log: string): string | undefined {
+  const said = log.match(
+    /(Could not find cuda drivers[^\n]*|Cannot dlopen some GPU libraries[^\n]*|failed call to cuInit[^\n]*|Cannot find working cuda[^\n]*)/i,
+  )?.[1];
+  return said?.trim().replace(/\.$/, '');
+}
