@@ -9,6 +9,7 @@ import { unpackedChromium } from './chromium.js';
 if (process.env.GHL_TEST_GPU !== 'hardware') {
   const folder = await unpackedChromium();
   process.env.VK_ICD_FILENAMES = join(folder, 'vk_swiftshader_icd.json');
+  process.env.LD_LIBRARY_PATH = folder; // for processes that tests start; this one has read it already
   const keepLoaded = 0x1000; // RTLD_NODELETE of glibc, which Node does not name
   try {
     // Dawn looks for the loader by its name, and finds what is loaded under it already; no path has to be set for that.
