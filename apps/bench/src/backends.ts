@@ -1,5 +1,4 @@
-/** The backends that `--backend` can name. */
-import { backend as wasm } from '@ghl/backend-wasm';
+/** The backends that `--backend` can name. Each is loaded when it is asked for: native code, and libraries for GPUs. */
 import { type ActiveBackend, type BackendAdapter, type Support, unknownName } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -23,14 +22,22 @@ const cpu: BackendAdapter = {
   deactivate: async () => tf.removeBackend('cpu'),
 };
 
+interface Known {
+  load(): Promise<BackendAdapter>;
+  /** Whether it takes a number of threads. */
+  readonly threaded: boolean;
+}
+
 /** All backends by name; the first is the default. */
-const adapters: Readonly<Record<string, { readonly adapter: BackendAdapter; readonly threaded: boolean }>> = {
-  wasm: { adapter: wasm, threaded: true },
-  cpu: { adapter: cpu, threaded: false },
+const backends: Readonly<Record<string, Known>> = {
+  wasm: { load: async () => (await import('@ghl/backend-wasm')).backend, threaded: true },
+  webgpu: { load: async () => (await import('@ghl/backend-webgpu')).backend, threaded: false },
+  'node-gpu': { load: async () => (await import('@ghl/backend-node-gpu')).backend, threaded: false },
+  cpu: { load: async () => cpu, threaded: false },
 };
 
 /** Names of the backends. */
-export const backendNames: readonly string[] = Object.keys(adapters);
+export const backendNames: readonly string[] = Object.keys(backends);
 
 /**
  * Turns a backend on.
@@ -41,19 +48,47 @@ export async function activateBackend(
   name: string,
   { threads, numerics }: BenchBackendOptions,
 ): Promise<ActiveBackend> {
-  const { adapter, threaded } = known(name);
+  const { load, threaded } = known(name);
+  const adapter = await load();
   return adapter.activate({ ...(threaded && threads !== undefined && { threads }), ...numerics });
 }
 
 /** Refuses a backend that is unknown, or that cannot run here, before anything is started. */
 export async function checkBackend(name: string): Promise<void> {
-  const { adapter } = known(name);
+  const adapter = await known(name).load();
   const support = await adapter.isSupported();
   if (!support.supported) await adapter.activate();
 }
 
-function known(name: string) {
-  const found = Object.hasOwn(adapters, name) ? adapters[name] : undefined;
+/** What `bench doctor` says of a backend. */
+export interface BackendReport {
+  readonly supported: boolean;
+  /** Why not, and what to do; null where it is supported. */
+  readonly reason: string | null;
+  readonly help: string | null;
+  /** As `activate()` says them; null where it does not, or was not called. */
+  readonly device: string | null;
+  readonly driver: string | null;
+  readonly threads: number | null;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly notes: readonly string[];
+}
+
+/** Turns a backend on, and off again, to say what it is. */
+export async function tryBackend(name: string): Promise<BackendReport> {
+  const adapter = await known(name).load();
+  const support = await adapter.isSupported();
+  if (!support.supported) {
+    const { reason, help } = support;
+    return { supported: false, reason, help, device: null, driver: null, threads: null, versions: {}, notes: [] };
+  }
+  const { device = null, driver = null, threads = null, versions, notes = [] } = await adapter.activate();
+  await adapter.deactivate();
+  return { supported: true, reason: null, help: null, device, driver, threads, versions, notes };
+}
+
+function known(name: string): Known {
+  const found = Object.hasOwn(backends, name) ? backends[name] : undefined;
   if (found === undefined) throw unknownName('backend', name, backendNames);
   return found;
 }

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { BackendReport } from './backends.js';
 import { type RunEvent, RunFolder } from './run-store.js';
 import type { RecipeSpeed } from './speed/summary.js';
 
@@ -224,6 +225,41 @@ describe('speed', () => {
     expect(stdout).toMatch(/GEMM peak \d+\.\d GFLOP\/s/);
     expect(stdout).not.toContain('GHL/BP');
   });
+
+  it('of all backends is one table, and says which did not run', async () => {
+    const words = 'speed --backend all --network fasthebb-small --batch 2 --steps 1';
+    const { stdout: json } = await bench(...words.split(' '), '--json');
+    const { backends } = JSON.parse(json);
+    expect(Object.keys(backends)).toEqual(['wasm', 'webgpu', 'node-gpu']);
+    expect(backends.wasm.recipes.ghl.imagesPerSecond).toBeGreaterThan(0);
+    const { status, stdout } = await bench(...words.split(' '));
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/│ wasm +│ ghl +│ +\d+\.\d │ +\d+\.\d ± \d+\.\d │ +\d\.\d+ │ +\d+ │/);
+    for (const [name, found] of Object.entries<{ reason?: string }>(backends)) {
+      if (found.reason !== undefined) expect(stdout).toContain(`${name} did not run: ${found.reason}\n  help: `);
+    }
+    const { status: refused, stderr } = await bench(...words.split(' '), '--threads', '1');
+    expect([refused, stderr]).toEqual([2, expect.stringContaining('BAD_ARGUMENTS: --threads does not go with')]);
+  });
+});
+
+describe('doctor', () => {
+  it('says what each backend runs on, or why it does not run and what to do', async () => {
+    const { status, stdout } = await bench('doctor', '--json');
+    expect(status).toBe(0);
+    const { backends } = JSON.parse(stdout);
+    expect(Object.keys(backends)).toEqual(['wasm', 'webgpu', 'node-gpu', 'cpu']);
+    expect(backends.wasm).toMatchObject({ supported: true, reason: null, driver: expect.stringContaining('V8') });
+    expect(backends.wasm.threads).toBeGreaterThan(0);
+    for (const { supported, reason, help } of Object.values<BackendReport>(backends)) {
+      expect([reason, help].every((text) => (text === null) === supported && text !== '')).toBe(true);
+    }
+    const { stdout: text } = await bench('doctor');
+    expect(text).toMatch(/│ wasm +│ yes/);
+    for (const [name, { reason, help }] of Object.entries<BackendReport>(backends)) {
+      if (reason !== null) expect(text).toContain(`${name}: ${reason}\n  help: ${help}\n`);
+    }
+  });
 });
 
 describe('a full disk', () => {
@@ -299,6 +335,14 @@ describe('going on', () => {
     await restore();
     expect(await bench('run', '--resume', 'race', '--epochs', '1')).toMatchObject({ status: 0 });
   });
+
+  it('on another backend needs --inexact, and says where it went on', async () => {
+    const { status, stderr } = await bench('run', '--resume', 'race', '--backend', 'cpu');
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/RESUME_INEXACT: .*cpu.*wasm.*\nhelp: .*--inexact/)]);
+    expect(await bench('run', '--resume', 'race', '--backend', 'cpu', '--inexact')).toMatchObject({ status: 0 });
+    const events = await new RunFolder(join(folder, 'race'), 'backprop', 0).readEvents();
+    expect(events.find(({ type }) => type === 'resumed')).toMatchObject({ backend: 'cpu' });
+  });
 });
 
 describe('bad input', () => {
@@ -352,7 +396,7 @@ it('lists everything that it can name', async () => {
     rules: expect.arrayContaining(['oja', 'swta', 'bcm', 'hpca']),
     modulators: expect.arrayContaining(['sign', 'gate', 'scalar']),
     datasets: expect.arrayContaining(['glyphs', 'cifar10', 'cifar100', 'mnist', 'fashion-mnist']),
-    backends: ['wasm', 'cpu'],
+    backends: ['wasm', 'webgpu', 'node-gpu', 'cpu'],
   });
 });
 

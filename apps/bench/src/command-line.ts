@@ -48,6 +48,7 @@ export type Request = { readonly json: boolean } & (
   | { readonly command: 'run'; readonly options: RunOptions }
   | { readonly command: 'speed'; readonly options: SpeedOptions }
   | { readonly command: 'list' }
+  | { readonly command: 'doctor' }
   | { readonly command: 'report'; readonly folder: string }
   | { readonly command: 'help'; readonly text: string }
 );
@@ -108,7 +109,10 @@ function describe(found: (request: Request) => void): Command {
     .option('--processes <n>', 'runs at the same time (default: one a core)', whole('--processes', 1))
     .option('--out <dir>', 'folder of the race (default: a new one under results/)')
     .option('--resume <dir>', 'go on with the race in this folder')
-    .option('--inexact', 'with --resume: go on although kernels or versions differ, and with them the last bits')
+    .option(
+      '--inexact',
+      'with --resume: go on although --backend, kernels or versions differ, and with them the last bits',
+    )
     .addOption(json())
     .action((options: RunOptions & { json?: boolean }) => {
       const { json: asJson = false, ...rest } = options;
@@ -117,7 +121,7 @@ function describe(found: (request: Request) => void): Command {
   withWorkload(program.command('speed'), 'ghl,backprop')
     .description('time the training steps of recipes against each other, on one machine at one time')
     .option('--batch <n>', 'images in a batch (default: 64)', whole('--batch', 1))
-    .option('--backend <name>', 'what computes (default: wasm)')
+    .option('--backend <name>', 'what computes, or all, each in a process of its own (default: wasm)')
     .option('--threads <n>', "threads that compute (default: the backend's own choice)", whole('--threads', 1))
     .option('--steps <n>', 'timed steps of each recipe (default: what takes about a minute)', whole('--steps', 1))
     .option('--against <opponent>', 'also time the same network in PyTorch: pytorch, by way of python3')
@@ -132,6 +136,11 @@ function describe(found: (request: Request) => void): Command {
     .description('show networks, recipes, rules, modulators, datasets and backends')
     .addOption(json())
     .action((options: { json?: boolean }) => found({ command: 'list', json: options.json ?? false }));
+  program
+    .command('doctor')
+    .description('say which backends this machine can use, and for the rest why not and what to install')
+    .addOption(json())
+    .action((options: { json?: boolean }) => found({ command: 'doctor', json: options.json ?? false }));
   program
     .command('report')
     .description('make table and report again from the runs in a folder')

@@ -1,12 +1,13 @@
 /** Where the command line begins: does what was asked, prints it, and sets the exit status. */
 import { relative } from 'node:path';
 import { parseCommandLine } from './command-line.js';
+import { doctor, doctorText } from './doctor-command.js';
 import { describeFailure, exitStatus, type Failure, failureOf } from './failure.js';
 import { list } from './list-command.js';
 import { RaceFolder } from './race.js';
 import { makeReport, type Report } from './report-command.js';
 import { run } from './run-command.js';
-import { speedText } from './speed/text.js';
+import { backendsText, speedText } from './speed/text.js';
 import { speed } from './speed-command.js';
 import { table } from './table.js';
 
@@ -35,6 +36,11 @@ async function main(words: readonly string[]): Promise<number> {
         );
         return 0;
       }
+      case 'doctor': {
+        const diagnosis = await doctor();
+        print(doctorText(diagnosis), diagnosis);
+        return 0;
+      }
       case 'report': {
         const report = await makeReport(new RaceFolder(request.folder));
         print(asText(report), asDocument(report));
@@ -42,7 +48,7 @@ async function main(words: readonly string[]): Promise<number> {
       }
       case 'speed': {
         const summary = await speed(request.options);
-        print(speedText(summary), summary);
+        print('backends' in summary ? backendsText(summary) : speedText(summary), summary);
         return 0;
       }
       case 'run': {

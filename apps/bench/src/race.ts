@@ -98,7 +98,7 @@ export async function runRace(
   folder: RaceFolder,
   plan: RacePlan,
   dataFolder: string | null,
-  { processes, inexact }: { readonly processes: number; readonly inexact: boolean },
+  { processes, ...how }: { readonly processes: number } & Pick<Task, 'backend' | 'inexact'>,
   watcher: RaceWatcher,
 ): Promise<{ readonly run: PlannedRun; readonly failure: Failure }[]> {
   const failures: { run: PlannedRun; failure: Failure }[] = [];
@@ -106,7 +106,7 @@ export async function runRace(
   await limit.map(plannedRuns(plan), async (run) => {
     if ((await folder.run(run).readResult()) !== null) return watcher.skips(run);
     watcher.begins(run);
-    const failure = await inProcess({ race: folder.path, plan, run, dataFolder, inexact }, (progress) =>
+    const failure = await inProcess({ race: folder.path, plan, run, dataFolder, ...how }, (progress) =>
       watcher.progress(run, progress),
     );
     if (failure !== null) failures.push({ run, failure });

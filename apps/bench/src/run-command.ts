@@ -13,6 +13,7 @@ import { type PlannedRecipe, plannedRuns, type RacePlan, stepsPerEpoch } from '.
 import { chosenRecipes } from './recipe-choice.js';
 import { makeReport, type Report } from './report-command.js';
 import { assignmentOf } from './training/recipe.js';
+import { inexactly } from './training/trainer.js';
 import { checkNetwork, loadData } from './training/workload.js';
 
 const DEFAULTS = { network: 'deephebb-small', seeds: 3, backend: 'wasm' } as const;
@@ -48,7 +49,8 @@ export async function run(options: RunOptions): Promise<RunOutcome> {
   const { processes } = shareCores(plannedRuns(plan).length, options.processes);
   const shown = display(plan);
   try {
-    const race = runRace(folder, plan, dataFolder, { processes, inexact: options.inexact ?? false }, shown);
+    const how = { processes, backend: options.backend ?? plan.backend, inexact: options.inexact ?? false };
+    const race = runRace(folder, plan, dataFolder, how, shown);
     const help = `go on with \`bench run --resume ${folder.typed}\`.`;
     const failures = await untilInterrupted(race, 'The race', help).finally(() => shown.close());
     return { ...(await makeReport(folder)), failures: failures.map(({ failure }) => failure) };
@@ -116,6 +118,7 @@ async function resume(path: string, options: RunOptions, say: (text: string) => 
   const folder = new RaceFolder(path);
   const plan = await folder.readPlan();
   checkUnchanged(plan, options);
+  await checkBackend(options.backend ?? plan.backend);
   const code = codeVersion();
   const results = await Promise.all(plannedRuns(plan).map((each) => folder.run(each).readResult()));
   if (code !== plan.code && results.includes(null)) {
@@ -143,9 +146,11 @@ function checkUnchanged(plan: RacePlan, options: RunOptions): void {
     trainSize: plan.dataset.trainSize,
     validationSize: plan.dataset.validationSize,
     batch: plan.batch,
-    backend: plan.backend,
     target: plan.target,
   };
+  if (options.backend !== undefined && options.backend !== plan.backend && !options.inexact) {
+    throw inexactly(options.backend, plan.backend);
+  }
   const differs = (what: string, now: unknown, before: unknown) =>
     new StateError('RESUME_MISMATCH', `${what} is ${String(now)}; the race began with ${String(before)}.`, {
       help: 'leave the option out to go on, or begin another race in another folder.',

@@ -14,7 +14,7 @@ beforeEach(async () => {
 
 afterEach(() => rm(race, { recursive: true, force: true }));
 
-const resumed = (step: number): RunEvent => ({ type: 'resumed', step });
+const resumed = (step: number): RunEvent => ({ type: 'resumed', step, backend: 'cpu' });
 const file = () => join(race, 'ghl', '0', 'events.jsonl');
 
 describe('the events of a run', () => {
@@ -23,7 +23,9 @@ describe('the events of a run', () => {
     await log.append(resumed(1));
     await log.append(resumed(2));
     await log.close();
-    expect(await readFile(file(), 'utf8')).toBe('{"type":"resumed","step":1}\n{"type":"resumed","step":2}\n');
+    expect(await readFile(file(), 'utf8')).toBe(
+      '{"type":"resumed","step":1,"backend":"cpu"}\n{"type":"resumed","step":2,"backend":"cpu"}\n',
+    );
     expect(await folder.readEvents()).toEqual([resumed(1), resumed(2)]);
   });
 

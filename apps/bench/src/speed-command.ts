@@ -3,21 +3,33 @@ import { loadavg } from 'node:os';
 import { resolve } from 'node:path';
 import { ConfigurationError, unknownName } from '@ghl/core';
 import cliProgress from 'cli-progress';
-import { activateBackend, checkBackend } from './backends.js';
+import { askChild } from './ask-child.js';
+import { activateBackend, backendNames, checkBackend } from './backends.js';
 import type { SpeedOptions } from './command-line.js';
+import { examine } from './doctor-command.js';
 import { environment } from './environment.js';
+import { failureOf, INTERRUPTED } from './failure.js';
 import { untilInterrupted } from './interrupt.js';
 import type { PlannedRecipe } from './race-plan.js';
 import { chosenRecipes } from './recipe-choice.js';
 import { loadBatches } from './speed/batches.js';
 import { type Contender, contender } from './speed/contender.js';
+import { energyMeter } from './speed/energy.js';
 import { gemmPeak, timeMatMul } from './speed/gemm-peak.js';
 import { pytorchSpeed, twinPlayers } from './speed/opponent.js';
 import { peakMemory } from './speed/peak-memory.js';
 import { profile } from './speed/profile.js';
 import { Twin } from './speed/pytorch.js';
 import { timeRounds, warmUp } from './speed/rounds.js';
-import { middle, type RecipeSpeed, ratios, type SpeedSummary, speedOf } from './speed/summary.js';
+import {
+  type BackendsSummary,
+  middle,
+  type NotRun,
+  type RecipeSpeed,
+  ratios,
+  type SpeedSummary,
+  speedOf,
+} from './speed/summary.js';
 import { assignmentOf } from './training/recipe.js';
 import { checkNetwork } from './training/workload.js';
 
@@ -35,13 +47,56 @@ const OPPONENTS = ['pytorch'];
 
 const say = (text: string) => process.stderr.write(`${text}\n`);
 
+/** Stands for every backend that is made to train fast; plain JavaScript is not. */
+const ALL = 'all';
+const raced = backendNames.filter((name) => name !== 'cpu');
+
 /**
  * Does what the options say; what is said meanwhile goes to standard error.
  *
- * @throws ConfigurationError `UNKNOWN_OPPONENT`, `TOO_MANY_THREADS`, and for other names; UnsupportedError `NO_PYTHON`,
- * `NO_TORCH`, before anything is timed; GhlError `INTERRUPTED`.
+ * @throws ConfigurationError `UNKNOWN_OPPONENT`, `TOO_MANY_THREADS`, `BAD_ARGUMENTS`, and for other names; UnsupportedError
+ * `NO_PYTHON`, `NO_TORCH`, before anything is timed; GhlError `INTERRUPTED`.
  */
-export async function speed(options: SpeedOptions): Promise<SpeedSummary> {
+export async function speed(options: SpeedOptions): Promise<SpeedSummary | BackendsSummary> {
+  if (options.backend !== ALL) return measureBackend(options);
+  for (const name of ['against', 'threads'] as const) {
+    if (options[name] === undefined) continue;
+    throw new ConfigurationError('BAD_ARGUMENTS', `--${name} does not go with --backend all.`, {
+      help: 'give it with the name of one backend.',
+    });
+  }
+  const { network = DEFAULTS.network, batch = DEFAULTS.batch } = options;
+  checkNetwork(network);
+  for (const recipe of chosenRecipes({ ...options, recipe: options.recipe ?? DEFAULTS.recipe })) {
+    assignmentOf(recipe, network, 1);
+  }
+  const backends: Record<string, SpeedSummary | NotRun> = {};
+  const work = async () => {
+    for (const name of raced) backends[name] = await inOwnProcess({ ...options, backend: name });
+  };
+  await untilInterrupted(work(), 'The measurement', 'begin again: nothing was kept.');
+  return { schemaVersion: 1, network, batch, backends };
+}
+
+async function inOwnProcess(options: SpeedOptions & { backend: string }): Promise<SpeedSummary | NotRun> {
+  const { supported, reason, help } = await examine(options.backend);
+  if (!supported) return { reason: reason ?? '', help: help ?? '' };
+  const died = {
+    code: 'SPEED_PROCESS_DIED',
+    what: `The process that measures ${options.backend}`,
+    help: 'often memory ran out: try a smaller --batch.',
+  };
+  try {
+    return await askChild<SpeedSummary>({ script: 'speed/speed-process', died, heard: true }, options);
+  } catch (error) {
+    const failure = failureOf(error);
+    if (failure.code === INTERRUPTED) throw error;
+    return { reason: failure.message, help: failure.help };
+  }
+}
+
+/** {@link speed} of one backend. */
+export async function measureBackend(options: SpeedOptions): Promise<SpeedSummary> {
   const { network = DEFAULTS.network, backend = DEFAULTS.backend, against } = options;
   if (against !== undefined && !OPPONENTS.includes(against)) throw unknownName('opponent', against, OPPONENTS);
   checkNetwork(network);
@@ -85,10 +140,14 @@ async function measure(
   await twin?.begin(first.model, network, batches, threads);
 
   const leaked = new Map<string, number>();
+  const joules = new Map<string, number>();
+  const energy = energyMeter();
   const ours = contenders.map(({ name, step }) => ({
     name,
     async step(round: number) {
+      energy?.();
       const timed = await step(round);
+      if (energy) joules.set(name, (joules.get(name) ?? 0) + energy());
       leaked.set(name, (leaked.get(name) ?? 0) + timed.leaked);
       return timed.ms;
     },
@@ -99,6 +158,7 @@ async function measure(
   const roundMs = await warmUp(players, options.steps ?? Number.POSITIVE_INFINITY);
   const steps = options.steps ?? Math.max(LEAST_STEPS, Math.min(MOST_STEPS, Math.round(TIMED / roundMs)));
   leaked.clear();
+  joules.clear();
 
   const gemm = gemmPeak(timeMatMul);
   const theirGemm = twin && gemmPeak((side) => twin.timeMatMul(side));
@@ -115,11 +175,14 @@ async function measure(
     const rows = options.profile && (await profile(each, Math.min(steps, PROFILED_STEPS)));
     say(`measuring the memory of ${name}`);
     const recipe = recipes[i] as PlannedRecipe;
-    const mebibytes = await peakMemory({ recipe, network, backend, threads, numerics: active.numerics, batches });
+    const memory = await peakMemory({ recipe, network, backend, threads, numerics: active.numerics, batches });
+    const spent = joules.get(name);
     found[name] = {
-      ...speedOf(times[i] as number[], batch, flopPerImage, gemm.best(), mebibytes),
+      ...speedOf(times[i] as number[], batch, flopPerImage, gemm.best(), memory.host),
       gflopPerImage: flopPerImage / 1e9,
       leakedTensors: leaked.get(name) ?? 0,
+      peakDeviceMiB: memory.device,
+      joulesPerImage: spent === undefined ? null : spent / (steps * batch),
       ...(rows && { profile: rows }),
     };
   }

@@ -1,8 +1,9 @@
 /** The process whose memory is measured: makes a few steps, says how much it took at most, and ends. */
 import { readFileSync } from 'node:fs';
 import type { ActiveBackend } from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { answerParent } from '../ask-child.js';
 import { activateBackend } from '../backends.js';
-import { type Failure, failureOf } from '../failure.js';
 import type { PlannedRecipe } from '../race-plan.js';
 import type { Batches } from './batches.js';
 import { contender, MEMORY_STEPS } from './contender.js';
@@ -18,11 +19,13 @@ export interface MemoryTask {
   readonly batches: Batches;
 }
 
-/** What it says. */
-export type MemoryMessage =
-  | { readonly type: 'ready' }
-  | { readonly type: 'done'; readonly mebibytes: number }
-  | { readonly type: 'failed'; readonly failure: Failure };
+/** The most memory that a process took, in MiB. */
+export interface PeakMemory {
+  /** Resident: Node, the backend's memory, and its threads. */
+  readonly host: number;
+  /** Of the device's own; null where the backend has none, or does not tell. */
+  readonly device: number | null;
+}
 
 /** Peak resident memory of this process in MiB. */
 function peak(): number {
@@ -40,19 +43,15 @@ function highWaterMark(): number | null {
   }
 }
 
-const say = (message: MemoryMessage) =>
-  new Promise<void>((said) => process.send?.(message, undefined, {}, () => said()));
+/** What the backend has allocated on the device, which it keeps to use again: its most so far. */
+function onDevice(): number | null {
+  const { numBytesInGPUAllocated: bytes } = tf.memory() as { numBytesInGPUAllocated?: number };
+  return bytes === undefined ? null : bytes / 2 ** 20;
+}
 
-process.once('disconnect', () => process.exit(1));
-process.once('message', async ({ recipe, network, backend, threads, numerics, batches }: MemoryTask) => {
-  try {
-    await activateBackend(backend, { threads, numerics });
-    const { step } = contender(recipe, network, batches);
-    for (let i = 0; i < MEMORY_STEPS; i++) await step(i);
-    await say({ type: 'done', mebibytes: peak() });
-  } catch (error) {
-    await say({ type: 'failed', failure: failureOf(error) });
-  }
-  process.exit(0);
+await answerParent<MemoryTask, PeakMemory>(async ({ recipe, network, backend, threads, numerics, batches }) => {
+  await activateBackend(backend, { threads, numerics });
+  const { step } = contender(recipe, network, batches);
+  for (let i = 0; i < MEMORY_STEPS; i++) await step(i);
+  return { host: peak(), device: onDevice() };
 });
-await say({ type: 'ready' });

@@ -1,6 +1,7 @@
 /**
  * Where the time of a step goes: every kernel of the active backend is timed while a body runs. Not with `tf.profile`,
- * which reads each result back. Kernels that only enqueue their work, as on a GPU, show the time of that.
+ * which reads each result back. On a device that stamps its work with the time, a kernel's is the device's; on another that
+ * only enqueues it, the time of that.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -67,9 +68,8 @@ export async function timeKernels(model: LayersModel, body: () => Promise<void>)
   const backend = tf.getBackend();
   const kernels = tf.getKernelsForBackend(backend);
   const { place, release } = watch(model);
-  const found = new Map<string, KernelTime>();
-  /** For each kernel under way, the ms of those that it called. */
-  const inner: number[] = [];
+  const clock = stampsItsWork() ? deviceClock : hostClock();
+  const found = new Map<string, Calls>();
   const replace = (kernel: tf.KernelConfig) => {
     tf.unregisterKernel(kernel.kernelName, backend);
     tf.registerKernel(kernel);
@@ -77,18 +77,13 @@ export async function timeKernels(model: LayersModel, body: () => Promise<void>)
   for (const kernel of kernels) {
     const { kernelName, kernelFunc } = kernel;
     const timed: tf.KernelFunc = (call) => {
-      inner.push(0);
-      const from = performance.now();
-      const result = kernelFunc(call);
-      const whole = performance.now() - from;
-      const own = whole - (inner.pop() as number);
-      if (inner.length > 0) inner[inner.length - 1] = (inner.at(-1) as number) + whole;
+      const { result, own } = clock(() => kernelFunc(call));
       const tensors = [...Object.values(call.inputs), result].flat().filter((each) => each != null);
       const where = place(tensors.map(({ shape }) => shape));
       const key = [kernelName, where.layer, where.pass].join('\0');
-      const { calls, ms, bytes } = found.get(key) ?? { calls: 0, ms: 0, bytes: 0 };
+      const { own: times = [], bytes = 0 } = found.get(key) ?? {};
       const moved = tensors.reduce((sum, { shape, dtype }) => sum + tf.util.sizeFromShape(shape) * size(dtype), 0);
-      found.set(key, { kernel: kernelName, ...where, calls: calls + 1, ms: ms + own, bytes: bytes + moved });
+      found.set(key, { kernel: kernelName, ...where, own: [...times, own], bytes: bytes + moved });
       return result;
     };
     replace({ ...kernel, kernelFunc: timed });
@@ -99,8 +94,52 @@ export async function timeKernels(model: LayersModel, body: () => Promise<void>)
     for (const kernel of kernels) replace(kernel);
     release();
   }
-  return [...found.values()].sort((a, b) => b.ms - a.ms);
+  const times = [...found.values()].map(async ({ own, ...rest }) => {
+    const ms = (await Promise.all(own)).reduce((sum, one) => sum + one, 0);
+    return { ...rest, calls: own.length, ms };
+  });
+  return (await Promise.all(times)).sort((a, b) => b.ms - a.ms);
 }
+
+type Calls = Omit<KernelTime, 'calls' | 'ms'> & { readonly own: readonly (number | Promise<number>)[] };
+
+/** Runs a kernel; `own` is its time in ms without that of kernels that it calls. */
+type Clock = <T>(kernel: () => T) => { readonly result: T; readonly own: number | Promise<number> };
+
+/** The time until a kernel returns. */
+function hostClock(): Clock {
+  /** For each kernel under way, the ms of those that it called. */
+  const inner: number[] = [];
+  return (kernel) => {
+    inner.push(0);
+    const from = performance.now();
+    const result = kernel();
+    const whole = performance.now() - from;
+    const own = whole - (inner.pop() as number);
+    if (inner.length > 0) inner[inner.length - 1] = (inner.at(-1) as number) + whole;
+    return { result, own };
+  };
+}
+
+/** The time of what a kernel put on the device's queue, which the WebGPU backend counts apart from that of inner kernels. */
+function deviceClock<T>(kernel: () => T): { result: T; own: Promise<number> } {
+  let run = (): T => {
+    throw new Error('The backend did not run what it was to time.');
+  };
+  const timed = tf.engine().backend.time(() => {
+    try {
+      const result = kernel();
+      run = () => result;
+    } catch (error) {
+      run = () => {
+        throw error;
+      };
+    }
+  });
+  return { result: run(), own: timed.then(({ kernelMs }) => kernelMs as number) };
+}
+
+const stampsItsWork = () => (tf.engine().backend as { supportTimestampQuery?: boolean }).supportTimestampQuery === true;
 
 const size = (dtype: tf.DataType) => (dtype === 'string' ? 0 : tf.util.bytesPerElement(dtype));
 

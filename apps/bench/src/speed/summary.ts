@@ -33,6 +33,10 @@ export interface RecipeSpeed extends Speed {
   readonly gflopPerImage: number;
   /** Tensors that are more after the timed steps than before them. */
   readonly leakedTensors: number;
+  /** The most that the backend allocated on its device, in MiB; null where that has no memory of its own, or does not tell. */
+  readonly peakDeviceMiB: number | null;
+  /** Energy of the machine's processors while this recipe's steps were timed, by image; null where the machine does not tell. */
+  readonly joulesPerImage: number | null;
   readonly profile?: readonly ProfileRow[];
 }
 
@@ -76,6 +80,20 @@ export interface SpeedSummary {
   /** Which of its kernels the backend chose. */
   readonly numerics?: NonNullable<ActiveBackend['numerics']>;
   readonly environment: Environment;
+}
+
+/** The document of a comparison of backends: for each, what it came to, or why it did not run. */
+export interface BackendsSummary {
+  readonly schemaVersion: 1;
+  readonly network: string;
+  readonly batch: number;
+  readonly backends: Readonly<Record<string, SpeedSummary | NotRun>>;
+}
+
+/** A backend that did not run. */
+export interface NotRun {
+  readonly reason: string;
+  readonly help: string;
 }
 
 /** Median and median absolute deviation. */

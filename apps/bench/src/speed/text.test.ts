@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { environment } from '../environment.js';
 import { type SpeedSummary, speedOf } from './summary.js';
-import { speedText } from './text.js';
+import { backendsText, speedText } from './text.js';
 
 const row = (kernel: string | null, ms: number) => ({
   kernel,
@@ -30,6 +30,8 @@ const summary: SpeedSummary = {
       ...speed,
       gflopPerImage: 2,
       leakedTensors: 7,
+      peakDeviceMiB: null,
+      joulesPerImage: 0.5,
       profile: [row('Conv2D', 90), row(null, 9.4), row('Add', 0.4), row('Sub', 0.2)],
     },
   },
@@ -63,9 +65,30 @@ describe('the text of a comparison', () => {
     expect(text).toMatch(/│ ghl +│ +0\.50 │ +2\.25 │ +1\.13 │/);
   });
 
-  it('adds up the smaller rows of a profile', () => {
+  it('adds up a profile, and the smaller rows of it', () => {
+    expect(text).toContain('spends its time, in 8 kernels with 12 MB in and out');
     expect(text).toMatch(/│ outside of kernels │.*│ +9\.40 │ +9\.4 │/);
     expect(text).toMatch(/│ 2 smaller ones +│ – +│ – +│ +4 │ +0\.60 │ +0\.6 │ +6\.0 │/);
     expect(text).not.toContain('Sub');
   });
+});
+
+it('the text of all backends has every figure, and why the rest did not run', () => {
+  const { recipes } = summary;
+  const other = { ...recipes.ghl!, peakDeviceMiB: 512.4, joulesPerImage: null };
+  const text = backendsText({
+    schemaVersion: 1,
+    network: 'deephebb',
+    batch: 64,
+    backends: {
+      wasm: summary,
+      webgpu: { ...summary, device: 'A GPU', notes: [], recipes: { ghl: other, backprop: other } },
+      'node-gpu': { reason: 'There is no binding.', help: 'build it.' },
+    },
+  });
+  expect(text).toMatch(/│ wasm +│ ghl +│ +640\.0 │ +100\.0 ± 10\.0 │ +1\.250 │ +300 │ +– │ +0\.500 │/);
+  expect(text).toMatch(/│ webgpu +│ backprop +│ +640\.0 │ +100\.0 ± 10\.0 │ +– │ +300 │ +512 │ +– │/);
+  expect(text).toContain('wasm: One thread: no shared memory.');
+  expect(text).toContain('webgpu: A GPU');
+  expect(text).toContain('node-gpu did not run: There is no binding.\n  help: build it.');
 });

@@ -2,7 +2,7 @@
 import Table from 'cli-table3';
 import type { ProfileRow } from './profile.js';
 import { WAYS, type Way } from './pytorch.js';
-import type { Speed, SpeedSummary } from './summary.js';
+import type { BackendsSummary, Speed, SpeedSummary } from './summary.js';
 
 /** Rows of a profile are shown down to this share of a step; the rest is one row. */
 const LEAST_SHARE = 0.005;
@@ -33,7 +33,38 @@ export function speedText(summary: SpeedSummary): string {
       : []),
     ...(pytorch === undefined ? [] : against(pytorch)),
     ...Object.entries(recipes).flatMap(([name, { profile }]) =>
-      profile === undefined ? [] : ['', `Where a step of ${name} spends its time`, profileTable(profile)],
+      profile === undefined
+        ? []
+        : ['', `Where a step of ${name} spends its time, ${moved(profile)}`, profileTable(profile)],
+    ),
+  ].join('\n');
+}
+
+/** One table of all backends, then why the rest did not run. */
+export function backendsText({ network, batch, backends }: BackendsSummary): string {
+  const heads = ['backend', 'recipe', 'images/s', 'ms a step', 'GHL/BP', 'host MiB', 'device MiB', 'J an image'];
+  const shown = (value: number | null, digits: number) => value?.toFixed(digits) ?? '–';
+  const rows = Object.entries(backends).flatMap(([backend, found]) =>
+    'reason' in found
+      ? []
+      : Object.entries(found.recipes).map(([recipe, speed]) => [
+          backend,
+          recipe,
+          speed.imagesPerSecond.toFixed(1),
+          `${speed.msPerStep.toFixed(1)} ± ${speed.msSpread.toFixed(1)}`,
+          recipe === 'ghl' ? shown(found.ghlToBackprop, 3) : '–',
+          speed.peakRssMiB.toFixed(0),
+          shown(speed.peakDeviceMiB, 0),
+          shown(speed.joulesPerImage, 3),
+        ]),
+  );
+  return [
+    `${network}, batch ${batch}: each backend in a process of its own; median ± median absolute deviation`,
+    tableOf(heads, rows, 2),
+    ...Object.entries(backends).flatMap(([backend, found]) =>
+      'reason' in found
+        ? [`${backend} did not run: ${found.reason}`, `  help: ${found.help}`]
+        : [found.device, ...found.notes].flatMap((said) => (said === null ? [] : [`${backend}: ${said}`])),
     ),
   ].join('\n');
 }
@@ -72,10 +103,17 @@ function against({ versions, threads, gemmPeakGflops, ways, oursToTheirs }: NonN
   ];
 }
 
+function moved(profile: readonly ProfileRow[]): string {
+  const [calls, megabytes] = [sum(profile, ({ calls }) => calls), sum(profile, ({ megabytes }) => megabytes)];
+  return `in ${calls.toFixed(0)} kernels with ${megabytes.toFixed(0)} MB in and out`;
+}
+
+const sum = (rows: readonly ProfileRow[], of: (row: ProfileRow) => number) =>
+  rows.reduce((all, row) => all + of(row), 0);
+
 function profileTable(profile: readonly ProfileRow[]): string {
   const shown = profile.filter(({ share }) => share >= LEAST_SHARE);
   const rest = profile.filter(({ share }) => share < LEAST_SHARE);
-  const sum = (of: (row: ProfileRow) => number) => rest.reduce((all, row) => all + of(row), 0);
   const numbers = (calls: number, ms: number, share: number, megabytes: number) => [
     calls.toFixed(calls % 1 === 0 ? 0 : 1),
     ms.toFixed(2),
@@ -99,10 +137,10 @@ function profileTable(profile: readonly ProfileRow[]): string {
               '–',
               '–',
               ...numbers(
-                sum(({ calls }) => calls),
-                sum(({ ms }) => ms),
-                sum(({ share }) => share),
-                sum(({ megabytes }) => megabytes),
+                sum(rest, ({ calls }) => calls),
+                sum(rest, ({ ms }) => ms),
+                sum(rest, ({ share }) => share),
+                sum(rest, ({ megabytes }) => megabytes),
               ),
             ],
           ]),

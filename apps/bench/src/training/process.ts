@@ -23,6 +23,8 @@ export interface Task {
   readonly plan: RacePlan;
   readonly run: PlannedRun;
   readonly dataFolder: string | null;
+  /** The backend that computes: the plan's, or with `inexact` another. */
+  readonly backend: string;
   /** Whether to go on although the bits will not be those of an uninterrupted run. */
   readonly inexact: boolean;
 }
@@ -45,7 +47,7 @@ async function runTask(task: Task, onProgress: (progress: Progress) => void): Pr
   // The process of a race that was killed may still be in its last step.
   await lockFolder(folder.path, 60_000);
   const before = await folder.readManifest();
-  const backend = await activateAgain(plan, before?.backend.numerics, inexact);
+  const backend = await activateAgain(task, before);
   const model = buildNetwork(plan.network, data, seed);
   const optimizer = plasticity(model, assignmentOf(recipe, plan.network, plan.epochs * stepsPerEpoch(plan)));
   const manifest: RunManifest = {
@@ -69,18 +71,18 @@ async function runTask(task: Task, onProgress: (progress: Progress) => void): Pr
   return train({ model, optimizer, data, seed, epochs, batch, folder, numerics, inexact, onProgress });
 }
 
-/** Turns the backend on as the run began with it, so that its bits stay the same. */
+/** Turns the backend on as the run began with it, so that its bits stay the same; or another one. */
 async function activateAgain(
-  plan: RacePlan,
-  numerics: RunManifest['backend']['numerics'],
-  inexact: boolean,
+  { backend, plan: { threads, backend: planned }, inexact }: Task,
+  before: RunManifest | null,
 ): Promise<ActiveBackend> {
+  const numerics = backend === planned ? before?.backend.numerics : undefined;
   try {
-    return await activateBackend(plan.backend, { threads: plan.threads, numerics });
+    return await activateBackend(backend, { threads, numerics });
   } catch (error) {
     if (!(error instanceof GhlError && error.code === 'BAD_VARIANT') || numerics === undefined) throw error;
     if (!inexact) throw inexactly('what runs here', JSON.stringify(numerics));
-    return activateBackend(plan.backend, plan);
+    return activateBackend(backend, { threads });
   }
 }
 
@@ -91,8 +93,8 @@ function checkSame(path: string, before: RunManifest, now: RunManifest, inexact:
   };
   same('the plan', before.plan, now.plan);
   same('the spec', before.spec, JSON.parse(JSON.stringify(now.spec)));
-  same('the backend', before.backend.name, now.backend.name);
   if (inexact) return;
+  same('the backend', before.backend.name, now.backend.name);
   same('Node', before.environment.versions.node, now.environment.versions.node);
   same('TensorFlow.js', before.environment.versions.tfjs, now.environment.versions.tfjs);
 }

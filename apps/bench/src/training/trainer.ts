@@ -84,7 +84,7 @@ export async function train(run: Run): Promise<RunResult> {
   const events = await folder.openEvents(position.eventsLength);
   try {
     if (found === null) await record(events, await firstFilters(model, 0));
-    else await record(events, { type: 'resumed', step: position.step });
+    else await record(events, { type: 'resumed', step: position.step, backend: tf.getBackend() });
     const trainer = new Trainer(run, position, events);
     try {
       while (position.epoch < run.epochs) await trainer.epoch();
