@@ -73,7 +73,8 @@ export default {
       comment: "What is imported stands in the package's own package.json.",
       severity: 'error',
       from: { path: '^(packages|apps)/' },
-      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] },
+      // An optional peer counts as 'npm-no-pkg' too, for its entry in peerDependenciesMeta.
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['npm-peer'] },
     },
     {
       name: 'resolvable',

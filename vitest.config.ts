@@ -43,7 +43,14 @@ export default defineConfig({
           },
         },
       },
-      { extends: true, test: { name: 'docs', include: ['tools/doc-examples/*.docs.ts'] } },
+      {
+        extends: true,
+        test: {
+          name: 'docs',
+          include: ['tools/doc-examples/*.docs.ts'],
+          setupFiles: ['tools/vitest/software-gpu.ts'],
+        },
+      },
       {
         extends: true,
         test: { name: 'integration', include: ['tests/*.test.ts'], testTimeout: 300_000, hookTimeout: 300_000 },

@@ -2,15 +2,14 @@
 import '../tools/vitest/software-gpu.js';
 import { backend as wasm } from '@ghl/backend-wasm';
 import { backend as webgpu } from '@ghl/backend-webgpu';
-import { plasticity, register as registerOptimizers } from '@ghl/learner';
-import { deepHebbSmall, register as registerLayers } from '@ghl/models';
-import { ghl } from '@ghl/recipes';
+import { register as registerOptimizers } from '@ghl/learner';
+import { register as registerLayers } from '@ghl/models';
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, expect, it } from 'vitest';
+import { dispose, fresh, steps, take, train } from './same-training.js';
 
-const steps = 20;
 const backends: Record<string, { activate(): Promise<unknown>; deactivate(): Promise<unknown> }> = {
   cpu: { activate: () => tf.setBackend('cpu'), deactivate: async () => {} },
   wasm,
@@ -33,30 +32,6 @@ async function on<T>(name: string, body: () => Promise<T>): Promise<T> {
   }
 }
 
-function fresh(): tfl.LayersModel {
-  const model = deepHebbSmall({ inputShape: [16, 16, 3], classes: 4, seed: 1 });
-  model.compile({
-    optimizer: plasticity(model, ghl('deephebb-small', { steps: 100 })),
-    loss: 'categoricalCrossentropy',
-  });
-  return model;
-}
-
-/** The losses of steps on four noisy images, one of each class; the model is disposed of after them, or saved before. */
-async function train(model: tfl.LayersModel, count: number): Promise<number[]> {
-  const x = tf.randomNormal([4, 16, 16, 3], 0, 1, 'float32', 1);
-  const y = tf.tidy(() => tf.oneHot(tf.tensor1d([0, 1, 2, 3], 'int32'), 4));
-  const losses: number[] = [];
-  for (let step = 0; step < count; step++) losses.push((await model.trainOnBatch(x, y)) as number);
-  tf.dispose([x, y]);
-  return losses;
-}
-
-function dispose(model: tfl.LayersModel): void {
-  model.optimizer.dispose();
-  model.dispose();
-}
-
 async function saved(model: tfl.LayersModel): Promise<tf.io.ModelArtifacts> {
   let artifacts: tf.io.ModelArtifacts = {};
   const handler = tf.io.withSaveHandler(async (given) => {
@@ -76,23 +51,14 @@ function expectAlike(losses: readonly number[], expected: readonly number[]): vo
 
 let reference: Promise<readonly number[]> | undefined;
 const onCpu = () => {
-  reference ??= on('cpu', async () => {
-    const model = fresh();
-    const losses = await train(model, steps);
-    dispose(model);
-    return losses;
-  });
+  reference ??= on('cpu', train);
   return reference;
 };
 
 it.each(['wasm', 'webgpu'])('the same seed gives the same losses on %s as on the CPU', async (name) => {
   const expected = await onCpu();
   expect(expected.at(-1)).toBeLessThan(expected[0]! / 2);
-  await on(name, async () => {
-    const model = fresh();
-    expectAlike(await train(model, steps), expected);
-    dispose(model);
-  });
+  expectAlike(await on(name, train), expected);
 });
 
 it.each([
@@ -103,14 +69,14 @@ it.each([
   const expected = await onCpu();
   const artifacts = await on(from, async () => {
     const model = fresh();
-    await train(model, steps / 2);
+    await take(steps / 2, model);
     const found = await saved(model);
     dispose(model);
     return found;
   });
   await on(to, async () => {
     const model = await tfl.loadLayersModel(tf.io.fromMemory(artifacts));
-    expectAlike(await train(model, steps / 2), expected.slice(steps / 2));
+    expectAlike(await take(steps / 2, model), expected.slice(steps / 2));
     dispose(model);
   });
 });

@@ -1,0 +1,43 @@
+/** The training that every backend must make alike: twenty steps of GHL on four noisy images, one of each class. */
+import { plasticity } from '@ghl/learner';
+import { deepHebbSmall } from '@ghl/models';
+import { ghl } from '@ghl/recipes';
+import * as tf from '@tensorflow/tfjs-core';
+import type * as tfl from '@tensorflow/tfjs-layers';
+
+/** Steps of it. */
+export const steps = 20;
+
+/** The model that it begins with. */
+export function fresh(): tfl.LayersModel {
+  const model = deepHebbSmall({ inputShape: [16, 16, 3], classes: 4, seed: 1 });
+  model.compile({
+    optimizer: plasticity(model, ghl('deephebb-small', { steps: 100 })),
+    loss: 'categoricalCrossentropy',
+  });
+  return model;
+}
+
+/** The losses of the next steps. */
+export async function take(count: number, model: tfl.LayersModel): Promise<number[]> {
+  const x = tf.randomNormal([4, 16, 16, 3], 0, 1, 'float32', 1);
+  const y = tf.tidy(() => tf.oneHot(tf.tensor1d([0, 1, 2, 3], 'int32'), 4));
+  const losses: number[] = [];
+  for (let step = 0; step < count; step++) losses.push((await model.trainOnBatch(x, y)) as number);
+  tf.dispose([x, y]);
+  return losses;
+}
+
+/** Lets go of a model and its optimizer. */
+export function dispose(model: tfl.LayersModel): void {
+  model.optimizer.dispose();
+  model.dispose();
+}
+
+/** The whole of it, on the backend that is on; its losses. */
+export async function train(): Promise<number[]> {
+  const model = fresh();
+  const losses = await take(steps, model);
+  dispose(model);
+  return losses;
+}
