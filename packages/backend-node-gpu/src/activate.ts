@@ -55,10 +55,16 @@ async function find(): Promise<Found | Refusal> {
       help: installHelp,
     };
   }
-  const probed = await probe(tfjsNode.binding);
+  // Where it is loaded already, it loads; and another process might not get at a GPU that this one holds.
+  const loaded = tf.engine().registry[name] as NodeBackend | undefined;
+  const probed = loaded === undefined ? await probe(tfjsNode.binding) : saidBy(loaded);
   if ('supported' in probed) return probed;
   found = { tfjsNode, probed };
   return found;
+}
+
+function saidBy({ binding, isUsingGpuDevice }: NodeBackend): Probed {
+  return { version: binding.TF_Version, gpu: isUsingGpuDevice ? 'GPU' : undefined, withoutGpu: undefined };
 }
 
 /**
