@@ -54,6 +54,12 @@ describe('a consumer', () => {
     expect(await project.node('--input-type=module', '-e', script)).toBe('wasm\n');
   });
 
+  it('is told what WebGPU needs in Node', async () => {
+    const script = "console.log(JSON.stringify(await (await import('@ghl/backend-webgpu')).isSupported()))";
+    const support = JSON.parse(await project.node('--input-type=module', '-e', script));
+    expect(support).toMatchObject({ supported: false, help: 'npm install webgpu@0.6.2' });
+  });
+
   const consumer = [
     ...names.map((name, i) => `import * as p${i} from '${name}';`),
     "import { chain, scaleBy, threeFactor } from '@ghl/core';",
