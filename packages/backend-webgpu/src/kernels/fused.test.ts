@@ -1,0 +1,288 @@
+/** Fused kernels against their definitions. */
+import '@tensorflow/tfjs-backend-cpu';
+import { BATCH_NORM, BATCH_NORM_GRADIENT, COMPETITION, DROPOUT, MOVE, type Operation, OVERLAP } from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+import fc from 'fast-check';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { activate, deactivate } from '../index.js';
+import { error, run, sizeOf, tensor, values } from './kernels.fixture.js';
+
+const nat = (most: number) => fc.integer({ min: 1, max: most });
+const matrix = fc.tuple(nat(300), nat(90));
+
+describe.each([true, false])('with subgroups where there are any: %s', (subgroups) => {
+  beforeEach(async () => {
+    await activate({ subgroups });
+  });
+  afterEach(deactivate);
+
+  /** u and Σₚ u⊙x in float64. */
+  function competed(x: Float32Array, columns: number, temperature: number): [Float64Array, Float64Array] {
+    const u = new Float64Array(x.length);
+    const overlap = new Float64Array(columns);
+    for (let at = 0; at < x.length; at += columns) {
+      const row = x.subarray(at, at + columns);
+      const largest = row.reduce((m, value) => Math.max(m, value));
+      const powers = Array.from(row, (value) => Math.exp((value - largest) / temperature));
+      const total = powers.reduce((sum, power) => sum + power);
+      for (const [k, power] of powers.entries()) {
+        u[at + k] = power / total;
+        overlap[k]! += (power / total) * row[k]!;
+      }
+    }
+    return [u, overlap];
+  }
+
+  async function competitionErrors(shape: readonly [number, number], temperature: number): Promise<number[]> {
+    const x = values(sizeOf(shape), 1).map((value) => 3 * value);
+    const got = await run(COMPETITION, { x: tf.tensor2d(x, [...shape]) }, { temperature });
+    const wanted = competed(x, shape[1], temperature);
+    return got.map((each, i) => error(each, wanted[i]!));
+  }
+
+  it('a competition is the softmax at its temperature, and what units share with it', async () => {
+    const shapes = fc.tuple(nat(60), fc.oneof(nat(20), nat(1100), nat(2600)));
+    await fc.assert(
+      fc.asyncProperty(shapes, fc.constantFrom(0.01, 0.65, 1, 4, 1e6), async (shape, temperature) => {
+        for (const e of await competitionErrors(shape, temperature)) expect(e).toBeLessThan(1e-5);
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it('a competition takes rows of one unit, and rows too wide to keep', async () => {
+    for (const shape of [
+      [1, 1],
+      [3, 2049],
+      [2, 5000],
+    ] as const) {
+      for (const e of await competitionErrors(shape, 0.5)) expect(e).toBeLessThan(1e-5);
+    }
+  });
+
+  it('a competition hands NaN and infinity on within their row, and only there', async () => {
+    const bad = [Number.NaN, Number.POSITIVE_INFINITY];
+    for (const columns of [5, 100, 2100]) {
+      for (const value of bad) {
+        const x = values(3 * columns, 1);
+        x[columns + 2] = value;
+        const [u] = await run(COMPETITION, { x: tf.tensor2d(x, [3, columns]) }, { temperature: 1 });
+        const rows = [0, 1, 2].map((row) => u!.subarray(row * columns, (row + 1) * columns));
+        expect(rows[1]!.some(Number.isNaN)).toBe(true);
+        for (const row of [rows[0]!, rows[2]!]) expect(row.reduce((sum, share) => sum + share)).toBeCloseTo(1, 5);
+      }
+    }
+  });
+});
+
+describe('fused kernels', () => {
+  beforeEach(async () => {
+    await activate();
+  });
+  afterAll(deactivate);
+
+  it('an overlap is the diagonal of a product', async () => {
+    const shapes = fc.oneof(matrix, fc.constantFrom<[number, number]>([5000, 7], [2, 20_000], [1, 1]));
+    await fc.assert(
+      fc.asyncProperty(shapes, async (shape) => {
+        const [a, b] = [values(sizeOf(shape), 1), values(sizeOf(shape), 2)];
+        const wanted = new Float64Array(shape[1]);
+        for (const [i, value] of a.entries()) wanted[i % shape[1]]! += value * b[i]!;
+        const [got] = await run(OVERLAP, { a: tensor(shape, 1), b: tensor(shape, 2) }, {});
+        // Terms of both signs cancel: what is off is measured against their size.
+        expect(error(got!, wanted) * Math.max(...wanted.map(Math.abs))).toBeLessThan(2e-6 * Math.sqrt(shape[0]));
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  describe('a move', () => {
+    const wrapper = fc.constantFrom<Operation>(['maxAbs'], ['rms']);
+    const modulator = fc.constantFrom<Operation>(['magnitude'], ['flip']);
+    const transform = fc.constantFrom<Operation>(['scale', 0.25], ['scale', -3], ['decay', 0.125], ['decay', 0]);
+    const head = fc.constantFrom<Operation>(['eligibility'], ['gradient'], ['one']);
+    const program = fc
+      .tuple(
+        head,
+        fc.array(wrapper, { maxLength: 2 }),
+        fc.array(modulator, { maxLength: 1 }),
+        fc.array(transform, { maxLength: 3 }),
+      )
+      .map(([first, ...rest]) => [first, ...rest.flat()]);
+
+    type Given = Record<'weights' | 'sums' | 'overlap' | 'gradient', Float32Array>;
+
+    function given([rows, units]: readonly [number, number]): Given {
+      const [weights, sums, overlap] = [values(rows * units, 1), values(rows * units, 2), values(units, 3)];
+      // Some are 0, whose sign is 0.
+      return { weights, sums, overlap, gradient: values(rows * units, 4).map((g) => Math.max(g, 0)) };
+    }
+
+    /** The operations one by one, in float64. */
+    function plain(operations: readonly Operation[], { weights, sums, overlap, gradient }: Given): Float64Array {
+      let v = new Float64Array(weights.length);
+      for (const [name, by = 0] of operations) {
+        const largest = v.reduce((m, value) => Math.max(m, Math.abs(value)), 0);
+        const rms = Math.sqrt(v.reduce((sum, value) => sum + value ** 2, 0) / v.length);
+        v = v.map((value, i) => {
+          const [w, g] = [weights[i]!, gradient[i]!];
+          switch (name) {
+            case 'eligibility':
+              return sums[i]! - w * overlap[i % overlap.length]!;
+            case 'gradient':
+              return -g;
+            case 'one':
+              return 1;
+            case 'maxAbs':
+              return largest === 0 ? 0 : value / largest;
+            case 'rms':
+              return rms;
+            case 'magnitude':
+              return -Math.sign(g) * Math.abs(value);
+            case 'flip':
+              return -Math.sign(g) * value;
+            case 'scale':
+              return by * value;
+            default:
+              return value - by * w;
+          }
+        });
+      }
+      return v.map((value, i) => value + weights[i]!);
+    }
+
+    const moved = async (all: Given, operations: readonly Operation[], [rows, units]: readonly [number, number]) => {
+      const { overlap, ...rest } = all;
+      const inputs = Object.fromEntries(Object.entries(rest).map(([name, v]) => [name, tf.tensor2d(v, [rows, units])]));
+      const [weights, ok] = await run(MOVE, { ...inputs, overlap: tf.tensor1d(overlap) }, { program: operations });
+      return { weights: weights!, ok: ok![0] };
+    };
+
+    it('is its operations one by one', async () => {
+      const shapes = fc.oneof(fc.tuple(nat(90), nat(90)), fc.constant<[number, number]>([700, 301]));
+      await fc.assert(
+        fc.asyncProperty(shapes, program, async (shape, operations) => {
+          const all = given(shape);
+          const { weights, ok } = await moved(all, operations, shape);
+          expect(ok).toBe(1);
+          expect(error(weights, plain(operations, all))).toBeLessThan(1e-5);
+        }),
+        { numRuns: 20 },
+      );
+    });
+
+    it('needs only what its program reads', async () => {
+      const shape = [3, 5] as const;
+      const all = given(shape);
+      const [weights, sums] = [tf.tensor2d(all.weights, [3, 5]), tf.tensor2d(all.sums, [3, 5])];
+      const [got] = await run(MOVE, { weights, sums }, { program: [['eligibility'], ['scale', 0.5]] });
+      expect(
+        error(got!, plain([['eligibility'], ['scale', 0.5]], { ...all, overlap: new Float32Array(5) })),
+      ).toBeLessThan(1e-6);
+    });
+
+    const bad = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    it.each(bad)('keeps the weights and says so where it is %s', async (value) => {
+      for (const shape of [
+        [3, 5],
+        [700, 301],
+      ] as const) {
+        const all = given(shape);
+        all.gradient[sizeOf(shape) - 2] = value;
+        all.sums[1] = value;
+        const programs: Operation[][] = [
+          [['gradient'], ['scale', 0.5]],
+          [['eligibility'], ['maxAbs']],
+          [['eligibility'], ['rms'], ['magnitude']],
+          [['eligibility'], ['magnitude'], ['decay', 0.1]],
+          ...(Number.isNaN(value) ? ([[['one'], ['flip']]] satisfies Operation[][]) : []),
+        ];
+        for (const operations of programs) {
+          const { weights, ok } = await moved(all, operations, shape);
+          expect(ok).toBe(0);
+          expect(weights).toEqual(all.weights);
+        }
+      }
+    });
+
+    it('leaves a weight whose eligibility is 0 everywhere', async () => {
+      const [weights, sums] = [tf.ones([4, 3]), tf.zeros([4, 3])];
+      const [got, ok] = await run(MOVE, { weights, sums }, { program: [['eligibility'], ['maxAbs']] });
+      expect([...got!, ok![0]]).toEqual([...new Array<number>(12).fill(1), 1]);
+    });
+  });
+
+  it('batch normalisation and its gradient agree with float64', async () => {
+    const shapes = fc.tuple(nat(600), nat(70));
+    await fc.assert(
+      fc.asyncProperty(shapes, fc.constantFrom(0, 3, 1000), async ([positions, channels], offset) => {
+        const size = positions * channels;
+        const xs = values(size, 1).map((value) => offset + 3 * value);
+        const dys = values(size, 2).map((value) => value + 0.5);
+        const epsilon = 1e-3;
+        const tensor2d = (all: Float32Array) => tf.tensor2d(all, [positions, channels]);
+        const [ys, means, variances, precisions] = (await run(BATCH_NORM, { x: tensor2d(xs) }, { epsilon })) as [
+          Float32Array,
+          Float32Array,
+          Float32Array,
+          Float32Array,
+        ];
+        const inputs = { dy: tensor2d(dys), y: tensor2d(ys), precision: tf.tensor1d(precisions) };
+        const [dxs] = await run(BATCH_NORM_GRADIENT, inputs, {});
+        const column = (all: Float32Array, c: number) =>
+          Float64Array.from({ length: positions }, (_, p) => all[p * channels + c]!);
+        const average = (all: Float64Array) => all.reduce((sum, value) => sum + value, 0) / positions;
+        for (let c = 0; c < channels; c++) {
+          const of = column(xs, c);
+          const μ = average(of);
+          const σ2 = average(of.map((value) => (value - μ) ** 2));
+          const ρ = 1 / Math.sqrt(σ2 + epsilon);
+          const normal = of.map((value) => (value - μ) * ρ);
+          expect(Math.abs(means[c]! - μ)).toBeLessThan(1e-6 * (1 + Math.abs(μ)));
+          expect(Math.abs(variances[c]! - σ2)).toBeLessThan(2e-5 * σ2 + 2e-7 * Math.abs(μ) + 1e-12);
+          const cotangent = column(dys, c);
+          const along = average(cotangent.map((value, p) => value * normal[p]!));
+          const even = average(cotangent);
+          const tolerance = 2e-5 * (1 + Math.abs(μ)) * Math.max(1, precisions[c]!);
+          for (let p = 0; p < positions; p++) {
+            const wanted = (cotangent[p]! - even - normal[p]! * along) * ρ;
+            if (Math.abs(ys[p * channels + c]! - normal[p]!) > tolerance) expect(ys[p * channels + c]).toBe(normal[p]);
+            if (Math.abs(dxs![p * channels + c]! - wanted) > 30 * tolerance)
+              expect(dxs![p * channels + c]).toBe(wanted);
+          }
+        }
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it('dropout draws what Threefry-2x32 draws', async () => {
+    // Known answers of the generator's authors are for 20 rounds; these 13 follow the same schedule, in 32-bit arithmetic.
+    const threefry = (counter: number, [k0, k1]: readonly [number, number]): [number, number] => {
+      const keys = [k0, k1, (0x1bd11bda ^ k0 ^ k1) >>> 0];
+      const turns = [13, 15, 26, 6, 17, 29, 16, 24];
+      let [a, b] = [BigInt(counter) + BigInt(k0), BigInt(k1)].map((word) => word & 0xffffffffn) as [bigint, bigint];
+      for (let round = 0; round < 13; round++) {
+        a = (a + b) & 0xffffffffn;
+        const turn = BigInt(turns[round % 8]!);
+        b = (((b << turn) | (b >> (32n - turn))) & 0xffffffffn) ^ a;
+        if (round % 4 !== 3) continue;
+        const injected = (round + 1) / 4;
+        a = (a + BigInt(keys[injected % 3]!)) & 0xffffffffn;
+        b = (b + BigInt(keys[(injected + 1) % 3]! + injected)) & 0xffffffffn;
+      }
+      return [Number(a), Number(b)];
+    };
+    const key: [number, number] = [0xdeadbeef, 0x12345678];
+    for (const size of [1, 5, 8, 1003]) {
+      const threshold = 0.3 * 2 ** 31;
+      const [got] = await run(DROPOUT, { x: tensor([size], 1) }, { key, threshold: Math.round(threshold), scale: 1.5 });
+      const x = values(size, 1);
+      const wanted = x.map((value, i) => {
+        const draw = threefry(4 * Math.floor(i / 8) + (i % 4), key)[Math.floor(i / 4) % 2]!;
+        return draw / 2 >= threshold ? 1.5 * value : 0;
+      });
+      expect([...got!].map((value) => value + 0)).toEqual([...wanted].map((value) => value + 0));
+    }
+  });
+});

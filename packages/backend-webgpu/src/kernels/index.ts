@@ -1,0 +1,22 @@
+/** The kernels that `activate()` registers and `deactivate()` takes away again. */
+import type { KernelConfig } from '@tensorflow/tfjs-core';
+import { batchNorm, batchNormGradient } from './batch-norm.js';
+import { overlap } from './column-sums.js';
+import { competition } from './competition.js';
+import { dropout } from './dropout.js';
+import { filterGradient, filterGradients } from './filter-gradient.js';
+import { inputGradient } from './input-gradient.js';
+import { move } from './move.js';
+
+/** Those that the stock backend lacks, then those that stand in for slow ones. */
+export const kernels: readonly KernelConfig[] = [
+  filterGradients,
+  competition,
+  overlap,
+  move,
+  batchNorm,
+  batchNormGradient,
+  dropout,
+  filterGradient,
+  inputGradient,
+];

@@ -1,0 +1,216 @@
+/**
+ * A weight's whole step: v, its increment, goes through a program, and W + v is written. With i the entry and k its unit,
+ * i mod K:
+ *
+ *     eligibility  v = Σ − W·m_k         gradient  v = −g       one  v = 1
+ *     maxAbs       v = v / max abs(v)    rms       v = √mean(v²)        over the whole weight; 0 / 0 = 0
+ *     magnitude    v = −sign(g)·abs(v)   flip      v = −sign(g)·v
+ *     scale a      v = a·v               decay a   v = v − a·W
+ *
+ * Each norm is a pass of its own, over v up to there. A last one puts W back where any v was not finite, which is read from
+ * its bits: WGSL may take for granted that there are no NaN and no infinities.
+ */
+import { MOVE, type Operation } from '@ghl/core';
+import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
+import { type TensorInfo, util } from '@tensorflow/tfjs-core';
+import { type Buffer, checkNotEmpty, type KernelCall, kernel, makeOutput, runPass, workgroupSize } from './pass.js';
+
+interface MoveInputs {
+  readonly weights: TensorInfo;
+  readonly sums?: TensorInfo;
+  readonly overlap?: TensorInfo;
+  readonly gradient?: TensorInfo;
+}
+
+/** Most workgroups of a pass; each leaves one number. */
+const mostWorkgroups = 512;
+
+export const move = kernel(
+  MOVE,
+  ({ inputs, attrs: { program }, backend }: KernelCall<MoveInputs, { program: readonly Operation[] }>) => {
+    checkNotEmpty(MOVE, { weights: inputs.weights });
+    const size = util.sizeFromShape(inputs.weights.shape);
+    const workgroups = Math.min(mostWorkgroups, Math.ceil(size / workgroupSize));
+    const found = makeOutput(backend, [workgroups]);
+    const norms = makeOutput(backend, [Math.max(1, program.filter(isNorm).length)]);
+    const out = makeOutput(backend, inputs.weights.shape);
+    const ok = makeOutput(backend, [], 'bool');
+
+    let measured = 0;
+    for (const [until, operation] of program.entries()) {
+      if (!isNorm(operation)) continue;
+      const largest = operation[0] === 'maxAbs';
+      // Bits of numbers that are not negative are in the order of the numbers, and NaN is above them all.
+      pass(
+        backend,
+        program.slice(0, until),
+        { ...inputs, norms, found },
+        {
+          variant: largest ? 'largest' : 'squares',
+          before: largest ? 'var all = 0u;' : 'var all = 0.0;',
+          each: largest ? 'all = max(all, bitcast<u32>(v) & 0x7fffffffu);' : 'all += v * v;',
+          type: largest ? 'u32' : 'f32',
+          combine: largest ? 'max(all[local], all[local + half])' : 'all[local] + all[local + half]',
+        },
+      );
+      fold(
+        backend,
+        found,
+        { norms: { tensor: norms, type: 'u32' } },
+        {
+          variant: `${operation[0]} ${measured}`,
+          size,
+          combine: largest
+            ? 'all = max(all, found[i]);'
+            : 'all = bitcast<u32>(bitcast<f32>(all) + bitcast<f32>(found[i]));',
+          write: largest
+            ? `norms[${measured}] = all;`
+            : `norms[${measured}] = bitcast<u32>(sqrt(bitcast<f32>(all) / f32(uniforms.size)));`,
+        },
+      );
+      measured++;
+    }
+    pass(
+      backend,
+      program,
+      { ...inputs, norms, found, out },
+      {
+        variant: 'write',
+        before: 'var all = 0u;',
+        each: 'out[i] = w + v; all |= select(0u, 1u, bad || !finite(v));',
+        type: 'u32',
+        combine: 'all[local] | all[local + half]',
+      },
+    );
+    fold(
+      backend,
+      found,
+      { ok: { tensor: ok, type: 'i32' } },
+      {
+        variant: 'ok',
+        size,
+        combine: 'all |= found[i];',
+        write: 'ok[0] = select(0, 1, all == 0u && uniforms.size > 0);',
+      },
+    );
+    runPass(backend, {
+      name: MOVE,
+      variant: 'keep',
+      outputs: { out: { tensor: out } },
+      inputs: { weights: { tensor: inputs.weights }, ok: { tensor: ok, type: 'i32' } },
+      integers: { size },
+      workgroups,
+      body: `
+        if (ok[0] == 1) { return; }
+        for (var i = group * ${workgroupSize} + local; i < uniforms.size; i += uniforms.workgroups * ${workgroupSize}) {
+          out[i] = weights[i];
+        }`,
+    });
+    for (const { dataId } of [found, norms]) backend.disposeData(dataId);
+    return [out, ok];
+  },
+);
+
+const isNorm = ([name]: Operation): boolean => name === 'maxAbs' || name === 'rms';
+
+/** A pass that makes v of each entry, and of all of a workgroup's a number. */
+function pass(
+  backend: WebGPUBackend,
+  program: readonly Operation[],
+  { norms, found, out, ...inputs }: MoveInputs & Record<'norms' | 'found', TensorInfo> & { readonly out?: TensorInfo },
+  code: Record<'variant' | 'before' | 'each' | 'type' | 'combine', string>,
+): void {
+  const names = program.map(([name]) => name);
+  const reads = {
+    weights: out !== undefined || names.some((name) => name === 'decay' || (name === 'eligibility' && inputs.overlap)),
+    sums: names.includes('eligibility'),
+    overlap: names.includes('eligibility') && inputs.overlap !== undefined,
+    gradient: names.some((name) => name === 'gradient' || name === 'magnitude' || name === 'flip'),
+    norms: program.some(isNorm),
+  };
+  const size = util.sizeFromShape(inputs.weights.shape);
+  let measured = 0;
+  const lines = names.map((name, o) => {
+    switch (name) {
+      case 'eligibility':
+        return reads.overlap ? 'v = sums[i] - w * overlap[i % uniforms.units];' : 'v = sums[i];';
+      case 'gradient':
+        return 'v = -g;';
+      case 'one':
+        return 'v = 1.0;';
+      case 'maxAbs':
+        measured++;
+        return `v = select(v / norm${measured - 1}, 0.0, norm${measured - 1} == 0.0);`;
+      case 'rms':
+        measured++;
+        return `v = norm${measured - 1};`;
+      case 'magnitude':
+        return 'v = -sign(g) * abs(v);';
+      case 'flip':
+        return 'v = -sign(g) * v;';
+      case 'scale':
+        return `v *= uniforms.by${o};`;
+      default:
+        return `v -= uniforms.by${o} * w;`;
+    }
+  });
+  const signs = names.some((name) => name === 'magnitude' || name === 'flip');
+  runPass(backend, {
+    name: MOVE,
+    variant: `${code.variant} ${names.join()}`,
+    outputs: { found: { tensor: found, type: 'u32' }, ...(out && { out: { tensor: out } }) },
+    inputs: Object.fromEntries(
+      Object.entries({ ...inputs, norms })
+        .filter(([name]) => reads[name as keyof typeof reads])
+        .map(([name, tensor]): [string, Buffer] => [name, { tensor: tensor!, type: name === 'norms' ? 'u32' : 'f32' }]),
+    ),
+    integers: { size, units: inputs.overlap?.shape[0] ?? 1 },
+    floats: Object.fromEntries(program.flatMap(([, by], o) => (by === undefined ? [] : [[`by${o}`, by]]))),
+    workgroups: found.shape[0]!,
+    declarations: `
+      var<workgroup> all: array<${code.type}, ${workgroupSize}>;
+      fn finite(value: f32) -> bool { return (bitcast<u32>(value) & 0x7f800000u) != 0x7f800000u; }
+      fn isNaN(value: f32) -> bool { return (bitcast<u32>(value) & 0x7fffffffu) > 0x7f800000u; }`,
+    body: `
+      ${Array.from({ length: measured }, (_, n) => `let norm${n} = bitcast<f32>(norms[${n}]);`).join('\n')}
+      ${code.before.replace('all', 'mine')}
+      for (var i = group * ${workgroupSize} + local; i < uniforms.size; i += uniforms.workgroups * ${workgroupSize}) {
+        ${reads.weights ? 'let w = weights[i];' : ''}
+        ${reads.gradient ? 'let g = gradient[i];' : ''}
+        // The sign of NaN may be anything.
+        let bad = ${[...Array.from({ length: measured }, (_, n) => `!finite(norm${n})`), ...(signs ? ['isNaN(g)'] : []), 'false'].join(' || ')};
+        var v = 0.0;
+        ${lines.join('\n')}
+        ${code.each.replaceAll('all', 'mine')}
+      }
+      all[local] = mine;
+      workgroupBarrier();
+      for (var half = ${workgroupSize / 2}; half > 0; half /= 2) {
+        if (local < half) { all[local] = ${code.combine}; }
+        workgroupBarrier();
+      }
+      if (local == 0) { found[group] = ${code.type === 'u32' ? 'all[0]' : 'bitcast<u32>(all[0])'}; }`,
+  });
+}
+
+/** Makes one number of those that workgroups have left: few enough for one invocation. */
+function fold(
+  backend: WebGPUBackend,
+  found: TensorInfo,
+  output: Readonly<Record<string, Buffer>>,
+  code: { readonly variant: string; readonly size: number; readonly combine: string; readonly write: string },
+): void {
+  runPass(backend, {
+    name: MOVE,
+    variant: `fold ${code.variant}`,
+    outputs: output,
+    inputs: { found: { tensor: found, type: 'u32' } },
+    integers: { count: found.shape[0]!, size: code.size },
+    size: 1,
+    workgroups: 1,
+    body: `
+      var all = 0u;
+      for (var i = 0; i < uniforms.count; i++) { ${code.combine} }
+      ${code.write}`,
+  });
+}

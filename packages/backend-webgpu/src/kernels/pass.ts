@@ -1,0 +1,179 @@
+/**
+ * One pass over tensors on the GPU, in WGSL of our own. The stock backend runs it, so that its order, its timing and its
+ * memory hold, but its code generator is left out: that knows one output only.
+ */
+import { DataError, UnsupportedError } from '@ghl/core';
+import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
+import { type KernelConfig, type TensorInfo, util } from '@tensorflow/tfjs-core';
+
+/** What TensorFlow.js hands to a kernel of this backend. */
+export interface KernelCall<Inputs, Attrs> {
+  readonly inputs: Inputs;
+  readonly attrs: Attrs;
+  readonly backend: WebGPUBackend;
+}
+
+/** A kernel from its name and what it does with what it is handed. */
+export function kernel<Inputs, Attrs>(
+  kernelName: string,
+  run: (call: KernelCall<Inputs, Attrs>) => TensorInfo | TensorInfo[],
+): KernelConfig {
+  return { kernelName, backendName: 'webgpu', kernelFunc: run as unknown as KernelConfig['kernelFunc'] };
+}
+
+/** A tensor as a shader sees it. */
+export interface Buffer {
+  readonly tensor: TensorInfo;
+  /** Type of its elements. Default `f32`. */
+  readonly type?: 'f32' | 'i32' | 'u32' | 'vec4<f32>';
+}
+
+/** What a pass reads and writes, and by what code. */
+export interface Pass {
+  /** As it appears in timings. */
+  readonly name: string;
+  /** All that the code depends on beside the name and the types of buffers. */
+  readonly variant?: string;
+  /** At least one; each is `var<storage, read_write>` under its name. A tensor that exists keeps what is not written. */
+  readonly outputs: Readonly<Record<string, Buffer>>;
+  readonly inputs: Readonly<Record<string, Buffer>>;
+  /** Fields of `uniforms`: whole numbers are i32, those in `floats` f32. */
+  readonly integers?: Readonly<Record<string, number>>;
+  readonly floats?: Readonly<Record<string, number>>;
+  /** Invocations of a workgroup. Default {@link workgroupSize}. */
+  readonly size?: number;
+  /** Workgroups. There may be more than this, since no dimension holds more than 65,535: those have nothing to do. */
+  readonly workgroups: number;
+  /** Extensions of WGSL that the code needs. */
+  readonly enable?: readonly string[];
+  /** Builtins beside `local`, the invocation in its workgroup. */
+  readonly builtins?: string;
+  /** Declarations before `main`, and its body, in which `group` is the workgroup as one number, and `local`, both i32. */
+  readonly declarations?: string;
+  readonly body: string;
+}
+
+/** Invocations of a workgroup, where nothing else asks for another number: what every device has. */
+export const workgroupSize = 256;
+
+/** A new tensor, not filled yet. */
+export function makeOutput(
+  backend: WebGPUBackend,
+  shape: readonly number[],
+  dtype: 'float32' | 'bool' = 'float32',
+): TensorInfo {
+  return backend.makeTensorInfo([...shape], dtype);
+}
+
+/** Runs a pass. Deterministic as long as its code is: one tensor, one writer. */
+export function runPass(backend: WebGPUBackend, pass: Pass): void {
+  const outputs = Object.entries(pass.outputs);
+  const inputs = Object.entries(pass.inputs);
+  const [[, first], ...others] = outputs as [[string, Buffer], ...[string, Buffer][]];
+  const bound = [...others, ...inputs];
+  const types = [...outputs, ...inputs].map(([, { type = 'f32' }]) => type);
+  const key = ['ghl', pass.name, pass.variant ?? '', types.join()].join(' ');
+  // Where the stock backend keeps what it has compiled; under a key of its own making it would compile code of its own.
+  const { pipelineCache } = backend as unknown as { pipelineCache: Record<string, GPUComputePipeline> };
+  if (!(key in pipelineCache)) {
+    const { device } = backend;
+    const module = device.createShaderModule({ code: shader(pass), label: pass.name });
+    pipelineCache[key] = device.createComputePipeline({
+      compute: { module, entryPoint: 'main' },
+      label: pass.name,
+      layout: 'auto',
+    });
+  }
+  const program = {
+    constructor: { name: pass.name },
+    get shaderKey() {
+      return key;
+    },
+    set shaderKey(_) {},
+    outputShape: flat(first.tensor).shape,
+    variableNames: bound.map(([name]) => name),
+    workgroupSize: [pass.size ?? workgroupSize, 1, 1] as [number, number, number],
+    dispatchLayout: { x: [0] },
+    dispatch: [pass.workgroups, 1, 1] as [number, number, number],
+    getUserCode: () => '',
+  };
+  backend.runWebGPUProgram(
+    program,
+    bound.map(([, { tensor }]) => flat(tensor)),
+    first.tensor.dtype,
+    [
+      ...[pass.workgroups, ...Object.values(pass.integers ?? {})].map((value) => ({ type: 'int32', data: [value] })),
+      ...Object.values(pass.floats ?? {}).map((value) => ({ type: 'float32', data: [value] })),
+    ],
+    flat(first.tensor),
+  );
+}
+
+function flat({ dataId, shape, dtype }: TensorInfo): TensorInfo {
+  return { dataId, shape: [util.sizeFromShape(shape)], dtype };
+}
+
+function shader(pass: Pass): string {
+  const buffers = (all: Pass['inputs'], access: string) =>
+    Object.entries(all).map(([name, { type = 'f32' }]) => `var<storage, ${access}> ${name}: array<${type}>;`);
+  const bindings = [...buffers(pass.outputs, 'read_write'), ...buffers(pass.inputs, 'read')];
+  // Before ours, the stock backend writes NaN, infinity, and for each buffer its one size and a 1.
+  const unused = Array.from({ length: 2 + 2 * bindings.length }, (_, i) => `unused${i}: i32`);
+  const fields = [
+    ...unused,
+    ...['workgroups', ...Object.keys(pass.integers ?? {})].map((name) => `${name}: i32`),
+    ...Object.keys(pass.floats ?? {}).map((name) => `${name}: f32`),
+  ];
+  return `
+    ${(pass.enable ?? []).map((extension) => `enable ${extension};`).join('\n')}
+    struct Uniforms { ${fields.join(', ')} }
+    ${bindings.map((binding, i) => `@group(0) @binding(${i}) ${binding}`).join('\n')}
+    @group(0) @binding(${bindings.length}) var<uniform> uniforms: Uniforms;
+    ${pass.declarations ?? ''}
+    @compute @workgroup_size(${pass.size ?? workgroupSize})
+    fn main(
+      @builtin(workgroup_id) workgroup: vec3<u32>,
+      @builtin(num_workgroups) workgroups: vec3<u32>,
+      @builtin(local_invocation_index) index: u32,
+      ${pass.builtins ?? ''}
+    ) {
+      let group = i32(workgroup.x + workgroups.x * (workgroup.y + workgroups.y * workgroup.z));
+      let local = i32(index);
+      if (group >= uniforms.workgroups) { return; }
+      ${pass.body}
+    }`;
+}
+
+/**
+ * Refuses what a convolution gradient cannot be taken of.
+ *
+ * @throws DataError with code `EMPTY_TENSOR` where a size is 0; UnsupportedError with code `UNSUPPORTED_DATA_FORMAT`
+ * for channels first.
+ */
+export function checkConvolution(
+  name: string,
+  tensors: Readonly<Record<string, TensorInfo>>,
+  dataFormat = 'NHWC',
+): void {
+  if (dataFormat !== 'NHWC') {
+    throw new UnsupportedError('UNSUPPORTED_DATA_FORMAT', `${name} got data format '${dataFormat}'.`, {
+      help: "use 'NHWC' ('channelsLast'): gradients on WebGPU have no other.",
+    });
+  }
+  checkNotEmpty(name, tensors);
+}
+
+/** @throws DataError with code `EMPTY_TENSOR` where a size is 0. */
+export function checkNotEmpty(name: string, tensors: Readonly<Record<string, TensorInfo>>): void {
+  for (const [input, { shape }] of Object.entries(tensors)) {
+    if (shape.includes(0)) {
+      throw new DataError(
+        'EMPTY_TENSOR',
+        `${name} got ${input} of shape [${shape.join(', ')}], which holds no values.`,
+        {
+          help: 'drop empty batches before training on them.',
+        },
+      );
+    }
+  }
+}
