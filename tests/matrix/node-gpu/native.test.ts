@@ -1,0 +1,132 @@
+/** What native TensorFlow must do in a project that has installed it: see ../node-gpu.test.ts, which runs this there. */
+import util from 'node:util';
+import { backend } from '@ghl/backend-node-gpu';
+import { backend as wasm } from '@ghl/backend-wasm';
+import { backendCases } from '@ghl/conformance';
+import { register as registerOptimizers } from '@ghl/learner';
+import { register as registerLayers } from '@ghl/models';
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { everyProduct } from '../../every-product.js';
+import { dispose, fresh, steps, take, train } from '../../same-training.js';
+
+/** What TensorFlow itself holds. */
+const held = () => (tf.backend() as unknown as { binding: { getNumOfTensors(): number } }).binding.getNumOfTensors();
+
+it('says what it is, and what it had to put back', async () => {
+  const { versions, driver, threads, notes } = await backend.activate();
+  expect(versions).toMatchObject({ '@tensorflow/tfjs-node': '4.22.0', node: process.versions.node });
+  expect(driver).toBe('libtensorflow 2.18.1');
+  expect(threads).toBeGreaterThan(0);
+  expect('isNullOrUndefined' in util).toBe(true);
+  await backend.deactivate();
+  // Node 23 removed it.
+  const removed = !('isNullOrUndefined' in util);
+  expect(removed).toBe(Number(process.versions.node.split('.')[0]) >= 23);
+  expect(notes).toEqual(removed ? [expect.stringContaining('util.isNullOrUndefined')] : []);
+});
+
+describe('conformance', () => {
+  afterAll(() => backend.deactivate());
+  for (const { title, run } of backendCases(backend)) it(title, run);
+});
+
+describe('every product', () => everyProduct(backend, { every: 1, steps: 100 }));
+
+describe('beside WebAssembly', () => {
+  let expected: readonly number[];
+  let artifacts: tf.io.ModelArtifacts = {};
+
+  beforeAll(async () => {
+    registerOptimizers();
+    registerLayers();
+    await wasm.activate();
+    expected = await train();
+    const model = fresh();
+    await take(steps / 2, model);
+    const handler = tf.io.withSaveHandler(async (given) => {
+      artifacts = given;
+      return { modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: 'JSON' } };
+    });
+    await model.save(handler, { includeOptimizer: true });
+    dispose(model);
+    await wasm.deactivate();
+    await backend.activate();
+  });
+  afterAll(() => backend.deactivate());
+
+  const alike = (losses: readonly number[], wanted: readonly number[]) => {
+    expect(losses).toHaveLength(wanted.length);
+    for (const [i, loss] of losses.entries()) expect(Math.abs(loss / wanted[i]! - 1)).toBeLessThan(1e-3);
+  };
+
+  it('makes the same losses, and leaves nothing in native memory', async () => {
+    alike(await train(), expected);
+    const before = held();
+    await train();
+    expect(held()).toBe(before);
+  });
+
+  it('goes on with what was saved there', async () => {
+    const model = await tfl.loadLayersModel(tf.io.fromMemory(artifacts));
+    alike(await take(steps / 2, model), expected.slice(steps / 2));
+    dispose(model);
+  });
+});
+
+describe('amounts of padding', () => {
+  beforeAll(async () => {
+    await backend.activate();
+  });
+  afterAll(() => backend.deactivate());
+
+  const drawn = (shape: number[], seed: number) => tf.randomNormal(shape, 0, 1, 'float32', seed);
+  const x = () => drawn([2, 7, 6, 3], 1) as tf.Tensor4D;
+  const filter = () => drawn([3, 2, 3, 2], 2) as tf.Tensor4D;
+  type Map = (x: tf.Tensor4D, filter: tf.Tensor4D) => tf.Tensor4D;
+  const maps: Record<string, Map> = {
+    'conv2d, one number': (x, filter) => tf.conv2d(x, filter, 1, 1),
+    'conv2d, rounded up': (x, filter) => tf.conv2d(x, filter, 2, 1, 'NHWC', 1, 'ceil'),
+    'conv2d, uneven': (x, filter) =>
+      tf.conv2d(
+        x,
+        filter,
+        [2, 1],
+        [
+          [0, 0],
+          [1, 2],
+          [0, 1],
+          [0, 0],
+        ],
+      ),
+    depthwise: (x, filter) => tf.depthwiseConv2d(x, filter, 1, 1),
+    'max pool': (x) => tf.maxPool(x, 4, 2, 1),
+    'average pool': (x) => tf.avgPool(x, 3, 2, 1),
+  };
+  const inner = (a: tf.Tensor, b: tf.Tensor) => tf.sum(tf.mul(a, b)).dataSync()[0] as number;
+
+  it.each(Object.entries(maps))(
+    '%s is what the CPU backend computes, and its gradients are adjoint',
+    async (name, map) => {
+      const values = () => tf.tidy(() => map(x(), filter()).dataSync().slice());
+      // The package brings it.
+      await tf.setBackend('cpu');
+      const expected = values();
+      await tf.setBackend('tensorflow');
+      const before = held();
+      for (const [i, value] of values().entries()) expect(Math.abs(value - expected[i]!)).toBeLessThan(1e-5);
+      tf.tidy(() => {
+        const y = map(x(), filter());
+        const dy = drawn(y.shape, 3);
+        const gradients = name.endsWith('pool')
+          ? [tf.grad((each) => map(each as tf.Tensor4D, filter()))(x(), dy)]
+          : tf.grads((...each) => map(...(each as [tf.Tensor4D, tf.Tensor4D])))([x(), filter()], dy);
+        for (const [i, gradient] of gradients.entries()) {
+          expect(inner([x(), filter()][i]!, gradient)).toBeCloseTo(inner(y, dy), 3);
+        }
+      });
+      expect(held()).toBe(before);
+    },
+  );
+});
