@@ -167,7 +167,7 @@ async function start(): Promise<Activation> {
     if (previous !== undefined) await tf.setBackend(previous);
     if (cause instanceof GhlError) throw cause;
     throw new UnsupportedError('NODE_GPU_FAILED', `${tfjsNode.name} does not start: ${describe(cause)}`, {
-      help: `${installHelp.split(';')[0]} again.`,
+      help: installHelp,
       cause,
     });
   }
