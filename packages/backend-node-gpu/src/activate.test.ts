@@ -71,6 +71,13 @@ describe.skipIf(installed)('refuses, and says what to do', () => {
     expect(help).toContain('npx @ghl/backend-node-gpu install');
   });
 
+  it('where there is no working directory', async () => {
+    vi.mocked(process.cwd).mockImplementation(() => {
+      throw new Error('ENOENT: uv_cwd');
+    });
+    expect((await refusal()).reason).toContain('uv_cwd');
+  });
+
   it('where package.json cannot be read', async () => {
     put('node_modules/@tensorflow/tfjs-node/package.json', '{');
     await refusal();

@@ -32,7 +32,15 @@ interface Found {
 let found: Found | undefined;
 
 async function find(): Promise<Found | Refusal> {
-  if (found !== undefined) return found;
+  try {
+    return found ?? (await look());
+  } catch (error) {
+    const reason = `Native TensorFlow cannot be looked for: ${describe(error)}`;
+    return { supported: false, reason, help: installHelp };
+  }
+}
+
+async function look(): Promise<Found | Refusal> {
   const tfjsNode = findTfjsNode([import.meta.url, join(process.cwd(), 'package.json')]);
   if (tfjsNode === undefined) {
     return {
@@ -74,16 +82,8 @@ function saidBy({ binding, isUsingGpuDevice }: NodeBackend): Probed {
  * @returns `{ supported: true }`, or why not and what to do.
  */
 export async function isSupported(): Promise<Support> {
-  try {
-    const result = await find();
-    return 'supported' in result ? result : { supported: true };
-  } catch (error) {
-    return {
-      supported: false,
-      reason: `Native TensorFlow cannot be looked for: ${describe(error)}`,
-      help: installHelp,
-    };
-  }
+  const result = await find();
+  return 'supported' in result ? result : { supported: true };
 }
 
 /** What is active, and what it takes to undo it. */
