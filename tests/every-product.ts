@@ -125,7 +125,7 @@ const isAllowed = ([, modulator, , wrapper]: Product): boolean =>
 
 /** What is made of a backend's speed. */
 interface Effort {
-  /** Trains each so manieth product only, of which 7 still has every rule meet every modulator. */
+  /** Trains each so manieth product only, of which 11 still has every rule meet every modulator. */
   readonly every: number;
   /** Steps for which every recipe is held to what it holds. */
   readonly steps: number;

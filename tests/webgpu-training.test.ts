@@ -132,6 +132,7 @@ describe('a device that is lost', () => {
     expect(() => tf.square(x)).toThrow(code('DEVICE_LOST'));
     await expect(x.data()).rejects.toEqual(code('DEVICE_LOST'));
     expect(() => tf.tensor1d([1])).toThrow(code('DEVICE_LOST'));
+    await expect(activate()).rejects.toEqual(code('DEVICE_LOST'));
     optimizer.dispose();
     model.dispose();
     await deactivate();

@@ -13,7 +13,9 @@ import {
 } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { findGpu, provideGlobals, withNavigator } from './gpu.js';
+import { kernels } from './kernels/index.js';
 import { node } from './node.js';
+import { stockFixes } from './stock-fixes/index.js';
 import { type WatchedBackend, watchedBackend } from './watched-backend.js';
 
 /** Options of {@link activate}. */
@@ -48,8 +50,6 @@ interface Activation {
   readonly previous: string | undefined;
 }
 
-const kernels: readonly tf.KernelConfig[] = [];
-
 let active: Promise<Activation> | undefined;
 
 /**
@@ -62,7 +62,8 @@ let active: Promise<Activation> | undefined;
  * @returns What it got: GPU, driver, limits, versions, the kernels added, and in `notes` what it had to do without.
  * @throws UnsupportedError with code `WEBGPU_UNSUPPORTED` and the reason of {@link isSupported}, or `WEBGPU_FAILED` where
  * the GPU gives no device; ConfigurationError with code `UNKNOWN_OPTION`, `BAD_VALUE`, or `ALREADY_ACTIVE` where it is active
- * with another choice of `subgroups`; StateError `STOCK_BACKEND_ACTIVE` where TensorFlow.js's own backend of this name runs.
+ * with another choice of `subgroups`; StateError `STOCK_BACKEND_ACTIVE` where TensorFlow.js's own backend of this name runs,
+ * `DEVICE_LOST` where the device that is active was.
  */
 export async function activate(options: WebGpuOptions = {}): Promise<ActiveBackend> {
   checkOptions('activate', options, ['subgroups']);
@@ -76,6 +77,7 @@ export async function activate(options: WebGpuOptions = {}): Promise<ActiveBacke
     active = undefined;
     throw error;
   }
+  activation.backend.check();
   const { result } = activation;
   const on = result.numerics?.subgroups;
   // Asked for and not offered is no contradiction: the notes say so.
@@ -99,11 +101,11 @@ export async function deactivate(): Promise<void> {
   const activation = await active.catch(() => undefined);
   active = undefined;
   if (activation === undefined) return;
-  const { backend: gone, replaced, removeGlobals, stockFactory, previous } = activation;
-  for (const { kernelName } of kernels) tf.unregisterKernel(kernelName, 'webgpu');
+  const { result, backend: gone, replaced, removeGlobals, stockFactory, previous } = activation;
+  for (const name of result.kernels) tf.unregisterKernel(name, 'webgpu');
   for (const kernel of replaced) tf.registerKernel(kernel);
   gone.end();
-  tf.removeBackend('webgpu');
+  if (tf.findBackendFactory('webgpu') != null) tf.removeBackend('webgpu');
   if (stockFactory != null) tf.registerBackend('webgpu', stockFactory, stockPriority);
   removeGlobals();
   if (previous !== undefined && tf.findBackendFactory(previous) != null) await tf.setBackend(previous);
@@ -158,11 +160,17 @@ async function start({ subgroups = true }: WebGpuOptions): Promise<Activation> {
   }
 
   const replaced: tf.KernelConfig[] = [];
-  for (const kernel of kernels) {
-    const stock = tf.getKernel(kernel.kernelName, 'webgpu');
+  const added = new Map(kernels.map((kernel) => [kernel.kernelName, kernel]));
+  for (const { name, standIn } of stockFixes) {
+    if (added.has(name)) continue;
+    const { kernelFunc } = tf.getKernel(name, 'webgpu');
+    added.set(name, { kernelName: name, backendName: 'webgpu', kernelFunc: standIn(kernelFunc) });
+  }
+  for (const [name, kernel] of added) {
+    const stock = tf.getKernel(name, 'webgpu');
     if (stock !== undefined) {
       replaced.push(stock);
-      tf.unregisterKernel(kernel.kernelName, 'webgpu');
+      tf.unregisterKernel(name, 'webgpu');
     }
     tf.registerKernel(kernel);
   }
@@ -181,7 +189,7 @@ async function start({ subgroups = true }: WebGpuOptions): Promise<Activation> {
       limits: limitsOf(device),
       numerics: { subgroups: device.features.has('subgroups') },
       versions: await versions(),
-      kernels: kernels.map(({ kernelName }) => kernelName),
+      kernels: [...added.keys()],
       notes: notesOn(adapter, device, subgroups),
     },
   };

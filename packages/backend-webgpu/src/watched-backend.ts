@@ -8,6 +8,8 @@ import * as tf from '@tensorflow/tfjs-core';
 
 /** A {@link WebGPUBackend} that can be let go of. */
 export interface WatchedBackend extends WebGPUBackend {
+  /** Throws what befell the device, if anything did. */
+  check(): void;
   /** Destroys the device. What is still on it is `BACKEND_GONE` from now on. */
   end(): void;
 }
@@ -31,17 +33,17 @@ export function watchedBackend(Stock: typeof WebGPUBackend, device: GPUDevice, i
       });
     }
 
-    #check(): void {
+    check(): void {
       if (this.#failure !== undefined) throw this.#failure;
     }
 
     override write(...[values, shape, dtype]: Parameters<WebGPUBackend['write']>): object {
-      this.#check();
+      this.check();
       return super.write(values, shape, dtype);
     }
 
     override uploadToGPU(dataId: object): void {
-      this.#check();
+      this.check();
       const { shape, resource } = this.tensorMap.get(dataId);
       const most = Math.min(device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize);
       const bytes = 4 * tf.util.sizeFromShape(shape);
@@ -56,12 +58,12 @@ export function watchedBackend(Stock: typeof WebGPUBackend, device: GPUDevice, i
     }
 
     override runWebGPUProgram(...[program, inputs, dtype, uniforms, output]: Program): tf.TensorInfo {
-      this.#check();
+      this.check();
       return super.runWebGPUProgram(program, inputs, dtype, uniforms, output);
     }
 
     override async read(dataId: object): Promise<tf.BackendValues> {
-      this.#check();
+      this.check();
       const { values, dtype, resource } = this.tensorMap.get(dataId);
       if (values != null || dtype === 'complex64') return super.read(dataId);
       let bytes: ArrayBuffer;
@@ -70,11 +72,11 @@ export function watchedBackend(Stock: typeof WebGPUBackend, device: GPUDevice, i
       } catch (cause) {
         // A read that was under way is told before the device's own promise is.
         await Promise.race([device.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
-        this.#check();
+        this.check();
         throw cause;
       }
       // What went wrong before the values were there may have made them.
-      this.#check();
+      this.check();
       const read = tf.util.convertBackendValuesAndArrayBuffer(bytes, dtype);
       // The stock backend keeps them without asking, and fails for a tensor that was disposed of meanwhile.
       if (this.tensorMap.has(dataId)) this.tensorMap.get(dataId).values = read;
@@ -82,7 +84,7 @@ export function watchedBackend(Stock: typeof WebGPUBackend, device: GPUDevice, i
     }
 
     override readSync(dataId: object): tf.BackendValues {
-      this.#check();
+      this.check();
       const { values, dtype } = this.tensorMap.get(dataId);
       if (values == null && dtype !== 'string' && typeof OffscreenCanvas === 'undefined') {
         throw new UnsupportedError('NO_SYNC_READ', 'A GPU cannot be read synchronously here.', {

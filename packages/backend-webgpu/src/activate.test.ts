@@ -1,0 +1,200 @@
+import { spawnSync } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import '@tensorflow/tfjs-backend-cpu';
+import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
+import * as tf from '@tensorflow/tfjs-core';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { activate, backend, deactivate, isSupported } from './index.js';
+
+beforeAll(async () => {
+  await tf.setBackend('cpu');
+});
+beforeEach(() => tf.engine().startScope());
+afterEach(async () => {
+  tf.engine().endScope();
+  await deactivate();
+  vi.unstubAllGlobals();
+  vi.restoreAllMocks();
+});
+
+const code = (name: string) => expect.objectContaining({ code: name, help: expect.any(String) });
+const gpu = () => tf.backend() as WebGPUBackend;
+/** So many numbers that they are computed on the GPU, not on the CPU for it. */
+const many = () => tf.randomNormal([40, 40], 0, 1, 'float32', 1);
+
+describe('activate', () => {
+  it('makes webgpu the backend, and says what it got', async () => {
+    const got = await activate();
+    expect(tf.getBackend()).toBe('webgpu');
+    expect(got).toMatchObject({ name: 'webgpu', numerics: { subgroups: expect.any(Boolean) } });
+    expect(got.device).toMatch(/\w/);
+    expect(got.driver).toMatch(/\w/);
+    expect(got.versions).toMatchObject({
+      '@tensorflow/tfjs-backend-webgpu': '4.22.0',
+      webgpu: '0.6.2',
+      node: process.versions.node,
+    });
+    for (const kernel of got.kernels) expect(tf.getKernel(kernel, 'webgpu')).toBeDefined();
+  });
+
+  it('takes every limit and feature that the GPU offers', async () => {
+    const { limits, numerics } = await activate();
+    const { device } = gpu();
+    // What a device has that asked for nothing.
+    expect(limits!.maxBufferSize).toBeGreaterThan(2 ** 28);
+    expect(limits!.maxStorageBufferBindingSize).toBe(device.limits.maxStorageBufferBindingSize);
+    expect(numerics!.subgroups).toBe(device.features.has('subgroups'));
+  });
+
+  it('is idempotent, also at the same time and after another backend was on', async () => {
+    const [first, second] = await Promise.all([activate(), backend.activate()]);
+    expect(second).toBe(first);
+    await tf.setBackend('cpu');
+    expect(await activate()).toBe(first);
+    expect(tf.getBackend()).toBe('webgpu');
+  });
+
+  it('leaves no subgroups to kernels that are not to use them', async () => {
+    const { numerics, notes } = await activate({ subgroups: false });
+    expect(numerics).toEqual({ subgroups: false });
+    expect(gpu().device.features.has('subgroups')).toBe(false);
+    expect(notes!.join()).not.toContain('ubgroup');
+  });
+
+  it('refuses what makes no sense with a code', async () => {
+    await expect(activate({ subgroup: true } as object)).rejects.toEqual(code('UNKNOWN_OPTION'));
+    await expect(activate({ subgroups: 'yes' } as object)).rejects.toEqual(code('BAD_VALUE'));
+    const { numerics } = await activate();
+    if (numerics!.subgroups) await expect(activate({ subgroups: false })).rejects.toEqual(code('ALREADY_ACTIVE'));
+  });
+
+  it("refuses where TensorFlow.js's own backend runs, whose device is another", async () => {
+    await activate();
+    const stock = gpu();
+    await deactivate();
+    tf.registerBackend('webgpu', () => stock);
+    await tf.setBackend('webgpu');
+    await expect(activate()).rejects.toEqual(code('STOCK_BACKEND_ACTIVE'));
+    tf.removeBackend('webgpu');
+    await tf.setBackend('cpu');
+  });
+
+  it('adds globals only while it is active', async () => {
+    const names = () => Object.getOwnPropertyNames(globalThis).sort();
+    const before = [names(), Object.getOwnPropertyDescriptor(globalThis, 'navigator')];
+    await activate();
+    expect(globalThis).toHaveProperty('GPUBuffer');
+    await deactivate();
+    expect([names(), Object.getOwnPropertyDescriptor(globalThis, 'navigator')]).toEqual(before);
+  });
+});
+
+describe('isSupported', () => {
+  it('says yes here', async () => {
+    expect(await isSupported()).toEqual({ supported: true });
+  });
+
+  it('names a missing Vulkan loader and what to install, before Dawn prints anything', async () => {
+    if (process.platform !== 'linux') return;
+    const stderr = vi.spyOn(process.stderr, 'write');
+    vi.spyOn(process, 'dlopen').mockImplementation((_, name) => {
+      throw new Error(`${name}: cannot open shared object file: No such file or directory`);
+    });
+    expect(await isSupported()).toMatchObject({
+      supported: false,
+      reason: expect.stringContaining('libvulkan.so.1'),
+      help: expect.stringContaining('libvulkan1'),
+    });
+    await expect(activate()).rejects.toEqual(code('WEBGPU_UNSUPPORTED'));
+    expect(tf.getBackend()).toBe('cpu');
+    expect(stderr).not.toHaveBeenCalled();
+  });
+});
+
+describe('deactivate', () => {
+  it('leaves lost tensors that can be disposed, and are a coded error to read', async () => {
+    await activate();
+    const x = tf.square(many());
+    await deactivate();
+    expect(() => x.dataSync()).toThrow(code('BACKEND_GONE'));
+    await expect(x.data()).rejects.toEqual(code('BACKEND_GONE'));
+    expect(() => tf.add(x, 1)).toThrow(code('BACKEND_GONE'));
+    x.dispose();
+  });
+
+  it('does nothing where nothing is active', async () => {
+    await deactivate();
+    expect(tf.getBackend()).toBe('cpu');
+  });
+
+  it('puts back the backend that was on and every stock kernel, and can be undone', async () => {
+    await activate();
+    await deactivate();
+    expect(tf.getBackend()).toBe('cpu');
+    const stock = tf.getKernel('Exp', 'webgpu');
+    expect(stock).toBeDefined();
+
+    await activate();
+    expect(tf.getKernel('Exp', 'webgpu')).not.toBe(stock);
+    await deactivate();
+    expect(tf.getKernel('Exp', 'webgpu')).toBe(stock);
+  });
+});
+
+describe('what the GPU cannot do', () => {
+  it('is a coded error for a tensor that no buffer holds', async () => {
+    const { limits } = await activate();
+    const { maxStorageBufferBindingSize: most } = limits as { maxStorageBufferBindingSize: number };
+    expect(() => tf.fill([most / 4 + 1], 1)).toThrow(code('TENSOR_TOO_LARGE'));
+  });
+
+  it('is a coded error for memory that is full, which says what is in use', async () => {
+    await activate();
+    const x = tf.square(many());
+    // As the device tells, which is not filled for real: the machine would go down with it.
+    const error = new GPUOutOfMemoryError('no memory');
+    gpu().device.dispatchEvent(new GPUUncapturedErrorEvent('uncapturederror', { error, cancelable: true }));
+    await expect(x.data()).rejects.toEqual(code('OUT_OF_MEMORY'));
+    await expect(x.data()).rejects.toThrow(/0\.\d MiB/);
+  });
+
+  it('is a coded error for an operation that the driver refuses, and nothing is read after it', async () => {
+    await activate();
+    const x = tf.square(many());
+    gpu().device.createShaderModule({ code: 'no shader' });
+    await expect(x.data()).rejects.toEqual(code('GPU_ERROR'));
+    expect(() => tf.square(x)).toThrow(code('GPU_ERROR'));
+  });
+});
+
+it('trains in a process that prints nothing and ends by itself', () => {
+  const folder = fileURLToPath(new URL('..', import.meta.url));
+  const node = (...args: string[]) =>
+    spawnSync(process.execPath, args, {
+      cwd: folder,
+      encoding: 'utf8',
+      timeout: 50_000,
+      env: { ...process.env, NODE_OPTIONS: '' },
+    });
+  expect(node(createRequire(import.meta.url).resolve('typescript/bin/tsc'), '-b')).toMatchObject({ status: 0 });
+  const script = `
+    import * as tf from '@tensorflow/tfjs-core';
+    import { layers, sequential } from '@tensorflow/tfjs-layers';
+    import { activate } from '@ghl/backend-webgpu';
+    await activate();
+    const model = sequential({ layers: [
+      layers.conv2d({ inputShape: [6, 6, 2], filters: 4, kernelSize: 3 }),
+      layers.flatten(),
+      layers.dense({ units: 3, activation: 'softmax' }),
+    ] });
+    model.compile({ optimizer: 'sgd', loss: 'categoricalCrossentropy' });
+    const loss = await model.trainOnBatch(tf.randomNormal([4, 6, 6, 2]), tf.oneHot(tf.tensor1d([0, 1, 2, 0], 'int32'), 3));
+    process.exitCode = Number.isFinite(loss) ? 42 : 1;`;
+  expect(node('--input-type=module', '-e', script)).toMatchObject({
+    status: 42,
+    signal: null,
+    stdout: '',
+    stderr: '',
+  });
+});

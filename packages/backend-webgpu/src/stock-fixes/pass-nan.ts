@@ -1,0 +1,109 @@
+/**
+ * Stock kernels that may lose a NaN, so that a run that diverged looks sound: WGSL promises nothing for a NaN, and on some
+ * GPUs `exp` of one is ∞, and `sigmoid` 0. Here a NaN is told by its bits and handed on.
+ */
+import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
+import { type KernelFunc, type TensorInfo, util } from '@tensorflow/tfjs-core';
+import { makeOutput, runPass, workgroupSize } from '../kernels/pass.js';
+import type { StockFix } from './stock-fix.js';
+
+type Call = Parameters<KernelFunc>[0];
+
+const isNan = 'fn isNan(v: f32) -> bool { return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u; }';
+
+const [seluScale, seluAlpha] = [1.0507009873554805, 1.6732632423543772];
+
+/** What is not NaN of each, in WGSL of `a`. */
+const unary: Readonly<Record<string, string>> = {
+  Exp: 'exp(a)',
+  Expm1: 'exp(a) - 1.0',
+  Log: 'select(select(log(a), -uniforms.infinity, a == 0.0), uniforms.nan, a < 0.0)',
+  Log1p: 'select(select(log(1.0 + a), -uniforms.infinity, a == -1.0), uniforms.nan, a < -1.0)',
+  Sigmoid: '1.0 / (1.0 + exp(-a))',
+  Softplus: 'select(log(1.0 + exp(min(a, 14.0))), a, a > 14.0)',
+  Elu: 'select(exp(min(a, 0.0)) - 1.0, a, a >= 0.0)',
+  Selu: `${seluScale} * select(${seluAlpha} * (exp(min(a, 0.0)) - 1.0), a, a >= 0.0)`,
+  Relu6: 'clamp(a, 0.0, 6.0)',
+};
+
+function elementWise([name, expression]: [string, string]): StockFix {
+  return {
+    name,
+    standIn: (stock) => (call: Call) => {
+      const { x } = call.inputs as { x: TensorInfo };
+      const backend = call.backend as WebGPUBackend;
+      const count = util.sizeFromShape(x.shape);
+      if (x.dtype !== 'float32' || count === 0 || backend.shouldExecuteOnCPU([x])) return stock(call);
+      const out = makeOutput(backend, x.shape);
+      runPass(backend, {
+        name,
+        outputs: { result: { tensor: out } },
+        inputs: { values: { tensor: x } },
+        integers: { count },
+        floats: { infinity: Number.POSITIVE_INFINITY, nan: Number.NaN },
+        workgroups: Math.ceil(count / workgroupSize),
+        declarations: isNan,
+        body: `
+          let i = group * ${workgroupSize} + local;
+          if (i < uniforms.count) {
+            let a = values[i];
+            result[i] = select(${expression}, a, isNan(a));
+          }`,
+      });
+      return out;
+    },
+  };
+}
+
+/** uₖ = exp(xₖ − max x) / Σⱼ exp(xⱼ − max x) over the last axis; NaN for all of a row that holds a NaN or an ∞. */
+const softmax: StockFix = {
+  name: 'Softmax',
+  standIn: (stock) => (call: Call) => {
+    const { logits: x } = call.inputs as { logits: TensorInfo };
+    const columns = x.shape.at(-1) ?? 0;
+    const rows = util.sizeFromShape(x.shape) / columns;
+    if (x.dtype !== 'float32' || !(rows > 0)) return stock(call);
+    const backend = call.backend as WebGPUBackend;
+    const out = makeOutput(backend, x.shape);
+    const reduce = (f: (a: string, b: string) => string) => `
+      workgroupBarrier();
+      for (var half = ${workgroupSize / 2}; half > 0; half /= 2) {
+        if (local < half) { shared_[local] = ${f('shared_[local]', 'shared_[local + half]')}; }
+        workgroupBarrier();
+      }`;
+    runPass(backend, {
+      name: 'Softmax',
+      outputs: { result: { tensor: out } },
+      inputs: { values: { tensor: x } },
+      integers: { columns },
+      floats: { least: -3.4028234663852886e38, nan: Number.NaN },
+      workgroups: rows,
+      declarations: `${isNan} var<workgroup> shared_: array<f32, ${workgroupSize}>; var<workgroup> unsound: atomic<u32>;`,
+      body: `
+        let start = group * uniforms.columns;
+        var most = uniforms.least;
+        for (var k = local; k < uniforms.columns; k += ${workgroupSize}) {
+          let value = values[start + k];
+          if ((bitcast<u32>(value) & 0x7fffffffu) > 0x7f800000u || value > -uniforms.least) { atomicStore(&unsound, 1u); }
+          most = max(most, value);
+        }
+        shared_[local] = most;
+        ${reduce((a, b) => `max(${a}, ${b})`)}
+        let largest = shared_[0];
+        let lost = atomicLoad(&unsound) != 0u;
+        workgroupBarrier();
+        var sum = 0.0;
+        for (var k = local; k < uniforms.columns; k += ${workgroupSize}) { sum += exp(values[start + k] - largest); }
+        shared_[local] = sum;
+        ${reduce((a, b) => `${a} + ${b}`)}
+        let total = shared_[0];
+        for (var k = local; k < uniforms.columns; k += ${workgroupSize}) {
+          result[start + k] = select(exp(values[start + k] - largest) / total, uniforms.nan, lost);
+        }`,
+    });
+    return out;
+  },
+};
+
+/** The kernels of this kind. */
+export const nanFixes: readonly StockFix[] = [...Object.entries(unary).map(elementWise), softmax];

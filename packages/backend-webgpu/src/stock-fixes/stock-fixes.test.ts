@@ -1,0 +1,91 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { activate, deactivate } from '../index.js';
+
+beforeAll(async () => {
+  await activate();
+  tf.env().set('WEBGPU_CPU_FORWARD', false);
+});
+afterAll(async () => {
+  tf.env().set('WEBGPU_CPU_FORWARD', true);
+  await deactivate();
+});
+
+/** The values of what `make` makes. */
+async function valuesOf(make: () => tf.Tensor): Promise<number[]> {
+  const tensor = tf.tidy(make);
+  const values = Array.from(await tensor.data());
+  tensor.dispose();
+  return values;
+}
+
+const numbers = [Number.NaN, -3, -1.5, -0.25, 0, 0.25, 1, 2.5, 7, 20];
+const oracles: Record<string, [run: (x: tf.Tensor) => tf.Tensor, oracle: (x: number) => number]> = {
+  exp: [tf.exp, Math.exp],
+  expm1: [tf.expm1, Math.expm1],
+  log: [tf.log, Math.log],
+  log1p: [tf.log1p, Math.log1p],
+  sigmoid: [tf.sigmoid, (x) => 1 / (1 + Math.exp(-x))],
+  softplus: [tf.softplus, (x) => Math.log1p(Math.exp(x))],
+  elu: [tf.elu, (x) => (x < 0 ? Math.expm1(x) : x)],
+  selu: [tf.selu, (x) => 1.0507009873554805 * (x < 0 ? 1.6732632423543772 * Math.expm1(x) : x)],
+  relu6: [tf.relu6, (x) => Math.min(Math.max(x, 0), 6)],
+};
+
+describe('a NaN stays one, and numbers are right', () => {
+  it.each(Object.entries(oracles))('%s', async (_, [run, oracle]) => {
+    const found = await valuesOf(() => run(tf.tensor1d(numbers)));
+    for (const [i, value] of found.entries()) {
+      const expected = oracle(numbers[i]!);
+      if (Number.isFinite(expected))
+        expect(Math.abs(value - expected)).toBeLessThan(1e-4 * Math.max(1, Math.abs(expected)));
+      else expect(value).toBe(expected);
+    }
+  });
+
+  it('of the row of a softmax, and of no other row', async () => {
+    for (const [bad, columns] of [
+      [Number.NaN, 5],
+      [Number.POSITIVE_INFINITY, 5],
+      [Number.NaN, 300],
+    ] as const) {
+      const x = Array.from({ length: 3 * columns }, (_, i) => Math.sin(i));
+      x[columns + 3] = bad;
+      const found = await valuesOf(() => tf.softmax(tf.tensor2d(x, [3, columns])));
+      const exps = x.map(Math.exp);
+      for (const [i, value] of found.entries()) {
+        const row = Math.floor(i / columns);
+        const sum = exps.slice(row * columns, (row + 1) * columns).reduce((a, b) => a + b);
+        if (row === 1) expect(value).toBeNaN();
+        else expect(value).toBeCloseTo(exps[i]! / sum, 5);
+      }
+    }
+  });
+
+  it('leaves integers and empty tensors to the stock kernels', async () => {
+    expect(await valuesOf(() => tf.exp(tf.tensor1d([0, 1], 'int32')))).toEqual([1, expect.closeTo(Math.E, 3)]);
+    expect(await valuesOf(() => tf.exp(tf.zeros([0, 3])))).toEqual([]);
+    expect(await valuesOf(() => tf.softmax(tf.zeros([0, 3])))).toEqual([]);
+  });
+});
+
+describe('a product of a long inner dimension', () => {
+  it.each([
+    [20, 10],
+    [70, 40],
+  ])('[%i, 4096] by [4096, %i] gives the same bits each time', async (rows, columns) => {
+    const a = tf.randomNormal<tf.Rank.R2>([rows, 4096], 0, 1, 'float32', 1);
+    const b = tf.randomNormal<tf.Rank.R2>([4096, columns], 0, 1, 'float32', 2);
+    const product = () => valuesOf(() => tf.matMul(a, b));
+    const first = await product();
+    const [x, w] = [await a.data(), await b.data()];
+    for (const i of [0, rows * columns - 1]) {
+      const [row, column] = [Math.floor(i / columns), i % columns];
+      let sum = 0;
+      for (let k = 0; k < 4096; k++) sum += x[row * 4096 + k]! * w[k * columns + column]!;
+      expect(first[i]).toBeCloseTo(sum, 2);
+    }
+    for (let again = 0; again < 3; again++) expect(await product()).toEqual(first);
+    tf.dispose([a, b]);
+  });
+});
