@@ -1,5 +1,5 @@
 /**
- * The built packages in every Node that we support and in a browser. What this machine cannot have, for want of a registry
+ * The built packages in every Node that we support and in a browser, on a GPU in software where it takes one. What this machine cannot have, for want of a registry
  * or on another system, is skipped and named. `npm run test:matrix` runs it, `npm test` does not.
  */
 import { execFile } from 'node:child_process';
@@ -10,8 +10,9 @@ import { promisify } from 'node:util';
 import { type Browser, chromium } from 'playwright-core';
 import ts from 'typescript';
 import { build, preview } from 'vite';
-import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, type TestContext, vi } from 'vitest';
 import { unpackedChromium } from '../../tools/vitest/chromium.js';
+import { record } from './record.js';
 import type { Report } from './smoke.js';
 
 /** The oldest Node that we support, and the newest of each later line. */
@@ -41,21 +42,26 @@ beforeAll(async () => {
 });
 
 /** Runs all requests in a process, which must print nothing else and end by itself. */
-async function inNode(binary: string): Promise<Report[]> {
+async function inNode(binary: string, backend = '@ghl/backend-wasm', asked: object[] = requests): Promise<Report[]> {
   const env = { ...process.env, NODE_OPTIONS: '' };
-  const parameters = [join(cache, 'node.js'), JSON.stringify(requests)];
-  const { stdout, stderr } = await run(binary, parameters, { env, timeout: 120_000 });
+  const parameters = [join(cache, 'node.js'), backend, JSON.stringify(asked)];
+  const { stdout, stderr } = await run(binary, parameters, { env, timeout: 240_000 });
   expect(stderr).toBe('');
   return JSON.parse(stdout) as Report[];
 }
 
-async function check({ annotate }: TestContext, { got, losses, again, failed }: Report): Promise<void> {
-  await annotate(`${got.numerics?.variant}, threads: ${got.threads}${got.notes?.map((note) => `. ${note}`).join('')}`);
+async function check(
+  { annotate }: Pick<TestContext, 'annotate'>,
+  { got, losses, again, failed }: Report,
+  tolerance = 1e-4,
+): Promise<void> {
+  const { numerics, device, threads, notes = [] } = got;
+  await annotate([numerics?.variant ?? device, `threads: ${threads ?? 1}`, ...notes].join(', '));
   expect(failed).toEqual([]);
   expect(losses.at(-1)).toBeLessThan(losses[0]!);
   expect(again).toEqual(losses);
   expect(losses).toHaveLength(reference.length);
-  for (const [step, loss] of losses.entries()) expect(Math.abs(loss - reference[step]!)).toBeLessThan(1e-4);
+  for (const [step, loss] of losses.entries()) expect(Math.abs(loss - reference[step]!)).toBeLessThan(tolerance);
 }
 
 describe('Node', () => {
@@ -93,8 +99,21 @@ describe('Node', () => {
         expect(reports[i]!.got).toMatchObject('variant' in request ? { numerics: request } : request);
         await check(context, reports[i]!);
       }
+      await record('wasm', `Node ${version}`, reports[0]!);
     },
   );
+});
+
+describe('WebGPU in Node', () => {
+  it('computes the same, on a GPU in software', async (context) => {
+    const folder = await unpackedChromium().catch((error: Error) => context.skip(error.message));
+    vi.stubEnv('LD_LIBRARY_PATH', folder);
+    vi.stubEnv('VK_ICD_FILENAMES', join(folder, 'vk_swiftshader_icd.json'));
+    const [report] = await inNode(process.execPath, '@ghl/backend-webgpu', [{}]);
+    vi.unstubAllEnvs();
+    await check(context, report!, 1e-3);
+    await record('webgpu', `Node ${process.versions.node}`, report!);
+  });
 });
 
 describe('Chromium', () => {
@@ -114,7 +133,7 @@ describe('Chromium', () => {
     if (folder === undefined) return;
     const executablePath = join(folder, 'chromium');
     browser = await chromium
-      .launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] })
+      .launch({ executablePath, args: ['--no-sandbox', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'] })
       .catch((error: Error) => {
         missing = `Chromium does not start here: ${error.message.slice(0, 400)}`;
         return undefined;
@@ -134,9 +153,10 @@ describe('Chromium', () => {
     'Cross-Origin-Embedder-Policy': 'require-corp',
   };
   it.for([
-    ['with isolation, from a bundle', isolation, { threads: 2 }, 2],
-    ['without isolation, from a folder', {}, { wasmPaths: '/wasm/' }, 1],
-  ] as const)('trains %s', async ([, headers, options, threads], context) => {
+    ['with isolation, from a bundle', isolation, `smokeWasm({ threads: 2 })`, 2],
+    ['without isolation, from a folder', {}, `smokeWasm({ wasmPaths: '/wasm/' })`, 1],
+    ['on WebGPU', {}, `smokeWebgpu()`, undefined],
+  ] as const)('trains %s', async ([how, headers, call, threads], context) => {
     if (browser === undefined) return context.skip(missing);
     const server = await preview({ ...page, preview: { port: 0, headers } });
     const tab = await browser.newPage();
@@ -144,10 +164,12 @@ describe('Chromium', () => {
     tab.on('console', (message) => printed.push(message.text()));
     tab.on('pageerror', (error) => printed.push(String(error)));
     await tab.goto(server.resolvedUrls?.local[0] as string);
-    await tab.waitForFunction('globalThis.smoke !== undefined');
-    const report: Report = await tab.evaluate(`smoke(${JSON.stringify(options)})`);
+    await tab.waitForFunction('globalThis.smokeWasm !== undefined');
+    const report: Report = await tab.evaluate(call);
     expect(report.got.threads).toBe(threads);
-    await check(context, report);
+    const webgpu = threads === undefined;
+    await check(context, report, webgpu ? 1e-3 : 1e-4);
+    await record(webgpu ? 'webgpu' : 'wasm', `Chromium ${browser.version()}, ${how}`, report);
     expect(tab.workers()).toEqual([]);
     expect(printed).toEqual([]);
     await tab.close();

@@ -1,7 +1,9 @@
-/** Does in Node what every runtime must do, once for each of the requests in its argument, and prints the reports. */
-import type { WasmOptions } from '@ghl/backend-wasm';
+/** Does in Node what every runtime must do, once for each of the requests in its arguments, and prints the reports. */
+import type { BackendAdapter } from '@ghl/core';
 import { type Report, smoke } from './smoke.js';
 
+const [name, requests] = process.argv.slice(2) as [string, string];
+const { backend } = (await import(name)) as { backend: BackendAdapter };
 const reports: Report[] = [];
-for (const request of JSON.parse(process.argv[2] as string) as WasmOptions[]) reports.push(await smoke(request));
+for (const request of JSON.parse(requests) as object[]) reports.push(await smoke(backend, request));
 process.stdout.write(JSON.stringify(reports));

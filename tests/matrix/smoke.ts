@@ -1,7 +1,6 @@
-/** What every runtime must do. Runs in each Node, and bundled in a page: see matrix.test.ts. */
-import { backend, type WasmOptions } from '@ghl/backend-wasm';
+/** What every backend must do in every runtime. Runs in each Node, and bundled in a page: see matrix.test.ts. */
 import { backendCases, failures } from '@ghl/conformance';
-import type { ActiveBackend } from '@ghl/core';
+import type { ActiveBackend, BackendAdapter } from '@ghl/core';
 import { plasticity } from '@ghl/learner';
 import { deepHebbSmall } from '@ghl/models';
 import { ghl } from '@ghl/recipes';
@@ -15,31 +14,62 @@ export interface Report {
   readonly losses: readonly number[];
   /** The same after `deactivate()` and `activate()`. */
   readonly again: readonly number[];
-  /** What the backend's conformance cases found wrong with its kernels. */
+  /** How many conformance cases there are, and what they found wrong with the backend's kernels. */
+  readonly cases: number;
   readonly failed: readonly string[];
+  /** Kernels that the steps called, with the dtypes of what went into each. */
+  readonly kernels: Readonly<Record<string, readonly string[]>>;
 }
 
-/** Activates, trains, holds the kernels against float64, deactivates, and does it again. */
-export async function smoke(options: WasmOptions = {}): Promise<Report> {
+/** Activates, trains, holds the kernels against float64, deactivates, and does it again, watched. */
+export async function smoke(backend: BackendAdapter, options: object = {}): Promise<Report> {
   const adapter = { ...backend, activate: () => backend.activate(options) };
   const got = await adapter.activate();
   const losses = await train();
-  const failed = (await failures(backendCases(adapter))).map(({ id, error }) => `${id}: ${error}`);
+  const cases = backendCases(adapter);
+  const failed = (await failures(cases)).map(({ id, error }) => `${id}: ${error}`);
   await adapter.deactivate();
   await adapter.activate();
+  const kernels: Record<string, string[]> = {};
+  const release = watch(kernels);
   const again = await train();
+  release();
   await adapter.deactivate();
-  return { got, losses, again, failed };
+  return { got, losses, again, cases: cases.length, failed, kernels };
+}
+
+/** Notes every kernel that is called until it is released. */
+function watch(called: Record<string, string[]>): () => void {
+  const backend = tf.getBackend();
+  const kernels = tf.getKernelsForBackend(backend);
+  const replace = (kernel: tf.KernelConfig) => {
+    tf.unregisterKernel(kernel.kernelName, backend);
+    tf.registerKernel(kernel);
+  };
+  for (const kernel of kernels) {
+    const { kernelName, kernelFunc } = kernel;
+    const noted: tf.KernelFunc = (call) => {
+      const dtypes = Object.values(call.inputs)
+        .flat()
+        .flatMap((input) => input?.dtype ?? []);
+      called[kernelName] = [...new Set([...(called[kernelName] ?? []), ...dtypes])].sort();
+      return kernelFunc(call);
+    };
+    replace({ ...kernel, kernelFunc: noted });
+  }
+  return () => {
+    for (const kernel of kernels) replace(kernel);
+  };
 }
 
 /** Six steps of GHL on two waves for each of ten classes. */
 async function train(): Promise<number[]> {
   const count = 20;
-  const model = deepHebbSmall({ seed: 1 });
+  const model = deepHebbSmall({ inputShape: [16, 16, 3], seed: 1 });
   const optimizer = plasticity(model, ghl('deephebb-small', { steps: 100 }));
   model.compile({ optimizer, loss: 'categoricalCrossentropy' });
-  const wave = Float32Array.from({ length: count * 3072 }, (_, i) => Math.sin(i * (1 + (Math.floor(i / 3072) % 10))));
-  const x = tf.tensor4d(wave, [count, 32, 32, 3]);
+  const wave = Float32Array.from({ length: count * 768 }, (_, i) => Math.sin(i * (1 + (Math.floor(i / 768) % 10))));
+  const x = tf.tensor4d(wave, [count, 16, 16, 3]);
   const labels = Array.from({ length: count }, (_, i) => i % 10);
   const y = tf.tidy(() => tf.oneHot(tf.tensor1d(labels, 'int32'), 10));
   const losses: number[] = [];

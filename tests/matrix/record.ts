@@ -1,0 +1,14 @@
+/** Keeps what a backend did in a runtime, for `tools/backends-page.mjs` to publish. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { Report } from './smoke.js';
+
+const folder = resolve('node_modules/.cache/matrix/reports');
+
+/** @param runtime Where it ran: `'Node 24.21.0'`. */
+export async function record(backend: string, runtime: string, report: Report): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const file = `${backend}-${runtime}`.toLowerCase().replaceAll(/[^a-z0-9.]+/g, '-');
+  const kept = { backend, runtime, date: new Date().toISOString().slice(0, 10), ...report };
+  await writeFile(join(folder, `${file}.json`), `${JSON.stringify(kept, null, 1)}\n`);
+}
