@@ -1,0 +1,57 @@
+/**
+ * What a step of GHL costs on WebGPU, beside one of back-propagation: kernels, and bytes that they bind. Counted, at the
+ * size that DeepHebb is trained at: a GPU in software is too slow to compute it, and its times say nothing of another's.
+ */
+import '../tools/vitest/software-gpu.js';
+import { activate, deactivate } from '@ghl/backend-webgpu';
+import { plasticity } from '@ghl/learner';
+import { deepHebb } from '@ghl/models';
+import { backprop, ghl, type Recipe } from '@ghl/recipes';
+import * as tf from '@tensorflow/tfjs-core';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+
+beforeAll(async () => {
+  await activate();
+});
+afterAll(deactivate);
+
+interface Bound {
+  readonly shape: readonly number[];
+}
+
+/** Kernels and bytes of one step, each kernel compiled and given its memory, but not run. */
+function cost(recipe: Recipe): { readonly kernels: number; readonly bytes: number } {
+  const backend = tf.backend() as unknown as {
+    recordAndSubmit(program: object, output: Bound, inputs: readonly Bound[]): void;
+  };
+  let [kernels, bytes] = [0, 0];
+  const record = vi.spyOn(backend, 'recordAndSubmit').mockImplementation((_, output, inputs) => {
+    kernels++;
+    for (const { shape } of [output, ...inputs]) bytes += 4 * tf.util.sizeFromShape([...shape]);
+  });
+  const before = tf.memory().numTensors;
+  const model = deepHebb();
+  const optimizer = plasticity(model, recipe('deephebb', { steps: 1 }));
+  tf.tidy(() => {
+    const x = tf.zeros([64, 32, 32, 3]);
+    const y = tf.oneHot(tf.zeros([64], 'int32'), 10);
+    const loss = () => {
+      const p = model.apply(x, { training: true }) as tf.Tensor;
+      return tf.neg(tf.mean(tf.sum(tf.mul(y, tf.log(p)), 1))) as tf.Scalar;
+    };
+    [kernels, bytes] = [0, 0];
+    optimizer.minimize(loss);
+  });
+  record.mockRestore();
+  optimizer.dispose();
+  model.dispose();
+  expect(tf.memory().numTensors).toBeLessThanOrEqual(before);
+  return { kernels, bytes };
+}
+
+it('is at most 1.45 times that of back-propagation, in kernels and in bytes', () => {
+  const [ours, theirs] = [cost(ghl), cost(backprop)];
+  expect(theirs.kernels).toBeGreaterThan(50);
+  expect(ours.kernels / theirs.kernels).toBeLessThanOrEqual(1.45);
+  expect(ours.bytes / theirs.bytes).toBeLessThanOrEqual(1.45);
+});
