@@ -3,12 +3,15 @@
  * and a C++ compiler are; else it is skipped and says why. The library stays in the user's cache, as for any user.
  */
 import { execFile } from 'node:child_process';
-import { cp, symlink, writeFile } from 'node:fs/promises';
+import { cp, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import ts from 'typescript';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type PackedProject, packedProject } from '../packed-project.js';
 import { nodeBinary } from './node-binary.js';
+import { record } from './record.js';
+import type { Report } from './smoke.js';
 
 const versions = [process.versions.node, '24.21.0'];
 const name = '@ghl/backend-node-gpu';
@@ -49,6 +52,11 @@ beforeAll(async () => {
   });
   installed = stderr;
 
+  const compilerOptions = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext };
+  for (const file of ['smoke', 'node']) {
+    const source = await readFile(`tests/matrix/${file}.ts`, 'utf8');
+    await writeFile(join(folder, `${file}.js`), ts.transpileModule(source, { compilerOptions }).outputText);
+  }
   for (const file of ['tests/matrix/node-gpu/native.test.ts', 'tests/every-product.ts', 'tests/same-training.ts']) {
     await cp(file, join(folder, file));
   }
@@ -71,6 +79,17 @@ it.for(versions)(
     const { folder } = project!;
     // Packages of TensorFlow.js use functions of Node that are deprecated.
     const options = { cwd: folder, env: { ...process.env, NODE_OPTIONS: '--no-deprecation' }, maxBuffer: 2 ** 26 };
+
+    // Ends by itself, prints its report and nothing else.
+    const { stdout, stderr } = await run(binary, ['node.js', name, '[{}]'], options);
+    expect(stderr).toBe('');
+    const [report] = JSON.parse(stdout) as [Report];
+    const { device, driver, threads, notes = [] } = report.got;
+    await context.annotate([device, driver, `threads: ${threads}`, ...notes].join(', '));
+    expect(report.failed).toEqual([]);
+    expect(report.losses.at(-1)).toBeLessThan(report.losses[0]!);
+    expect(report.again).toEqual(report.losses);
+    await record('node-gpu', `Node ${version}`, report);
 
     const vitest = resolve('node_modules/vitest/vitest.mjs');
     const parameters = ['run', '--root', folder, '--reporter=json', '--testTimeout=120000', '--hookTimeout=120000'];

@@ -2,7 +2,6 @@
 import util from 'node:util';
 import { backend } from '@ghl/backend-node-gpu';
 import { backend as wasm } from '@ghl/backend-wasm';
-import { backendCases } from '@ghl/conformance';
 import { register as registerOptimizers } from '@ghl/learner';
 import { register as registerLayers } from '@ghl/models';
 import * as tf from '@tensorflow/tfjs-core';
@@ -25,11 +24,6 @@ it('says what it is, and what it had to put back', async () => {
   const removed = !('isNullOrUndefined' in util);
   expect(removed).toBe(Number(process.versions.node.split('.')[0]) >= 23);
   expect(notes).toEqual(removed ? [expect.stringContaining('util.isNullOrUndefined')] : []);
-});
-
-describe('conformance', () => {
-  afterAll(() => backend.deactivate());
-  for (const { title, run } of backendCases(backend)) it(title, run);
 });
 
 describe('every product', () => everyProduct(backend, { every: 1, steps: 100 }));
