@@ -3,7 +3,6 @@
  * or on another system, is skipped and named. `npm run test:matrix` runs it, `npm test` does not.
  */
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -12,6 +11,7 @@ import ts from 'typescript';
 import { build, preview } from 'vite';
 import { afterAll, beforeAll, describe, expect, it, type TestContext, vi } from 'vitest';
 import { unpackedChromium } from '../../tools/vitest/chromium.js';
+import { nodeBinary } from './node-binary.js';
 import { record } from './record.js';
 import type { Report } from './smoke.js';
 
@@ -65,34 +65,10 @@ async function check(
 }
 
 describe('Node', () => {
-  const name = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
-
   it.for([...new Set([process.versions.node, ...versions])])(
     '%s trains, and ends by itself',
     async (version, context) => {
-      let binary = process.execPath;
-      if (version !== process.versions.node) {
-        const folder = join(cache, version);
-        binary = join(folder, 'node_modules', name, 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
-        if (!existsSync(binary)) {
-          const quietly = [
-            '--prefer-offline',
-            '--fetch-retries=1',
-            '--loglevel=error',
-            '--ignore-scripts',
-            '--no-audit',
-            '--no-fund',
-            '--no-save',
-          ];
-          await mkdir(folder, { recursive: true });
-          await writeFile(join(folder, 'package.json'), '{}');
-          await run('npm', ['install', ...quietly, `${name}@${version}`], { cwd: folder }).catch((error: Error) =>
-            context.skip(
-              `npm does not get ${name}@${version}: ${error.message.match(/(?<=npm error ).*/g)?.slice(0, 4)}`,
-            ),
-          );
-        }
-      }
+      const binary = await nodeBinary(version, cache).catch((error: Error) => context.skip(error.message));
       const reports = await inNode(binary);
       expect(reports[0]!.got.versions).toMatchObject({ node: version });
       for (const [i, request] of requests.entries()) {
