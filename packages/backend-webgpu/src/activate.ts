@@ -12,6 +12,7 @@ import {
   UnsupportedError,
 } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
+import { competesRight } from './competes-right.js';
 import { findGpu, provideGlobals, withNavigator } from './gpu.js';
 import { kernels } from './kernels/index.js';
 import { node } from './node.js';
@@ -100,8 +101,17 @@ export async function deactivate(): Promise<void> {
   if (active === undefined) return;
   const activation = await active.catch(() => undefined);
   active = undefined;
-  if (activation === undefined) return;
-  const { result, backend: gone, replaced, removeGlobals, stockFactory, previous } = activation;
+  if (activation !== undefined) await stop(activation);
+}
+
+async function stop({
+  result,
+  backend: gone,
+  replaced,
+  removeGlobals,
+  stockFactory,
+  previous,
+}: Activation): Promise<void> {
   for (const name of result.kernels) tf.unregisterKernel(name, 'webgpu');
   for (const kernel of replaced) tf.registerKernel(kernel);
   gone.end();
@@ -121,6 +131,16 @@ const stockPriority = 3;
 const wanted = ['timestamp-query', 'subgroups'] as const;
 
 async function start({ subgroups = true }: WebGpuOptions): Promise<Activation> {
+  const activation = await begin(subgroups);
+  const { result } = activation;
+  if (!result.numerics?.subgroups || (await competesRight())) return activation;
+  await stop(activation);
+  const without = await begin(false);
+  const note = 'Subgroup operations of this GPU add up others than neighbours: kernels do without.';
+  return { ...without, result: { ...without.result, notes: [...(without.result.notes ?? []), note] } };
+}
+
+async function begin(subgroups: boolean): Promise<Activation> {
   if ('webgpu' in tf.engine().registry) {
     throw new StateError('STOCK_BACKEND_ACTIVE', "TensorFlow.js runs its own 'webgpu' backend already.", {
       help: "call activate() before any other use of TensorFlow.js, or tf.removeBackend('webgpu') first.",

@@ -114,7 +114,7 @@ function readAgain(team: number, teams: number): string {
  * WGSL of `rowMax` and `rowSum`, over the invocations of a team, in a fixed order: by subgroups where the device has them
  * and a team is made of whole ones, else by a tree in workgroup memory. They take turns in two arrays, so that neither
  * has to wait for the other's readers. WGSL does not say which invocations make a subgroup; in a workgroup of one
- * dimension, all devices take neighbours.
+ * dimension, all devices known take neighbours, which `activate()` checks.
  */
 function rowReduction(
   backend: WebGPUBackend,

@@ -1,0 +1,32 @@
+import { COMPETITION } from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { competesRight } from './competes-right.js';
+import { activate, deactivate } from './index.js';
+
+beforeAll(async () => {
+  await activate();
+});
+afterAll(deactivate);
+
+it('passes a competition that is right, and leaves nothing behind', async () => {
+  const before = tf.memory().numTensors;
+  expect(await competesRight()).toBe(true);
+  expect(tf.memory().numTensors).toBe(before);
+});
+
+it('finds one whose sums are not over the row', async () => {
+  const kernel = tf.getKernel(COMPETITION, 'webgpu');
+  const wrong: tf.KernelFunc = ({ inputs: { x } }) => [
+    tf.tidy(() => tf.softmax(tf.mul(x as tf.Tensor, 1.001))),
+    tf.sum(x as tf.Tensor2D, 0),
+  ];
+  tf.unregisterKernel(COMPETITION, 'webgpu');
+  tf.registerKernel({ ...kernel, kernelFunc: wrong });
+  try {
+    expect(await competesRight()).toBe(false);
+  } finally {
+    tf.unregisterKernel(COMPETITION, 'webgpu');
+    tf.registerKernel(kernel);
+  }
+});

@@ -1,0 +1,34 @@
+/**
+ * Whether a competition comes out right on this GPU. Its sums over a row take neighbouring invocations to make a subgroup,
+ * as they do on all devices known; WGSL does not promise it.
+ */
+import { COMPETITION } from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+
+/** Units for which a row takes 16, 32, … all invocations of a workgroup, and more than these can keep. */
+const widths = [30, 100, 200, 400, 3000];
+const rows = 40;
+const tolerance = 1e-5;
+
+/** Runs the kernel on the backend that is on, and holds it against float64. */
+export async function competesRight(): Promise<boolean> {
+  for (const width of widths) {
+    const values = Float32Array.from({ length: rows * width }, (_, i) => Math.sin(i) * 3);
+    const expected = softmax(values, width);
+    const x = tf.tensor2d(values, [rows, width]);
+    const [shares, overlap] = tf.engine().runKernel(COMPETITION, { x }, { temperature: 1 }) as unknown as tf.Tensor[];
+    const found = await (shares as tf.Tensor).data<'float32'>();
+    tf.dispose([x, shares as tf.Tensor, overlap as tf.Tensor]);
+    if (found.some((share, i) => !(Math.abs(share - expected[i]!) < tolerance))) return false;
+  }
+  return true;
+}
+
+function softmax(values: Float32Array, width: number): Float64Array {
+  const shares = Float64Array.from(values, Math.exp);
+  for (let first = 0; first < shares.length; first += width) {
+    const total = shares.subarray(first, first + width).reduce((sum, share) => sum + share, 0);
+    for (let i = first; i < first + width; i++) shares[i]! /= total;
+  }
+  return shares;
+}
