@@ -20,7 +20,7 @@ export function backendsPage() {
     '# What was tested on which backend',
     '',
     'Written by `tools/backends-page.mjs` from the reports in [runs/backends](runs/backends), which `npm run test:matrix` makes. In each',
-    'runtime, a backend goes through the conformance suite, which holds its kernels against float64, and takes six steps of GHL,',
+    'runtime, a backend goes through the conformance suite, which holds its kernels against float64, and takes steps of GHL,',
     'whose losses are held against those on `@ghl/backend-wasm`; a runtime is here only if all of it held.',
     '',
     '| backend | runtime | device | conformance | loss after six steps | on |',

@@ -1,5 +1,5 @@
 /** Work in a fresh process that does nothing else: one question, one answer. */
-import { fork } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { GhlError } from '@ghl/core';
@@ -33,22 +33,28 @@ export function askChild<Answer>({ script, died, heard = false }: Child, questio
       stdio: ['ignore', 'pipe', heard ? 'inherit' : 'pipe', 'ipc'],
       serialization: 'advanced',
     });
-    let said = '';
-    for (const stream of [child.stdout, child.stderr]) {
-      stream?.on('data', (chunk: Buffer) => {
-        said = (said + chunk.toString()).slice(-2000);
-      });
-    }
+    const said = lastWords(child);
     child.on('message', (message: Message<Answer>) => {
       if (message.type === 'ready') child.send(question as object);
       else if (message.type === 'done') found(message.answer);
       else fail(new GhlError(message.failure.code, message.failure.message, { help: message.failure.help }));
     });
     child.on('close', (status, signal) => {
-      const how = `${died.what} ended with ${signal ?? `status ${status}`}. ${said}`.trim();
+      const how = `${died.what} ended with ${signal ?? `status ${status}`}. ${said()}`.trim();
       fail(new GhlError(died.code, how, { help: died.help }));
     });
   });
+}
+
+/** Listens to a process; what it said last, for where it dies. */
+export function lastWords(child: ChildProcess): () => string {
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (chunk: Buffer) => {
+      said = (said + chunk.toString()).slice(-2000);
+    });
+  }
+  return () => said;
 }
 
 /** In the process: answers the question that comes, and ends. */

@@ -74,14 +74,16 @@ export interface BackendReport {
   readonly notes: readonly string[];
 }
 
+/** The report of a backend that does not run. */
+export function notSupported(reason: string, help: string): BackendReport {
+  return { supported: false, reason, help, device: null, driver: null, threads: null, versions: {}, notes: [] };
+}
+
 /** Turns a backend on, and off again, to say what it is. */
 export async function tryBackend(name: string): Promise<BackendReport> {
   const adapter = await known(name).load();
   const support = await adapter.isSupported();
-  if (!support.supported) {
-    const { reason, help } = support;
-    return { supported: false, reason, help, device: null, driver: null, threads: null, versions: {}, notes: [] };
-  }
+  if (!support.supported) return notSupported(support.reason, support.help);
   const { device = null, driver = null, threads = null, versions, notes = [] } = await adapter.activate();
   await adapter.deactivate();
   return { supported: true, reason: null, help: null, device, driver, threads, versions, notes };

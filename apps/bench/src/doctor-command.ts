@@ -1,7 +1,7 @@
 /** `bench doctor`: which backends this machine can use, and for the rest why not and what to install. */
 import Table from 'cli-table3';
 import { askChild } from './ask-child.js';
-import { type BackendReport, backendNames } from './backends.js';
+import { type BackendReport, backendNames, notSupported } from './backends.js';
 import { type Environment, environment } from './environment.js';
 import { failureOf } from './failure.js';
 
@@ -30,16 +30,7 @@ export async function examine(name: string): Promise<BackendReport> {
     return await askChild<BackendReport>({ script: 'doctor-process', died }, name);
   } catch (error) {
     const { message, help } = failureOf(error);
-    return {
-      supported: false,
-      reason: message,
-      help,
-      device: null,
-      driver: null,
-      threads: null,
-      versions: {},
-      notes: [],
-    };
+    return notSupported(message, help);
   }
 }
 
@@ -49,7 +40,7 @@ export function doctorText({
   environment: { cpu, cores, memoryGiB, versions, platform },
 }: Diagnosis): string {
   const head = ['backend', 'runs here', 'device', 'driver', 'threads'];
-  const table = new Table({ head, style: { head: [], border: [], compact: true }, colWidths: [], wordWrap: true });
+  const table = new Table({ head, style: { head: [], border: [], compact: true } });
   const shown = (value: string | number | null) => (value === null ? '–' : String(value));
   for (const [name, { supported, device, driver, threads }] of Object.entries(backends)) {
     table.push([name, supported ? 'yes' : 'no', shown(device), shown(driver), shown(threads)]);

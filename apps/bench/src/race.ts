@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { ConfigurationError, StateError } from '@ghl/core';
 import pLimit from 'p-limit';
 import { z } from 'zod';
+import { lastWords } from './ask-child.js';
 import { replaceFile } from './durable.js';
 import type { Failure } from './failure.js';
 import { type PlannedRun, plannedRuns, planSchema, type RacePlan } from './race-plan.js';
@@ -121,12 +122,7 @@ function inProcess(task: Task, onProgress: (progress: Progress) => void): Promis
   return new Promise((settle) => {
     const child = fork(script, [JSON.stringify(task)], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], execArgv: [] });
     let outcome: Failure | null | undefined;
-    let said = '';
-    for (const stream of [child.stdout, child.stderr]) {
-      stream?.on('data', (chunk: Buffer) => {
-        said = (said + chunk.toString()).slice(-2000);
-      });
-    }
+    const said = lastWords(child);
     child.on('message', (message: Message) => {
       if (message.type === 'progress') onProgress(message.progress);
       else outcome = message.type === 'failed' ? message.failure : null;
@@ -138,7 +134,7 @@ function inProcess(task: Task, onProgress: (progress: Progress) => void): Promis
           : {
               code: 'RUN_DIED',
               message:
-                `The process of ${task.run.recipe.name}, seed ${task.run.seed}, ended with ${signal ?? `status ${status}`}. ${said}`.trim(),
+                `The process of ${task.run.recipe.name}, seed ${task.run.seed}, ended with ${signal ?? `status ${status}`}. ${said()}`.trim(),
               help: 'often memory ran out: try --processes 1 or a smaller --batch, then go on with --resume.',
               usage: false,
             },

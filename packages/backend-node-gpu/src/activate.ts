@@ -9,12 +9,13 @@ import {
   type BackendAdapter,
   checkOptions,
   GhlError,
+  replaceReluGradient,
   type Support,
   UnsupportedError,
 } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { kernels } from './kernels/index.js';
-import { replaceReluGradient } from './kernels/relu-gradient.js';
+import { reluGradient } from './kernels/relu-gradient.js';
 import { installHelp, type Probed, probe, type Refusal } from './probe.js';
 import { type PutBack, putBack } from './removed-functions.js';
 import { findTfjsNode, type NodeBackend, type TfjsNode } from './tfjs-node.js';
@@ -204,7 +205,7 @@ async function start(): Promise<Activation> {
   return {
     replaced,
     registered: registered.map(({ name }) => name),
-    restoreGradient: replaceReluGradient(),
+    restoreGradient: replaceReluGradient(reluGradient.name),
     shim,
     stays,
     previous: previous === name ? undefined : previous,

@@ -7,6 +7,7 @@ import {
   checkChoice,
   checkOptions,
   GhlError,
+  replaceReluGradient,
   StateError,
   type Support,
   UnsupportedError,
@@ -14,9 +15,9 @@ import {
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
 import { reader, type WasmPaths } from './files.js';
+import { reluGradient } from './kernels/element-wise.js';
 import type { Stock } from './kernels/heap.js';
 import { kernels } from './kernels/index.js';
-import { replaceReluGradient } from './kernels/relu-gradient.js';
 import { GuardedMemory } from './memory.js';
 import { KernelModule, type Variant, variants } from './module.js';
 import { node } from './node.js';
@@ -234,7 +235,7 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
     asked: threads,
     module,
     replaced,
-    restoreGradient: replaceReluGradient(),
+    restoreGradient: replaceReluGradient(reluGradient.name),
     previous: previous === 'wasm' ? undefined : previous,
     result: {
       name: 'wasm',

@@ -107,9 +107,19 @@ export const COMPETITION = 'GhlCompetition';
  */
 export const UPPER_PRODUCT = 'GhlUpperProduct';
 
+/** Attributes of {@link DROPOUT}. */
+export interface DropoutAttributes {
+  /** The generator's key, two numbers of 32 bits. */
+  readonly key: readonly [number, number];
+  /** In 2⁻³¹: a unit stays whose draw of 31 bits is not below it. */
+  readonly threshold: number;
+  /** What a unit that stays is multiplied by, 1 / (1 − rate). */
+  readonly scale: number;
+}
+
 /**
- * Dropout of a float32 `x`, from attributes `key` (two numbers of 32 bits), `threshold` and `scale`: yᵢ = xᵢ · scale where the
- * upper 31 bits of draw i are not below `threshold`, else xᵢ · 0. With i = 8q + 4w + r, r < 4, draw i is word w of
+ * Dropout of a float32 `x`, from {@link DropoutAttributes}: yᵢ = xᵢ · scale where the upper 31 bits of draw i are not below
+ * `threshold`, else xᵢ · 0. With i = 8q + 4w + r, r < 4, draw i is word w of
  * Threefry-2x32 of 13 rounds for counter (4q + r, 0). May be registered as {@link FILTER_GRADIENTS}.
  *
  * @see Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011; 13 rounds are the fewest that pass BigCrush.

@@ -1,5 +1,6 @@
-/** What factories do with their arguments before anything else: refuse those that make no sense, by name and value. */
-import { ConfigurationError, unknownName } from './errors.js';
+/** What factories and kernels do with their arguments before anything else: refuse those that make no sense, by name and value. */
+import type { TensorInfo } from '@tensorflow/tfjs-core';
+import { ConfigurationError, DataError, unknownName } from './errors.js';
 
 /**
  * Refuses options that are no record, such as the bare 0.5 of `swta(0.5)`, and names that a factory does not know.
@@ -107,4 +108,22 @@ function shown(value: unknown): string {
   const spec = (value as { spec?: { name?: unknown } } | null | undefined)?.spec;
   if (typeof spec?.name === 'string') return `${spec.name}(…)`;
   return typeof value === 'object' || typeof value === 'string' ? JSON.stringify(value) : String(value);
+}
+
+/**
+ * Refuses a tensor that holds no values, for a kernel that none can be handed to.
+ *
+ * @throws DataError with code `EMPTY_TENSOR` where a size is 0.
+ */
+export function checkNotEmpty(kernel: string, tensors: Readonly<Record<string, TensorInfo>>): void {
+  for (const [name, { shape }] of Object.entries(tensors)) {
+    if (!shape.includes(0)) continue;
+    throw new DataError(
+      'EMPTY_TENSOR',
+      `${kernel} got ${name} of shape [${shape.join(', ')}], which holds no values.`,
+      {
+        help: 'drop empty batches before training on them.',
+      },
+    );
+  }
 }

@@ -5,6 +5,7 @@ export {
   checkBoolean,
   checkChoice,
   checkHyperparameter,
+  checkNotEmpty,
   checkNumber,
   checkOptions,
   type NumberRange,
@@ -17,6 +18,7 @@ export * from './from-spec.js';
 export * from './local-rule.js';
 export * from './modulator.js';
 export * from './plasticity.js';
+export * from './relu-gradient.js';
 export * from './schedule.js';
 export * from './spec.js';
 export * from './state.js';

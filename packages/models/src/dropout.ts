@@ -2,11 +2,19 @@
  * Dropout whose mask follows from a seed and the training step, so that a resumed run drops what the uninterrupted one
  * would have dropped. TensorFlow.js's draws the same mask at every step when seeded, and cannot be repeated when not.
  */
-import { ConfigurationError, checkNumber, DROPOUT, fuses, type StepCounter, type StepFollower } from '@ghl/core';
+import {
+  ConfigurationError,
+  checkNumber,
+  DROPOUT,
+  type DropoutAttributes,
+  fuses,
+  type StepCounter,
+  type StepFollower,
+} from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { layers } from '@tensorflow/tfjs-layers';
 import { checkLayerOptions, type LayerOptions, onlyTensor, trains } from './layer.js';
-import { type Dropping, dropMask, dropping } from './random.js';
+import { dropMask, dropping } from './random.js';
 
 /** Options of {@link dropout}, beside those of any layer. */
 export interface DropoutOptions extends LayerOptions {
@@ -76,7 +84,7 @@ export class Dropout extends layers.Layer implements StepFollower {
     return { ...super.getConfig(), rate: this.#rate, seed: this.#seed };
   }
 
-  #next(): Dropping {
+  #next(): DropoutAttributes {
     const step = this.#counter?.current ?? this.#ownCount++;
     if (step !== this.#step) this.#callsInStep = 0;
     this.#step = step;

@@ -3,6 +3,7 @@
  * dropout. Our own, since those on the registry draw one after another, one number per call: a mask is drawn unit by unit
  * from its place, so that any backend can draw any part of it.
  */
+import type { DropoutAttributes } from '@ghl/core';
 
 /** Mixes whole numbers, each to its full 53 bits, into one of 32 bits (MurmurHash3, Austin Appleby, public domain). */
 function mix(...numbers: readonly number[]): number {
@@ -25,18 +26,8 @@ export function seedFor(seed: number, name: string): number {
   return mix(seed, ...[...name].map((letter) => letter.codePointAt(0)!)) || 1;
 }
 
-/** How dropout draws: {@link dropKey}, and by {@link dropping} from a rate. */
-export interface Dropping {
-  /** The generator's key, two numbers of 32 bits. */
-  readonly key: readonly [number, number];
-  /** In 2⁻³¹: a unit stays whose draw of 31 bits is not below it. */
-  readonly threshold: number;
-  /** What a unit that stays is multiplied by, 1 / (1 − rate). */
-  readonly scale: number;
-}
-
 /** Dropout of a rate, which is resolved to 2⁻³¹, drawn as whole numbers say. */
-export function dropping(rate: number, ...numbers: readonly number[]): Dropping {
+export function dropping(rate: number, ...numbers: readonly number[]): DropoutAttributes {
   return {
     key: [mix(0, ...numbers), mix(1, ...numbers)],
     threshold: Math.min(Math.round(rate * 2 ** 31), 2 ** 31 - 1),
@@ -45,7 +36,7 @@ export function dropping(rate: number, ...numbers: readonly number[]): Dropping 
 }
 
 /** `size` values, 0 for what is dropped and `scale` for the rest, by the draws of `DROPOUT` in @ghl/core. */
-export function dropMask(size: number, { key, threshold, scale }: Dropping): Float32Array {
+export function dropMask(size: number, { key, threshold, scale }: DropoutAttributes): Float32Array {
   const mask = new Float32Array(Math.ceil(size / 8) * 8);
   mask[0] = scale;
   // A random branch per unit would cost more than the draw: the sign of (draw − threshold) clears the bits instead.

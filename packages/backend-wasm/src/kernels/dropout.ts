@@ -1,18 +1,12 @@
 /** Dropout whose mask is drawn where it is used, by a counter-based generator. */
-import { DROPOUT } from '@ghl/core';
+import { DROPOUT, type DropoutAttributes } from '@ghl/core';
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { bits } from '../module.js';
 import { address, type KernelCall, kernel } from './heap.js';
 
-interface Attributes {
-  readonly key: readonly [number, number];
-  readonly threshold: number;
-  readonly scale: number;
-}
-
 export const dropout = kernel(
   DROPOUT,
-  ({ inputs: { x }, attrs, backend, module }: KernelCall<{ x: TensorInfo }, Attributes>) => {
+  ({ inputs: { x }, attrs, backend, module }: KernelCall<{ x: TensorInfo }, DropoutAttributes>) => {
     const { key, threshold, scale } = attrs;
     const out = backend.makeOutput(x.shape, 'float32');
     const size = util.sizeFromShape(x.shape);

@@ -4,7 +4,7 @@
  * A view dies when the heap grows, and any allocation may grow it: take views after the last `makeOutput`.
  */
 
-import { DataError, UnsupportedError } from '@ghl/core';
+import { checkNotEmpty, UnsupportedError } from '@ghl/core';
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import type { KernelModule } from '../module.js';
@@ -68,15 +68,5 @@ export function checkConvolution(
       help: "use 'NHWC' ('channelsLast'): the WebAssembly backend has no other.",
     });
   }
-  for (const [name, { shape }] of Object.entries(tensors)) {
-    if (shape.includes(0)) {
-      throw new DataError(
-        'EMPTY_TENSOR',
-        `${kernel} got ${name} of shape [${shape.join(', ')}], which holds no values.`,
-        {
-          help: 'drop empty batches before training on them.',
-        },
-      );
-    }
-  }
+  checkNotEmpty(kernel, tensors);
 }

@@ -6,11 +6,11 @@
  * μ and σ² come from the sums of d and d², d being what x differs from the first position by: far from 0, x² would round
  * σ² away.
  */
-import { BATCH_NORM, BATCH_NORM_GRADIENT } from '@ghl/core';
+import { BATCH_NORM, BATCH_NORM_GRADIENT, checkNotEmpty } from '@ghl/core';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { sumColumns } from './column-sums.js';
-import { type Buffer, checkNotEmpty, type KernelCall, kernel, makeOutput, runPass, workgroupSize } from './pass.js';
+import { type Buffer, type KernelCall, kernel, makeOutput, runPass, workgroupSize } from './pass.js';
 
 function sizes({ shape }: TensorInfo): [positions: number, channels: number] {
   return [shape.slice(0, -1).reduce((n, size) => n * size, 1), shape.at(-1)!];

@@ -5,11 +5,11 @@
  * adds up u⊙x of its columns over the rows of its team; what the teams have is added up after. Rows too wide for that are
  * read again instead, and u⊙x is added up in a pass of its own.
  */
-import { COMPETITION } from '@ghl/core';
+import { COMPETITION, checkNotEmpty } from '@ghl/core';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { sumColumns } from './column-sums.js';
-import { checkNotEmpty, type KernelCall, kernel, makeOutput, type Pass, runPass, workgroupSize } from './pass.js';
+import { type KernelCall, kernel, makeOutput, type Pass, runPass, workgroupSize } from './pass.js';
 
 /** Most columns that an invocation keeps. */
 const mostKept = 8;

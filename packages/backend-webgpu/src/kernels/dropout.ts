@@ -1,13 +1,7 @@
 /** Dropout whose mask is drawn where it is used, by a counter-based generator: Threefry-2x32 of 13 rounds. */
-import { DROPOUT } from '@ghl/core';
+import { checkNotEmpty, DROPOUT, type DropoutAttributes } from '@ghl/core';
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
-import { checkNotEmpty, type KernelCall, kernel, makeOutput, runPass, workgroupSize } from './pass.js';
-
-interface Attributes {
-  readonly key: readonly [number, number];
-  readonly threshold: number;
-  readonly scale: number;
-}
+import { type KernelCall, kernel, makeOutput, runPass, workgroupSize } from './pass.js';
 
 /** By how much a round turns its word, of 32 bits. */
 const turns = [13, 15, 26, 6, 17, 29, 16, 24] as const;
@@ -22,7 +16,7 @@ const rounds = Array.from({ length: 13 }, (_, r) => {
 
 export const dropout = kernel(
   DROPOUT,
-  ({ inputs: { x }, attrs: { key, threshold, scale }, backend }: KernelCall<{ x: TensorInfo }, Attributes>) => {
+  ({ inputs: { x }, attrs: { key, threshold, scale }, backend }: KernelCall<{ x: TensorInfo }, DropoutAttributes>) => {
     checkNotEmpty(DROPOUT, { x });
     const out = makeOutput(backend, x.shape);
     const size = util.sizeFromShape(x.shape);

@@ -10,10 +10,10 @@
  * Each norm is a pass of its own, over v up to there. A last one puts W back where any v was not finite, which is read from
  * its bits: WGSL may take for granted that there are no NaN and no infinities.
  */
-import { MOVE, type Operation } from '@ghl/core';
+import { checkNotEmpty, MOVE, type Operation } from '@ghl/core';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
-import { type Buffer, checkNotEmpty, type KernelCall, kernel, makeOutput, runPass, workgroupSize } from './pass.js';
+import { type Buffer, isNan, type KernelCall, kernel, makeOutput, runPass, workgroupSize } from './pass.js';
 
 interface MoveInputs {
   readonly weights: TensorInfo;
@@ -170,7 +170,7 @@ function pass(
     declarations: `
       var<workgroup> all: array<${code.type}, ${workgroupSize}>;
       fn finite(value: f32) -> bool { return (bitcast<u32>(value) & 0x7f800000u) != 0x7f800000u; }
-      fn isNaN(value: f32) -> bool { return (bitcast<u32>(value) & 0x7fffffffu) > 0x7f800000u; }`,
+      ${isNan}`,
     body: `
       ${Array.from({ length: measured }, (_, n) => `let norm${n} = bitcast<f32>(norms[${n}]);`).join('\n')}
       ${code.before.replace('all', 'mine')}
@@ -178,7 +178,7 @@ function pass(
         ${reads.weights ? 'let w = weights[i];' : ''}
         ${reads.gradient ? 'let g = gradient[i];' : ''}
         // The sign of NaN may be anything.
-        let bad = ${[...Array.from({ length: measured }, (_, n) => `!finite(norm${n})`), ...(signs ? ['isNaN(g)'] : []), 'false'].join(' || ')};
+        let bad = ${[...Array.from({ length: measured }, (_, n) => `!finite(norm${n})`), ...(signs ? ['isNan(g)'] : []), 'false'].join(' || ')};
         var v = 0.0;
         ${lines.join('\n')}
         ${code.each.replaceAll('all', 'mine')}

@@ -2,7 +2,7 @@
  * One pass over tensors on the GPU, in WGSL of our own. The stock backend runs it, so that its order, its timing and its
  * memory hold, but its code generator is left out: that knows one output only.
  */
-import { DataError, UnsupportedError } from '@ghl/core';
+import { checkNotEmpty, UnsupportedError } from '@ghl/core';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { type KernelConfig, type TensorInfo, util } from '@tensorflow/tfjs-core';
 
@@ -55,6 +55,9 @@ export interface Pass {
 
 /** Invocations of a workgroup, where nothing else asks for another number: what every device has. */
 export const workgroupSize = 256;
+
+/** WGSL that tells a NaN by its bits: its arithmetic may take for granted that there is none. */
+export const isNan = 'fn isNan(v: f32) -> bool { return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u; }';
 
 /** A new tensor, not filled yet. */
 export function makeOutput(
@@ -161,19 +164,4 @@ export function checkConvolution(
     });
   }
   checkNotEmpty(name, tensors);
-}
-
-/** @throws DataError with code `EMPTY_TENSOR` where a size is 0. */
-export function checkNotEmpty(name: string, tensors: Readonly<Record<string, TensorInfo>>): void {
-  for (const [input, { shape }] of Object.entries(tensors)) {
-    if (shape.includes(0)) {
-      throw new DataError(
-        'EMPTY_TENSOR',
-        `${name} got ${input} of shape [${shape.join(', ')}], which holds no values.`,
-        {
-          help: 'drop empty batches before training on them.',
-        },
-      );
-    }
-  }
 }

@@ -4,12 +4,10 @@
  */
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { type KernelFunc, type TensorInfo, util } from '@tensorflow/tfjs-core';
-import { makeOutput, runPass, workgroupSize } from '../kernels/pass.js';
+import { isNan, makeOutput, runPass, workgroupSize } from '../kernels/pass.js';
 import type { StockFix } from './stock-fix.js';
 
 type Call = Parameters<KernelFunc>[0];
-
-const isNan = 'fn isNan(v: f32) -> bool { return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u; }';
 
 const [seluScale, seluAlpha] = [1.0507009873554805, 1.6732632423543772];
 
@@ -84,7 +82,7 @@ const softmax: StockFix = {
         var most = uniforms.least;
         for (var k = local; k < uniforms.columns; k += ${workgroupSize}) {
           let value = values[start + k];
-          if ((bitcast<u32>(value) & 0x7fffffffu) > 0x7f800000u || value > -uniforms.least) { atomicStore(&unsound, 1u); }
+          if (isNan(value) || value > -uniforms.least) { atomicStore(&unsound, 1u); }
           most = max(most, value);
         }
         shared_[local] = most;

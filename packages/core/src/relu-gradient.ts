@@ -1,0 +1,44 @@
+/**
+ * The gradient of ReLU in one kernel of a backend. TensorFlow.js takes several, through a gradient that is the same for every
+ * backend: it is replaced by one that calls the backend's where there is one. That takes ReLU's output, which the next layer
+ * keeps anyway, in place of its input; they have the same sign.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import { fuses } from './backend.js';
+
+/**
+ * Replaces the gradient, if TensorFlow.js has it yet; for a backend's `activate()`.
+ *
+ * @param kernel The backend's own name of its kernel: ∂x = ∂y where y > 0, else 0; inputs `dy`, `y`, float32. No two backends
+ * share a name, since each takes away its own.
+ * @returns What puts back the one before.
+ */
+export function replaceReluGradient(kernel: string): () => void {
+  const stock = tf.getGradient(tf.Relu);
+  if (stock === undefined) return () => {};
+  const run = (dy: tf.Tensor, y: tf.Tensor) => tf.engine().runKernel(kernel, { dy, y }) as tf.Tensor;
+  const ours: tf.GradConfig = {
+    kernelName: tf.Relu,
+    outputsToSave: [true],
+    gradFunc: (dy, saved, attrs) =>
+      fuses(kernel) && saved[0]!.dtype === 'float32'
+        ? { x: () => run(dy as tf.Tensor, saved[0]!) }
+        : stock.gradFunc(dy, saved, attrs),
+  };
+  const second: tf.GradConfig = {
+    kernelName: kernel,
+    inputsToSave: ['y'],
+    gradFunc: (ddx, [y]) => ({ dy: () => run(ddx as tf.Tensor, y!), y: () => tf.zerosLike(y!) }),
+  };
+  const set = (config: tf.GradConfig) => {
+    if (tf.getGradient(config.kernelName) !== undefined) tf.unregisterGradient(config.kernelName);
+    tf.registerGradient(config);
+  };
+  set(ours);
+  set(second);
+  return () => {
+    tf.unregisterGradient(kernel);
+    // Importing gradients since has put TensorFlow.js's back.
+    if (tf.getGradient(tf.Relu) === ours) set(stock);
+  };
+}
