@@ -4,8 +4,9 @@
  *     y  = (x − μ) · ρ                                  ρ = 1 / √(σ² + ε)
  *     ∂x = (∂y − ⟨∂y⟩ − y · ⟨∂y · y⟩) · ρ               ⟨·⟩ the mean over P
  *
- * Sums go over blocks of rows that fit the first cache, each block about its own mean, and blocks are put together in
- * float64, in their order (Chan, Golub and LeVeque, Updating Formulae and a Pairwise Algorithm, 1979).
+ * Sums go over blocks of rows that fit the first cache, each block about its own mean, corrected by what is left about it:
+ * far from 0, a sum of float32 rounds off more than that. Blocks are put together in float64, in their order (Chan, Golub and
+ * LeVeque, Updating Formulae and a Pairwise Algorithm, 1979).
  */
 import { ceilDiv, max, min } from './pack';
 import { args, control, needed, parallel, reserve } from './pool';
@@ -79,15 +80,18 @@ export function sumsTask(block: i32): void {
       at += next;
     }
     const mean = f32x4.mul(sum, f32x4.splat(scale));
+    let rest = f32x4.splat(0);
     let squares = f32x4.splat(0);
     at = from;
     for (let i = 0; i < rows; i++) {
       const d = f32x4.sub(v128.load(at), mean);
+      rest = f32x4.add(rest, d);
       squares = f32x4.add(squares, f32x4.mul(d, d));
       at += next;
     }
-    v128.store(to, mean);
-    v128.store(to + next, squares);
+    const shift = f32x4.mul(rest, f32x4.splat(scale));
+    v128.store(to, f32x4.add(mean, shift));
+    v128.store(to + next, f32x4.max(f32x4.splat(0), f32x4.sub(squares, f32x4.mul(rest, shift))));
     from += 16;
     to += 16;
   }
@@ -99,15 +103,18 @@ export function sumsTask(block: i32): void {
       at += next;
     }
     const mean = sum * scale;
+    let rest: f32 = 0;
     let squares: f32 = 0;
     at = from;
     for (let i = 0; i < rows; i++) {
       const d = load<f32>(at) - mean;
+      rest += d;
       squares += d * d;
       at += next;
     }
-    store<f32>(to, mean);
-    store<f32>(to + next, squares);
+    const shift = rest * scale;
+    store<f32>(to, mean + shift);
+    store<f32>(to + next, f32.max(0, squares - rest * shift));
     from += 4;
     to += 4;
   }

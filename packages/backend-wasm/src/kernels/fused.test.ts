@@ -189,7 +189,14 @@ describe('batch normalisation', () => {
           }
         });
       }),
-      { numRuns: 40 },
+      // Blocks of many rows, far from 0.
+      {
+        numRuns: 40,
+        examples: [
+          [[366, 6], 890, 1000],
+          [[600, 1], 3, 1000],
+        ],
+      },
     );
   });
 });
