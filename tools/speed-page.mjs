@@ -16,34 +16,45 @@ const ways = { backprop: 'back-propagation', ghlPublished: 'GHL as published', g
 export function speedPage() {
   const files = readdirSync(runs).filter((file) => file.endsWith('.json'));
   const found = files.sort().map((file) => ({ file, ...JSON.parse(readFileSync(join(runs, file), 'utf8')) }));
-  return `${[
-    '# Speed',
-    'Written by `tools/speed-page.mjs` from the documents in [runs/speed](runs/speed), which hold every step’s time. The command is',
-    '`npm run -s bench -- speed --network NAME --data DIR --against pytorch --json`, with CIFAR-10 in DIR and a `python3` that has torch;',
-    'the steps of all that is compared are made by turns in one process and one beside it, on the same cores. A step is the median',
-    '± the median absolute deviation; GFLOP/s count direct convolutions; memory is the peak of a process of its own. Where the time',
-    'goes, and what bounds it: [kernels](../design/kernels.md).',
-    ...found.map(section),
-  ].join('\n')}`.replace('# Speed\n', '# Speed\n\n');
+  return `# Speed
+
+Written by \`tools/speed-page.mjs\` from the documents in [runs/speed](runs/speed), which hold every step’s time. The command is
+\`npm run -s bench -- speed --network NAME --data DIR --against pytorch --json\`, with CIFAR-10 in DIR and a \`python3\` that has torch,
+or with \`--backend node-gpu\`; the steps of all that is compared are made by turns in one process and one beside it, on the same
+cores. A step is the median ± the median absolute deviation; GFLOP/s count direct convolutions; memory is the peak of a process of
+its own. Where the time goes, and what bounds it: [kernels](../design/kernels.md).
+
+GHL at batch ${[...new Set(found.map(({ batch }) => batch))].join(', ')}, and how many times as fast it is as three ways in PyTorch on the same machine at the same time:
+
+| | images/s | GHL/BP | ÷ GEMM peak | × ${Object.values(ways).join(' | × ')} |
+| --- | --- | --- | --- | --- | --- | --- |
+${found.map(line).join('\n')}
+${found.map(section).join('\n')}`;
 }
 
-function section({ file, network, batch, threads, recipes, pytorch, environment, steps, ...rest }) {
-  const { gemmPeakGflops, ghlToBackprop, ghlToBackpropSpread, numerics, loadBefore } = rest;
-  const ours = Object.entries(recipes).map(([name, speed]) => row(`ours, \`${name}\``, speed));
-  const theirs = pytorch ? Object.entries(pytorch.ways).map(([way, speed]) => row(`PyTorch, ${ways[way]}`, speed)) : [];
-  const quotients = Object.entries(pytorch?.oursToTheirs.ghl ?? {}).map(([way, q]) => `${q.toFixed(2)} × ${ways[way]}`);
-  return `
-## ${network}, batch ${batch}, Node ${environment.versions.node.split('.')[0]}
+const title = ({ network, backend, environment }) =>
+  `${network} on ${backend}, Node ${environment.versions.node.split('.')[0]}, ${environment.cpu.match(/Xeon|EPYC/)?.[0] ?? environment.cpu}`;
 
-${[`Node ${environment.versions.node}`, `${threads} threads of ${environment.cpu}`, `kernels \`${numerics?.variant}\``].join(', ')}; ${steps} steps each,
-load before ${loadBefore.toFixed(1)}${pytorch ? `; PyTorch ${pytorch.versions.torch}` : ''} ([all numbers](runs/speed/${file})).
+function line({ recipes: { ghl }, ghlToBackprop, pytorch, ...run }) {
+  const quotients = Object.keys(ways).map((way) => pytorch?.oursToTheirs.ghl[way].toFixed(2) ?? '–');
+  return `| ${[title(run), ghl.imagesPerSecond.toFixed(0), ghlToBackprop.toFixed(2), ghl.ofGemmPeak.toFixed(2), ...quotients].join(' | ')} |`;
+}
+
+function section({ file, threads, recipes, pytorch, steps, ghlToBackprop, ghlToBackpropSpread, ...run }) {
+  const { environment, gemmPeakGflops, numerics, loadBefore } = run;
+  const ours = Object.entries(recipes).map(([name, speed]) => row(`ours, \`${name}\``, speed));
+  const theirs = Object.entries(pytorch?.ways ?? {}).map(([way, speed]) => row(`PyTorch, ${ways[way]}`, speed));
+  return `
+## ${title(run)}
+
+Node ${environment.versions.node}, ${threads} threads of ${environment.cpu}${numerics ? `, kernels \`${numerics.variant}\`` : ''}; ${steps} steps each; load before
+${loadBefore.toFixed(1)}; commit ${environment.git.commit.slice(0, 7)}${pytorch ? `; PyTorch ${pytorch.versions.torch}` : ''} ([all numbers](runs/speed/${file})).
 
 | | ms a step | images/s | GFLOP/s | peak MiB |
 | --- | --- | --- | --- | --- |
 ${[...ours, ...theirs].join('\n')}
 
-GHL/BP ${ghlToBackprop.toFixed(2)} ± ${ghlToBackpropSpread.toFixed(2)}. GEMM peak ${gemmPeakGflops.toFixed(0)} GFLOP/s${pytorch ? `, PyTorch's ${pytorch.gemmPeakGflops.toFixed(0)}` : ''}; \`ghl\` runs at
-${recipes.ghl.ofGemmPeak.toFixed(2)} of ours, in ${(recipes.ghl.peakRssMiB / recipes.backprop.peakRssMiB).toFixed(2)} of back-propagation's memory.${quotients.length > 0 ? `\nGHL's speed: ${quotients.join(', ')} in PyTorch.` : ''}`;
+GHL/BP ${ghlToBackprop.toFixed(2)} ± ${ghlToBackpropSpread.toFixed(2)}, in ${(recipes.ghl.peakRssMiB / recipes.backprop.peakRssMiB).toFixed(2)} of back-propagation's memory. GEMM peak ${gemmPeakGflops.toFixed(0)} GFLOP/s${pytorch ? `, PyTorch's ${pytorch.gemmPeakGflops.toFixed(0)}` : ''}.`;
 }
 
 function row(name, { msPerStep, msSpread, imagesPerSecond, effectiveGflops, peakRssMiB }) {
