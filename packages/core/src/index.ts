@@ -15,6 +15,7 @@ export * from './connection.js';
 export * from './engine.js';
 export * from './errors.js';
 export * from './from-spec.js';
+export * from './in-turn.js';
 export * from './local-rule.js';
 export * from './modulator.js';
 export * from './plasticity.js';
