@@ -4,13 +4,13 @@
  *     y = (x − μ)·ρ,  ρ = 1/√(σ² + ε)          ∂x = (∂y − ⟨∂y⟩ − y·⟨∂y·y⟩)·ρ,  ⟨·⟩ the mean over positions
  *
  * μ and σ² come from the sums of d and d², d being what x differs from the first position by: far from 0, x² would round
- * σ² away.
+ * σ² away. Rounding may leave a σ² below 0, which counts as 0; max() may make 0 of NaN as well, so that is told by its bits.
  */
 import { BATCH_NORM, BATCH_NORM_GRADIENT, checkNotEmpty } from '@ghl/core';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { sumColumns } from './column-sums.js';
-import { type Buffer, type KernelCall, kernel, makeOutput, runPass, workgroupSize } from './pass.js';
+import { type Buffer, isNan, type KernelCall, kernel, makeOutput, runPass, workgroupSize } from './pass.js';
 
 function sizes({ shape }: TensorInfo): [positions: number, channels: number] {
   return [shape.slice(0, -1).reduce((n, size) => n * size, 1), shape.at(-1)!];
@@ -36,14 +36,17 @@ export const batchNorm = kernel(
       integers: { channels },
       floats: { positions, epsilon },
       workgroups: Math.ceil(channels / workgroupSize),
+      declarations: isNan,
       body: `
         let i = group * ${workgroupSize} + local;
         if (i >= uniforms.channels) { return; }
         let shift = sum[i] / uniforms.positions;
-        let spread = max(0.0, squares[i] / uniforms.positions - shift * shift);
+        let difference = squares[i] / uniforms.positions - shift * shift;
+        let lost = isNan(difference);
+        let spread = max(0.0, difference);
         mean[i] = x[i] + shift;
-        variance[i] = spread;
-        scale[i] = 1.0 / sqrt(spread + uniforms.epsilon);`,
+        variance[i] = select(spread, difference, lost);
+        scale[i] = select(1.0 / sqrt(spread + uniforms.epsilon), difference, lost);`,
     });
     perElement(backend, BATCH_NORM, y, { x }, { mean, scale: precision }, '(x[i] - mean[c]) * scale[c]');
     for (const { dataId } of sums) backend.disposeData(dataId);

@@ -256,6 +256,34 @@ describe('fused kernels', () => {
     );
   });
 
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e30])(
+    'batch normalisation lets %s show in its channel, and in no other',
+    async (value) => {
+      // Channels one by one, and four at a time; few positions, and shares of many; at the first position, and further on.
+      for (const [positions, channels] of [
+        [40, 3],
+        [40, 8],
+        [900, 4],
+      ] as const) {
+        for (const position of [0, 7]) {
+          const xs = values(positions * channels, 1);
+          const batchNorm = (all: Float32Array) =>
+            run(BATCH_NORM, { x: tf.tensor2d(all, [positions, channels]) }, { epsilon: 1e-3 });
+          const sound = await batchNorm(xs);
+          xs[position * channels + 1] = value;
+          const spoilt = await batchNorm(xs);
+          for (const [output, all] of spoilt.entries()) {
+            for (const [i, found] of all.entries()) {
+              if (i % channels !== 1) expect(found).toBe(sound[output]![i]);
+              else if (output === 2) expect(found).not.toSatisfy(Number.isFinite);
+              else if (output !== 1) expect(found).toBeNaN();
+            }
+          }
+        }
+      }
+    },
+  );
+
   it('dropout draws what Threefry-2x32 draws', async () => {
     // Known answers of the generator's authors are for 20 rounds; these 13 follow the same schedule, in 32-bit arithmetic.
     const threefry = (counter: number, [k0, k1]: readonly [number, number]): [number, number] => {
