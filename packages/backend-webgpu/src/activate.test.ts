@@ -55,6 +55,20 @@ describe('activate', () => {
     expect(tf.getBackend()).toBe('webgpu');
   });
 
+  it('takes turns with deactivate, so that calls at once end as calls one after the other', async () => {
+    const first = await activate();
+    await Promise.all([deactivate(), deactivate()]);
+    expect(tf.getBackend()).toBe('cpu');
+    await activate();
+    const [, second] = await Promise.all([deactivate(), activate()]);
+    expect([second === first, tf.getBackend()]).toEqual([false, 'webgpu']);
+    await Promise.all([activate(), deactivate(), activate()]);
+    expect(tf.getBackend()).toBe('webgpu');
+    expect((await tf.square(many()).data())[0]).toBeGreaterThan(0);
+    await Promise.all([activate(), deactivate()]);
+    expect(tf.getBackend()).toBe('cpu');
+  });
+
   it('leaves no subgroups to kernels that are not to use them', async () => {
     const { numerics, notes } = await activate({ subgroups: false });
     expect(numerics).toEqual({ subgroups: false });
@@ -78,6 +92,48 @@ describe('activate', () => {
     await expect(activate()).rejects.toEqual(code('STOCK_BACKEND_ACTIVE'));
     tf.removeBackend('webgpu');
     await tf.setBackend('cpu');
+  });
+
+  describe('whose first kernel with subgroups fails', () => {
+    /** Has a shader that uses subgroups made of other code. Whether the GPU has any. */
+    async function withShaders(instead: (device: GPUDevice) => string): Promise<boolean> {
+      const { subgroups } = (await activate()).numerics!;
+      const prototype = Object.getPrototypeOf(gpu().device) as GPUDevice;
+      await deactivate();
+      if (!subgroups) return false;
+      const make = prototype.createShaderModule;
+      vi.spyOn(prototype, 'createShaderModule').mockImplementation(function (this: GPUDevice, { code, label = '' }) {
+        return make.call(this, { code: code.includes('enable subgroups') ? instead(this) : code, label });
+      });
+      return true;
+    }
+
+    it('does without subgroups where the driver refuses them', async () => {
+      if (!(await withShaders(() => 'no shader'))) return;
+      const { numerics, notes } = await activate();
+      expect(numerics).toEqual({ subgroups: false });
+      expect(notes!.join()).toContain('driver refuses subgroup operations');
+      expect(tf.getBackend()).toBe('webgpu');
+      await deactivate();
+      expect(tf.getBackend()).toBe('cpu');
+    });
+
+    it('puts all back where the device is lost meanwhile, and can be called again', async () => {
+      const before = Object.getOwnPropertyNames(globalThis).sort();
+      const lost = await withShaders((device) => {
+        device.destroy();
+        return '';
+      });
+      if (!lost) return;
+      const [stock, tensors] = [tf.getKernel('Exp', 'webgpu'), tf.memory().numTensors];
+      await expect(activate()).rejects.toEqual(code('DEVICE_LOST'));
+      expect([tf.getBackend(), tf.getKernel('Exp', 'webgpu'), tf.memory().numTensors]).toEqual(['cpu', stock, tensors]);
+      expect(tf.findBackendFactory('webgpu')).toBeNull();
+      expect(Object.getOwnPropertyNames(globalThis).sort()).toEqual(before);
+      vi.restoreAllMocks();
+      await activate();
+      expect((await tf.square(many()).data())[0]).toBeGreaterThan(0);
+    });
   });
 
   it('adds globals only while it is active', async () => {

@@ -7,6 +7,7 @@ import {
   checkBoolean,
   checkOptions,
   GhlError,
+  inTurn,
   StateError,
   type Support,
   UnsupportedError,
@@ -37,21 +38,17 @@ export async function isSupported(): Promise<Support> {
   return 'supported' in found ? found : { supported: true };
 }
 
-/** What is active, and what it takes to undo it. */
+/** What is active. */
 interface Activation {
   readonly result: ActiveBackend;
   readonly adapter: GPUAdapter;
   readonly backend: WatchedBackend;
-  /** Stock kernels that ours stand in for. */
-  readonly replaced: readonly tf.KernelConfig[];
-  readonly removeGlobals: () => void;
-  /** How TensorFlow.js would have made its own backend, if it was asked to. */
-  readonly stockFactory: ReturnType<typeof tf.findBackendFactory>;
-  /** The backend that was on before. */
-  readonly previous: string | undefined;
+  /** Puts everything back as it was. */
+  readonly undo: () => Promise<void>;
 }
 
-let active: Promise<Activation> | undefined;
+let active: Activation | undefined;
+const inTheirTurn = inTurn();
 
 /**
  * Makes WebGPU the backend that TensorFlow.js computes on, able to train. Idempotent: what is active already is returned as
@@ -70,27 +67,22 @@ export async function activate(options: WebGpuOptions = {}): Promise<ActiveBacke
   checkOptions('activate', options, ['subgroups']);
   const { subgroups } = options;
   if (subgroups !== undefined) checkBoolean('activate.subgroups', subgroups);
-  active ??= start(options);
-  let activation: Activation;
-  try {
-    activation = await active;
-  } catch (error) {
-    active = undefined;
-    throw error;
-  }
-  activation.backend.check();
-  const { result } = activation;
-  const on = result.numerics?.subgroups;
-  // Asked for and not offered is no contradiction: the notes say so.
-  if (subgroups !== undefined && subgroups !== on && !(subgroups && !activation.adapter.features.has('subgroups'))) {
-    throw new ConfigurationError(
-      'ALREADY_ACTIVE',
-      `activate got subgroups: ${subgroups}, while the backend runs with subgroups: ${on}.`,
-      { help: 'call deactivate() first; tensors that live on the backend are lost then.' },
-    );
-  }
-  if (tf.getBackend() !== 'webgpu') await tf.setBackend('webgpu');
-  return result;
+  return inTheirTurn(async () => {
+    active ??= await start(options);
+    active.backend.check();
+    const { result, adapter } = active;
+    const on = result.numerics?.subgroups;
+    // Asked for and not offered is no contradiction: the notes say so.
+    if (subgroups !== undefined && subgroups !== on && !(subgroups && !adapter.features.has('subgroups'))) {
+      throw new ConfigurationError(
+        'ALREADY_ACTIVE',
+        `activate got subgroups: ${subgroups}, while the backend runs with subgroups: ${on}.`,
+        { help: 'call deactivate() first; tensors that live on the backend are lost then.' },
+      );
+    }
+    if (tf.getBackend() !== 'webgpu') await tf.setBackend('webgpu');
+    return result;
+  });
 }
 
 /**
@@ -98,27 +90,11 @@ export async function activate(options: WebGpuOptions = {}): Promise<ActiveBacke
  * the backend are lost. Does nothing where it is not active.
  */
 export async function deactivate(): Promise<void> {
-  if (active === undefined) return;
-  const activation = await active.catch(() => undefined);
-  active = undefined;
-  if (activation !== undefined) await stop(activation);
-}
-
-async function stop({
-  result,
-  backend: gone,
-  replaced,
-  removeGlobals,
-  stockFactory,
-  previous,
-}: Activation): Promise<void> {
-  for (const name of result.kernels) tf.unregisterKernel(name, 'webgpu');
-  for (const kernel of replaced) tf.registerKernel(kernel);
-  gone.end();
-  if (tf.findBackendFactory('webgpu') != null) tf.removeBackend('webgpu');
-  if (stockFactory != null) tf.registerBackend('webgpu', stockFactory, stockPriority);
-  removeGlobals();
-  if (previous !== undefined && tf.findBackendFactory(previous) != null) await tf.setBackend(previous);
+  await inTheirTurn(async () => {
+    const gone = active;
+    active = undefined;
+    await gone?.undo();
+  });
 }
 
 /** The three functions as one object. */
@@ -132,11 +108,20 @@ const wanted = ['timestamp-query', 'subgroups'] as const;
 
 async function start({ subgroups = true }: WebGpuOptions): Promise<Activation> {
   const activation = await begin(subgroups);
-  const { result } = activation;
-  if (!result.numerics?.subgroups || (await competesRight())) return activation;
-  await stop(activation);
+  if (!activation.result.numerics?.subgroups) return activation;
+  let refusal: unknown;
+  try {
+    if (await competesRight()) return activation;
+  } catch (error) {
+    refusal = error;
+  }
+  await activation.undo();
+  const refused = refusal instanceof GhlError && refusal.code === 'GPU_ERROR';
+  if (refusal !== undefined && !refused) throw failed(refusal);
   const without = await begin(false);
-  const note = 'Subgroup operations of this GPU add up others than neighbours: kernels do without.';
+  const note = refused
+    ? 'The driver refuses subgroup operations: kernels do without.'
+    : 'Subgroup operations of this GPU add up others than neighbours: kernels do without.';
   return { ...without, result: { ...without.result, notes: [...(without.result.notes ?? []), note] } };
 }
 
@@ -152,8 +137,21 @@ async function begin(subgroups: boolean): Promise<Activation> {
   const previous = tf.engine().backendName ?? undefined;
   const stockFactory = tf.findBackendFactory('webgpu');
   const removeGlobals = provideGlobals(globals);
-  let watched: WatchedBackend | undefined;
+  const added: string[] = [];
+  /** Stock kernels that ours stand in for. */
+  const replaced: tf.KernelConfig[] = [];
   let device: GPUDevice | undefined;
+  let watched: WatchedBackend | undefined;
+  const undo = async () => {
+    for (const name of added) tf.unregisterKernel(name, 'webgpu');
+    for (const kernel of replaced) tf.registerKernel(kernel);
+    if (watched !== undefined) watched.end();
+    else device?.destroy();
+    if (tf.findBackendFactory('webgpu') != null) tf.removeBackend('webgpu');
+    if (stockFactory != null) tf.registerBackend('webgpu', stockFactory, stockPriority);
+    removeGlobals();
+    if (previous !== undefined && tf.findBackendFactory(previous) != null) await tf.setBackend(previous);
+  };
   try {
     const { WebGPUBackend } = await import('@tensorflow/tfjs-backend-webgpu');
     device = await adapter.requestDevice({
@@ -165,54 +163,53 @@ async function begin(subgroups: boolean): Promise<Activation> {
     if (tf.findBackendFactory('webgpu') != null) tf.removeBackend('webgpu');
     tf.registerBackend('webgpu', () => watched as WatchedBackend, stockPriority);
     if (!(await tf.setBackend('webgpu'))) throw new Error('tf.setBackend answered false.');
-  } catch (cause) {
-    if (watched !== undefined) watched.end();
-    else device?.destroy();
-    if (tf.findBackendFactory('webgpu') != null) tf.removeBackend('webgpu');
-    if (stockFactory != null) tf.registerBackend('webgpu', stockFactory, stockPriority);
-    removeGlobals();
-    if (previous !== undefined) await tf.setBackend(previous);
-    if (cause instanceof GhlError) throw cause;
-    throw new UnsupportedError('WEBGPU_FAILED', `The WebGPU backend could not be started: ${describe(cause)}`, {
-      help: 'update the graphics driver and the browser or the package webgpu; else train on @ghl/backend-wasm.',
-      cause,
-    });
-  }
-
-  const replaced: tf.KernelConfig[] = [];
-  const added = new Map(kernels.map((kernel) => [kernel.kernelName, kernel]));
-  for (const { name, standIn } of stockFixes) {
-    if (added.has(name)) continue;
-    const { kernelFunc } = tf.getKernel(name, 'webgpu');
-    added.set(name, { kernelName: name, backendName: 'webgpu', kernelFunc: standIn(kernelFunc) });
-  }
-  for (const [name, kernel] of added) {
-    const stock = tf.getKernel(name, 'webgpu');
-    if (stock !== undefined) {
-      replaced.push(stock);
-      tf.unregisterKernel(name, 'webgpu');
+    for (const kernel of registration()) {
+      const stock = tf.getKernel(kernel.kernelName, 'webgpu');
+      if (stock !== undefined) {
+        replaced.push(stock);
+        tf.unregisterKernel(kernel.kernelName, 'webgpu');
+      }
+      tf.registerKernel(kernel);
+      added.push(kernel.kernelName);
     }
-    tf.registerKernel(kernel);
+    const { info } = adapter;
+    return {
+      adapter,
+      backend: watched,
+      undo,
+      result: {
+        name: 'webgpu',
+        device: [info.vendor, info.architecture, info.device].filter(Boolean).join(' ') || 'a GPU without a name',
+        driver: info.description || (node ? 'Dawn' : navigator.userAgent),
+        limits: limitsOf(device),
+        numerics: { subgroups: device.features.has('subgroups') },
+        versions: await versions(),
+        kernels: added,
+        notes: notesOn(adapter, device, subgroups),
+      },
+    };
+  } catch (cause) {
+    await undo();
+    throw failed(cause);
   }
-  const { info } = adapter;
-  return {
-    adapter,
-    backend: watched,
-    replaced,
-    removeGlobals,
-    stockFactory,
-    previous: previous === 'webgpu' ? undefined : previous,
-    result: {
-      name: 'webgpu',
-      device: [info.vendor, info.architecture, info.device].filter(Boolean).join(' ') || 'a GPU without a name',
-      driver: info.description || (node ? 'Dawn' : navigator.userAgent),
-      limits: limitsOf(device),
-      numerics: { subgroups: device.features.has('subgroups') },
-      versions: await versions(),
-      kernels: [...added.keys()],
-      notes: notesOn(adapter, device, subgroups),
-    },
-  };
+}
+
+/** Our kernels, and what stands in for stock ones; of several that stand in for one, each stands in for that before it. */
+function registration(): Iterable<tf.KernelConfig> {
+  const all = new Map(kernels.map((kernel) => [kernel.kernelName, kernel]));
+  for (const { name, standIn } of stockFixes) {
+    const { kernelFunc } = all.get(name) ?? tf.getKernel(name, 'webgpu');
+    all.set(name, { kernelName: name, backendName: 'webgpu', kernelFunc: standIn(kernelFunc) });
+  }
+  return all.values();
+}
+
+function failed(cause: unknown): GhlError {
+  if (cause instanceof GhlError) return cause;
+  return new UnsupportedError('WEBGPU_FAILED', `The WebGPU backend could not be started: ${describe(cause)}`, {
+    help: 'update the graphics driver and the browser or the package webgpu; else train on @ghl/backend-wasm.',
+    cause,
+  });
 }
 
 /** The limits, of which each is the better the larger it is, except for alignments. */

@@ -15,10 +15,15 @@ export async function competesRight(): Promise<boolean> {
   for (const width of widths) {
     const values = Float32Array.from({ length: rows * width }, (_, i) => Math.sin(i) * 3);
     const expected = softmax(values, width);
-    const x = tf.tensor2d(values, [rows, width]);
-    const [shares, overlap] = tf.engine().runKernel(COMPETITION, { x }, { temperature: 1 }) as unknown as tf.Tensor[];
-    const found = await (shares as tf.Tensor).data<'float32'>();
-    tf.dispose([x, shares as tf.Tensor, overlap as tf.Tensor]);
+    const tensors: tf.Tensor[] = [tf.tensor2d(values, [rows, width])];
+    let found: Float32Array;
+    try {
+      const [x] = tensors as [tf.Tensor];
+      tensors.push(...(tf.engine().runKernel(COMPETITION, { x }, { temperature: 1 }) as tf.Tensor[]));
+      found = await tensors[1]!.data<'float32'>();
+    } finally {
+      tf.dispose(tensors);
+    }
     if (found.some((share, i) => !(Math.abs(share - expected[i]!) < tolerance))) return false;
   }
   return true;
