@@ -1,29 +1,74 @@
 /**
  * Stock products that give other bits each time: where the inner dimension is long and the result small, as in a classifier,
  * parts of a sum are added atomically, in the order in which they happen to be ready. Other stock programs have an order.
+ * Convolutions of a pixel, of the whole image, and those with few outputs are such products too.
  */
-import { env, type KernelFunc, type TensorInfo, util } from '@tensorflow/tfjs-core';
+import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
+import {
+  type BatchMatMulAttrs,
+  backend_util,
+  type Conv2DAttrs,
+  env,
+  type KernelFunc,
+  type TensorInfo,
+  util,
+} from '@tensorflow/tfjs-core';
 import type { StockFix } from './stock-fix.js';
 
-const flag = 'WEBGPU_MATMUL_PROGRAM_TYPE';
+const [flag, thresholdFlag] = ['WEBGPU_MATMUL_PROGRAM_TYPE', 'WEBGPU_THRESHOLD_TO_INCREASE_WORKGROUPS_FOR_MATMUL'];
 /** Numbers of the flag: as the stock backend likes, one workgroup for each number of the result, and small tiles. */
 const [choosesItself, oneEach, smallTiles] = [-1, 0, 2];
 /** The inner dimension from which the stock backend adds atomically. */
 const long = 2000;
 
-function ordered(name: string): StockFix {
+type Call = Parameters<KernelFunc>[0];
+type Product = Readonly<Record<'batch' | 'rows' | 'columns' | 'inner', number>>;
+
+function matrices({ inputs, attrs }: Call): Product {
+  const { a, b } = inputs as { a: TensorInfo; b: TensorInfo };
+  const { transposeA, transposeB } = attrs as unknown as BatchMatMulAttrs;
+  return {
+    batch: Math.max(...[a, b].map(({ shape }) => util.sizeFromShape(shape.slice(0, -2)))),
+    rows: a.shape.at(transposeA ? -1 : -2)!,
+    columns: b.shape.at(transposeB ? -2 : -1)!,
+    inner: a.shape.at(transposeA ? -2 : -1)!,
+  };
+}
+
+/** The product that a convolution becomes if it becomes one. */
+function patches({ inputs, attrs }: Call): Product {
+  const { x, filter } = inputs as { x: TensorInfo; filter: TensorInfo };
+  const { strides, pad, dataFormat, dilations, dimRoundingMode } = attrs as unknown as Conv2DAttrs;
+  type Shape4D = [number, number, number, number];
+  const info = backend_util.computeConv2DInfo(
+    ...([x.shape, filter.shape] as [Shape4D, Shape4D]),
+    ...([strides, dilations, pad, dimRoundingMode, false] as const),
+    backend_util.convertConv2DDataFormat(dataFormat),
+  );
+  const { batchSize, inHeight, inWidth, outHeight, outWidth, outChannels, filterHeight, filterWidth, padInfo } = info;
+  const inner = filterHeight * filterWidth * info.inChannels;
+  if (dataFormat === 'NCHW') return { batch: batchSize, rows: outChannels, columns: outHeight * outWidth, inner };
+  const whole = filterHeight === inHeight && filterWidth === inWidth && padInfo.type === 'VALID';
+  const [batch, rows] = whole ? [1, batchSize] : [batchSize, outHeight * outWidth];
+  return { batch, rows, columns: outChannels, inner };
+}
+
+/** Whether the stock backend adds it up atomically, for want of tiles of 32 by 32 to keep a GPU busy. */
+function isUnordered({ batch, rows, columns, inner }: Product, backend: WebGPUBackend): boolean {
+  if (inner < long || batch !== 1) return false;
+  const asked = env().getNumber(thresholdFlag);
+  const few = (asked > 0 ? asked : backend.thresholdToIncreaseWorkgroups) * (rows <= 8 ? 2 : 1);
+  return Math.ceil(rows / 32) * Math.ceil(columns / 32) <= few;
+}
+
+function ordered(name: string, productOf: (call: Call) => Product): StockFix {
   return {
     name,
-    standIn: (stock: KernelFunc) => (call) => {
-      const { a, b } = call.inputs as unknown as { a: TensorInfo; b: TensorInfo };
-      const { transposeA, transposeB } = call.attrs as unknown as { transposeA: boolean; transposeB: boolean };
-      const inner = a.shape.at(transposeA ? -2 : -1) as number;
-      if (inner < long || env().getNumber(flag) !== choosesItself) return stock(call);
-      const [rows, columns] = [a.shape.at(transposeA ? -1 : -2), b.shape.at(transposeB ? -2 : -1)] as [number, number];
-      const batch = Math.max(...[a, b].map(({ shape }) => util.sizeFromShape(shape.slice(0, -2))));
-      // Above this there are tiles enough, and the stock choice has an order.
-      if (batch > 1 || Math.ceil(rows / 32) * Math.ceil(columns / 32) > 32) return stock(call);
-      env().set(flag, rows * columns <= 2048 ? oneEach : smallTiles);
+    standIn: (stock) => (call) => {
+      if (env().getNumber(flag) !== choosesItself) return stock(call);
+      const product = productOf(call);
+      if (!isUnordered(product, call.backend as WebGPUBackend)) return stock(call);
+      env().set(flag, product.rows * product.columns <= 2048 ? oneEach : smallTiles);
       try {
         return stock(call);
       } finally {
@@ -34,4 +79,9 @@ function ordered(name: string): StockFix {
 }
 
 /** The kernels of this kind. */
-export const orderedProducts: readonly StockFix[] = ['BatchMatMul', '_FusedMatMul'].map(ordered);
+export const orderedProducts: readonly StockFix[] = [
+  ordered('BatchMatMul', matrices),
+  ordered('_FusedMatMul', matrices),
+  ordered('Conv2D', patches),
+  ordered('FusedConv2D', patches),
+];

@@ -1,3 +1,4 @@
+import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { activate, deactivate } from '../index.js';
@@ -88,4 +89,37 @@ describe('a product of a long inner dimension', () => {
     for (let again = 0; again < 3; again++) expect(await product()).toEqual(first);
     tf.dispose([a, b]);
   });
+});
+
+describe('a convolution that is such a product', () => {
+  const cases: [string, size: number[], kernel: number[], pad: 'same' | 'valid', batch: number][] = [
+    ['of a pixel', [16, 16], [1, 1, 2048, 32], 'same', 1],
+    ['of the whole image', [8, 8], [8, 8, 64, 32], 'valid', 16],
+    ['with few outputs', [4, 4], [3, 3, 256, 32], 'same', 1],
+    ['with fewer still', [4, 4], [3, 3, 256, 9], 'same', 1],
+  ];
+  const formats = ['NHWC', 'NCHW'] as const;
+  it.each(formats.flatMap((format) => cases.map((each) => [...each, format] as const)))(
+    '%s gives the same bits each time, and the right ones',
+    async (_, size, kernel, pad, batch, format) => {
+      const image = tf.randomNormal<tf.Rank.R4>([batch, ...size, kernel[2]!] as never, 0, 1, 'float32', 1);
+      const x = format === 'NHWC' ? image : tf.transpose(image, [0, 3, 1, 2]);
+      const w = tf.randomNormal<tf.Rank.R4>(kernel as never, 0, 1, 'float32', 2);
+      const plain = () => valuesOf(() => tf.conv2d(x, w, 1, pad, format));
+      const fused = () =>
+        valuesOf(() => tf.fused.conv2d({ x, filter: w, strides: 1, pad, dataFormat: format, activation: 'relu' }));
+      const [first, rectified] = [await plain(), await fused()];
+      for (let again = 0; again < 5; again++) expect([await plain(), await fused()]).toEqual([first, rectified]);
+
+      const [xs, ws] = [await x.data(), await w.data()];
+      await tf.setBackend('cpu');
+      const expected = await valuesOf(() =>
+        tf.conv2d(tf.tensor4d(xs, x.shape), tf.tensor4d(ws, w.shape), 1, pad, format),
+      );
+      await tf.setBackend('webgpu');
+      for (const [i, value] of first.entries()) expect(Math.abs(value - expected[i]!)).toBeLessThan(2e-3);
+      expect(rectified).toEqual(first.map((value) => Math.max(value, 0)));
+      tf.dispose([image, x, w]);
+    },
+  );
 });
