@@ -22,35 +22,65 @@ const unary: Readonly<Record<string, string>> = {
   Elu: 'select(exp(min(a, 0.0)) - 1.0, a, a >= 0.0)',
   Selu: `${seluScale} * select(${seluAlpha} * (exp(min(a, 0.0)) - 1.0), a, a >= 0.0)`,
   Relu6: 'clamp(a, 0.0, 6.0)',
+  Cosh: '0.5 * exp(a) + 0.5 * exp(-a)',
+  Sinh: '0.5 * exp(a) - 0.5 * exp(-a)',
+  Acosh: 'select(acosh(a), uniforms.nan, a < 1.0)',
+  // By a formula that cancels below 0, and whose square overflows.
+  Asinh: 'sign(a) * select(asinh(abs(a)), log(abs(a)) + 0.6931472, abs(a) > 1e9)',
+  Atanh: 'select(select(atanh(a), a * uniforms.infinity, abs(a) == 1.0), uniforms.nan, abs(a) > 1.0)',
 };
 
-function elementWise([name, expression]: [string, string]): StockFix {
+/** Those that products and convolutions end with where they are fused. */
+const activations: Readonly<Record<string, string>> = { elu: 'Elu', relu6: 'Relu6', sigmoid: 'Sigmoid' };
+
+function elementWise(name: string): StockFix {
   return {
     name,
     standIn: (stock) => (call: Call) => {
       const { x } = call.inputs as { x: TensorInfo };
       const backend = call.backend as WebGPUBackend;
-      const count = util.sizeFromShape(x.shape);
-      if (x.dtype !== 'float32' || count === 0 || backend.shouldExecuteOnCPU([x])) return stock(call);
-      const out = makeOutput(backend, x.shape);
-      runPass(backend, {
-        name,
-        outputs: { result: { tensor: out } },
-        inputs: { values: { tensor: x } },
-        integers: { count },
-        floats: { infinity: Number.POSITIVE_INFINITY, nan: Number.NaN },
-        workgroups: Math.ceil(count / workgroupSize),
-        declarations: isNan,
-        body: `
-          let i = group * ${workgroupSize} + local;
-          if (i < uniforms.count) {
-            let a = values[i];
-            result[i] = select(${expression}, a, isNan(a));
-          }`,
-      });
+      if (x.dtype !== 'float32' || x.shape.includes(0) || backend.shouldExecuteOnCPU([x])) return stock(call);
+      return apply(backend, name, x);
+    },
+  };
+}
+
+/** A product or convolution whose activation is one of these, as two kernels. */
+function activated(name: string): StockFix {
+  return {
+    name,
+    standIn: (stock) => (call: Call) => {
+      const activation = activations[call.attrs?.activation as string];
+      if (activation === undefined) return stock(call);
+      const linear = stock({ ...call, attrs: { ...call.attrs, activation: 'linear' } }) as TensorInfo;
+      if (linear.shape.includes(0)) return linear;
+      const backend = call.backend as WebGPUBackend;
+      const out = apply(backend, activation, linear);
+      backend.disposeData(linear.dataId);
       return out;
     },
   };
+}
+
+function apply(backend: WebGPUBackend, name: string, x: TensorInfo): TensorInfo {
+  const out = makeOutput(backend, x.shape);
+  const count = util.sizeFromShape(x.shape);
+  runPass(backend, {
+    name,
+    outputs: { result: { tensor: out } },
+    inputs: { values: { tensor: x } },
+    integers: { count },
+    floats: { infinity: Number.POSITIVE_INFINITY, nan: Number.NaN },
+    workgroups: Math.ceil(count / workgroupSize),
+    declarations: isNan,
+    body: `
+      let i = group * ${workgroupSize} + local;
+      if (i < uniforms.count) {
+        let a = values[i];
+        result[i] = select(${unary[name]}, a, isNan(a));
+      }`,
+  });
+  return out;
 }
 
 /** uₖ = exp(xₖ − max x) / Σⱼ exp(xⱼ − max x) over the last axis; NaN for all of a row that holds a NaN or an ∞. */
@@ -104,4 +134,8 @@ const softmax: StockFix = {
 };
 
 /** The kernels of this kind. */
-export const nanFixes: readonly StockFix[] = [...Object.entries(unary).map(elementWise), softmax];
+export const nanFixes: readonly StockFix[] = [
+  ...Object.keys(unary).map(elementWise),
+  softmax,
+  ...['_FusedMatMul', 'FusedConv2D', 'FusedDepthwiseConv2D'].map(activated),
+];

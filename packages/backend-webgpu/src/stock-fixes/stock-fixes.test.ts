@@ -20,28 +20,67 @@ async function valuesOf(make: () => tf.Tensor): Promise<number[]> {
   return values;
 }
 
-const numbers = [Number.NaN, -3, -1.5, -0.25, 0, 0.25, 1, 2.5, 7, 20];
+const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
+const numbers = [nan, infinity, -infinity, -1e30, -100, -3, -1.5, -1, -0.25, 0, 0.25, 1, 2.5, 7, 20, 100, 1e30];
 const oracles: Record<string, [run: (x: tf.Tensor) => tf.Tensor, oracle: (x: number) => number]> = {
   exp: [tf.exp, Math.exp],
   expm1: [tf.expm1, Math.expm1],
   log: [tf.log, Math.log],
   log1p: [tf.log1p, Math.log1p],
   sigmoid: [tf.sigmoid, (x) => 1 / (1 + Math.exp(-x))],
-  softplus: [tf.softplus, (x) => Math.log1p(Math.exp(x))],
+  softplus: [tf.softplus, (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))],
   elu: [tf.elu, (x) => (x < 0 ? Math.expm1(x) : x)],
   selu: [tf.selu, (x) => 1.0507009873554805 * (x < 0 ? 1.6732632423543772 * Math.expm1(x) : x)],
   relu6: [tf.relu6, (x) => Math.min(Math.max(x, 0), 6)],
+  cosh: [tf.cosh, Math.cosh],
+  sinh: [tf.sinh, Math.sinh],
+  acosh: [tf.acosh, Math.acosh],
+  asinh: [tf.asinh, Math.asinh],
+  atanh: [tf.atanh, Math.atanh],
 };
+const fused = ['elu', 'relu6', 'sigmoid', 'relu', 'leakyrelu', 'linear'] as const;
+type Activation = (typeof fused)[number];
+const column = (x: tf.Tensor1D) => ({
+  x: tf.reshape(x, [1, x.size, 1, 1]) as tf.Tensor4D,
+  filter: tf.tensor4d([0, 0, 1, 0, 0, 0], [3, 1, 1, 2]),
+  strides: 1,
+  pad: 'same' as const,
+  bias: tf.zeros([2]),
+  leakyreluAlpha: 0.2,
+});
+const fusions: [name: string, run: (x: tf.Tensor1D, activation: Activation) => tf.Tensor][] = [
+  [
+    'product',
+    (x, activation) => {
+      const [a, b, bias] = [tf.expandDims<tf.Tensor2D>(x, 1), tf.ones<tf.Rank.R2>([1, 2]), tf.zeros([2])];
+      return tf.fused.matMul({ a, b, bias, activation, leakyreluAlpha: 0.2 });
+    },
+  ],
+  ['convolution', (x, activation) => tf.fused.conv2d({ ...column(x), activation })],
+  ['convolution in depth', (x, activation) => tf.fused.depthwiseConv2d({ ...column(x), activation })],
+];
 
 describe('a NaN stays one, and numbers are right', () => {
   it.each(Object.entries(oracles))('%s', async (_, [run, oracle]) => {
     const found = await valuesOf(() => run(tf.tensor1d(numbers)));
     for (const [i, value] of found.entries()) {
-      const expected = oracle(numbers[i]!);
+      const expected = Math.fround(oracle(numbers[i]!));
       if (Number.isFinite(expected))
         expect(Math.abs(value - expected)).toBeLessThan(1e-4 * Math.max(1, Math.abs(expected)));
       else expect(value).toBe(expected);
     }
+  });
+
+  const ends = fusions.flatMap(([name, run]) => fused.map((activation) => [name, activation, run] as const));
+  it.each(ends)('through a %s that ends with %s', async (_, activation, run) => {
+    const of = [-100, -3, -0.25, 0, 0.25, 2.5, 7, 100, nan, 2, -2, 0.5];
+    const product = () => valuesOf(() => run(tf.tensor1d(of), activation));
+    const found = await product();
+    await tf.setBackend('cpu');
+    const expected = await product();
+    await tf.setBackend('webgpu');
+    expect(found.map(Number.isNaN)).toEqual(expected.map(Number.isNaN));
+    for (const [i, value] of found.entries()) if (!Number.isNaN(value)) expect(value).toBeCloseTo(expected[i]!, 4);
   });
 
   it('of the row of a softmax, and of no other row', async () => {
