@@ -202,7 +202,11 @@ describe('what the GPU cannot do', () => {
   it('is a coded error for a tensor that no buffer holds', async () => {
     const { limits } = await activate();
     const { maxStorageBufferBindingSize: most } = limits as { maxStorageBufferBindingSize: number };
-    expect(() => tf.fill([most / 4 + 1], 1)).toThrow(code('TENSOR_TOO_LARGE'));
+    const tooLarge = () => tf.fill([most / 4 + 1], 1);
+    expect(tooLarge).toThrow(code('TENSOR_TOO_LARGE'));
+    expect(tooLarge).toThrow(`takes ${(most + 4).toLocaleString('en')} bytes`);
+    expect(tooLarge).toThrow(`at most ${most.toLocaleString('en')} in one piece`);
+    expect(tooLarge).toThrow('at most 99.9 % of what it is');
   });
 
   it('is a coded error for memory that is full, which says what is in use', async () => {

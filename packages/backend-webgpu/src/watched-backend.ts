@@ -44,15 +44,24 @@ export function watchedBackend(Stock: typeof WebGPUBackend, device: GPUDevice, i
 
     override uploadToGPU(dataId: object): void {
       this.check();
-      const { shape, resource } = this.tensorMap.get(dataId);
+      const data = this.tensorMap.get(dataId);
+      const { shape, dtype } = data;
       const most = Math.min(device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize);
       const bytes = 4 * tf.util.sizeFromShape(shape);
-      if (resource == null && bytes > most) {
+      if (data.resource == null && bytes > most) {
         throw new UnsupportedError(
           'TENSOR_TOO_LARGE',
-          `A tensor [${shape.join(', ')}] takes ${mebibytes(bytes)}, and this GPU holds ${mebibytes(most)} in one piece.`,
-          { help: `lower the batch size to at most ${most} / ${bytes} of what it is.` },
+          `A tensor [${shape.join(', ')}] takes ${bytes.toLocaleString('en')} bytes, and this GPU holds at most ` +
+            `${most.toLocaleString('en')} in one piece.`,
+          { help: `lower the batch size to at most ${Math.floor((1000 * most) / bytes) / 10} % of what it is.` },
         );
+      }
+      if (data.resource == null && bytes === 0) {
+        // No buffer can be bound that holds nothing. This one holds a vector, which no program has a reason to read.
+        const { STORAGE, COPY_SRC, COPY_DST } = GPUBufferUsage;
+        data.resource = this.bufferManager.acquireBuffer(16, STORAGE | COPY_SRC | COPY_DST);
+        data.values ??= tf.util.getTypedArrayFromDType(dtype as 'float32', 0);
+        return;
       }
       super.uploadToGPU(dataId);
     }

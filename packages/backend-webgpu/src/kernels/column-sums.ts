@@ -1,5 +1,5 @@
 /** Sums over the rows of matrices, in an order that depends on nothing but their shape. */
-import { OVERLAP } from '@ghl/core';
+import { checkNotEmpty, OVERLAP } from '@ghl/core';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { type KernelCall, kernel, makeOutput, runPass, workgroupSize } from './pass.js';
@@ -75,6 +75,8 @@ export function sumColumns(
 
 export const overlap = kernel(
   OVERLAP,
-  ({ inputs: { a, b }, backend }: KernelCall<{ a: TensorInfo; b: TensorInfo }, object>) =>
-    sumColumns(backend, OVERLAP, a.shape as [number, number], { a, b }, ['a[i] * b[i]'])[0]!,
+  ({ inputs: { a, b }, backend }: KernelCall<{ a: TensorInfo; b: TensorInfo }, object>) => {
+    checkNotEmpty(OVERLAP, { a, b });
+    return sumColumns(backend, OVERLAP, a.shape as [number, number], { a, b }, ['a[i] * b[i]'])[0]!;
+  },
 );

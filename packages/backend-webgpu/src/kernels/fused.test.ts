@@ -96,6 +96,14 @@ describe('fused kernels', () => {
     );
   });
 
+  it('an overlap of nothing is refused with a code', () => {
+    const none = tf.zeros([0, 5]);
+    expect(() => tf.engine().runKernel(OVERLAP, { a: none, b: none })).toThrow(
+      expect.objectContaining({ code: 'EMPTY_TENSOR' }),
+    );
+    none.dispose();
+  });
+
   describe('a move', () => {
     const wrapper = fc.constantFrom<Operation>(['maxAbs'], ['rms']);
     const modulator = fc.constantFrom<Operation>(['magnitude'], ['flip']);

@@ -68,6 +68,11 @@ export function makeOutput(
   return backend.makeTensorInfo([...shape], dtype);
 }
 
+/** A new tensor without any values. */
+export function makeEmpty(backend: WebGPUBackend, { shape, dtype }: Pick<TensorInfo, 'shape' | 'dtype'>): TensorInfo {
+  return backend.makeTensorInfo(shape, dtype, util.getTypedArrayFromDType(dtype as 'float32', 0));
+}
+
 /** Runs a pass. Deterministic as long as its code is: one tensor, one writer. */
 export function runPass(backend: WebGPUBackend, pass: Pass): void {
   const outputs = Object.entries(pass.outputs);

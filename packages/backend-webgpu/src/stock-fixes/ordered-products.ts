@@ -1,18 +1,21 @@
 /**
  * Stock products that give other bits each time: where the inner dimension is long and the result small, as in a classifier,
  * parts of a sum are added atomically, in the order in which they happen to be ready. Other stock programs have an order.
- * Convolutions of a pixel, of the whole image, and those with few outputs are such products too.
+ * Convolutions of a pixel, of the whole image, and those with few outputs are such products too. An empty batch, which they
+ * take for one, is left out.
  */
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import {
   type BatchMatMulAttrs,
   backend_util,
+  broadcast_util,
   type Conv2DAttrs,
   env,
   type KernelFunc,
   type TensorInfo,
   util,
 } from '@tensorflow/tfjs-core';
+import { makeEmpty } from '../kernels/pass.js';
 import type { StockFix } from './stock-fix.js';
 
 const [flag, thresholdFlag] = ['WEBGPU_MATMUL_PROGRAM_TYPE', 'WEBGPU_THRESHOLD_TO_INCREASE_WORKGROUPS_FOR_MATMUL'];
@@ -22,16 +25,21 @@ const [choosesItself, oneEach, smallTiles] = [-1, 0, 2];
 const long = 2000;
 
 type Call = Parameters<KernelFunc>[0];
-type Product = Readonly<Record<'batch' | 'rows' | 'columns' | 'inner', number>>;
+/** Sizes of a product, and the shape and type of its result. */
+type Product = Readonly<Record<'batch' | 'rows' | 'columns' | 'inner', number>> & Pick<TensorInfo, 'shape' | 'dtype'>;
 
 function matrices({ inputs, attrs }: Call): Product {
   const { a, b } = inputs as { a: TensorInfo; b: TensorInfo };
   const { transposeA, transposeB } = attrs as unknown as BatchMatMulAttrs;
+  const [batchA, batchB] = [a.shape.slice(0, -2), b.shape.slice(0, -2)];
+  const [rows, columns] = [a.shape.at(transposeA ? -1 : -2)!, b.shape.at(transposeB ? -2 : -1)!];
   return {
-    batch: Math.max(...[a, b].map(({ shape }) => util.sizeFromShape(shape.slice(0, -2)))),
-    rows: a.shape.at(transposeA ? -1 : -2)!,
-    columns: b.shape.at(transposeB ? -2 : -1)!,
+    batch: Math.max(util.sizeFromShape(batchA), util.sizeFromShape(batchB)),
+    rows,
+    columns,
     inner: a.shape.at(transposeA ? -2 : -1)!,
+    dtype: a.dtype,
+    shape: [...broadcast_util.assertAndGetBroadcastShape(batchA, batchB), rows, columns],
   };
 }
 
@@ -46,11 +54,11 @@ function patches({ inputs, attrs }: Call): Product {
     backend_util.convertConv2DDataFormat(dataFormat),
   );
   const { batchSize, inHeight, inWidth, outHeight, outWidth, outChannels, filterHeight, filterWidth, padInfo } = info;
-  const inner = filterHeight * filterWidth * info.inChannels;
-  if (dataFormat === 'NCHW') return { batch: batchSize, rows: outChannels, columns: outHeight * outWidth, inner };
+  const rest = { inner: filterHeight * filterWidth * info.inChannels, shape: info.outShape, dtype: x.dtype };
+  if (dataFormat === 'NCHW') return { batch: batchSize, rows: outChannels, columns: outHeight * outWidth, ...rest };
   const whole = filterHeight === inHeight && filterWidth === inWidth && padInfo.type === 'VALID';
   const [batch, rows] = whole ? [1, batchSize] : [batchSize, outHeight * outWidth];
-  return { batch, rows, columns: outChannels, inner };
+  return { batch, rows, columns: outChannels, ...rest };
 }
 
 /** Whether the stock backend adds it up atomically, for want of tiles of 32 by 32 to keep a GPU busy. */
@@ -65,9 +73,10 @@ function ordered(name: string, productOf: (call: Call) => Product): StockFix {
   return {
     name,
     standIn: (stock) => (call) => {
-      if (env().getNumber(flag) !== choosesItself) return stock(call);
       const product = productOf(call);
-      if (!isUnordered(product, call.backend as WebGPUBackend)) return stock(call);
+      const backend = call.backend as WebGPUBackend;
+      if (product.shape.includes(0)) return makeEmpty(backend, product);
+      if (env().getNumber(flag) !== choosesItself || !isUnordered(product, backend)) return stock(call);
       env().set(flag, product.rows * product.columns <= 2048 ? oneEach : smallTiles);
       try {
         return stock(call);

@@ -4,7 +4,7 @@
  */
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { type KernelFunc, type TensorInfo, util } from '@tensorflow/tfjs-core';
-import { isNan, makeOutput, runPass, workgroupSize } from '../kernels/pass.js';
+import { isNan, makeEmpty, makeOutput, runPass, workgroupSize } from '../kernels/pass.js';
 import type { StockFix } from './stock-fix.js';
 
 type Call = Parameters<KernelFunc>[0];
@@ -88,10 +88,11 @@ const softmax: StockFix = {
   name: 'Softmax',
   standIn: (stock) => (call: Call) => {
     const { logits: x } = call.inputs as { logits: TensorInfo };
-    const columns = x.shape.at(-1) ?? 0;
-    const rows = util.sizeFromShape(x.shape) / columns;
-    if (x.dtype !== 'float32' || !(rows > 0)) return stock(call);
     const backend = call.backend as WebGPUBackend;
+    if (x.shape.includes(0)) return makeEmpty(backend, { shape: x.shape, dtype: 'float32' });
+    const columns = x.shape.at(-1);
+    if (x.dtype !== 'float32' || columns === undefined) return stock(call);
+    const rows = util.sizeFromShape(x.shape) / columns;
     const out = makeOutput(backend, x.shape);
     const reduce = (f: (a: string, b: string) => string) => `
       workgroupBarrier();

@@ -106,6 +106,8 @@ describe('a NaN stays one, and numbers are right', () => {
     expect(await valuesOf(() => tf.exp(tf.tensor1d([0, 1], 'int32')))).toEqual([1, expect.closeTo(Math.E, 3)]);
     expect(await valuesOf(() => tf.exp(tf.zeros([0, 3])))).toEqual([]);
     expect(await valuesOf(() => tf.softmax(tf.zeros([0, 3])))).toEqual([]);
+    expect(await valuesOf(() => tf.softmax(tf.zeros([3, 0])))).toEqual([]);
+    expect(await valuesOf(() => tf.logSoftmax(tf.zeros([0, 3])))).toEqual([]);
   });
 });
 
@@ -161,4 +163,40 @@ describe('a convolution that is such a product', () => {
       tf.dispose([image, x, w]);
     },
   );
+});
+
+describe('a product of nothing', () => {
+  const zeros = (shape: number[]) => tf.zeros<tf.Rank.R4>(shape as never);
+  const cases: [string, number[], () => tf.Tensor][] = [
+    ['no terms', [2, 3], () => tf.matMul(zeros([2, 0]), zeros([0, 3]))],
+    ['no terms of many numbers', [200, 300], () => tf.matMul(zeros([200, 0]), zeros([0, 300]))],
+    ['no rows', [0, 3], () => tf.matMul(zeros([0, 4]), zeros([4, 3]))],
+    ['an empty batch', [0, 2, 2], () => tf.matMul(zeros([0, 2, 3]), zeros([1, 3, 2]))],
+    ['an empty batch of images', [0, 3, 3, 1], () => tf.conv2d(zeros([0, 4, 4, 1]), zeros([2, 2, 1, 1]), 1, 'valid')],
+    ['an empty batch of pixels', [0, 4, 4, 2], () => tf.conv2d(zeros([0, 4, 4, 1]), zeros([1, 1, 1, 2]), 1, 'same')],
+    [
+      'an empty batch, and an activation',
+      [0, 3, 3, 1],
+      () =>
+        tf.fused.conv2d({
+          x: zeros([0, 4, 4, 1]),
+          filter: zeros([2, 2, 1, 1]),
+          strides: 1,
+          pad: 'valid',
+          activation: 'elu',
+        }),
+    ],
+  ];
+  it.each(cases)('is all 0, or empty, and leaves the device alive: %s', async (_, shape, run) => {
+    const product = tf.tidy(run);
+    expect(product.shape).toEqual(shape);
+    expect(Array.from(await product.data())).toEqual(new Array(product.size).fill(0));
+    expect(await valuesOf(() => tf.square(tf.ones([2])))).toEqual([1, 1]);
+    product.dispose();
+  });
+
+  it('keeps whole numbers', () => {
+    const type = tf.tidy(() => tf.matMul(tf.zeros([0, 4], 'int32'), tf.zeros([4, 3], 'int32')).dtype);
+    expect(type).toBe('int32');
+  });
 });
