@@ -15,7 +15,7 @@ import {
 import * as tf from '@tensorflow/tfjs-core';
 import { competesRight } from './competes-right.js';
 import { findGpu, provideGlobals, withNavigator } from './gpu.js';
-import { kernels } from './kernels/index.js';
+import { kernels, quickerKernels } from './kernels/index.js';
 import { node } from './node.js';
 import { stockFixes } from './stock-fixes/index.js';
 import { type WatchedBackend, watchedBackend } from './watched-backend.js';
@@ -197,7 +197,7 @@ async function begin(subgroups: boolean): Promise<Activation> {
 /** Our kernels, and what stands in for stock ones; of several that stand in for one, each stands in for that before it. */
 function registration(): Iterable<tf.KernelConfig> {
   const all = new Map(kernels.map((kernel) => [kernel.kernelName, kernel]));
-  for (const { name, standIn } of stockFixes) {
+  for (const { name, standIn } of [...quickerKernels, ...stockFixes]) {
     const { kernelFunc } = all.get(name) ?? tf.getKernel(name, 'webgpu');
     all.set(name, { kernelName: name, backendName: 'webgpu', kernelFunc: standIn(kernelFunc) });
   }

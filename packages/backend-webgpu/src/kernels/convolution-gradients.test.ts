@@ -202,25 +202,41 @@ describe('convolution gradients', () => {
     for (const [result] of results) expect(result!.some(Number.isNaN)).toBe(true);
   });
 
-  it('refuse channels first, and what is empty, with a code', async () => {
+  it('refuse what is empty, and several at once channels first, with a code', async () => {
     const attrs = { strides: 1, pad: 'same', inputShape: [1, 2, 5, 5], filterShape: [3, 3, 2, 2] };
     const [x, none, w] = [tf.ones([1, 2, 5, 5]), tf.zeros([0, 5, 5, 2]), tf.ones([3, 3, 2, 2])];
+    const code = (expected: string) => expect.objectContaining({ code: expected });
     const calls: [string, tf.NamedTensorMap][] = [
-      ['Conv2DBackpropFilter', { x, dy: x }],
-      [FILTER_GRADIENTS, { x, dy0: x, dy1: x }],
-      ['Conv2DBackpropInput', { dy: x, filter: w }],
+      ['Conv2DBackpropFilter', { x: none, dy: none }],
+      [FILTER_GRADIENTS, { x: none, dy0: none, dy1: none }],
+      ['Conv2DBackpropInput', { dy: none, filter: w }],
     ];
     for (const [name, inputs] of calls) {
-      const code = (expected: string) => expect.objectContaining({ code: expected });
-      expect(() => tf.engine().runKernel(name, inputs, { ...attrs, dataFormat: 'NCHW' } as never)).toThrow(
-        code('UNSUPPORTED_DATA_FORMAT'),
-      );
-      const empty = Object.fromEntries(Object.keys(inputs).map((key) => [key, key === 'filter' ? w : none]));
-      expect(() => tf.engine().runKernel(name, empty, { ...attrs, dataFormat: 'NHWC' } as never)).toThrow(
+      expect(() => tf.engine().runKernel(name, inputs, { ...attrs, dataFormat: 'NHWC' } as never)).toThrow(
         code('EMPTY_TENSOR'),
       );
     }
+    const channelsFirst = { ...attrs, dataFormat: 'NCHW' } as never;
+    expect(() => tf.engine().runKernel(FILTER_GRADIENTS, { x, dy0: x, dy1: x }, channelsFirst)).toThrow(
+      code('UNSUPPORTED_DATA_FORMAT'),
+    );
     tf.dispose([x, none, w]);
+  });
+
+  it('equal those of the cpu backend where channels come first', async () => {
+    const inputShape: Quad = [2, 3, 6, 5];
+    const filterShape: Quad = [3, 2, 3, 4];
+    const attrs = { strides: [2, 1], pad: 'same', dataFormat: 'NCHW', inputShape, filterShape };
+    const dyShape = [2, 4, 3, 5];
+    const both = async () => [
+      ...(await run('Conv2DBackpropInput', { dy: tensor(dyShape, 1), filter: tensor(filterShape, 2) }, attrs)),
+      ...(await run('Conv2DBackpropFilter', { x: tensor(inputShape, 3), dy: tensor(dyShape, 1) }, attrs)),
+    ];
+    const found = await both();
+    await tf.setBackend('cpu');
+    const expected = await both();
+    await tf.setBackend('webgpu');
+    for (const [i, gradient] of found.entries()) expect(error(gradient, expected[i]!)).toBeLessThan(most);
   });
 
   it('leave no tensor and no buffer behind', async () => {

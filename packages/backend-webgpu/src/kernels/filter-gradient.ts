@@ -6,7 +6,7 @@
  *
  * Rows are (i, j, c), columns k of one or two cotangents, terms the positions (b, p, q).
  */
-import { FILTER_GRADIENTS } from '@ghl/core';
+import { checkNotEmpty, FILTER_GRADIENTS, UnsupportedError } from '@ghl/core';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import {
   backend_util,
@@ -14,7 +14,7 @@ import {
   type Conv2DBackpropFilterAttrs,
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
-import { checkConvolution, type KernelCall, kernel, runPass } from './pass.js';
+import { channelsLast, type KernelCall, kernel, runPass } from './pass.js';
 import {
   addSlice,
   declareTile,
@@ -31,7 +31,7 @@ import {
   writeColumns,
 } from './tile.js';
 
-export const filterGradient = kernel(
+export const filterGradient = channelsLast(
   Conv2DBackpropFilter,
   ({ inputs: { x, dy }, attrs, backend }: KernelCall<{ x: TensorInfo; dy: TensorInfo }, Conv2DBackpropFilterAttrs>) =>
     gradients(backend, Conv2DBackpropFilter, x, [dy], attrs)[0]!,
@@ -43,8 +43,14 @@ export const filterGradients = kernel(
     inputs: { x, ...cotangents },
     attrs,
     backend,
-  }: KernelCall<{ x: TensorInfo; [dy: `dy${number}`]: TensorInfo }, Conv2DBackpropFilterAttrs>) =>
-    gradients(backend, FILTER_GRADIENTS, x, Object.values(cotangents) as TensorInfo[], attrs),
+  }: KernelCall<{ x: TensorInfo; [dy: `dy${number}`]: TensorInfo }, Conv2DBackpropFilterAttrs>) => {
+    if (attrs.dataFormat === 'NCHW') {
+      throw new UnsupportedError('UNSUPPORTED_DATA_FORMAT', `${FILTER_GRADIENTS} got data format 'NCHW'.`, {
+        help: "use 'NHWC' ('channelsLast'): several gradients of a filter at once on WebGPU have no other.",
+      });
+    }
+    return gradients(backend, FILTER_GRADIENTS, x, Object.values(cotangents) as TensorInfo[], attrs);
+  },
 );
 
 function gradients(
@@ -52,9 +58,9 @@ function gradients(
   name: string,
   x: TensorInfo,
   cotangents: readonly TensorInfo[],
-  { strides, pad, dataFormat, dimRoundingMode, filterShape }: Conv2DBackpropFilterAttrs,
+  { strides, pad, dimRoundingMode, filterShape }: Conv2DBackpropFilterAttrs,
 ): TensorInfo[] {
-  for (const dy of cotangents) checkConvolution(name, { x, dy }, dataFormat);
+  for (const dy of cotangents) checkNotEmpty(name, { x, dy });
   type Shape4D = [number, number, number, number];
   const info = backend_util.computeConv2DInfo(x.shape as Shape4D, filterShape, strides, 1, pad, dimRoundingMode);
   return each(Math.ceil(cotangents.length / 2), (i) =>

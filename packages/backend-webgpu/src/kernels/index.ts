@@ -1,5 +1,6 @@
 /** The kernels that `activate()` registers and `deactivate()` takes away again. */
 import type { KernelConfig } from '@tensorflow/tfjs-core';
+import type { StockFix } from '../stock-fixes/stock-fix.js';
 import { batchNorm, batchNormGradient } from './batch-norm.js';
 import { overlap } from './column-sums.js';
 import { competition } from './competition.js';
@@ -8,7 +9,7 @@ import { filterGradient, filterGradients } from './filter-gradient.js';
 import { inputGradient } from './input-gradient.js';
 import { move } from './move.js';
 
-/** Those that the stock backend lacks, then those that stand in for slow ones. */
+/** Those that the stock backend lacks. */
 export const kernels: readonly KernelConfig[] = [
   filterGradients,
   competition,
@@ -17,6 +18,7 @@ export const kernels: readonly KernelConfig[] = [
   batchNorm,
   batchNormGradient,
   dropout,
-  filterGradient,
-  inputGradient,
 ];
+
+/** Those that stand in for slow ones. */
+export const quickerKernels: readonly StockFix[] = [filterGradient, inputGradient];

@@ -7,9 +7,10 @@
  * Rows are the positions (b, h, w), columns c, terms (i, j, k). Rows of a tile are alike in (h mod s, w mod s), so that all of
  * them meet the same taps, and the others, s² − 1 of s², are left out.
  */
+import { checkNotEmpty } from '@ghl/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { backend_util, Conv2DBackpropInput, type Conv2DBackpropInputAttrs } from '@tensorflow/tfjs-core';
-import { checkConvolution, type KernelCall, kernel, runPass } from './pass.js';
+import { channelsLast, type KernelCall, runPass } from './pass.js';
 import {
   addSlice,
   declareTile,
@@ -26,14 +27,14 @@ import {
   writeColumns,
 } from './tile.js';
 
-export const inputGradient = kernel(
+export const inputGradient = channelsLast(
   Conv2DBackpropInput,
   ({
     inputs: { dy, filter },
-    attrs: { strides, pad, dataFormat, dimRoundingMode, inputShape },
+    attrs: { strides, pad, dimRoundingMode, inputShape },
     backend,
   }: KernelCall<{ dy: TensorInfo; filter: TensorInfo }, Conv2DBackpropInputAttrs>) => {
-    checkConvolution(Conv2DBackpropInput, { dy, filter }, dataFormat);
+    checkNotEmpty(Conv2DBackpropInput, { dy, filter });
     type Shape4D = [number, number, number, number];
     const filterShape = filter.shape as Shape4D;
     const info = backend_util.computeConv2DInfo(inputShape, filterShape, strides, 1, pad, dimRoundingMode);

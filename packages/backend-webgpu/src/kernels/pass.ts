@@ -2,9 +2,9 @@
  * One pass over tensors on the GPU, in WGSL of our own. The stock backend runs it, so that its order, its timing and its
  * memory hold, but its code generator is left out: that knows one output only.
  */
-import { checkNotEmpty, UnsupportedError } from '@ghl/core';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { type KernelConfig, type TensorInfo, util } from '@tensorflow/tfjs-core';
+import type { StockFix } from '../stock-fixes/stock-fix.js';
 
 /** What TensorFlow.js hands to a kernel of this backend. */
 export interface KernelCall<Inputs, Attrs> {
@@ -19,6 +19,20 @@ export function kernel<Inputs, Attrs>(
   run: (call: KernelCall<Inputs, Attrs>) => TensorInfo | TensorInfo[],
 ): KernelConfig {
   return { kernelName, backendName: 'webgpu', kernelFunc: run as unknown as KernelConfig['kernelFunc'] };
+}
+
+/** A kernel that stands in for a stock one, but where channels come first, which that can and ours cannot. */
+export function channelsLast<Inputs, Attrs extends { readonly dataFormat: string }>(
+  name: string,
+  run: (call: KernelCall<Inputs, Attrs>) => TensorInfo,
+): StockFix {
+  return {
+    name,
+    standIn: (stock) => (call) => {
+      const ours = call as unknown as KernelCall<Inputs, Attrs>;
+      return ours.attrs.dataFormat === 'NCHW' ? stock(call) : run(ours);
+    },
+  };
 }
 
 /** A tensor as a shader sees it. */
@@ -150,23 +164,4 @@ function shader(pass: Pass): string {
       if (group >= uniforms.workgroups) { return; }
       ${pass.body}
     }`;
-}
-
-/**
- * Refuses what a convolution gradient cannot be taken of.
- *
- * @throws DataError with code `EMPTY_TENSOR` where a size is 0; UnsupportedError with code `UNSUPPORTED_DATA_FORMAT`
- * for channels first.
- */
-export function checkConvolution(
-  name: string,
-  tensors: Readonly<Record<string, TensorInfo>>,
-  dataFormat = 'NHWC',
-): void {
-  if (dataFormat !== 'NHWC') {
-    throw new UnsupportedError('UNSUPPORTED_DATA_FORMAT', `${name} got data format '${dataFormat}'.`, {
-      help: "use 'NHWC' ('channelsLast'): gradients on WebGPU have no other.",
-    });
-  }
-  checkNotEmpty(name, tensors);
 }
