@@ -27,7 +27,7 @@ async function lossOn(backend: string): Promise<number> {
   const model = buildNetwork(NETWORK, data, 0);
   const optimizer = plasticity(model, assignmentOf({ name: 'ghl' }, NETWORK, 2));
   const folder = new RunFolder(race, backend, 0);
-  await train({ model, optimizer, data, seed: 0, epochs: 1, batch: 4, folder });
+  await train({ model, optimizer, data, seed: 0, epochs: 1, batch: 4, folder, backend });
   optimizer.dispose();
   model.dispose();
   const epoch = (await folder.readEvents()).find((event) => event.type === 'epoch');

@@ -294,7 +294,7 @@ describe('going on', () => {
 
   /** What is changed behind the bench's back. */
   type Plan = { dataset: { checksum: string }; code: string };
-  type Manifest = { spec: Record<string, unknown> };
+  type Manifest = { spec: Record<string, unknown>; backend: { numerics: { variant: string } } };
 
   const change = async (file: string, edit: (json: Plan & Manifest) => void) => {
     const json = JSON.parse(await readFile(join(folder, 'race', file), 'utf8'));
@@ -339,9 +339,34 @@ describe('going on', () => {
   it('on another backend needs --inexact, and says where it went on', async () => {
     const { status, stderr } = await bench('run', '--resume', 'race', '--backend', 'cpu');
     expect([status, stderr]).toEqual([1, expect.stringMatching(/RESUME_INEXACT: .*cpu.*wasm.*\nhelp: .*--inexact/)]);
-    expect(await bench('run', '--resume', 'race', '--backend', 'cpu', '--inexact')).toMatchObject({ status: 0 });
+    const { stdout } = await bench('run', '--resume', 'race', '--backend', 'cpu', '--inexact', '--json');
+    // Nothing was left to compute.
+    expect(JSON.parse(stdout)).toMatchObject({ backend: 'wasm', recipes: { backprop: { backends: [['wasm']] } } });
     const events = await new RunFolder(join(folder, 'race'), 'backprop', 0).readEvents();
     expect(events.find(({ type }) => type === 'resumed')).toMatchObject({ backend: 'cpu' });
+  });
+
+  it('on another backend before there is a checkpoint, begins anew there, and says so', async () => {
+    const run = new RunFolder(join(folder, 'race'), 'backprop', 0);
+    await rm(run.checkpointPath);
+    const { stdout } = await bench('run', '--resume', 'race', '--backend', 'cpu', '--inexact', '--json');
+    expect(JSON.parse(stdout)).toMatchObject({ backend: 'cpu', backends: ['cpu'] });
+    expect(await run.readManifest()).toMatchObject({ backend: { name: 'cpu', threads: 1 }, plan: { backend: 'wasm' } });
+    expect(await readFile(join(folder, 'race', 'report.html'), 'utf8')).toMatch(/ · cpu on /);
+  }, 180_000);
+
+  it('with kernels that there are no longer needs --inexact, and says what it took', async () => {
+    await change('backprop/0/manifest.json', ({ backend }) => {
+      backend.numerics.variant = 'relaxed-7x7';
+    });
+    const { status, stderr } = await bench('run', '--resume', 'race');
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/RESUME_INEXACT: .*relaxed-7x7.*\nhelp: .*--inexact/)]);
+    expect(await bench('run', '--resume', 'race', '--inexact')).toMatchObject({ status: 0 });
+    const events = await new RunFolder(join(folder, 'race'), 'backprop', 0).readEvents();
+    expect(events.find(({ type }) => type === 'resumed')).toMatchObject({
+      backend: 'wasm',
+      numerics: { variant: expect.stringMatching(/^(?!relaxed-7x7)/) },
+    });
   });
 });
 

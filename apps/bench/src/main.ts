@@ -9,7 +9,7 @@ import { makeReport, type Report } from './report-command.js';
 import { run } from './run-command.js';
 import { backendsText, speedText } from './speed/text.js';
 import { speed } from './speed-command.js';
-import { table } from './table.js';
+import { otherBackends, table } from './table.js';
 
 process.exitCode = await main(process.argv.slice(2));
 // Training processes that are still at work end with this one.
@@ -71,7 +71,8 @@ function asText({ summary, path }: Report): string {
   const missing = incomplete.map(
     ({ recipe, seed, state, code }) => `${recipe} ${seed}: ${state}${code ? `, ${code}` : ''}`,
   );
-  return [table(summary), ...missing, `report: ${relative('', path)}`].join('\n');
+  const others = otherBackends(summary).map((each) => `not on ${summary.backends[0]} alone: ${each}`);
+  return [table(summary), ...missing, ...others, `report: ${relative('', path)}`].join('\n');
 }
 
 function asDocument({ summary, path }: Report): object {

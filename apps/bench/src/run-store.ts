@@ -85,7 +85,13 @@ const eventSchema = z.discriminatedUnion('type', [
     /** Little-endian float32, base64. */
     values: z.string(),
   }),
-  z.object({ type: z.literal('resumed'), step: z.number(), backend: z.string() }),
+  z.object({
+    type: z.literal('resumed'),
+    step: z.number(),
+    /** What computes from here on. */
+    backend: z.string(),
+    numerics: numericsSchema.optional(),
+  }),
   z.object({ type: z.literal('failed'), step: z.number(), code: z.string(), message: z.string(), help: z.string() }),
 ]);
 

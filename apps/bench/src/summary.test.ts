@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { RacePlan } from './race-plan.js';
-import type { RunEvent, RunResult } from './run-store.js';
-import { type RecordedRun, statistic, summarise } from './summary.js';
-import { columns, rows, table } from './table.js';
+import type { RunEvent, RunManifest, RunResult } from './run-store.js';
+import { backendsOf, type RecordedRun, statistic, summarise } from './summary.js';
+import { columns, otherBackends, rows, table } from './table.js';
 
 const plan: RacePlan = {
   schemaVersion: 1,
@@ -104,6 +104,28 @@ describe('the summary of a race', () => {
     const ours = summarise({ ...plan, network: 'fasthebb-small' }, runs);
     expect(ours.recipes.ghl?.paper).toBeNull();
     expect(ours.deviations).toEqual([]);
+  });
+
+  it('says what computed, run by run, whatever was planned', () => {
+    const manifestOf = (name: string) => ({ backend: { name } }) as RunManifest;
+    const [first, second, third, ...others] = runs as [RecordedRun, RecordedRun, RecordedRun, ...RecordedRun[]];
+    const resumed = (step: number, backend: string): RunEvent => ({ type: 'resumed', step, backend });
+    const moved: RecordedRun[] = [
+      { ...first, manifest: manifestOf('webgpu') },
+      { ...second, manifest: manifestOf('wasm'), events: [resumed(10, 'wasm'), resumed(20, 'cpu'), ...second.events] },
+      // It went on on webgpu, which had nothing left to do; and on cpu, which went on nowhere yet.
+      { ...second, manifest: manifestOf('wasm'), events: [resumed(64, 'webgpu')] },
+      { ...third, manifest: manifestOf('wasm'), events: [resumed(7, 'webgpu'), resumed(7, 'cpu')] },
+    ];
+    expect(moved.map(backendsOf)).toEqual([['webgpu'], ['wasm', 'cpu'], ['wasm'], ['wasm', 'cpu']]);
+    const [ghl, localOnly] = [moved.slice(0, 3), others];
+    const told = summarise(plan, [...ghl, ...localOnly]);
+    expect([told.backend, told.backends]).toEqual(['wasm, then webgpu, then cpu', ['wasm', 'webgpu', 'cpu']]);
+    expect(told.recipes.ghl?.backends).toEqual([['webgpu'], ['wasm', 'cpu'], ['wasm']]);
+    expect(told.recipes.localOnly?.backends).toEqual([[], [], []]);
+    expect(otherBackends(told)).toEqual(['ghl, seed 0: webgpu', 'ghl, seed 1: wasm, then cpu']);
+    expect(summary).toMatchObject({ backend: 'wasm', backends: [] });
+    expect(otherBackends(summarise(plan, [{ ...first, manifest: manifestOf('cpu') }]))).toEqual([]);
   });
 
   it('makes a table, best first, which counts the seeds where some are missing', () => {

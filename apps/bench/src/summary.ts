@@ -39,6 +39,8 @@ export interface RecipeSummary {
   readonly alignment: Readonly<Record<string, Statistic>>;
   /** The paper's test accuracy, where this race has a counterpart there. */
   readonly paper: number | null;
+  /** By seed, what computed the run, in turn; empty where it has not begun. */
+  readonly backends: readonly (readonly string[])[];
 }
 
 /** A race in numbers: what `--json` prints. */
@@ -48,7 +50,10 @@ export interface RaceSummary {
   readonly dataset: RacePlan['dataset'];
   readonly epochs: number;
   readonly batch: number;
+  /** All of {@link backends} in words, `wasm, then cpu`; before any run has begun, the plan's. */
   readonly backend: string;
+  /** All that computed a run or a part of it, the plan's first. */
+  readonly backends: readonly string[];
   readonly threads: number;
   /** The accuracy to be reached. */
   readonly target: number;
@@ -82,6 +87,28 @@ export async function readRuns(folder: RaceFolder, plan: RacePlan): Promise<Reco
   );
 }
 
+/**
+ * The backends that computed a run, in turn: the one that it began on, and each that it went on on, but for those that made no
+ * step.
+ */
+export function backendsOf({ manifest, events, result }: RecordedRun): string[] {
+  if (manifest === null) return [];
+  const stretches = [
+    { backend: manifest.backend.name, step: 0 },
+    ...events.filter((event) => event.type === 'resumed'),
+  ];
+  const end = result?.steps ?? Number.POSITIVE_INFINITY;
+  return stretches
+    .filter(({ step }, i) => step < (stretches[i + 1]?.step ?? end))
+    .map(({ backend }) => backend)
+    .filter((backend, i, all) => backend !== all[i - 1]);
+}
+
+/** Backends in words. */
+export function inWords(backends: readonly string[]): string {
+  return backends.join(', then ');
+}
+
 /** Mean, spread and all values. */
 export function statistic(seeds: readonly (number | null)[]): Statistic {
   const numbers = seeds.filter((each) => each !== null);
@@ -94,14 +121,17 @@ export function statistic(seeds: readonly (number | null)[]): Statistic {
 
 /** The numbers of a race. */
 export function summarise(plan: RacePlan, runs: readonly RecordedRun[]): RaceSummary {
-  const { network, dataset, epochs, batch, backend, threads, target } = plan;
+  const { network, dataset, epochs, batch, backend: planned, threads, target } = plan;
+  const computed = new Set(runs.flatMap(backendsOf));
+  const backends = [...(computed.delete(planned) ? [planned] : []), ...computed];
   return {
     schemaVersion: 1,
     network,
     dataset,
     epochs,
     batch,
-    backend,
+    backend: inWords(backends) || planned,
+    backends,
     threads,
     target,
     recipes: Object.fromEntries(
@@ -139,6 +169,7 @@ function summariseRecipe(plan: RacePlan, name: string, runs: readonly RecordedRu
     imagesPerSecond: of(({ imagesPerSecond }) => imagesPerSecond),
     alignment: Object.fromEntries(layers.map((layer) => [layer, of((_, run) => lastAlignment(run)[layer])])),
     paper: paperAccuracy(plan, name),
+    backends: runs.map(backendsOf),
   };
 }
 

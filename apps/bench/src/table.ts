@@ -1,7 +1,7 @@
 /** The table at the end of a race. */
 import Table from 'cli-table3';
 import { mean } from 'simple-statistics';
-import type { RaceSummary, Statistic } from './summary.js';
+import { inWords, type RaceSummary, type Statistic } from './summary.js';
 
 /** One row in words: what the terminal and the report both print. */
 export interface Row {
@@ -56,6 +56,15 @@ export function table(summary: RaceSummary): string {
   });
   for (const row of rows(summary)) text.push(shown.map(({ key }) => row[key]));
   return text.toString();
+}
+
+/** Runs that another backend than the first of the race computed, in whole or in part, a line each. */
+export function otherBackends({ backends: [first], recipes }: RaceSummary): string[] {
+  return Object.entries(recipes).flatMap(([recipe, { backends }]) =>
+    backends.flatMap((own, seed) =>
+      own.every((each) => each === first) ? [] : [`${recipe}, seed ${seed}: ${inWords(own)}`],
+    ),
+  );
 }
 
 /** `mean ± sd`, and how many seeds it is of where that is not all. */

@@ -2,7 +2,7 @@ import { parseHTML } from 'linkedom';
 import { PNG } from 'pngjs';
 import { describe, expect, it } from 'vitest';
 import type { RacePlan } from '../race-plan.js';
-import type { RunEvent } from '../run-store.js';
+import type { RunEvent, RunManifest } from '../run-store.js';
 import { type RecordedRun, summarise } from '../summary.js';
 import { filterPicture } from './filters.js';
 import { page } from './page.js';
@@ -120,6 +120,25 @@ describe('the report', () => {
     expect(embedded).toEqual(JSON.parse(JSON.stringify(summarise(plan, runs))));
     expect(html).not.toContain('net<script>');
     expect(document.querySelectorAll('img')).toHaveLength(3);
+  });
+
+  it('says at its head what computed, and where a run differs', () => {
+    const manifest = {
+      backend: { name: 'wasm', driver: 'V8', threads: 1 },
+      environment: { versions: {}, git: null, cpu: 'a CPU', cores: 2, memoryGiB: 8, platform: 'linux' },
+      parameters: 10,
+      spec: {},
+    } as unknown as RunManifest;
+    const moved = runs.map((run) => ({ ...run, manifest }));
+    moved[1] = { ...moved[1]!, events: [{ type: 'resumed', step: 2, backend: 'cpu' }] };
+    moved[2] = { ...moved[2]!, manifest: { ...manifest, backend: { name: 'cpu', threads: 1 } } };
+    const { document } = parseHTML(page(plan, moved, summarise(plan, moved)));
+    expect(document.querySelector('header p')?.textContent).toContain('wasm, then cpu on a CPU');
+    expect([...document.querySelectorAll('.note li')].map((item) => item.textContent)).toEqual([
+      'ghl, seed 1: wasm, then cpu',
+      'ghl, seed 2: cpu',
+    ]);
+    expect(document.querySelector('dl')?.textContent).toContain('wasm, V8, 1; cpu, 1');
   });
 
   it('is made before any run has ended', () => {

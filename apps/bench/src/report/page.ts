@@ -6,7 +6,7 @@ import { duration } from '../progress.js';
 import type { RacePlan } from '../race-plan.js';
 import type { RunManifest } from '../run-store.js';
 import type { RaceSummary, RecordedRun } from '../summary.js';
-import { columns, percent, rows } from '../table.js';
+import { columns, otherBackends, percent, rows } from '../table.js';
 import { accuracyChart, accuracyCurves, alignmentCurves, lossCurves, type Series } from './charts.js';
 import { type FiltersEvent, filterPicture } from './filters.js';
 import { specText } from './spec-text.js';
@@ -44,10 +44,10 @@ export function page(plan: RacePlan, runs: readonly RecordedRun[], summary: Race
 <body>
 <header>
 <h1>${escaped(title)}</h1>
-<p class="faint">${escaped(subtitle(plan, manifest))}</p>
+<p class="faint">${escaped(subtitle(plan, summary, manifest))}</p>
 </header>
 ${legend(series)}
-${incomplete(summary)}
+${incomplete(summary)}${elsewhere(summary)}
 <section>
 <h2>Which recipe learns best</h2>
 <div class="row">
@@ -75,7 +75,11 @@ ${provenance(plan, manifest, runs)}
 `;
 }
 
-function subtitle({ seeds, epochs, batch, dataset, backend }: RacePlan, manifest: RunManifest | null): string {
+function subtitle(
+  { seeds, epochs, batch, dataset }: RacePlan,
+  { backend }: RaceSummary,
+  manifest: RunManifest | null,
+): string {
   const parts = [
     `${seeds} ${seeds === 1 ? 'seed' : 'seeds'}`,
     `${epochs} ${epochs === 1 ? 'epoch' : 'epochs'} of ${thousands(dataset.trainSize)} images in batches of ${batch}`,
@@ -116,6 +120,12 @@ function incomplete({ incomplete: runs }: RaceSummary): string {
       `<li>${escaped(`${recipe}, seed ${seed}: ${state}`)}${code ? ` (<code>${escaped(code)}</code>: ${escaped(message ?? '')})` : ''}</li>`,
   );
   return `<div class="note"><p>Runs without a result, left out of all numbers:</p><ul>${items.join('')}</ul></div>`;
+}
+
+function elsewhere(summary: RaceSummary): string {
+  const items = otherBackends(summary).map((each) => `<li>${escaped(each)}</li>`);
+  if (items.length === 0) return '';
+  return `<div class="note"><p>Runs that ${escaped(summary.backends[0] ?? '')} did not compute alone:</p><ul>${items.join('')}</ul></div>`;
 }
 
 function numbers(summary: RaceSummary, series: readonly Series[]): string {
@@ -193,7 +203,7 @@ function filterPanel(title: string, event: FiltersEvent, className: string): str
 
 function provenance(plan: RacePlan, manifest: RunManifest | null, runs: readonly RecordedRun[]): string {
   if (manifest === null) return '';
-  const { environment, backend, parameters } = manifest;
+  const { environment, parameters } = manifest;
   const { versions, git } = environment;
   const times = runs.flatMap(({ result }) => (result === null ? [] : [result]));
   const sum = (pick: (result: (typeof times)[number]) => number) =>
@@ -203,10 +213,7 @@ function provenance(plan: RacePlan, manifest: RunManifest | null, runs: readonly
     ['dataset', `${plan.dataset.name}, SHA-256 ${plan.dataset.checksum}`],
     [
       'backend',
-      Object.entries(backend)
-        .filter(([key]) => ['name', 'driver', 'threads'].includes(key))
-        .map(([, value]) => String(value))
-        .join(', '),
+      [...new Set(runs.flatMap(({ manifest }) => (manifest === null ? [] : [backendText(manifest)])))].join('; '),
     ],
     [
       'machine',
@@ -236,6 +243,10 @@ function provenance(plan: RacePlan, manifest: RunManifest | null, runs: readonly
 <details><summary>Data, machine, versions</summary><dl>${facts.map(([name, value]) => `<dt>${escaped(name)}</dt><dd>${escaped(value)}</dd>`).join('')}</dl></details>
 <details><summary>The recipes, in full</summary>${specs.join('')}</details>
 </section>`;
+}
+
+function backendText({ backend }: RunManifest): string {
+  return ['name', 'driver', 'threads'].flatMap((key) => (key in backend ? [String(backend[key])] : [])).join(', ');
 }
 
 function partition<T>(all: readonly T[], holds: (each: T) => boolean): [T[], T[]] {

@@ -3,8 +3,9 @@
  * with it. Started by the race, which it tells how far it is; it ends when the race does.
  */
 
+import { existsSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
-import { type ActiveBackend, GhlError, StateError } from '@ghl/core';
+import { type ActiveBackend, ConfigurationError, StateError } from '@ghl/core';
 import { plasticity } from '@ghl/learner';
 import { activateBackend } from '../backends.js';
 import { environment } from '../environment.js';
@@ -57,30 +58,31 @@ async function runTask(task: Task, onProgress: (progress: Progress) => void): Pr
     spec: optimizer.spec as RunManifest['spec'],
     seed,
     parameters: model.countParams(),
-    backend: { ...backend },
+    // Its name is the one that --backend takes, not the one that TensorFlow.js knows it by.
+    backend: { ...backend, name: task.backend },
     environment: { ...environment() },
   };
-  if (before === null) {
-    await folder.clear();
-    await folder.writeManifest(manifest);
-  } else {
-    checkSame(folder.path, before, manifest, inexact);
-  }
+  if (before === null) await folder.clear();
+  else checkSame(folder.path, before, manifest, inexact);
+  // Without a checkpoint it starts anew, perhaps on another backend than the one that did not get that far.
+  if (!existsSync(folder.checkpointPath)) await folder.writeManifest(manifest);
   const { numerics } = backend;
   const { epochs, batch } = plan;
-  return train({ model, optimizer, data, seed, epochs, batch, folder, numerics, inexact, onProgress });
+  const computes = { backend: task.backend, numerics, inexact };
+  return train({ model, optimizer, data, seed, epochs, batch, folder, ...computes, onProgress });
 }
 
 /** Turns the backend on as the run began with it, so that its bits stay the same; or another one. */
 async function activateAgain(
-  { backend, plan: { threads, backend: planned }, inexact }: Task,
+  { backend, plan: { threads }, inexact }: Task,
   before: RunManifest | null,
 ): Promise<ActiveBackend> {
-  const numerics = backend === planned ? before?.backend.numerics : undefined;
+  const numerics = backend === before?.backend.name ? before.backend.numerics : undefined;
   try {
     return await activateBackend(backend, { threads, numerics });
   } catch (error) {
-    if (!(error instanceof GhlError && error.code === 'BAD_VARIANT') || numerics === undefined) throw error;
+    // They do not run here, or no backend of today has them.
+    if (!(error instanceof ConfigurationError) || numerics === undefined) throw error;
     if (!inexact) throw inexactly('what runs here', JSON.stringify(numerics));
     return activateBackend(backend, { threads });
   }
@@ -94,7 +96,7 @@ function checkSame(path: string, before: RunManifest, now: RunManifest, inexact:
   same('the plan', before.plan, now.plan);
   same('the spec', before.spec, JSON.parse(JSON.stringify(now.spec)));
   if (inexact) return;
-  same('the backend', before.backend.name, now.backend.name);
+  if (before.backend.name !== now.backend.name) throw inexactly(now.backend.name, before.backend.name);
   same('Node', before.environment.versions.node, now.environment.versions.node);
   same('TensorFlow.js', before.environment.versions.tfjs, now.environment.versions.tfjs);
 }

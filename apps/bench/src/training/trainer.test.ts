@@ -37,7 +37,8 @@ async function once(folder: RunFolder, assignment: Assignment, options: Partial<
   const model = buildNetwork(NETWORK, data, 0);
   const optimizer = plasticity(model, assignment);
   try {
-    return await train({ model, optimizer, data, seed: 0, epochs: EPOCHS, batch: BATCH, folder, ...options });
+    const backend = 'wasm';
+    return await train({ model, optimizer, data, seed: 0, epochs: EPOCHS, batch: BATCH, folder, backend, ...options });
   } finally {
     optimizer.dispose();
     model.dispose();
@@ -74,8 +75,10 @@ describe('a run that was stopped', () => {
       code: 'RESUME_INEXACT',
       help: expect.stringContaining('--inexact'),
     });
-    await once(folder, recipe('ghl'), { numerics, inexact: true });
+    await once(folder, recipe('ghl'), { numerics, inexact: true, backend: 'other' });
     expect(await folder.readResult()).toMatchObject({ epochs: EPOCHS });
+    const resumed = (await folder.readEvents()).filter(({ type }) => type === 'resumed');
+    expect(resumed).toEqual([{ type: 'resumed', step: 3, backend: 'other', numerics }]);
   });
 
   it.each(['ghl', 'localOnly'])('goes on bit for bit, at any step of any epoch, with %s', async (name) => {
@@ -171,7 +174,8 @@ describe('training that is not finite', () => {
     expect(events.find(({ type }) => type === 'resumed')).toEqual({
       type: 'resumed',
       step: 11,
-      backend: tf.getBackend(),
+      backend: 'wasm',
+      numerics: {},
     });
     expect(events.some(({ type }) => type === 'failed')).toBe(false);
   });

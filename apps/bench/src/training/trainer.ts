@@ -54,6 +54,8 @@ export interface Run {
   readonly epochs: number;
   readonly batch: number;
   readonly folder: RunFolder;
+  /** The backend's name, to be recorded. */
+  readonly backend: string;
   /** What the backend chose that numbers depend on within rounding. */
   readonly numerics?: Position['numerics'] | undefined;
   /** Whether to go on from a checkpoint of other `numerics`. Default false. */
@@ -74,7 +76,7 @@ export interface Run {
  * stands.
  */
 export async function train(run: Run): Promise<RunResult> {
-  const { model, optimizer, folder, numerics = {}, inexact = false } = run;
+  const { model, optimizer, folder, backend, numerics = {}, inexact = false } = run;
   const found = await readCheckpoint(folder.checkpointPath, model, optimizer);
   const position = found ?? start(run.seed, numerics);
   if (!isDeepStrictEqual(position.numerics, numerics)) {
@@ -84,7 +86,7 @@ export async function train(run: Run): Promise<RunResult> {
   const events = await folder.openEvents(position.eventsLength);
   try {
     if (found === null) await record(events, await firstFilters(model, 0));
-    else await record(events, { type: 'resumed', step: position.step, backend: tf.getBackend() });
+    else await record(events, { type: 'resumed', step: position.step, backend, numerics });
     const trainer = new Trainer(run, position, events);
     try {
       while (position.epoch < run.epochs) await trainer.epoch();
