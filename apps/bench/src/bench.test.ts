@@ -368,6 +368,15 @@ describe('going on', () => {
       numerics: { variant: expect.stringMatching(/^(?!relaxed-7x7)/) },
     });
   });
+
+  it('or reporting, where the report cannot be written, advises what there is', async () => {
+    await mkdir(join(folder, 'race', 'report.html.draft'));
+    const { status, stderr } = await bench('report', 'race');
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringMatching(/^WRITE_FAILED: .*report\.html.*\nhelp: .*a copy of it/),
+    ]);
+  });
 });
 
 describe('bad input', () => {

@@ -9,11 +9,12 @@ import { GhlError, StateError } from '@ghl/core';
 /**
  * Replaces the file at `path` by `data`, or leaves it as it is.
  *
+ * @param help What to do where it may not be written.
  * @throws StateError `DISK_FULL`, `NOT_WRITABLE`, `WRITE_FAILED`.
  */
-export async function replaceFile(path: string, data: string | Uint8Array): Promise<void> {
+export async function replaceFile(path: string, data: string | Uint8Array, help?: string): Promise<void> {
   const draft = `${path}.draft`;
-  await onDisk(path, async () => {
+  const write = async () => {
     await mkdir(dirname(path), { recursive: true });
     try {
       const file = await open(draft, 'w');
@@ -29,14 +30,19 @@ export async function replaceFile(path: string, data: string | Uint8Array): Prom
       await rm(draft, { force: true }).catch(() => {});
       throw error;
     }
-  });
+  };
+  await onDisk(path, write, help);
 }
 
 const FULL = ['ENOSPC', 'EDQUOT', 'EFBIG'];
 const FORBIDDEN = ['EACCES', 'EPERM', 'EROFS'];
 
 /** Runs a write to `path`, giving its failure a code and a help line. */
-export async function onDisk<T>(path: string, write: () => Promise<T>): Promise<T> {
+export async function onDisk<T>(
+  path: string,
+  write: () => Promise<T>,
+  help = 'give a folder that can be written to: --out DIR.',
+): Promise<T> {
   try {
     return await write();
   } catch (cause) {
@@ -49,7 +55,7 @@ export async function onDisk<T>(path: string, write: () => Promise<T>): Promise<
       });
     }
     throw new StateError(FORBIDDEN.includes(code) ? 'NOT_WRITABLE' : 'WRITE_FAILED', `${path}: ${message}.`, {
-      help: 'give a folder that can be written to: --out DIR.',
+      help,
       cause,
     });
   }

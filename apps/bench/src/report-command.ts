@@ -15,6 +15,7 @@ export async function makeReport(folder: RaceFolder): Promise<Report> {
   const plan = await folder.readPlan();
   const runs = await readRuns(folder, plan);
   const summary = summarise(plan, runs);
-  await replaceFile(folder.reportPath, page(plan, runs, summary));
+  const help = 'make the folder writable, or report a copy of it.';
+  await replaceFile(folder.reportPath, page(plan, runs, summary), help);
   return { summary, path: folder.reportPath };
 }
