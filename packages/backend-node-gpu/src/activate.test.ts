@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import util from 'node:util';
 import { UnsupportedError } from '@ghl/core';
+import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { activate, backend, deactivate, isSupported } from './index.js';
@@ -99,6 +100,35 @@ it('prefers the package for GPUs, but one with its native part to one without', 
 
 it('has no options', async () => {
   await expect(activate({ threads: 2 } as object)).rejects.toMatchObject({ code: 'UNKNOWN_OPTION' });
+});
+
+// Where it is registered already it is not loaded, so a package of empty files does, and the CPU backend in its place.
+it.skipIf(installed)('ends any calls at once as if they were made in turn', async () => {
+  packageOf('tfjs-node');
+  bindingOf('tfjs-node');
+  const stand = new MathBackendCPU();
+  Object.assign(stand, { binding: { TF_Version: '2.18.1' }, isUsingGpuDevice: false });
+  tf.registerBackend('tensorflow', () => stand);
+  tf.copyRegisteredKernels('cpu', 'tensorflow');
+  await tf.setBackend('tensorflow');
+  await tf.setBackend('cpu');
+  const stock = tf.getKernel('Conv2D', 'tensorflow');
+  const isOn = () => tf.getBackend() === 'tensorflow' && tf.getKernel('Conv2D', 'tensorflow') !== stock;
+  const isOff = () => tf.getBackend() === 'cpu' && tf.getKernel('Conv2D', 'tensorflow') === stock;
+  try {
+    await activate();
+    expect(isOn()).toBe(true);
+    await Promise.all([deactivate(), deactivate()]);
+    expect(isOff()).toBe(true);
+    await Promise.all([activate(), deactivate(), activate()]);
+    expect(isOn()).toBe(true);
+    await Promise.all([deactivate(), activate(), deactivate()]);
+    expect(isOff()).toBe(true);
+  } finally {
+    await deactivate();
+    for (const { kernelName } of tf.getKernelsForBackend('tensorflow')) tf.unregisterKernel(kernelName, 'tensorflow');
+    tf.removeBackend('tensorflow');
+  }
 });
 
 it('does nothing on deactivate() where it is not active', async () => {

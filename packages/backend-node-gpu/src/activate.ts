@@ -9,6 +9,7 @@ import {
   type BackendAdapter,
   checkOptions,
   GhlError,
+  inTurn,
   replaceReluGradient,
   type Support,
   UnsupportedError,
@@ -102,7 +103,8 @@ interface Activation {
   readonly previous: string | undefined;
 }
 
-let active: Promise<Activation> | undefined;
+let active: Activation | undefined;
+const takeTurn = inTurn();
 /** The one instance that a process can have, kept over `deactivate()`. */
 let instance: NodeBackend | undefined;
 
@@ -118,16 +120,11 @@ let instance: NodeBackend | undefined;
  */
 export async function activate(options: object = {}): Promise<ActiveBackend> {
   checkOptions('activate', options, []);
-  active ??= start();
-  let activation: Activation;
-  try {
-    activation = await active;
-  } catch (error) {
-    active = undefined;
-    throw error;
-  }
-  if (tf.getBackend() !== name) await tf.setBackend(name);
-  return activation.result;
+  return takeTurn(async () => {
+    active ??= await start();
+    if (tf.getBackend() !== name) await tf.setBackend(name);
+    return active.result;
+  });
 }
 
 /**
@@ -135,16 +132,18 @@ export async function activate(options: object = {}): Promise<ActiveBackend> {
  * cannot be unloaded: tensors on the backend can still be read, and hold memory until they are disposed of. Does nothing
  * where it is not active.
  */
-export async function deactivate(): Promise<void> {
-  if (active === undefined) return;
-  const { replaced, registered, restoreGradient, shim, stays, previous } = await active;
-  active = undefined;
-  for (const kernel of registered) tf.unregisterKernel(kernel, name);
-  for (const kernel of replaced) tf.registerKernel(kernel);
-  restoreGradient();
-  if (!stays) tf.removeBackend(name);
-  shim.undo();
-  if (previous !== undefined && tf.findBackendFactory(previous) != null) await tf.setBackend(previous);
+export function deactivate(): Promise<void> {
+  return takeTurn(async () => {
+    if (active === undefined) return;
+    const { replaced, registered, restoreGradient, shim, stays, previous } = active;
+    active = undefined;
+    for (const kernel of registered) tf.unregisterKernel(kernel, name);
+    for (const kernel of replaced) tf.registerKernel(kernel);
+    restoreGradient();
+    if (!stays) tf.removeBackend(name);
+    shim.undo();
+    if (previous !== undefined && tf.findBackendFactory(previous) != null) await tf.setBackend(previous);
+  });
 }
 
 /** The three functions as one object. */
