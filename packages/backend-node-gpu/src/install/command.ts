@@ -9,7 +9,11 @@ export interface Ended {
   readonly stderr: string;
 }
 
+const signals = ['SIGINT', 'SIGTERM'] as const;
+
 /**
+ * Ends with the program where a signal ends this process meanwhile: a download would go on for minutes.
+ *
  * @param shown Whether it writes to the terminal while it runs: its standard output, such as a bar of progress, is not in
  * the result then.
  */
@@ -17,6 +21,19 @@ export function run(program: string, parameters: readonly string[], shown = fals
   return new Promise((resolve) => {
     const child = spawn(program, parameters, { stdio: ['ignore', shown ? 2 : 'pipe', 'pipe'] });
     let [stdout, stderr] = ['', ''];
+    let ended: NodeJS.Signals | undefined;
+    const pass = (signal: NodeJS.Signals) => {
+      ended = signal;
+      // A terminal gives it to the program too, which then tidies up and is not to be disturbed.
+      setTimeout(() => child.kill(signal), signal === 'SIGINT' ? 1000 : 0).unref();
+    };
+    for (const signal of signals) process.on(signal, pass);
+    const settle = (result: Ended) => {
+      for (const signal of signals) process.off(signal, pass);
+      // Nobody else listens: it does now what it would have done at once.
+      if (ended !== undefined) process.kill(process.pid, ended);
+      resolve(result);
+    };
     child.stdout?.on('data', (text) => {
       stdout += text;
     });
@@ -24,8 +41,8 @@ export function run(program: string, parameters: readonly string[], shown = fals
       stderr += text;
       if (shown) process.stderr.write(text);
     });
-    child.on('error', (error) => resolve({ ok: false, stdout, stderr: stderr || error.message }));
-    child.on('close', (status) => resolve({ ok: status === 0, stdout, stderr }));
+    child.on('error', (error) => settle({ ok: false, stdout, stderr: stderr || error.message }));
+    child.on('close', (status) => settle({ ok: status === 0, stdout, stderr }));
   });
 }
 
