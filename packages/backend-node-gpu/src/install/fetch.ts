@@ -1,7 +1,7 @@
 /** Wheels on the disk: fetched by the user's own `pip`, and believed only if their checksums are right. */
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { DataError } from '@ghl/core';
@@ -9,7 +9,7 @@ import { lastLines, run } from './command.js';
 import { platform, python, type Wheel } from './wheels.js';
 
 /**
- * Fetches a wheel into a folder, unless it is there already.
+ * Fetches a wheel into a folder, which is there, unless it is there already.
  *
  * @param resumes Whether this `pip` takes a broken download up again by itself.
  * @returns Its path.
@@ -25,7 +25,6 @@ export async function fetchWheel(
     if ((await sha256Of(path)) === sha256) return path;
     await rm(path);
   }
-  await mkdir(folder, { recursive: true });
   const parameters = [
     ...['-m', 'pip', 'download', requirement, '--dest', folder, '--no-deps', '--only-binary=:all:'],
     ...['--python-version', python, '--implementation', 'cp', '--platform', platform],

@@ -95,6 +95,18 @@ async function untilItLoads(): Promise<void> {
   await expect(install(project, library, (line) => say.push(line))).rejects.toMatchObject({ code: 'BINDING_UNUSABLE' });
 }
 
+/** Runs as a user that owns nothing here: no mode keeps root out. */
+async function asAnother<Result>(run: () => Promise<Result>): Promise<Result> {
+  if (process.getuid?.() !== 0) return run();
+  for (const path of [home, join(home, 'asked')]) chmodSync(path, 0o777);
+  process.seteuid?.(65534);
+  try {
+    return await run();
+  } finally {
+    process.seteuid?.(0);
+  }
+}
+
 const folders = () => readdirSync(cache()).filter((name) => name !== 'wheels');
 
 describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('install', () => {
@@ -124,6 +136,20 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('install
     await untilItLoads();
     await untilItLoads();
     expect(asked().filter((line) => line.includes('download'))).toEqual([]);
+  });
+
+  it.each(['cut', 'removed'])('fetches and unpacks again a library of which a file was %s', async (how) => {
+    await untilItLoads();
+    const [folder] = folders();
+    const damaged = join(cache(), folder!, 'lib/libtensorflow_framework.so.2');
+    if (how === 'cut') writeFileSync(damaged, 'its');
+    else rmSync(damaged);
+    say.length = 0;
+    await untilItLoads();
+    expect(readFileSync(damaged, 'utf8')).toBe('its framework');
+    expect(downloads()).toHaveLength(2);
+    expect(say[0]).toBe(`${join(cache(), folder!)} is not whole: it is unpacked anew.`);
+    expect(folders()).toEqual([folder]);
   });
 
   it('fetches again what was broken off', async () => {
@@ -210,6 +236,49 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('install
     writeFileSync(join(packageFolder(), 'package.json'), JSON.stringify({ version: '4.20.0' }));
     await expect(install(project, library, () => {})).rejects.toMatchObject({
       message: expect.stringMatching(/there is 4\.20\.0; pip, which 'python3 -m pip' does not find/),
+    });
+  });
+
+  it.each(['', 'wheels'])('tells a cache that is there and cannot be written: %s', async (below) => {
+    mkdirSync(join(cache(), 'wheels'), { recursive: true });
+    chmodSync(join(home, 'cache'), 0o777);
+    chmodSync(cache(), 0o777);
+    chmodSync(join(cache(), below), 0o555);
+    writeFileSync(join(home, 'asked'), '');
+    const error = await asAnother(() => install(project, library, () => {}).catch((each: Error) => each));
+    chmodSync(join(cache(), below), 0o777);
+    expect(error).toMatchObject({ code: 'REQUIREMENTS_MISSING', help: expect.stringContaining('GHL_CACHE') });
+    expect((error as Error).message).toMatch(/a cache that can be written: EACCES/);
+    expect(downloads()).toEqual([]);
+  });
+
+  it.each(['', 'deps', 'deps/lib', 'lib'])('tells a package that cannot be written to: %s', async (below) => {
+    mkdirSync(join(packageFolder(), 'deps/lib'), { recursive: true });
+    mkdirSync(join(packageFolder(), 'lib'), { recursive: true });
+    for (const each of ['', 'deps', 'deps/lib', 'lib']) chmodSync(join(packageFolder(), each), 0o777);
+    chmodSync(join(packageFolder(), below), 0o555);
+    writeFileSync(join(home, 'asked'), '');
+    const error = await asAnother(() => install(project, library, () => {}).catch((each: Error) => each));
+    chmodSync(join(packageFolder(), below), 0o777);
+    expect(error).toMatchObject({ code: 'REQUIREMENTS_MISSING', help: expect.stringContaining(packageFolder()) });
+    expect((error as Error).message).toMatch(/a @tensorflow\/tfjs-node that can be written to: EACCES/);
+    expect(downloads()).toEqual([]);
+  });
+
+  it('says what it could not write where that shows only then', async () => {
+    mkdirSync(join(packageFolder(), 'lib/napi-v8/tfjs_binding.node/taken'), { recursive: true });
+    await expect(install(project, library, () => {})).rejects.toMatchObject({
+      code: 'WRITE_FAILED',
+      message: expect.stringContaining('tfjs_binding.node'),
+      help: expect.stringContaining(packageFolder()),
+    });
+  });
+
+  it('tells a cache that is nowhere, at once', async () => {
+    vi.stubEnv('GHL_CACHE', '/proc/ghl/cache');
+    await expect(install(project, library, () => {})).rejects.toMatchObject({
+      code: 'REQUIREMENTS_MISSING',
+      message: expect.stringContaining("ENOENT: no such file or directory, mkdir '/proc/ghl'"),
     });
   });
 

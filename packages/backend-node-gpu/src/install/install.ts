@@ -2,33 +2,43 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UnsupportedError } from '@ghl/core';
+import { GhlError, UnsupportedError } from '@ghl/core';
 import cliProgress from 'cli-progress';
 import { type Probed, probe } from '../probe.js';
 import { build } from './build.js';
+import { isWhole, listContents } from './contents.js';
 import { fetchWheel } from './fetch.js';
-import { cacheFolder, checkMachine } from './requirements.js';
+import { cacheFolder, checkMachine, type Machine, wheelFolder } from './requirements.js';
 import { unpack } from './unpack.js';
 import type { Library } from './wheels.js';
 
 /**
- * Fetches a library into the user's cache, unless it is there, and builds the package of a project against it. Whatever was
+ * Fetches a library into the user's cache, unless it is there and whole, and builds the package of a project against it. Whatever was
  * broken off, at any point, goes on or is done anew when it is called again.
  *
  * @param project The folder whose `node_modules` has the package.
  * @param say Told what is being done, a line each.
  * @returns What the library says of itself.
- * @throws UnsupportedError `PLATFORM_UNSUPPORTED`, `REQUIREMENTS_MISSING`, `BUILD_FAILED`, `BINDING_UNUSABLE`; DataError
- * `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `BROKEN_WHEEL`.
+ * @throws UnsupportedError `PLATFORM_UNSUPPORTED`, `REQUIREMENTS_MISSING`, `BUILD_FAILED`, `BINDING_UNUSABLE`,
+ * `WRITE_FAILED`; DataError `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `BROKEN_WHEEL`.
  */
 export async function install(project: string, library: Library, say: (line: string) => void): Promise<Probed> {
   const home = folderOf(library);
-  const there = existsSync(home);
-  const { tfjsNode, compiler, resumes, cache } = await checkMachine(project, library, there);
-  if (there) say(`libtensorflow ${library.version} for ${library.kind} is in ${home}.`);
-  else await bring(library, cache, resumes, say);
-  say(`Building ${tfjsNode.binding} with ${compiler}.`);
-  await build(tfjsNode, home, compiler);
+  const there = await isWhole(home);
+  const machine = await checkMachine(project, library, there);
+  const { tfjsNode, compiler, cache } = machine;
+  try {
+    if (there) say(`libtensorflow ${library.version} for ${library.kind} is in ${home}.`);
+    else await bring(library, machine, say);
+    say(`Building ${tfjsNode.binding} with ${compiler}.`);
+    await build(tfjsNode, home, compiler);
+  } catch (cause) {
+    if (cause instanceof GhlError || (cause as NodeJS.ErrnoException).syscall === undefined) throw cause;
+    throw new UnsupportedError('WRITE_FAILED', `The installation stopped: ${(cause as Error).message}.`, {
+      help: `see that all in ${cache} and in ${tfjsNode.folder} is yours and that there is room, and run the command again.`,
+      cause,
+    });
+  }
   const probed = await probe(tfjsNode.binding);
   if ('supported' in probed) {
     throw new UnsupportedError('BINDING_UNUSABLE', probed.reason, {
@@ -43,11 +53,17 @@ function folderOf({ kind, version, wheels }: Library): string {
   return join(cacheFolder(), `${version}-${kind}-${wheels.map(({ sha256 }) => sha256.slice(0, 2)).join('')}`);
 }
 
-async function bring(library: Library, cache: string, resumes: boolean, say: (line: string) => void): Promise<void> {
+async function bring(
+  library: Library,
+  { cache, resumes }: Pick<Machine, 'cache' | 'resumes'>,
+  say: (line: string) => void,
+): Promise<void> {
+  const home = folderOf(library);
+  if (existsSync(home)) say(`${home} is not whole: it is unpacked anew.`);
   const files: string[] = [];
   for (const wheel of library.wheels) {
     say(`Fetching ${wheel.requirement} (${Math.ceil(wheel.bytes / 1e6)} MB) to ${cache}.`);
-    files.push(await fetchWheel(wheel, join(cache, 'wheels'), resumes));
+    files.push(await fetchWheel(wheel, wheelFolder(cache), resumes));
   }
   say(`Unpacking to ${cache}.`);
   await removeLeftovers(cache);
@@ -64,9 +80,11 @@ async function bring(library: Library, cache: string, resumes: boolean, say: (li
     // The names that the package links by.
     await symlink('libtensorflow_cc.so.2', join(part, 'lib', 'libtensorflow.so'));
     await symlink('libtensorflow_framework.so.2', join(part, 'lib', 'libtensorflow_framework.so'));
+    await listContents(part);
     // Another process may have been quicker.
-    await rename(part, folderOf(library)).catch((error) => {
-      if (!existsSync(folderOf(library))) throw error;
+    if (!(await isWhole(home))) await rm(home, { recursive: true, force: true });
+    await rename(part, home).catch(async (error) => {
+      if (!(await isWhole(home))) throw error;
     });
   } finally {
     bar.stop();

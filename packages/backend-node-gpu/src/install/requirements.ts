@@ -1,10 +1,11 @@
 /** What the installation needs of the machine, checked before anything is fetched. */
-import { mkdir, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
+import { lstat, statfs } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { UnsupportedError } from '@ghl/core';
 import envPaths from 'env-paths';
 import { findTfjsNode, type TfjsNode, tfjsVersion } from '../tfjs-node.js';
 import { run } from './command.js';
+import { makeFolder, tryFolder } from './folders.js';
 import type { Library } from './wheels.js';
 
 /** What the checks found. */
@@ -28,7 +29,7 @@ interface Absence {
  * Checks all, and names all that is absent at once.
  *
  * @param project The folder whose `node_modules` has the package.
- * @param needed Bytes that the cache must have room for.
+ * @param there Whether the library is in the cache already.
  * @throws UnsupportedError `PLATFORM_UNSUPPORTED`, `REQUIREMENTS_MISSING`.
  */
 export async function checkMachine(project: string, { unpacked, wheels }: Library, there: boolean): Promise<Machine> {
@@ -43,6 +44,14 @@ export async function checkMachine(project: string, { unpacked, wheels }: Librar
     });
   } else if (tfjsNode.version !== tfjsVersion) {
     absent.push({ what: `${tfjsNode.name} ${tfjsVersion}: there is ${tfjsNode.version}`, help: `run '${ask}'` });
+  } else {
+    const why = await whyNotBuilt(tfjsNode);
+    if (why !== undefined) {
+      absent.push({
+        what: `a ${tfjsNode.name} that can be written to: ${why}`,
+        help: `run the command as the user that owns ${tfjsNode.folder}, or remove that and run '${ask}'`,
+      });
+    }
   }
   const cache = cacheFolder();
   let resumes = false;
@@ -88,7 +97,12 @@ export async function checkMachine(project: string, { unpacked, wheels }: Librar
 
 /** The folder for libraries, in the user's cache or in `GHL_CACHE`. */
 export function cacheFolder(): string {
-  return join(process.env.GHL_CACHE || envPaths('ghl', { suffix: '' }).cache, 'tensorflow');
+  return resolve(process.env.GHL_CACHE || envPaths('ghl', { suffix: '' }).cache, 'tensorflow');
+}
+
+/** The folder for wheels, in a cache. */
+export function wheelFolder(cache: string): string {
+  return join(cache, 'wheels');
 }
 
 /** Refuses what no wheel is for. */
@@ -116,15 +130,34 @@ function glibc(): string | undefined {
   return header.glibcVersionRuntime;
 }
 
-/** Bytes that a folder, which is made, has room for; or why it cannot be made. */
+/** Bytes that the cache, which is made, has room for; or why it cannot be written to. */
 async function roomIn(folder: string): Promise<number | string> {
   try {
-    await mkdir(folder, { recursive: true });
+    for (const each of [folder, wheelFolder(folder)]) {
+      await makeFolder(each);
+      await tryFolder(each);
+    }
     const { bavail, bsize } = await statfs(folder);
     return bavail * bsize;
   } catch (error) {
     return (error as Error).message;
   }
+}
+
+/** Why a package's native part cannot be built, where a folder that this writes to cannot be. */
+async function whyNotBuilt({ folder, binding }: TfjsNode): Promise<string | undefined> {
+  const deps = join(folder, 'deps');
+  const native = dirname(binding);
+  for (const each of [folder, deps, join(deps, 'include'), join(deps, 'lib'), dirname(native), native]) {
+    // What is absent is made; of a link, which is replaced, its target does not matter.
+    if (!(await lstat(each).catch(() => undefined))?.isDirectory()) continue;
+    try {
+      await tryFolder(each);
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+  return undefined;
 }
 
 async function compilerName(): Promise<string | undefined> {
