@@ -5,7 +5,9 @@ import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { layers, type Sequential, sequential } from '@tensorflow/tfjs-layers';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { reader } from './files.js';
 import { activate, backend, deactivate, isSupported } from './index.js';
+import { loadStock } from './stock.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
@@ -81,6 +83,7 @@ describe('activate', () => {
     for (const threads of [0, 1.5, 33, Number.NaN]) {
       await expect(activate({ threads })).rejects.toEqual(code('BAD_THREADS'));
     }
+    await expect(activate({ winograd: 'no' } as object)).rejects.toEqual(code('BAD_VALUE'));
     await activate({ threads: 1 });
     await expect(activate({ threads: 2 })).rejects.toEqual(code('ALREADY_ACTIVE'));
   });
@@ -124,6 +127,32 @@ describe('deactivate', () => {
   it('does nothing where nothing is active', async () => {
     await deactivate();
     expect(tf.getBackend()).toBe('cpu');
+  });
+
+  it('takes turns with activate(), however they are called', async () => {
+    await activate();
+    await Promise.all([deactivate(), deactivate()]);
+    expect(tf.getBackend()).toBe('cpu');
+    await Promise.all([activate(), deactivate(), activate()]);
+    expect(tf.getBackend()).toBe('wasm');
+    expect(tf.add(1, 2).dataSync()[0]).toBe(3);
+    await Promise.all([deactivate(), activate({ threads: 1 }), activate()]);
+    expect(tf.getBackend()).toBe('wasm');
+    expect(tf.getKernel('Conv2DBackpropFilter', 'wasm')).toBeDefined();
+  });
+
+  it('puts back the stock backend of this name that was on', async () => {
+    const { BackendWasm } = await import('@tensorflow/tfjs-backend-wasm');
+    const stock = async () => new BackendWasm(await loadStock(reader(), false));
+    tf.registerBackend('wasm', stock, 2);
+    await tf.setBackend('wasm');
+    await activate();
+    await deactivate();
+    expect(tf.getBackend()).toBe('wasm');
+    expect(tf.findBackendFactory('wasm')).toBe(stock);
+    expect(tf.tidy(() => tf.add(1, 2).dataSync()[0])).toBe(3);
+    tf.removeBackend('wasm');
+    await tf.setBackend('cpu');
   });
 
   it('puts back the backend that was on and every stock kernel, and can be undone', async () => {

@@ -4,9 +4,11 @@ import {
   type ActiveBackend,
   type BackendAdapter,
   ConfigurationError,
+  checkBoolean,
   checkChoice,
   checkOptions,
   GhlError,
+  inTurn,
   replaceReluGradient,
   StateError,
   type Support,
@@ -83,11 +85,17 @@ interface Activation {
   readonly replaced: readonly tf.KernelConfig[];
   /** Puts the gradient back that ours stands in for. */
   readonly restoreGradient: () => void;
+  /** How TensorFlow.js would have made its own backend, if it was asked to. */
+  readonly stockFactory: ReturnType<typeof tf.findBackendFactory>;
   /** The backend that was on before. */
   readonly previous: string | undefined;
 }
 
-let active: Promise<Activation> | undefined;
+/** Which TensorFlow.js gives its own. */
+const stockPriority = 2;
+
+let active: Activation | undefined;
+const turn = inTurn();
 
 /**
  * Makes WebAssembly the backend that TensorFlow.js computes on, able to train. Idempotent: what is active already is
@@ -104,20 +112,23 @@ export async function activate(options: WasmOptions = {}): Promise<ActiveBackend
   checkOptions('activate', options, ['threads', 'wasmPaths', 'variant', 'winograd']);
   const { threads, variant, winograd } = options;
   if (variant !== undefined) checkChoice('activate.variant', variant, variants);
+  if (winograd !== undefined) checkBoolean('activate.winograd', winograd);
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= mostThreads)) {
     throw new ConfigurationError('BAD_THREADS', `activate got threads ${threads}.`, {
       help: `use a whole number from 1 to ${mostThreads}, or leave it out.`,
     });
   }
-  active ??= start(options);
-  let activation: Activation;
-  try {
-    activation = await active;
-  } catch (error) {
-    active = undefined;
-    throw error;
-  }
-  const { result, asked } = activation;
+  return turn(async () => {
+    active ??= await start(options);
+    return settled(active, options);
+  });
+}
+
+/** What is active, as long as it is what these options ask for. */
+async function settled(
+  { result, asked }: Activation,
+  { threads, variant, winograd }: WasmOptions,
+): Promise<ActiveBackend> {
   if (threads !== undefined && threads !== asked && threads !== result.threads) {
     throw new ConfigurationError(
       'ALREADY_ACTIVE',
@@ -141,16 +152,23 @@ export async function activate(options: WasmOptions = {}): Promise<ActiveBackend
  * Takes the kernels away, frees the WebAssembly memory, stops the threads, and turns the backend on that was on
  * before, if any. Tensors that live on the backend are lost. Does nothing where it is not active.
  */
-export async function deactivate(): Promise<void> {
-  if (active === undefined) return;
-  const { replaced, restoreGradient, previous, module } = await active;
-  active = undefined;
+export function deactivate(): Promise<void> {
+  return turn(async () => {
+    if (active === undefined) return;
+    const activation = active;
+    active = undefined;
+    await stop(activation);
+  });
+}
+
+async function stop({ replaced, restoreGradient, stockFactory, previous, module }: Activation): Promise<void> {
   const ended = module.dispose();
   for (const { name } of kernels) tf.unregisterKernel(name, 'wasm');
   for (const kernel of replaced) tf.registerKernel(kernel);
   restoreGradient();
   const gone = tf.findBackend('wasm');
   keepListeners(() => tf.removeBackend('wasm'));
+  if (stockFactory != null) tf.registerBackend('wasm', stockFactory, stockPriority);
   // Tensors outlive their backend; without this, letting go of one reads from null.
   const lost = (): never => {
     throw new StateError('BACKEND_GONE', 'The tensor was on the WebAssembly backend, which was deactivated.', {
@@ -169,6 +187,7 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
   const support = await isSupported();
   if (!support.supported) throw new UnsupportedError('WASM_UNSUPPORTED', support.reason, { help: support.help });
   const previous = tf.engine().backendName ?? undefined;
+  const stockFactory = tf.findBackendFactory('wasm');
   const tfjs = await import('@tensorflow/tfjs-backend-wasm');
   // Not findBackend(), which starts a backend that it does not find.
   const found = 'wasm' in tf.engine().registry;
@@ -191,7 +210,10 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
     module = await KernelModule.load(stock, { threads: wanted, variant, winograd, read });
     memory.spare = () => module.release();
   } catch (cause) {
-    if (!found) keepListeners(() => tf.removeBackend('wasm'));
+    if (!found) {
+      keepListeners(() => tf.removeBackend('wasm'));
+      if (stockFactory != null) tf.registerBackend('wasm', stockFactory, stockPriority);
+    }
     if (previous !== undefined) await tf.setBackend(previous);
     if (cause instanceof GhlError) throw cause;
     throw new UnsupportedError('WASM_FAILED', `The WebAssembly backend could not be started: ${describe(cause)}`, {
@@ -236,7 +258,8 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
     module,
     replaced,
     restoreGradient: replaceReluGradient(reluGradient.name),
-    previous: previous === 'wasm' ? undefined : previous,
+    stockFactory,
+    previous,
     result: {
       name: 'wasm',
       device: node ? (process.getBuiltinModule('node:os').cpus()[0]?.model ?? process.arch) : navigator.userAgent,

@@ -1,5 +1,5 @@
 /** Batch normalisation by the batch's own statistics, and its gradient, each in three passes over memory. */
-import { BATCH_NORM, BATCH_NORM_GRADIENT } from '@ghl/core';
+import { BATCH_NORM, BATCH_NORM_GRADIENT, checkNotEmpty } from '@ghl/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { bits } from '../module.js';
 import { address, type KernelCall, kernel } from './heap.js';
@@ -12,6 +12,7 @@ function sizes(x: TensorInfo): [positions: number, channels: number] {
 export const batchNorm = kernel(
   BATCH_NORM,
   ({ inputs: { x }, attrs, backend, module }: KernelCall<{ x: TensorInfo }, { epsilon: number }>) => {
+    checkNotEmpty(BATCH_NORM, { x });
     const [positions, channels] = sizes(x);
     const outs = [x.shape, [channels], [channels], [channels]].map((shape) => backend.makeOutput(shape, 'float32'));
     const [y, mean, variance, precision] = outs.map((out) => address(backend, out));
@@ -30,6 +31,7 @@ export const batchNormGradient = kernel(
     backend,
     module,
   }: KernelCall<{ dy: TensorInfo; y: TensorInfo; precision: TensorInfo }, object>) => {
+    checkNotEmpty(BATCH_NORM_GRADIENT, { y });
     const dx = backend.makeOutput(y.shape, 'float32');
     const at = (tensor: TensorInfo) => address(backend, tensor);
     module.run('batchNormGradient', [...sizes(y), 0, at(dy), at(y), 0, 0, at(precision), at(dx)]);

@@ -6,6 +6,7 @@
  *     ∂x[b, h, w, c]   = Σ_{i, j, k} ∂y[b, p, q, k] · W[i, j, c, k]   over p·s + i·d − top = h, q·s + j·d − left = w
  */
 import { FILTER_GRADIENTS } from '@ghl/core';
+import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import {
   backend_util,
   Conv2D,
@@ -17,25 +18,29 @@ import {
   FusedConv2D,
   type FusedConv2DAttrs,
   type TensorInfo,
+  util,
 } from '@tensorflow/tfjs-core';
 import type { KernelModule } from '../module.js';
-import { address, checkConvolution, type KernelCall, kernel, type Shape4D } from './heap.js';
+import { addInto } from './element-wise.js';
+import { type Finishing, finish } from './finish.js';
+import {
+  address,
+  checkConvolution,
+  checkShape,
+  checkWindow,
+  gradientInfo,
+  type KernelCall,
+  kernel,
+  type Shape4D,
+} from './heap.js';
 
 type ForwardInputs = { readonly x: TensorInfo; readonly filter: TensorInfo };
 
 export const conv2dForward = kernel(Conv2D, (call: KernelCall<ForwardInputs, Conv2DAttrs>) => forward(Conv2D, call));
 
 /** With a bias, an activation and PReLU's weights, as far as they are there. */
-export const fusedConv2dForward = kernel(
-  FusedConv2D,
-  (
-    call: KernelCall<ForwardInputs & { bias?: TensorInfo; preluActivationWeights?: TensorInfo }, FusedConv2DAttrs>,
-    stock,
-  ) => {
-    const { inputs, attrs } = call;
-    const plain = inputs.bias === undefined && inputs.preluActivationWeights === undefined;
-    return plain && attrs.activation === 'linear' ? forward(FusedConv2D, call) : stock(call);
-  },
+export const fusedConv2dForward = kernel(FusedConv2D, (call: KernelCall<ForwardInputs & Finishing, FusedConv2DAttrs>) =>
+  finish(call, forward(FusedConv2D, call)),
 );
 
 function forward(
@@ -53,11 +58,15 @@ function forward(
     pad,
     dimRoundingMode,
   );
+  checkWindow(name, info);
   const out = backend.makeOutput(info.outShape, 'float32');
   const geometry = forwardGeometry(info);
-  const at = (tensor: TensorInfo) => address(backend, tensor);
-  const convolve = suitsWinograd(module, geometry) ? 'winograd' : 'convolve';
-  module.run(convolve, [...geometry, at(x), at(filter), at(out), 0]);
+  const at = (tensor: TensorInfo, image = 0) => addressOfImage(backend, tensor, image);
+  const images = winogradImages(module, geometry);
+  if (images === 0) module.run('convolve', [...geometry, at(x), at(filter), at(out), 0]);
+  for (const [first, count] of shares(info.batchSize, images)) {
+    module.run('winograd', [count, ...geometry.slice(1), at(x, first), at(filter), at(out, first), 0]);
+  }
   return out;
 }
 
@@ -65,20 +74,20 @@ export const conv2dInputGradient = kernel(
   Conv2DBackpropInput,
   ({
     inputs: { dy, filter },
-    attrs: { strides, pad, dataFormat, dimRoundingMode, inputShape },
+    attrs,
     backend,
     module,
   }: KernelCall<{ dy: TensorInfo; filter: TensorInfo }, Conv2DBackpropInputAttrs>) => {
-    checkConvolution(Conv2DBackpropInput, { dy, filter }, dataFormat);
-    const filterShape = filter.shape as Shape4D;
-    const info = backend_util.computeConv2DInfo(inputShape, filterShape, strides, 1, pad, dimRoundingMode);
+    checkConvolution(Conv2DBackpropInput, { dy, filter }, attrs.dataFormat);
+    const { inputShape } = attrs;
+    const info = gradientInfo(Conv2DBackpropInput, dy, [inputShape, filter.shape as Shape4D], attrs);
     const out = backend.makeOutput(inputShape, 'float32');
-    const at = (tensor: TensorInfo) => address(backend, tensor);
+    const at = (tensor: TensorInfo, image = 0) => addressOfImage(backend, tensor, image);
     const geometry = forwardGeometry(info);
-    if (suitsWinograd(module, geometry)) {
-      module.run('winogradInputGradient', [...geometry, at(out), at(filter), at(dy), 0]);
-    } else {
-      module.run('convolve', [...inputGradientGeometry(info), at(dy), at(filter), at(out), 0]);
+    const images = winogradImages(module, geometry);
+    if (images === 0) module.run('convolve', [...inputGradientGeometry(info), at(dy), at(filter), at(out), 0]);
+    for (const [first, count] of shares(info.batchSize, images)) {
+      module.run('winogradInputGradient', [count, ...geometry.slice(1), at(out, first), at(filter), at(dy, first), 0]);
     }
     return out;
   },
@@ -110,18 +119,38 @@ function filterGradients(
   name: string,
   x: TensorInfo,
   cotangents: readonly TensorInfo[],
-  { strides, pad, dataFormat, dimRoundingMode, filterShape }: Conv2DBackpropFilterAttrs,
+  attrs: Conv2DBackpropFilterAttrs,
   { backend, module }: Pick<KernelCall<never, never>, 'backend' | 'module'>,
 ): TensorInfo[] {
-  for (const dy of cotangents) checkConvolution(name, { x, dy }, dataFormat);
-  const info = backend_util.computeConv2DInfo(x.shape as Shape4D, filterShape, strides, 1, pad, dimRoundingMode);
+  for (const dy of cotangents) checkConvolution(name, { x, dy }, attrs.dataFormat);
+  const { filterShape } = attrs;
+  const info = gradientInfo(name, cotangents[0]!, [x.shape as Shape4D, filterShape], attrs);
+  for (const dy of cotangents) checkShape(name, 'dy', dy, info.outShape);
   const geometry = forwardGeometry(info);
-  const at = (tensor: TensorInfo | undefined) => (tensor === undefined ? 0 : address(backend, tensor));
+  const at = (tensor: TensorInfo | undefined, image = 0) =>
+    tensor === undefined ? 0 : addressOfImage(backend, tensor, image);
+  const images = winogradImages(module, geometry);
   const outs = cotangents.map(() => backend.makeOutput(filterShape, 'float32'));
-  const gradient = suitsWinograd(module, geometry) ? 'winogradFilterGradient' : 'convolutionFilterGradient';
   for (let i = 0; i < cotangents.length; i += 2) {
     const [v0, v1] = [cotangents[i], cotangents[i + 1]];
-    module.run(gradient, [...geometry, at(x), 0, at(v0), at(v1), at(outs[i]), at(outs[i + 1])]);
+    if (images === 0) {
+      module.run('convolutionFilterGradient', [...geometry, at(x), 0, at(v0), at(v1), at(outs[i]), at(outs[i + 1])]);
+    }
+    for (const [first, count] of shares(info.batchSize, images)) {
+      const sums =
+        first === 0
+          ? outs.slice(i, i + 2)
+          : [v0, v1].slice(0, outs.length - i).map(() => backend.makeOutput(filterShape, 'float32'));
+      module.run('winogradFilterGradient', [
+        ...[count, ...geometry.slice(1), at(x, first), 0, at(v0, first), at(v1, first)],
+        ...[at(sums[0]), at(sums[1])],
+      ]);
+      if (first === 0) continue;
+      for (const [j, sum] of sums.entries()) {
+        addInto(module, util.sizeFromShape(filterShape), at(outs[i + j]), at(sum));
+        backend.disposeData(sum.dataId);
+      }
+    }
   }
   return outs;
 }
@@ -150,11 +179,33 @@ function inputGradientGeometry(info: backend_util.Conv2DInfo): Geometry {
   ];
 }
 
-/** Whether Winograd's way is allowed and wins. */
-function suitsWinograd(module: KernelModule, geometry: Geometry): boolean {
+/** Bytes of transformed images that Winograd's way makes at once, and the most of a single image. */
+const [AT_ONCE, AT_MOST] = [2 ** 26, 2 ** 29];
+
+/** Images that Winograd's way takes at once, where it is allowed and wins; else 0. */
+function winogradImages(module: KernelModule, geometry: Geometry): number {
   const [, , , channels, height, width, filters, kh, kw, sh, sw, dh, dw] = geometry as number[];
   const fits = kh === 3 && kw === 3 && [sh, sw, dh, dw].every((one) => one === 1);
-  if (!module.winograd || !fits || channels! < 16 || filters! < 16) return false;
+  if (!module.winograd || !fits || channels! < 16 || filters! < 16) return 0;
+  const tiles = Math.ceil(height! / 4) * Math.ceil(width! / 4);
   // Multiplications saved by tiles that may reach beyond the edge; the transforms cost as much as the first third of them.
-  return (9 * height! * width!) / (36 * Math.ceil(height! / 4) * Math.ceil(width! / 4)) >= 1.5;
+  if ((9 * height! * width!) / (36 * tiles) < 1.5) return 0;
+  // 36 points of a tile, in rows of 208 floats for up to 192 channels (assembly/winograd.ts).
+  const bytes = 36 * tiles * Math.ceil(Math.max(channels!, filters!) / 192) * 208 * 4;
+  return bytes > AT_MOST ? 0 : Math.max(1, Math.floor(AT_ONCE / bytes));
+}
+
+/** A batch in shares of almost the same size, none above `most`: the first image of each, and how many. None for 0. */
+function shares(batch: number, most: number): [first: number, count: number][] {
+  if (most === 0) return [];
+  const length = Math.ceil(batch / Math.ceil(batch / most));
+  return Array.from({ length: Math.ceil(batch / length) }, (_, i) => [
+    i * length,
+    Math.min(length, batch - i * length),
+  ]);
+}
+
+/** Where an image of a batch lies. */
+function addressOfImage(backend: BackendWasm, tensor: TensorInfo, image: number): number {
+  return address(backend, tensor) + 4 * image * util.sizeFromShape(tensor.shape.slice(1));
 }

@@ -143,6 +143,22 @@ describe('of two tensors', () => {
       for (const turned of [false, true]) check(operation, shape, other, turned, values);
   });
 
+  it('the larger and the smaller hand a NaN on, whatever the broadcast', () => {
+    const { NaN: nan } = Number;
+    const b = tf.tensor3d([nan, 1, -1, nan, 2, nan], [1, 3, 2]);
+    for (const a of [tf.zeros([2, 1, 2]), tf.zeros([2, 3, 1]), tf.zeros([4, 1, 1, 2]), tf.zeros([1])]) {
+      const copies = tf.broadcast_util.assertAndGetBroadcastShape(a.shape, b.shape).reduce((n, size) => n * size) / 6;
+      const repeat = (values: number[]) => Float32Array.from({ length: 6 * copies }, (_, i) => values[i % 6]!);
+      expect(tf.maximum(a, b).dataSync()).toEqual(repeat([nan, 1, 0, nan, 2, nan]));
+      expect(tf.minimum(b, a).dataSync()).toEqual(repeat([nan, 0, -1, nan, 0, nan]));
+    }
+  });
+
+  it('clipping hands a NaN on', () => {
+    const x = tf.tensor1d([Number.NaN, -3, 0.5, 7, -Infinity, Infinity]);
+    expect([...tf.clipByValue(x, -1, 2).dataSync()]).toEqual([Number.NaN, -1, 0.5, 2, -1, 2]);
+  });
+
   it('integers are as on the cpu backend', async () => {
     const [wasm, cpu] = await onBoth(() => {
       const [a, b] = [tf.tensor1d([3, 0, -3], 'int32'), tf.tensor1d([2, 2, 2], 'int32')];
@@ -187,9 +203,14 @@ describe('selection and conversion', () => {
     expectSame(tf.cast(tf.tensor1d(truth, 'bool'), 'float32').dataSync(), truth);
   });
 
+  it('true is what is not 0', () => {
+    const numbers = tf.tensor1d([0.5, -0.2, 256, 0, -0, Number.NaN]);
+    expect([...tf.cast(numbers, 'bool').dataSync()]).toEqual([1, 1, 1, 0, 0, 1]);
+    expect([...tf.cast(tf.tensor1d([3, 0, 256], 'int32'), 'bool').dataSync()]).toEqual([1, 0, 1]);
+  });
+
   it('other conversions are the stock kernel’s', () => {
     expect([...tf.cast(tf.tensor1d([1.5, -2.5]), 'int32').dataSync()]).toEqual([1, -2]);
-    expect([...tf.cast(tf.tensor1d([3, 0], 'int32'), 'bool').dataSync()].map(Boolean)).toEqual([true, false]);
   });
 });
 

@@ -2,6 +2,7 @@
  * Operations element by element on float32: of one tensor, of two with broadcasting of a value, of a row or of a column,
  * selection, conversion. Other types and broadcasts are the stock kernels'.
  */
+import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import {
   Abs,
   Add,
@@ -9,11 +10,15 @@ import {
   broadcast_util,
   Cast,
   type CastAttrs,
+  ClipByValue,
+  type ClipByValueAttrs,
+  type DataType,
   Identity,
   Maximum,
   Minimum,
   Multiply,
   Neg,
+  NotEqual,
   RealDiv,
   Relu,
   Relu6,
@@ -26,9 +31,11 @@ import {
   type StepAttrs,
   Sub,
   type TensorInfo,
+  Tile,
   util,
 } from '@tensorflow/tfjs-core';
-import { address, type Kernel, type KernelCall, kernel, share } from './heap.js';
+import type { KernelModule } from '../module.js';
+import { address, byKernel, type Kernel, type KernelCall, kernel, share } from './heap.js';
 
 /** The stock kernel copies. */
 export const identity = kernel(Identity, (call: KernelCall<{ x: TensorInfo }, object>, stock) =>
@@ -88,13 +95,39 @@ export const binaryKernels: readonly Kernel[] = ofTwo.map((name, operator) =>
     } = call;
     const shape = broadcast_util.assertAndGetBroadcastShape(a.shape, b.shape);
     const size = util.sizeFromShape(shape);
+    if (a.dtype !== 'float32' || b.dtype !== 'float32' || size === 0) return stock(call);
     const found = layouts(a.shape, b.shape, shape);
-    if (a.dtype !== 'float32' || b.dtype !== 'float32' || found === null || size === 0) return stock(call);
+    if (found === null) return losesNan.includes(name) ? ofSpread(name, a, b, shape, backend) : stock(call);
     const out = backend.makeOutput(shape, 'float32');
     module.run('binary', [operator, size, ...found, ...[a, b, out].map((tensor) => address(backend, tensor))]);
     return out;
   }),
 );
+
+/** Those whose stock kernels take a NaN for less, or more, than any number. */
+const losesNan = [Maximum, Minimum];
+
+/** The kernel on both operands spread out to the shape of the result. */
+function ofSpread(name: string, a: TensorInfo, b: TensorInfo, out: number[], backend: BackendWasm): TensorInfo {
+  const spread = ({ dataId, dtype, shape }: TensorInfo) => {
+    const from = [...Array<number>(out.length - shape.length).fill(1), ...shape];
+    return byKernel(
+      backend,
+      Tile,
+      { x: { dataId, dtype, shape: from } },
+      { reps: out.map((size, axis) => size / from[axis]!) },
+    );
+  };
+  const [left, right] = [spread(a), spread(b)];
+  const result = byKernel(backend, name, { a: left, b: right });
+  for (const { dataId } of [left, right]) backend.disposeData(dataId);
+  return result;
+}
+
+/** Adds to a tensor that no one else has yet. */
+export function addInto(module: KernelModule, size: number, sum: number, term: number): void {
+  module.run('binary', [0, size, size, FULL, FULL, sum, term, sum]);
+}
 
 /** The sum of one is that one. */
 export const addN = kernel(AddN, (call: KernelCall<TensorInfo[], object>, stock) => {
@@ -150,9 +183,39 @@ export const cast = kernel(Cast, (call: KernelCall<{ x: TensorInfo }, CastAttrs>
     module,
   } = call;
   if (x.dtype === dtype && dtype !== 'string') return share(backend, x);
+  if (dtype === 'bool' && (x.dtype === 'float32' || x.dtype === 'int32')) return isNotZero(x, backend);
   if (dtype !== 'float32' || (x.dtype !== 'bool' && x.dtype !== 'int32')) return stock(call);
   const out = backend.makeOutput(x.shape, 'float32');
   const bytes = util.bytesPerElement(x.dtype);
   module.run('convert', [util.sizeFromShape(x.shape), bytes, address(backend, x), address(backend, out)]);
   return out;
 });
+
+/** Where the stock kernel keeps a number's last eight bits. */
+function isNotZero(x: TensorInfo, backend: BackendWasm): TensorInfo {
+  const zero = scalar(backend, 0, x.dtype);
+  const out = byKernel(backend, NotEqual, { a: x, b: zero });
+  backend.disposeData(zero.dataId);
+  return out;
+}
+
+/** min(max(x, least), most), where the stock kernel takes a NaN for the least. */
+export const clip = kernel(ClipByValue, (call: KernelCall<{ x: TensorInfo }, ClipByValueAttrs>, stock) => {
+  const {
+    inputs: { x },
+    attrs: { clipValueMin, clipValueMax },
+    backend,
+  } = call;
+  if (x.dtype !== 'float32' || x.shape.includes(0)) return stock(call);
+  const [least, most] = [scalar(backend, clipValueMin, 'float32'), scalar(backend, clipValueMax, 'float32')];
+  const above = byKernel(backend, Maximum, { a: x, b: least });
+  const out = byKernel(backend, Minimum, { a: above, b: most });
+  for (const { dataId } of [least, most, above]) backend.disposeData(dataId);
+  return out;
+});
+
+function scalar(backend: BackendWasm, value: number, dtype: DataType): TensorInfo {
+  const out = backend.makeOutput([], dtype);
+  backend.typedArrayFromHeap(out).set([value]);
+  return out;
+}

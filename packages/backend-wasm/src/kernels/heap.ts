@@ -4,9 +4,9 @@
  * A view dies when the heap grows, and any allocation may grow it: take views after the last `makeOutput`.
  */
 
-import { checkNotEmpty, UnsupportedError } from '@ghl/core';
+import { checkNotEmpty, DataError, UnsupportedError } from '@ghl/core';
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
-import type { TensorInfo } from '@tensorflow/tfjs-core';
+import { backend_util, getKernel, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import type { KernelModule } from '../module.js';
 
 export type Shape4D = [number, number, number, number];
@@ -34,6 +34,11 @@ export function kernel<Inputs, Attrs>(
   run: (call: KernelCall<Inputs, Attrs>, stock: Stock) => TensorInfo | TensorInfo[],
 ): Kernel {
   return { name, run };
+}
+
+/** What the kernel of this name, ours or the stock one, makes of tensors. */
+export function byKernel(backend: BackendWasm, name: string, inputs: object, attrs: object = {}): TensorInfo {
+  return getKernel(name, 'wasm').kernelFunc({ inputs: inputs as never, attrs: attrs as never, backend }) as TensorInfo;
 }
 
 /** Where the values of a tensor lie in memory, in bytes. */
@@ -69,4 +74,66 @@ export function checkConvolution(
     });
   }
   checkNotEmpty(kernel, tensors);
+}
+
+/**
+ * Refuses a window that goes nowhere into its image: TensorFlow.js computes sizes below 0 for what comes out.
+ *
+ * @throws DataError with code `INPUT_TOO_SMALL`.
+ */
+export function checkWindow(kernel: string, info: backend_util.Conv2DInfo): void {
+  const { inHeight, inWidth, outHeight, outWidth, effectiveFilterHeight, effectiveFilterWidth } = info;
+  if (outHeight >= 0 && outWidth >= 0) return;
+  const window = `${effectiveFilterHeight} × ${effectiveFilterWidth}`;
+  throw new DataError(
+    'INPUT_TOO_SMALL',
+    `${kernel} got an image of ${inHeight} × ${inWidth} for a window of ${window}.`,
+    {
+      help: "use larger images, a smaller window, or padding 'same'.",
+    },
+  );
+}
+
+/**
+ * Refuses a tensor of another shape than a kernel's other arguments make it, since a kernel would read beyond its end.
+ *
+ * @throws DataError with code `WRONG_SHAPE`.
+ */
+export function checkShape(kernel: string, name: string, { shape }: TensorInfo, expected: readonly number[]): void {
+  if (!util.arraysEqual(shape, [...expected])) throw wrongShape(kernel, name, shape, expected);
+}
+
+/** The attributes of a gradient that say how the window went over the image. */
+interface Windows {
+  readonly strides: [number, number] | number;
+  readonly dilations?: [number, number] | number;
+  readonly pad: 'valid' | 'same' | number | backend_util.ExplicitPadding;
+}
+
+/**
+ * The geometry of a convolution whose gradient at the output is ∂y. TensorFlow.js does not say how its size was rounded, so
+ * ∂y does.
+ *
+ * @throws DataError with code `WRONG_SHAPE` where no rounding gives ∂y's size.
+ */
+export function gradientInfo(
+  kernel: string,
+  dy: TensorInfo,
+  [imageShape, filterShape]: readonly [Shape4D, Shape4D],
+  { strides, dilations = 1, pad }: Windows,
+  depthwise = false,
+): backend_util.Conv2DInfo {
+  const rounded = (mode: 'floor' | 'ceil') =>
+    backend_util.computeConv2DInfo(imageShape, filterShape, strides, dilations, pad, mode, depthwise);
+  const [down, up] = [rounded('floor'), rounded('ceil')];
+  if (dy.shape.some((size, axis) => size !== down.outShape[axis] && size !== up.outShape[axis])) {
+    throw wrongShape(kernel, 'dy', dy.shape, down.outShape);
+  }
+  const outShape = dy.shape as Shape4D;
+  return { ...down, outShape, outHeight: outShape[1], outWidth: outShape[2] };
+}
+
+function wrongShape(kernel: string, name: string, shape: readonly number[], expected: readonly number[]): DataError {
+  const message = `${kernel} got ${name} of shape [${shape.join(', ')}], not [${expected.join(', ')}].`;
+  return new DataError('WRONG_SHAPE', message, { help: 'check strides, padding and the shape that was asked for.' });
 }

@@ -7,9 +7,14 @@ import {
   conv2dInputGradient,
   fusedConv2dForward,
 } from './convolution.js';
-import { depthwiseFilterGradient, depthwiseInputGradient } from './depthwise-gradients.js';
+import {
+  depthwiseFilterGradient,
+  depthwiseForward,
+  depthwiseInputGradient,
+  fusedDepthwiseForward,
+} from './depthwise.js';
 import { dropout } from './dropout.js';
-import { addN, binaryKernels, cast, identity, reluGradient, select, unaryKernels } from './element-wise.js';
+import { addN, binaryKernels, cast, clip, identity, reluGradient, select, unaryKernels } from './element-wise.js';
 import type { Kernel } from './heap.js';
 import { fusedMatMul, matMul, upperProduct } from './mat-mul.js';
 import { move } from './move.js';
@@ -19,7 +24,7 @@ import { competition, softmax } from './softmax.js';
 import { tile } from './tile.js';
 import { unsortedSegmentSum } from './unsorted-segment-sum.js';
 
-/** Those that stock tfjs-wasm lacks, then those that stand in for slow ones, and for one that is wrong. */
+/** Those that stock tfjs-wasm lacks, then those that stand in for what is slow, or wrong somewhere. */
 export const kernels: readonly Kernel[] = [
   conv2dFilterGradient,
   conv2dFilterGradients,
@@ -37,6 +42,8 @@ export const kernels: readonly Kernel[] = [
   conv2dForward,
   fusedConv2dForward,
   conv2dInputGradient,
+  depthwiseForward,
+  fusedDepthwiseForward,
   matMul,
   fusedMatMul,
   maxPool,
@@ -53,5 +60,6 @@ export const kernels: readonly Kernel[] = [
   addN,
   select,
   cast,
+  clip,
   tile,
 ];

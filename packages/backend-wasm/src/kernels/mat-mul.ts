@@ -3,15 +3,14 @@ import { UPPER_PRODUCT } from '@ghl/core';
 import {
   _FusedMatMul,
   type _FusedMatMulAttrs,
-  Add,
   BatchMatMul,
   type BatchMatMulAttrs,
   broadcast_util,
-  getKernel,
   type TensorInfo,
   util,
 } from '@tensorflow/tfjs-core';
 import type { Upper } from '../module.js';
+import { type Finishing, finish } from './finish.js';
 import { address, type KernelCall, kernel, type Stock } from './heap.js';
 
 type Factors = { readonly a: TensorInfo; readonly b: TensorInfo };
@@ -19,23 +18,10 @@ type Factors = { readonly a: TensorInfo; readonly b: TensorInfo };
 export const matMul = kernel(BatchMatMul, (call: KernelCall<Factors, BatchMatMulAttrs>, stock) => product(call, stock));
 
 /** With a bias, an activation and PReLU's weights, as far as they are there. */
-export const fusedMatMul = kernel(
-  _FusedMatMul,
-  (
-    call: KernelCall<Factors & { bias?: TensorInfo; preluActivationWeights?: TensorInfo }, _FusedMatMulAttrs>,
-    stock,
-  ) => {
-    const { inputs, attrs, backend } = call;
-    const { bias } = inputs;
-    if (attrs.activation !== 'linear' || inputs.preluActivationWeights !== undefined) return stock(call);
-    const out = product(call, () => null);
-    if (out === null) return stock(call);
-    if (bias === undefined) return out;
-    const sum = getKernel(Add, 'wasm').kernelFunc({ inputs: { a: out, b: bias } as never, backend, attrs: {} });
-    backend.disposeData(out.dataId);
-    return sum;
-  },
-);
+export const fusedMatMul = kernel(_FusedMatMul, (call: KernelCall<Factors & Finishing, _FusedMatMulAttrs>, stock) => {
+  const out = product(call, () => null);
+  return out === null ? stock(call) : finish(call, out);
+});
 
 export const upperProduct = kernel(
   UPPER_PRODUCT,

@@ -12,7 +12,16 @@ import {
   type TensorInfo,
   util,
 } from '@tensorflow/tfjs-core';
-import { address, checkConvolution, type Kernel, type KernelCall, kernel, type Shape4D } from './heap.js';
+import {
+  address,
+  checkConvolution,
+  checkShape,
+  checkWindow,
+  type Kernel,
+  type KernelCall,
+  kernel,
+  type Shape4D,
+} from './heap.js';
 
 /** The first fields of assembly/pooling.ts. The size of a pool's output is not always that which follows from its input. */
 function geometry(info: backend_util.Conv2DInfo, [, outHeight, outWidth]: readonly number[]): number[] {
@@ -34,6 +43,7 @@ function pool(name: string, run: 'maxPool' | 'averagePool'): Kernel {
     } = call;
     const info = backend_util.computePool2DInfo(x.shape as Shape4D, filterSize, strides, 1, pad, dimRoundingMode);
     if (x.dtype !== 'float32') return stock(call);
+    checkWindow(name, info);
     const out = backend.makeOutput(info.outShape, 'float32');
     if (util.sizeFromShape(info.outShape) === 0) return out;
     module.run(run, [...geometry(info, info.outShape), address(backend, x), address(backend, out), 0, 0]);
@@ -53,6 +63,7 @@ export const maxPoolGradient = kernel(
     module,
   }: KernelCall<{ dy: TensorInfo; input: TensorInfo; output: TensorInfo }, MaxPoolGradAttrs>) => {
     checkConvolution(MaxPoolGrad, { dy, input });
+    checkShape(MaxPoolGrad, 'dy', dy, output.shape);
     const info = backend_util.computePool2DInfo(input.shape as Shape4D, filterSize, strides, 1, pad, dimRoundingMode);
     const out = backend.makeOutput(input.shape, 'float32');
     const at = [input, output, dy, out].map((tensor) => address(backend, tensor));

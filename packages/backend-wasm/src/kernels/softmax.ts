@@ -1,5 +1,5 @@
 /** Softmax over the last axis, on our own module: TensorFlow.js's, and the competition of units at a temperature. */
-import { COMPETITION } from '@ghl/core';
+import { COMPETITION, checkNotEmpty } from '@ghl/core';
 import { Softmax, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { bits } from '../module.js';
 import { address, type KernelCall, kernel } from './heap.js';
@@ -26,6 +26,7 @@ export const competition = kernel(
     backend,
     module,
   }: KernelCall<{ x: TensorInfo }, { temperature: number }>) => {
+    checkNotEmpty(COMPETITION, { x });
     const [rows, columns] = x.shape as [number, number];
     const shares = backend.makeOutput(x.shape, 'float32');
     const overlap = backend.makeOutput([columns], 'float32');

@@ -1,0 +1,48 @@
+/** What follows a fused product or convolution: a bias, then an activation. Each is the kernel that it is on its own. */
+import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
+import {
+  Add,
+  Elu,
+  type FusedConv2DAttrs,
+  LeakyRelu,
+  Prelu,
+  Relu,
+  Relu6,
+  Sigmoid,
+  type TensorInfo,
+} from '@tensorflow/tfjs-core';
+import { byKernel } from './heap.js';
+
+/** The inputs that are there only where they are asked for. */
+export interface Finishing {
+  readonly bias?: TensorInfo;
+  readonly preluActivationWeights?: TensorInfo;
+}
+
+const activations = { relu: Relu, relu6: Relu6, elu: Elu, sigmoid: Sigmoid, leakyrelu: LeakyRelu, prelu: Prelu };
+
+/** f(`plain` + bias), in place of `plain`, which is let go of. */
+export function finish(
+  {
+    inputs: { bias, preluActivationWeights },
+    attrs: { activation, leakyreluAlpha },
+    backend,
+  }: {
+    readonly inputs: Finishing;
+    readonly attrs: Pick<FusedConv2DAttrs, 'activation' | 'leakyreluAlpha'>;
+    readonly backend: BackendWasm;
+  },
+  plain: TensorInfo,
+): TensorInfo {
+  let out = plain;
+  const follow = (name: string, inputs: object, attrs?: object) => {
+    const next = byKernel(backend, name, inputs, attrs);
+    backend.disposeData(out.dataId);
+    out = next;
+  };
+  if (bias !== undefined) follow(Add, { a: out, b: bias });
+  if (activation === 'prelu') follow(Prelu, { x: out, alpha: preluActivationWeights });
+  else if (activation === 'leakyrelu') follow(LeakyRelu, { x: out }, { alpha: leakyreluAlpha });
+  else if (activation !== 'linear') follow(activations[activation], { x: out });
+  return out;
+}
