@@ -12,6 +12,7 @@ export {
 } from './checks.js';
 export * from './competition.js';
 export * from './connection.js';
+export * from './convolution-gradient.js';
 export * from './engine.js';
 export * from './errors.js';
 export * from './from-spec.js';

@@ -5,7 +5,7 @@
  *     ∂W[i, j, c, k]   = Σ_{b, p, q} x[b, p·s + i·d − top, q·s + j·d − left, c] · v[b, p, q, k]     for each cotangent v
  *     ∂x[b, h, w, c]   = Σ_{i, j, k} ∂y[b, p, q, k] · W[i, j, c, k]   over p·s + i·d − top = h, q·s + j·d − left = w
  */
-import { FILTER_GRADIENTS } from '@ghl/core';
+import { FILTER_GRADIENTS, gradientInfo } from '@ghl/core';
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import {
   backend_util,
@@ -23,16 +23,7 @@ import {
 import type { KernelModule } from '../module.js';
 import { addInto } from './element-wise.js';
 import { type Finishing, finish } from './finish.js';
-import {
-  address,
-  checkConvolution,
-  checkShape,
-  checkWindow,
-  gradientInfo,
-  type KernelCall,
-  kernel,
-  type Shape4D,
-} from './heap.js';
+import { address, checkConvolution, checkShape, checkWindow, type KernelCall, kernel, type Shape4D } from './heap.js';
 
 type ForwardInputs = { readonly x: TensorInfo; readonly filter: TensorInfo };
 

@@ -6,6 +6,7 @@
  *     ∂x[b, p·s + i·d − top, q·s + j·d − left, c] += W[i, j, c, m] · ∂y[b, p, q, k]
  *     ∂W[i, j, c, m]                              += x[b, p·s + i·d − top, q·s + j·d − left, c] · ∂y[b, p, q, k]
  */
+import { gradientInfo } from '@ghl/core';
 import {
   backend_util,
   DepthwiseConv2dNative,
@@ -19,7 +20,7 @@ import {
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
 import { type Finishing, finish } from './finish.js';
-import { checkConvolution, checkWindow, floats, gradientInfo, type KernelCall, kernel, type Shape4D } from './heap.js';
+import { checkConvolution, checkWindow, floats, type KernelCall, kernel, type Shape4D } from './heap.js';
 
 /** Calls `visit` with the offsets of the first channel of every (x, ∂y, W) that meet. */
 function forEachTap(info: backend_util.Conv2DInfo, visit: (x: number, dy: number, filter: number) => void): void {

@@ -6,7 +6,7 @@
 
 import { checkNotEmpty, DataError, UnsupportedError } from '@ghl/core';
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
-import { backend_util, getKernel, type TensorInfo, util } from '@tensorflow/tfjs-core';
+import { type backend_util, getKernel, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import type { KernelModule } from '../module.js';
 
 export type Shape4D = [number, number, number, number];
@@ -100,40 +100,12 @@ export function checkWindow(kernel: string, info: backend_util.Conv2DInfo): void
  * @throws DataError with code `WRONG_SHAPE`.
  */
 export function checkShape(kernel: string, name: string, { shape }: TensorInfo, expected: readonly number[]): void {
-  if (!util.arraysEqual(shape, [...expected])) throw wrongShape(kernel, name, shape, expected);
-}
-
-/** The attributes of a gradient that say how the window went over the image. */
-interface Windows {
-  readonly strides: [number, number] | number;
-  readonly dilations?: [number, number] | number;
-  readonly pad: 'valid' | 'same' | number | backend_util.ExplicitPadding;
-}
-
-/**
- * The geometry of a convolution whose gradient at the output is ∂y. TensorFlow.js does not say how its size was rounded, so
- * ∂y does.
- *
- * @throws DataError with code `WRONG_SHAPE` where no rounding gives ∂y's size.
- */
-export function gradientInfo(
-  kernel: string,
-  dy: TensorInfo,
-  [imageShape, filterShape]: readonly [Shape4D, Shape4D],
-  { strides, dilations = 1, pad }: Windows,
-  depthwise = false,
-): backend_util.Conv2DInfo {
-  const rounded = (mode: 'floor' | 'ceil') =>
-    backend_util.computeConv2DInfo(imageShape, filterShape, strides, dilations, pad, mode, depthwise);
-  const [down, up] = [rounded('floor'), rounded('ceil')];
-  if (dy.shape.some((size, axis) => size !== down.outShape[axis] && size !== up.outShape[axis])) {
-    throw wrongShape(kernel, 'dy', dy.shape, down.outShape);
-  }
-  const outShape = dy.shape as Shape4D;
-  return { ...down, outShape, outHeight: outShape[1], outWidth: outShape[2] };
-}
-
-function wrongShape(kernel: string, name: string, shape: readonly number[], expected: readonly number[]): DataError {
-  const message = `${kernel} got ${name} of shape [${shape.join(', ')}], not [${expected.join(', ')}].`;
-  return new DataError('WRONG_SHAPE', message, { help: 'check strides, padding and the shape that was asked for.' });
+  if (util.arraysEqual(shape, [...expected])) return;
+  throw new DataError(
+    'WRONG_SHAPE',
+    `${kernel} got ${name} of shape [${shape.join(', ')}], not [${expected.join(', ')}].`,
+    {
+      help: 'check strides, padding and the shape that was asked for.',
+    },
+  );
 }

@@ -1,0 +1,41 @@
+/** The geometry of a convolution from the side of its gradients, for backends whose kernels form these. */
+import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
+import { DataError } from './errors.js';
+
+type Shape4D = [number, number, number, number];
+
+/** The attributes of a gradient that say how the window went over the image. */
+export interface Windows {
+  readonly strides: [number, number] | number;
+  readonly dilations?: [number, number] | number;
+  readonly pad: 'valid' | 'same' | number | backend_util.ExplicitPadding;
+}
+
+/**
+ * The geometry of a convolution, channels last, whose gradient at the output is ∂y. TensorFlow.js does not say how the size of the
+ * output was rounded, so ∂y does.
+ *
+ * @param kernel Who asks, for the message.
+ * @param shapes Of the image, [batch, height, width, C], and of the filter, [height, width, C, K], or, depthwise, [height,
+ * width, C, M].
+ * @throws DataError with code `WRONG_SHAPE` where no rounding gives ∂y's size: a kernel would read beyond its end.
+ */
+export function gradientInfo(
+  kernel: string,
+  dy: TensorInfo,
+  [image, filter]: readonly [image: Shape4D, filter: Shape4D],
+  { strides, dilations = 1, pad }: Windows,
+  depthwise = false,
+): backend_util.Conv2DInfo {
+  const rounded = (mode: 'floor' | 'ceil') =>
+    backend_util.computeConv2DInfo(image, filter, strides, dilations, pad, mode, depthwise);
+  const [down, up] = [rounded('floor'), rounded('ceil')];
+  if (dy.shape.some((size, axis) => size !== down.outShape[axis] && size !== up.outShape[axis])) {
+    const [got, expected] = [dy.shape, down.outShape].map((shape) => `[${shape.join(', ')}]`);
+    throw new DataError('WRONG_SHAPE', `${kernel} got dy of shape ${got}, not ${expected}.`, {
+      help: 'check strides, padding and the shape that was asked for.',
+    });
+  }
+  const outShape = dy.shape as Shape4D;
+  return { ...down, outShape, outHeight: outShape[1], outWidth: outShape[2] };
+}
