@@ -125,6 +125,15 @@ describe.each(Object.entries(pools))('%s', (name, pool) => {
   });
 });
 
+it('refuses to transpose to a shape that does not follow from the input', () => {
+  const refused = expect.objectContaining({ code: 'WRONG_SHAPE', help: expect.any(String) });
+  tf.tidy(() => {
+    const [image, window] = [tf.ones<tf.Rank.R4>([1, 8, 8, 1]), tf.ones<tf.Rank.R4>([1, 1, 1, 1])];
+    expect(() => tf.conv2dTranspose(image, window, [1, 40, 40, 1], 1, 'valid')).toThrow(refused);
+    expect(tf.conv2dTranspose(image, window, [1, 8, 8, 1], 1, 'valid').shape).toEqual([1, 8, 8, 1]);
+  });
+});
+
 it('pads a convolution that carries its bias and activation', () => {
   tf.tidy(() => {
     const bias = drawn([2], 5) as tf.Tensor1D;

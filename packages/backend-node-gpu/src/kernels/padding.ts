@@ -3,6 +3,7 @@
  * stock kernel runs as 'valid', and what comes back to the image is cut to its size. A maximum is padded with −∞; an average
  * divides by the values in its window that are not padding, as TensorFlow.js does, and its gradient with it.
  */
+import { gradientInfo } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { type Call, type Kernel, runKernel } from './kernel.js';
 
@@ -89,6 +90,18 @@ function convolution(attrs: unknown, xShape: readonly number[], filterShape: rea
   );
 }
 
+/** Refuses a ∂y whose size follows from nothing: the stock kernel reads beyond its end, and the process may end at that. */
+function checkCotangent(
+  name: string,
+  dy: tf.TensorInfo,
+  shapes: readonly [Size4, Size4],
+  attrs: unknown,
+  depthwise: boolean,
+) {
+  const windows = attrs as ConvolutionAttributes;
+  if (windows.dataFormat !== 'NCHW') gradientInfo(name, dy, shapes, windows, depthwise);
+}
+
 /** A convolution's forward pass, by itself or with its bias and activation. */
 const forward = (name: string, depthwise: boolean): Kernel => ({
   name,
@@ -107,7 +120,9 @@ const filterGradient = (name: string, depthwise: boolean): Kernel => ({
   name,
   run(call, stock) {
     const { x, dy } = call.inputs as { x: tf.TensorInfo; dy: tf.TensorInfo };
-    const amounts = amountsOf(convolution(call.attrs, x.shape, call.attrs.filterShape as number[], depthwise), dy);
+    const shapes = [x.shape, call.attrs.filterShape] as [Size4, Size4];
+    checkCotangent(name, dy, shapes, call.attrs, depthwise);
+    const amounts = amountsOf(convolution(call.attrs, ...shapes, depthwise), dy);
     if (amounts === null) return stock(call);
     const wide = pad(x, amounts);
     return using([wide], () =>
@@ -120,7 +135,8 @@ const inputGradient = (name: string, depthwise: boolean): Kernel => ({
   name,
   run(call, stock) {
     const { dy, filter } = call.inputs as { dy: tf.TensorInfo; filter: tf.TensorInfo };
-    const inputShape = call.attrs.inputShape as number[];
+    const inputShape = call.attrs.inputShape as Size4;
+    checkCotangent(name, dy, [inputShape, filter.shape as Size4], call.attrs, depthwise);
     const amounts = amountsOf(convolution(call.attrs, inputShape, filter.shape, depthwise), dy);
     if (amounts === null) return stock(call);
     const attrs = { ...call.attrs, ...unpadded, inputShape: padded(inputShape, amounts) };
