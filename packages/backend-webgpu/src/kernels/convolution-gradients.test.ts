@@ -202,6 +202,29 @@ describe('convolution gradients', () => {
     for (const [result] of results) expect(result!.some(Number.isNaN)).toBe(true);
   });
 
+  it('take the size of ∂y as it was rounded, and refuse any other', async () => {
+    const [x, filter] = [tf.ones([1, 6, 6, 1]), tf.ones([3, 3, 1, 1])];
+    const attrs = { strides: [2, 2], pad: 0, dataFormat: 'NHWC', filterShape: [3, 3, 1, 1], inputShape: [1, 6, 6, 1] };
+    for (const size of [2, 3]) {
+      const dy = tf.ones([1, size, size, 1]);
+      const [dw, dx] = ['Conv2DBackpropFilter', 'Conv2DBackpropInput'].map(
+        (name) => tf.engine().runKernel(name, { x, dy, filter }, attrs as never) as tf.Tensor,
+      );
+      expect((await dw!.data())[0]).toBe(size ** 2);
+      // A position that no window of those rounded down reaches.
+      expect((await dx!.data()).at(-1)).toBe(size === 3 ? 1 : 0);
+      tf.dispose([dy, dw!, dx!]);
+    }
+    const dy = tf.ones([1, 5, 5, 1]);
+    for (const name of ['Conv2DBackpropFilter', 'Conv2DBackpropInput', FILTER_GRADIENTS]) {
+      const inputs = name === FILTER_GRADIENTS ? { x, dy0: dy } : { x, dy, filter };
+      expect(() => tf.engine().runKernel(name, inputs as never, attrs as never)).toThrow(
+        expect.objectContaining({ code: 'WRONG_SHAPE', help: expect.any(String) }),
+      );
+    }
+    tf.dispose([x, filter, dy]);
+  });
+
   it('refuse what is empty, and several at once channels first, with a code', async () => {
     const attrs = { strides: 1, pad: 'same', inputShape: [1, 2, 5, 5], filterShape: [3, 3, 2, 2] };
     const [x, none, w] = [tf.ones([1, 2, 5, 5]), tf.zeros([0, 5, 5, 2]), tf.ones([3, 3, 2, 2])];

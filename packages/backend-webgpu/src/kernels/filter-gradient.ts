@@ -6,10 +6,10 @@
  *
  * Rows are (i, j, c), columns k of one or two cotangents, terms the positions (b, p, q).
  */
-import { checkNotEmpty, FILTER_GRADIENTS, UnsupportedError } from '@ghl/core';
+import { checkNotEmpty, FILTER_GRADIENTS, gradientInfo, UnsupportedError } from '@ghl/core';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import {
-  backend_util,
+  type backend_util,
   Conv2DBackpropFilter,
   type Conv2DBackpropFilterAttrs,
   type TensorInfo,
@@ -58,11 +58,11 @@ function gradients(
   name: string,
   x: TensorInfo,
   cotangents: readonly TensorInfo[],
-  { strides, pad, dimRoundingMode, filterShape }: Conv2DBackpropFilterAttrs,
+  attrs: Conv2DBackpropFilterAttrs,
 ): TensorInfo[] {
   for (const dy of cotangents) checkNotEmpty(name, { x, dy });
-  type Shape4D = [number, number, number, number];
-  const info = backend_util.computeConv2DInfo(x.shape as Shape4D, filterShape, strides, 1, pad, dimRoundingMode);
+  const shapes = [x.shape as [number, number, number, number], attrs.filterShape] as const;
+  const [info] = cotangents.map((dy) => gradientInfo(name, dy, shapes, attrs)) as [backend_util.Conv2DInfo];
   return each(Math.ceil(cotangents.length / 2), (i) =>
     gradientsOf(backend, name, info, x, cotangents.slice(2 * i, 2 * i + 2)),
   ).flat();

@@ -7,9 +7,9 @@
  * Rows are the positions (b, h, w), columns c, terms (i, j, k). Rows of a tile are alike in (h mod s, w mod s), so that all of
  * them meet the same taps, and the others, s² − 1 of s², are left out.
  */
-import { checkNotEmpty } from '@ghl/core';
+import { checkNotEmpty, gradientInfo } from '@ghl/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { backend_util, Conv2DBackpropInput, type Conv2DBackpropInputAttrs } from '@tensorflow/tfjs-core';
+import { Conv2DBackpropInput, type Conv2DBackpropInputAttrs } from '@tensorflow/tfjs-core';
 import { channelsLast, type KernelCall, runPass } from './pass.js';
 import {
   addSlice,
@@ -31,13 +31,13 @@ export const inputGradient = channelsLast(
   Conv2DBackpropInput,
   ({
     inputs: { dy, filter },
-    attrs: { strides, pad, dimRoundingMode, inputShape },
+    attrs,
     backend,
   }: KernelCall<{ dy: TensorInfo; filter: TensorInfo }, Conv2DBackpropInputAttrs>) => {
     checkNotEmpty(Conv2DBackpropInput, { dy, filter });
     type Shape4D = [number, number, number, number];
-    const filterShape = filter.shape as Shape4D;
-    const info = backend_util.computeConv2DInfo(inputShape, filterShape, strides, 1, pad, dimRoundingMode);
+    const { inputShape } = attrs;
+    const info = gradientInfo(Conv2DBackpropInput, dy, [inputShape, filter.shape as Shape4D], attrs);
     const { batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels } = info;
     const { filterHeight, filterWidth, strideHeight, strideWidth, padInfo } = info;
     // Of each class of rows; where the stride does not divide the size, some of its rows do not exist.
