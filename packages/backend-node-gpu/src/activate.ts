@@ -104,7 +104,7 @@ interface Activation {
 }
 
 let active: Activation | undefined;
-const takeTurn = inTurn();
+const inTheirTurn = inTurn();
 /** The one instance that a process can have, kept over `deactivate()`. */
 let instance: NodeBackend | undefined;
 
@@ -120,7 +120,7 @@ let instance: NodeBackend | undefined;
  */
 export async function activate(options: object = {}): Promise<ActiveBackend> {
   checkOptions('activate', options, []);
-  return takeTurn(async () => {
+  return inTheirTurn(async () => {
     active ??= await start();
     if (tf.getBackend() !== name) await tf.setBackend(name);
     return active.result;
@@ -133,7 +133,7 @@ export async function activate(options: object = {}): Promise<ActiveBackend> {
  * where it is not active.
  */
 export function deactivate(): Promise<void> {
-  return takeTurn(async () => {
+  return inTheirTurn(async () => {
     if (active === undefined) return;
     const { replaced, registered, restoreGradient, shim, stays, previous } = active;
     active = undefined;

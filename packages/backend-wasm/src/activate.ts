@@ -95,7 +95,7 @@ interface Activation {
 const stockPriority = 2;
 
 let active: Activation | undefined;
-const turn = inTurn();
+const inTheirTurn = inTurn();
 
 /**
  * Makes WebAssembly the backend that TensorFlow.js computes on, able to train. Idempotent: what is active already is
@@ -118,7 +118,7 @@ export async function activate(options: WasmOptions = {}): Promise<ActiveBackend
       help: `use a whole number from 1 to ${mostThreads}, or leave it out.`,
     });
   }
-  return turn(async () => {
+  return inTheirTurn(async () => {
     active ??= await start(options);
     return settled(active, options);
   });
@@ -153,7 +153,7 @@ async function settled(
  * before, if any. Tensors that live on the backend are lost. Does nothing where it is not active.
  */
 export function deactivate(): Promise<void> {
-  return turn(async () => {
+  return inTheirTurn(async () => {
     if (active === undefined) return;
     const activation = active;
     active = undefined;
