@@ -1,5 +1,5 @@
 /** What factories and kernels do with their arguments before anything else: refuse those that make no sense, by name and value. */
-import type { TensorInfo } from '@tensorflow/tfjs-core';
+import { type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { ConfigurationError, DataError, unknownName } from './errors.js';
 
 /**
@@ -126,4 +126,18 @@ export function checkNotEmpty(kernel: string, tensors: Readonly<Record<string, T
       },
     );
   }
+}
+
+/**
+ * Refuses a tensor of another shape than a kernel's other arguments make it, since a kernel would read beyond its end.
+ *
+ * @throws {@link DataError} with code `WRONG_SHAPE`.
+ */
+export function checkShape(kernel: string, name: string, { shape }: TensorInfo, expected: readonly number[]): void {
+  if (util.arraysEqual(shape, [...expected])) return;
+  throw new DataError(
+    'WRONG_SHAPE',
+    `${kernel} got ${name} of shape [${shape.join(', ')}], not [${expected.join(', ')}].`,
+    { help: 'check strides, padding and the shape that was asked for.' },
+  );
 }

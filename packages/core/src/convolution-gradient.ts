@@ -1,6 +1,6 @@
 /** The geometry of a convolution from the side of its gradients, for backends whose kernels form these. */
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
-import { DataError } from './errors.js';
+import { checkShape } from './checks.js';
 
 type Shape4D = [number, number, number, number];
 
@@ -31,10 +31,7 @@ export function gradientInfo(
     backend_util.computeConv2DInfo(image, filter, strides, dilations, pad, mode, depthwise);
   const [down, up] = [rounded('floor'), rounded('ceil')];
   if (dy.shape.some((size, axis) => size !== down.outShape[axis] && size !== up.outShape[axis])) {
-    const [got, expected] = [dy.shape, down.outShape].map((shape) => `[${shape.join(', ')}]`);
-    throw new DataError('WRONG_SHAPE', `${kernel} got dy of shape ${got}, not ${expected}.`, {
-      help: 'check strides, padding and the shape that was asked for.',
-    });
+    checkShape(kernel, 'dy', dy, down.outShape);
   }
   const outShape = dy.shape as Shape4D;
   return { ...down, outShape, outHeight: outShape[1], outWidth: outShape[2] };

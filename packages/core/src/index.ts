@@ -8,6 +8,7 @@ export {
   checkNotEmpty,
   checkNumber,
   checkOptions,
+  checkShape,
   type NumberRange,
 } from './checks.js';
 export * from './competition.js';

@@ -5,7 +5,7 @@
  *     ∂W[i, j, c, k]   = Σ_{b, p, q} x[b, p·s + i·d − top, q·s + j·d − left, c] · v[b, p, q, k]     for each cotangent v
  *     ∂x[b, h, w, c]   = Σ_{i, j, k} ∂y[b, p, q, k] · W[i, j, c, k]   over p·s + i·d − top = h, q·s + j·d − left = w
  */
-import { FILTER_GRADIENTS, gradientInfo } from '@ghl/core';
+import { checkShape, FILTER_GRADIENTS, gradientInfo } from '@ghl/core';
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import {
   backend_util,
@@ -21,9 +21,9 @@ import {
   util,
 } from '@tensorflow/tfjs-core';
 import type { KernelModule } from '../module.js';
-import { addInto } from './element-wise.js';
+import { add } from './element-wise.js';
 import { type Finishing, finish } from './finish.js';
-import { address, checkConvolution, checkShape, checkWindow, type KernelCall, kernel, type Shape4D } from './heap.js';
+import { address, checkConvolution, checkWindow, type KernelCall, kernel, type Shape4D } from './heap.js';
 
 type ForwardInputs = { readonly x: TensorInfo; readonly filter: TensorInfo };
 
@@ -138,7 +138,7 @@ function filterGradients(
       ]);
       if (first === 0) continue;
       for (const [j, sum] of sums.entries()) {
-        addInto(module, util.sizeFromShape(filterShape), at(outs[i + j]), at(sum));
+        add(module, util.sizeFromShape(filterShape), at(outs[i + j]), at(sum), at(outs[i + j]));
         backend.disposeData(sum.dataId);
       }
     }

@@ -124,9 +124,9 @@ function ofSpread(name: string, a: TensorInfo, b: TensorInfo, out: number[], bac
   return result;
 }
 
-/** Adds to a tensor that no one else has yet. */
-export function addInto(module: KernelModule, size: number, sum: number, term: number): void {
-  module.run('binary', [0, size, size, FULL, FULL, sum, term, sum]);
+/** Adds values at two addresses; the sums may go in place of either. */
+export function add(module: KernelModule, size: number, a: number, b: number, sum: number): void {
+  module.run('binary', [ofTwo.indexOf(Add), size, size, FULL, FULL, a, b, sum]);
 }
 
 /** The sum of one is that one. */
@@ -137,10 +137,9 @@ export const addN = kernel(AddN, (call: KernelCall<TensorInfo[], object>, stock)
   const size = util.sizeFromShape(second.shape);
   if (second.dtype !== 'float32' || size === 0) return stock(call);
   const out = backend.makeOutput(second.shape, 'float32');
-  const add = (a: TensorInfo, b: TensorInfo) =>
-    module.run('binary', [0, size, size, FULL, FULL, ...[a, b, out].map((tensor) => address(backend, tensor))]);
-  add(first!, second);
-  for (const other of others) add(out, other);
+  const at = (tensor: TensorInfo) => address(backend, tensor);
+  add(module, size, at(first!), at(second), at(out));
+  for (const other of others) add(module, size, at(out), at(other), at(out));
   return out;
 });
 

@@ -19,7 +19,8 @@ export interface Finishing {
   readonly preluActivationWeights?: TensorInfo;
 }
 
-const activations = { relu: Relu, relu6: Relu6, elu: Elu, sigmoid: Sigmoid, leakyrelu: LeakyRelu, prelu: Prelu };
+/** Those that take nothing but x. */
+const activations = { relu: Relu, relu6: Relu6, elu: Elu, sigmoid: Sigmoid };
 
 /** f(`plain` + bias), in place of `plain`, which is let go of. */
 export function finish(

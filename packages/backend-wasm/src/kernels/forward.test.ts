@@ -4,7 +4,7 @@ import '@tensorflow/tfjs-layers';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { activate, deactivate } from '../index.js';
-import { error, sizeOf, values } from './kernels.fixture.js';
+import { error, forEachTerm, sizeOf, values } from './kernels.fixture.js';
 
 beforeAll(async () => {
   await activate();
@@ -19,26 +19,10 @@ type Quad = [number, number, number, number];
 
 /** A convolution, full or depthwise, by definition, in float64. */
 function convolution(info: tf.backend_util.Conv2DInfo, depthwise: boolean, x: Float32Array, w: Float32Array) {
-  const { batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels } = info;
-  const multiplier = outChannels / inChannels;
   const y = new Float64Array(sizeOf(info.outShape));
-  for (let b = 0; b < batchSize; b++)
-    for (let p = 0; p < outHeight; p++)
-      for (let q = 0; q < outWidth; q++)
-        for (let i = 0; i < info.filterHeight; i++)
-          for (let j = 0; j < info.filterWidth; j++) {
-            const row = p * info.strideHeight + i * info.dilationHeight - info.padInfo.top;
-            const column = q * info.strideWidth + j * info.dilationWidth - info.padInfo.left;
-            if (row < 0 || row >= inHeight || column < 0 || column >= inWidth) continue;
-            for (let k = 0; k < outChannels; k++)
-              for (let c = 0; c < inChannels; c++) {
-                if (depthwise && c !== Math.floor(k / multiplier)) continue;
-                const tap = i * info.filterWidth + j;
-                const at = depthwise ? tap * outChannels + k : (tap * inChannels + c) * outChannels + k;
-                y[((b * outHeight + p) * outWidth + q) * outChannels + k]! +=
-                  x[((b * inHeight + row) * inWidth + column) * inChannels + c]! * w[at]!;
-              }
-          }
+  forEachTerm(info, depthwise, (xAt, yAt, wAt) => {
+    y[yAt]! += x[xAt]! * w[wAt]!;
+  });
   return y;
 }
 

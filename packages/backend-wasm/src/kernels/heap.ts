@@ -6,7 +6,7 @@
 
 import { checkNotEmpty, DataError, UnsupportedError } from '@ghl/core';
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
-import { type backend_util, getKernel, type TensorInfo, util } from '@tensorflow/tfjs-core';
+import { type backend_util, getKernel, type TensorInfo } from '@tensorflow/tfjs-core';
 import type { KernelModule } from '../module.js';
 
 export type Shape4D = [number, number, number, number];
@@ -90,22 +90,6 @@ export function checkWindow(kernel: string, info: backend_util.Conv2DInfo): void
     `${kernel} got an image of ${inHeight} × ${inWidth} for a window of ${window}.`,
     {
       help: "use larger images, a smaller window, or padding 'same'.",
-    },
-  );
-}
-
-/**
- * Refuses a tensor of another shape than a kernel's other arguments make it, since a kernel would read beyond its end.
- *
- * @throws DataError with code `WRONG_SHAPE`.
- */
-export function checkShape(kernel: string, name: string, { shape }: TensorInfo, expected: readonly number[]): void {
-  if (util.arraysEqual(shape, [...expected])) return;
-  throw new DataError(
-    'WRONG_SHAPE',
-    `${kernel} got ${name} of shape [${shape.join(', ')}], not [${expected.join(', ')}].`,
-    {
-      help: 'check strides, padding and the shape that was asked for.',
     },
   );
 }

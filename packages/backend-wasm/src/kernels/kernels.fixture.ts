@@ -45,3 +45,32 @@ export async function onBoth(compute: () => tf.Tensor[]): Promise<[Float32Array[
   await tf.setBackend('wasm');
   return results as [Float32Array[], Float32Array[]];
 }
+
+/** Calls `visit` with the places of every x, y and W that a convolution, full or depthwise, multiplies and adds up. */
+export function forEachTerm(
+  info: tf.backend_util.Conv2DInfo,
+  depthwise: boolean,
+  visit: (xAt: number, yAt: number, wAt: number) => void,
+): void {
+  const { batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels } = info;
+  const multiplier = outChannels / inChannels;
+  for (let b = 0; b < batchSize; b++)
+    for (let p = 0; p < outHeight; p++)
+      for (let q = 0; q < outWidth; q++)
+        for (let i = 0; i < info.filterHeight; i++)
+          for (let j = 0; j < info.filterWidth; j++) {
+            const row = p * info.strideHeight + i * info.dilationHeight - info.padInfo.top;
+            const column = q * info.strideWidth + j * info.dilationWidth - info.padInfo.left;
+            if (row < 0 || row >= inHeight || column < 0 || column >= inWidth) continue;
+            for (let k = 0; k < outChannels; k++)
+              for (let c = 0; c < inChannels; c++) {
+                if (depthwise && c !== Math.floor(k / multiplier)) continue;
+                const tap = i * info.filterWidth + j;
+                visit(
+                  ((b * inHeight + row) * inWidth + column) * inChannels + c,
+                  ((b * outHeight + p) * outWidth + q) * outChannels + k,
+                  depthwise ? tap * outChannels + k : (tap * inChannels + c) * outChannels + k,
+                );
+              }
+          }
+}

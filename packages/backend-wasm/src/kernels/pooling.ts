@@ -1,4 +1,5 @@
 /** Pooling and its gradients, on our own module: any window, stride and padding (see assembly/pooling.ts). */
+import { checkShape } from '@ghl/core';
 import {
   AvgPool,
   type AvgPoolAttrs,
@@ -12,16 +13,7 @@ import {
   type TensorInfo,
   util,
 } from '@tensorflow/tfjs-core';
-import {
-  address,
-  checkConvolution,
-  checkShape,
-  checkWindow,
-  type Kernel,
-  type KernelCall,
-  kernel,
-  type Shape4D,
-} from './heap.js';
+import { address, checkConvolution, checkWindow, type Kernel, type KernelCall, kernel, type Shape4D } from './heap.js';
 
 /** The first fields of assembly/pooling.ts. The size of a pool's output is not always that which follows from its input. */
 function geometry(info: backend_util.Conv2DInfo, [, outHeight, outWidth]: readonly number[]): number[] {

@@ -222,7 +222,12 @@ describe('convolution gradients', () => {
         expect.objectContaining({ code: 'WRONG_SHAPE', help: expect.any(String) }),
       );
     }
-    tf.dispose([x, filter, dy]);
+    // Either size follows from some rounding, but not both from one.
+    const [dy0, dy1] = [tf.ones([1, 2, 2, 1]), tf.ones([1, 3, 3, 1])];
+    expect(() => tf.engine().runKernel(FILTER_GRADIENTS, { x, dy0, dy1 }, attrs as never)).toThrow(
+      expect.objectContaining({ code: 'WRONG_SHAPE' }),
+    );
+    tf.dispose([x, filter, dy, dy0, dy1]);
   });
 
   it('refuse what is empty, and several at once channels first, with a code', async () => {

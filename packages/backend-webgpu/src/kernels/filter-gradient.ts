@@ -6,7 +6,7 @@
  *
  * Rows are (i, j, c), columns k of one or two cotangents, terms the positions (b, p, q).
  */
-import { checkNotEmpty, FILTER_GRADIENTS, gradientInfo, UnsupportedError } from '@ghl/core';
+import { checkNotEmpty, checkShape, FILTER_GRADIENTS, gradientInfo, UnsupportedError } from '@ghl/core';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import {
   type backend_util,
@@ -62,7 +62,8 @@ function gradients(
 ): TensorInfo[] {
   for (const dy of cotangents) checkNotEmpty(name, { x, dy });
   const shapes = [x.shape as [number, number, number, number], attrs.filterShape] as const;
-  const [info] = cotangents.map((dy) => gradientInfo(name, dy, shapes, attrs)) as [backend_util.Conv2DInfo];
+  const info = gradientInfo(name, cotangents[0]!, shapes, attrs);
+  for (const dy of cotangents) checkShape(name, 'dy', dy, info.outShape);
   return each(Math.ceil(cotangents.length / 2), (i) =>
     gradientsOf(backend, name, info, x, cotangents.slice(2 * i, 2 * i + 2)),
   ).flat();
