@@ -36,3 +36,25 @@ export function twins(make: () => tfl.LayersModel): [tfl.LayersModel, tfl.Layers
   other.setWeights(one.getWeights());
   return [one, other];
 }
+
+/** Every optimizer of `tf.train`, with the options that change what it remembers. */
+export const tfOptimizers: readonly [name: string, make: () => tf.Optimizer][] = [
+  ['sgd', () => tf.train.sgd(0.05)],
+  ['momentum', () => tf.train.momentum(0.05, 0.8)],
+  ['momentum, nesterov', () => tf.train.momentum(0.05, 0.8, true)],
+  ['rmsprop', () => tf.train.rmsprop(0.01, 0.8, 0.3, 1e-6)],
+  ['rmsprop, centered', () => tf.train.rmsprop(0.01, 0.8, 0.3, 1e-14, true)],
+  ['adam', () => tf.train.adam(0.03, 0.8, 0.95, 1e-6)],
+  ['adamax', () => tf.train.adamax(0.03, 0.8, 0.95, 1e-6, 0.1)],
+  ['adadelta', () => tf.train.adadelta(0.5, 0.8, 1e-4)],
+  ['adagrad', () => tf.train.adagrad(0.05, 0.2)],
+];
+
+/** A tfjs optimizer, disposed of at the end of the test, with the tensor that tfjs forgets of a momentum optimizer. */
+export function ownTf<T extends tf.Optimizer>(optimizer: T): T {
+  onTestFinished(() => {
+    optimizer.dispose();
+    (optimizer as { c?: tf.Tensor }).c?.dispose();
+  });
+  return optimizer;
+}

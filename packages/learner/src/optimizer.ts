@@ -40,6 +40,9 @@ export interface StepOptions {
   readonly signals?: SignalInputs;
 }
 
+/** Marks the instances, for every copy of this package. */
+const brand = Symbol.for('@ghl/learner PlasticityOptimizer');
+
 const NO_MODEL_HELP = 'make it with plasticity(model, assignment), or call register() before tf.loadLayersModel().';
 
 /** The optimizer that {@link plasticity} makes. */
@@ -369,6 +372,15 @@ export class PlasticityOptimizer extends tf.Optimizer {
     return bound;
   }
 }
+
+Object.defineProperty(PlasticityOptimizer.prototype, brand, { value: true });
+// That of `tf.Optimizer`, which this class would inherit, is true of everything that can minimize, such as `tf.train.adam()`.
+Object.defineProperty(PlasticityOptimizer, Symbol.hasInstance, {
+  value(this: unknown, instance: { readonly [brand]?: true } | null | undefined): boolean {
+    if (this === PlasticityOptimizer) return instance?.[brand] === true;
+    return Function.prototype[Symbol.hasInstance].call(this as never, instance); // of a subclass
+  },
+});
 
 function checkGradient(name: string, gradient: tf.Tensor, { shape }: tf.Variable): void {
   if (gradient == null || tf.util.arraysEqual(gradient.shape, shape)) return;

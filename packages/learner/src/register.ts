@@ -1,5 +1,5 @@
 /** Teaching tfjs to rebuild a saved optimizer. */
-import { type Factory, GhlError } from '@ghl/core';
+import type { Factory, GhlError } from '@ghl/core';
 import { gate } from '@ghl/modulator-gate';
 import { scalar } from '@ghl/modulator-scalar';
 import { sign } from '@ghl/modulator-sign';
@@ -45,8 +45,9 @@ export function register(plugins: Readonly<Record<string, Factory>> = {}): void 
     try {
       optimizer.bind(this);
     } catch (error) {
-      if (!(error instanceof GhlError)) throw error;
-      optimizer.fail(error);
+      // By its code, since another copy of this package has another class for it.
+      if (typeof (error as Partial<GhlError>).code !== 'string') throw error;
+      optimizer.fail(error as GhlError);
     }
   };
 }

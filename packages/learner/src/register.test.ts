@@ -1,0 +1,130 @@
+/** What `register()` does to models that are trained by TensorFlow.js's own optimizers: nothing. */
+import '@tensorflow/tfjs-backend-cpu';
+import { chain, gradient, scaleBy } from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { PlasticityOptimizer, plasticity, register } from './index.js';
+import { own, ownTf, random, tfOptimizers, values } from './model.fixture.js';
+
+beforeAll(async () => {
+  await tf.setBackend('cpu');
+});
+
+const net = () =>
+  own(tfl.sequential({ layers: [tfl.layers.dense({ name: 'out', units: 2, inputShape: [3], activation: 'tanh' })] }));
+
+async function fit(model: tfl.LayersModel): Promise<void> {
+  await model.fit(random([4, 3], 1), random([4, 2], 2), { epochs: 2, verbose: 0 });
+}
+
+/** The model as loaded from where it was saved. */
+async function reloaded(model: tfl.LayersModel): Promise<tfl.LayersModel> {
+  let artifacts: tf.io.ModelArtifacts = {};
+  tf.engine().startScope(); // tfjs leaks the copy of the iterations
+  await model.save(
+    tf.io.withSaveHandler(async (given) => {
+      artifacts = JSON.parse(JSON.stringify(given));
+      artifacts.weightData = given.weightData as ArrayBuffer;
+      return { modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: 'JSON' } };
+    }),
+    { includeOptimizer: true },
+  );
+  tf.engine().endScope();
+  return own(await tfl.loadLayersModel(tf.io.fromMemory(artifacts)));
+}
+
+const whens: readonly [when: string, before: number, after: number][] = [
+  ['called before loading', 1, 0],
+  ['called twice', 2, 0],
+  ['called after loading', 0, 1],
+];
+
+describe.each(whens)('with register() %s', (_, before, after) => {
+  // Stock TensorFlow.js does not save Adamax.
+  it.each(tfOptimizers.filter(([name]) => !name.startsWith('adamax')))(
+    'a model of tf.train.%s loads',
+    async (_name, make) => {
+      const model = net();
+      const optimizer = ownTf(make());
+      model.compile({ optimizer, loss: 'meanSquaredError' });
+      await fit(model);
+      for (let i = 0; i < before; i++) register();
+      const loaded = await reloaded(model);
+      for (let i = 0; i < after; i++) register();
+      expect(loaded.optimizer.getClassName()).toBe(optimizer.getClassName());
+      expect(loaded.optimizer.getConfig()).toEqual(optimizer.getConfig());
+      expect(loaded.optimizer instanceof PlasticityOptimizer).toBe(false);
+      ownTf(loaded.optimizer);
+      await fit(model);
+      await fit(loaded);
+      // tfjs computes Adam's powers of β afresh, which differ in the last bit.
+      values(model).forEach((each, i) => {
+        expect(values(loaded)[i]).toBeAllClose(each);
+      });
+    },
+  );
+});
+
+describe('instanceof PlasticityOptimizer', () => {
+  const plan = () => ({ '*': chain(gradient(), scaleBy(0.1)) });
+
+  it('is true of its instances and those of its subclasses only', () => {
+    class Mine extends PlasticityOptimizer {}
+    const [optimizer, mine] = [own(plasticity(net(), plan())), own(new Mine(plan()))];
+    expect([optimizer instanceof PlasticityOptimizer, optimizer instanceof Mine]).toEqual([true, false]);
+    expect([mine instanceof PlasticityOptimizer, mine instanceof Mine]).toEqual([true, true]);
+    expect([optimizer, mine].every((each) => each instanceof tf.Optimizer)).toBe(true);
+    for (const value of [null, undefined, 0, 'adam', {}, () => {}, Object.create(null)]) {
+      expect((value as unknown) instanceof PlasticityOptimizer).toBe(false);
+    }
+  });
+
+  it.each(tfOptimizers)('is false of tf.train.%s', (_, make) => {
+    expect((ownTf(make()) as unknown) instanceof PlasticityOptimizer).toBe(false);
+  });
+
+  it('is true of an optimizer of another copy of this package, which it loads', async () => {
+    vi.resetModules();
+    onTestFinished(() => register());
+    const copy = await import('./index.js');
+    expect(copy.PlasticityOptimizer).not.toBe(PlasticityOptimizer);
+    const model = net();
+    const optimizer = own(copy.plasticity(model, plan()));
+    expect((optimizer as unknown) instanceof PlasticityOptimizer).toBe(true);
+    model.compile({ optimizer, loss: 'meanSquaredError' });
+    for (const [mine, other] of [
+      [register, copy.register],
+      [copy.register, register],
+    ] as const) {
+      mine();
+      other();
+      const loaded = await reloaded(model);
+      expect(own(loaded.optimizer)).toBeInstanceOf(PlasticityOptimizer);
+      await fit(model);
+      await fit(loaded);
+      expect(values(loaded)).toEqual(values(model));
+    }
+  });
+
+  it('says of a loaded optimizer that cannot be rebuilt why it cannot train, whichever copy loads it', async () => {
+    const model = net();
+    const optimizer = own(
+      plasticity(model, {
+        '*': chain(
+          gradient(),
+          scaleBy((step) => 1 / (1 + step)),
+        ),
+      }),
+    );
+    model.compile({ optimizer, loss: 'meanSquaredError' });
+    register();
+    vi.resetModules();
+    onTestFinished(() => register());
+    (await import('./index.js')).register();
+    const loaded = await reloaded(model);
+    expect(() => own(loaded.optimizer).minimize(() => tf.scalar(0))).toThrow(
+      expect.objectContaining({ code: 'UNNAMED_FUNCTION' }),
+    );
+  });
+});
