@@ -6,8 +6,11 @@ type Shape4D = [number, number, number, number];
 
 /** The attributes of a gradient that say how the window went over the image. */
 export interface Windows {
+  /** Steps of the window, [height, width], or one number for both. */
   readonly strides: [number, number] | number;
+  /** Distances between the taps of the window; 1 by default. */
   readonly dilations?: [number, number] | number;
+  /** Padding of the image, as TensorFlow.js names it, or its amounts per edge. */
   readonly pad: 'valid' | 'same' | number | backend_util.ExplicitPadding;
 }
 
