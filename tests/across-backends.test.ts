@@ -2,7 +2,8 @@
 import '../tools/vitest/software-gpu.js';
 import { backend as wasm } from '@ghl/backend-wasm';
 import { backend as webgpu } from '@ghl/backend-webgpu';
-import { register as registerOptimizers } from '@ghl/learner';
+import { chain, gradient, scaleBy } from '@ghl/core';
+import { plasticity, register as registerOptimizers } from '@ghl/learner';
 import { register as registerLayers } from '@ghl/models';
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
@@ -78,4 +79,51 @@ it.each([
     expectAlike(await take(steps / 2, model), expected.slice(steps / 2));
     dispose(model);
   });
+});
+
+/** Weights of a network of volumes after some steps. */
+async function trainVolumes(ours: boolean): Promise<Float32Array[]> {
+  const model = tfl.sequential({
+    layers: [
+      tfl.layers.conv3d({
+        inputShape: [6, 5, 7, 2],
+        filters: 4,
+        kernelSize: [3, 2, 3],
+        strides: [1, 1, 2],
+        padding: 'same',
+      }),
+      tfl.layers.maxPooling3d({ poolSize: 2, strides: [2, 2, 1] }),
+      tfl.layers.conv3d({ filters: 3, kernelSize: 2, activation: 'relu' }),
+      tfl.layers.averagePooling3d({ poolSize: [1, 1, 2], strides: 1 }),
+      tfl.layers.flatten(),
+      tfl.layers.dense({ units: 2 }),
+    ],
+  });
+  tf.tidy(() =>
+    model.setWeights(model.getWeights().map(({ shape }, i) => tf.randomNormal(shape, 0, 0.3, 'float32', i + 1))),
+  );
+  const optimizer = ours ? plasticity(model, { '*': chain(gradient(), scaleBy(0.1)) }) : tf.train.sgd(0.1);
+  model.compile({ optimizer, loss: 'meanSquaredError' });
+  const [x, y] = [tf.randomNormal([4, 6, 5, 7, 2], 0, 1, 'float32', 9), tf.randomNormal([4, 2], 0, 1, 'float32', 8)];
+  for (let step = 0; step < 4; step++) await model.trainOnBatch(x, y);
+  const weights = model.getWeights().map((weight) => weight.dataSync<'float32'>().slice());
+  tf.dispose([x, y]);
+  dispose(model);
+  return weights;
+}
+
+it('a network of volumes trains on wasm as on the CPU, by gradient() as by tf.train.sgd', async () => {
+  const expected = await on('cpu', () => trainVolumes(false));
+  for (const [name, ours] of [
+    ['cpu', true],
+    ['wasm', false],
+    ['wasm', true],
+  ] as const) {
+    const weights = await on(name, () => trainVolumes(ours));
+    for (const [i, weight] of weights.entries()) {
+      const largest = Math.max(...expected[i]!.map(Math.abs));
+      for (const [j, value] of weight.entries())
+        expect(Math.abs(value - expected[i]![j]!) / largest).toBeLessThan(1e-4);
+    }
+  }
 });

@@ -1,10 +1,10 @@
 /**
- * Convolutions as products, without writing the patches out: X[p, (i, j, c)] is the patch of output position p, packed
- * a block at a time from the image itself.
+ * Convolutions as products, without writing the patches out: X[p, (f, i, j, c)] is the patch of output position p, packed
+ * a block at a time from the image itself. An image is a volume of frames; in two dimensions it has one.
  *
- *     y[p, k]          = X[p, ·] · W[·, k]                          forward
- *     ∂W[(i, j, c), k] = Σₚ X[p, (i, j, c)] · v[p, k]               for each cotangent v, over one pass of X
- *     ∂x               = the forward of ∂y, spread out by the stride, with W turned round and its channels exchanged
+ *     y[p, k]             = X[p, ·] · W[·, k]                       forward
+ *     ∂W[(f, i, j, c), k] = Σₚ X[p, (f, i, j, c)] · v[p, k]         for each cotangent v, over one pass of X
+ *     ∂x                  = the forward of ∂y, spread out by the stride, with W turned round and its channels exchanged
  */
 import { NR, ROW } from '../dist/wasm/tile';
 import { addParts, EDGE, multiply } from './multiply';
@@ -47,8 +47,16 @@ export class Convolution {
   /** The image's rows and columns are that many apart, with zeros between: 1 but in the input gradient. */
   spreadHeight: i32;
   spreadWidth: i32;
-  /** Whether the filter is to be turned round and its channels exchanged: it is [i, j, filters, channels] then. */
+  /** Whether the filter is to be turned round and its channels exchanged: it is [f, i, j, filters, channels] then. */
   turned: i32;
+  /** The same along the third axis, of frames. */
+  imageDepth: i32;
+  outDepth: i32;
+  kernelDepth: i32;
+  strideDepth: i32;
+  dilationDepth: i32;
+  front: i32;
+  spreadDepth: i32;
   x: usize;
   w: usize;
   /** Output, or first cotangent. */
@@ -73,13 +81,13 @@ const STRIP: i32 = 128;
 // @ts-ignore: decorator
 @inline
 function patchSize(g: Convolution): i32 {
-  return g.kernelHeight * g.kernelWidth * g.channels;
+  return g.kernelDepth * g.kernelHeight * g.kernelWidth * g.channels;
 }
 
 // @ts-ignore: decorator
 @inline
 function positions(g: Convolution): i32 {
-  return g.batch * g.outHeight * g.outWidth;
+  return g.batch * g.outDepth * g.outHeight * g.outWidth;
 }
 
 /** The convolution whose geometry and tensors the host has written to the arguments. */
@@ -110,7 +118,7 @@ export function packTask(task: i32): void {
     return;
   }
   // Row (tap, c) of the turned filter is column c of the last tap but `tap` of the original.
-  const taps = g.kernelHeight * g.kernelWidth;
+  const taps = g.kernelDepth * g.kernelHeight * g.kernelWidth;
   const stride = <usize>g.channels * 4;
   for (let j = 0; j < n; j += NR) {
     const width = min(NR, n - j);
@@ -206,17 +214,28 @@ export function addTask(task: i32): void {
 function packPatches(g: Convolution, to: usize, p0: i32, m: i32, k0: i32, k: i32): void {
   let column = p0 % g.outWidth;
   let row = (p0 / g.outWidth) % g.outHeight;
-  let image = p0 / (g.outWidth * g.outHeight);
+  let frame = p0 / (g.outWidth * g.outHeight);
+  let image = 0;
+  if (g.outDepth > 1) {
+    image = frame / g.outDepth;
+    frame %= g.outDepth;
+  } else {
+    image = frame;
+    frame = 0;
+  }
   const close = g.dilationWidth == 1 && g.spreadWidth == 1;
   for (let p = 0; p < m; p++) {
-    if (close) packLines(g, to, image, row, column, k0, k);
-    else packTaps(g, to, image, row, column, k0, k);
+    if (close) packLines(g, to, image, frame, row, column, k0, k);
+    else packTaps(g, to, image, frame, row, column, k0, k);
     to += ROW * 4;
     if (++column == g.outWidth) {
       column = 0;
       if (++row == g.outHeight) {
         row = 0;
-        image++;
+        if (++frame == g.outDepth) {
+          frame = 0;
+          image++;
+        }
       }
     }
   }
@@ -226,43 +245,98 @@ function packPatches(g: Convolution, to: usize, p0: i32, m: i32, k0: i32, k: i32
 // @ts-ignore: decorator
 @inline
 function place(at: i32, spread: i32, size: i32): i32 {
-  if (at < 0 || at % spread != 0 || at / spread >= size) return -1;
-  return at / spread;
+  if (at < 0) return -1;
+  if (spread > 1) {
+    if (at % spread != 0) return -1;
+    at /= spread;
+  }
+  return at < size ? at : -1;
+}
+
+/** Where frame f of the patch lies in the image, as a frame of the batch, or −1. */
+// @ts-ignore: decorator
+@inline
+function placeFrame(g: Convolution, image: i32, frame: i32, f: i32): i32 {
+  const d = place(frame * g.strideDepth - g.front + f * g.dilationDepth, g.spreadDepth, g.imageDepth);
+  return d < 0 ? -1 : image * g.imageDepth + d;
 }
 
 /** A patch whose lines lie in one piece: each is cut at the image's edges. */
-function packLines(g: Convolution, to: usize, image: i32, row: i32, column: i32, k0: i32, k: i32): void {
+function packLines(
+  g: Convolution,
+  to: usize,
+  image: i32,
+  frame: i32,
+  row: i32,
+  column: i32,
+  k0: i32,
+  k: i32,
+): void {
   const line = g.kernelWidth * g.channels;
   const start = (column * g.strideWidth - g.left) * g.channels;
   const width = g.imageWidth * g.channels;
-  for (let i = k0 / line; k > 0; i++) {
-    const from = k0 % line;
+  let f = 0;
+  let i = k0 / line;
+  if (i >= g.kernelHeight) {
+    f = i / g.kernelHeight;
+    i %= g.kernelHeight;
+  }
+  let from = k0 % line;
+  let d = placeFrame(g, image, frame, f);
+  while (k > 0) {
     const run = min(line - from, k);
-    const h = place(row * g.strideHeight - g.top + i * g.dilationHeight, g.spreadHeight, g.imageHeight);
+    const h = d < 0 ? -1 : place(row * g.strideHeight - g.top + i * g.dilationHeight, g.spreadHeight, g.imageHeight);
     const before = h < 0 ? run : min(run, max(0, -(start + from)));
     const inside = h < 0 ? 0 : max(0, min(run, width - start - from) - before);
     clear(to, before);
-    copy(to + <usize>before * 4, g.x + <usize>((image * g.imageHeight + h) * width + start + from + before) * 4, inside);
+    copy(to + <usize>before * 4, g.x + <usize>((d * g.imageHeight + h) * width + start + from + before) * 4, inside);
     clear(to + <usize>(before + inside) * 4, run - before - inside);
     to += <usize>run * 4;
-    k0 += run;
     k -= run;
+    from = 0;
+    if (++i == g.kernelHeight && k > 0) {
+      i = 0;
+      d = placeFrame(g, image, frame, ++f);
+    }
   }
 }
 
 /** A patch whose taps lie apart. */
-function packTaps(g: Convolution, to: usize, image: i32, row: i32, column: i32, k0: i32, k: i32): void {
-  for (let tap = k0 / g.channels; k > 0; tap++) {
-    const c = k0 % g.channels;
+function packTaps(
+  g: Convolution,
+  to: usize,
+  image: i32,
+  frame: i32,
+  row: i32,
+  column: i32,
+  k0: i32,
+  k: i32,
+): void {
+  const tap = k0 / g.channels;
+  let j = tap % g.kernelWidth;
+  let i = tap / g.kernelWidth;
+  let f = 0;
+  if (i >= g.kernelHeight) {
+    f = i / g.kernelHeight;
+    i %= g.kernelHeight;
+  }
+  let c = k0 % g.channels;
+  let d = placeFrame(g, image, frame, f);
+  while (k > 0) {
     const run = min(g.channels - c, k);
-    const i = tap / g.kernelWidth;
-    const j = tap % g.kernelWidth;
     const h = place(row * g.strideHeight - g.top + i * g.dilationHeight, g.spreadHeight, g.imageHeight);
     const w = place(column * g.strideWidth - g.left + j * g.dilationWidth, g.spreadWidth, g.imageWidth);
-    if (h < 0 || w < 0) clear(to, run);
-    else copy(to, g.x + <usize>(((image * g.imageHeight + h) * g.imageWidth + w) * g.channels + c) * 4, run);
+    if (d < 0 || h < 0 || w < 0) clear(to, run);
+    else copy(to, g.x + <usize>(((d * g.imageHeight + h) * g.imageWidth + w) * g.channels + c) * 4, run);
     to += <usize>run * 4;
-    k0 += run;
     k -= run;
+    c = 0;
+    if (++j == g.kernelWidth) {
+      j = 0;
+      if (++i == g.kernelHeight && k > 0) {
+        i = 0;
+        d = placeFrame(g, image, frame, ++f);
+      }
+    }
   }
 }

@@ -1,5 +1,6 @@
 /**
- * Pooling and its gradients, channels last, any window, stride and padding; values in the padding count for nothing.
+ * Pooling and its gradients, channels last, any window, stride and padding; values in the padding count for nothing. An image
+ * is a volume of frames; in two dimensions it has one, and so has the window.
  *
  *     maximum   y = max over the window; its ∂y goes to the first value of the window that is no smaller than y
  *     average   y = Σ over the window / n, n the values in it; ∂y / n goes to each of them
@@ -25,6 +26,12 @@ class Pooling {
   strideWidth: i32;
   top: i32;
   left: i32;
+  /** The same along the third axis, of frames. */
+  depth: i32;
+  outDepth: i32;
+  windowDepth: i32;
+  strideDepth: i32;
+  front: i32;
   x: usize;
   y: usize;
   dy: usize;
@@ -33,7 +40,7 @@ class Pooling {
 
 /** Channels of a task of the maximum's gradient where images are few. */
 const GROUP: i32 = 128;
-/** Rows of a window that an average adds up before it adds the sum to the others. */
+/** Rows of a window, of all its frames, that an average adds up before it adds the sum to the others. */
 const ROWS: i32 = 16;
 
 // @ts-ignore: decorator
@@ -44,13 +51,13 @@ function pixel(p: Pooling): usize {
 
 export function maxPool(): u32 {
   const p = args<Pooling>();
-  parallel(MAX_POOL, p.batch * p.outHeight);
+  parallel(MAX_POOL, p.batch * p.outDepth * p.outHeight);
   return 0;
 }
 
 export function averagePool(): u32 {
   const p = args<Pooling>();
-  parallel(AVERAGE_POOL, p.batch * p.outHeight);
+  parallel(AVERAGE_POOL, p.batch * p.outDepth * p.outHeight);
   return 0;
 }
 
@@ -69,9 +76,14 @@ function poolRow(maximum: bool, task: i32): void {
   const p = args<Pooling>();
   const top = (task % p.outHeight) * p.strideHeight - p.top;
   const first = max(0, top);
-  const rows = min(p.height, top + p.windowHeight) - first;
+  const rows = max(0, min(p.height, top + p.windowHeight) - first);
+  const frame = task / p.outHeight;
+  const front = (frame % p.outDepth) * p.strideDepth - p.front;
+  const firstFrame = max(0, front);
+  const frames = max(0, min(p.depth, front + p.windowDepth) - firstFrame);
   const line = <usize>p.width * pixel(p);
-  const image = p.x + <usize>(task / p.outHeight) * p.height * line;
+  const gap = <usize>(p.height - rows) * line;
+  const image = p.x + <usize>((frame / p.outDepth) * p.depth + firstFrame) * p.height * line;
   let y = p.y + <usize>task * p.outWidth * pixel(p);
   for (let column = 0; column < p.outWidth; column++) {
     const left = column * p.strideWidth - p.left;
@@ -80,27 +92,27 @@ function poolRow(maximum: bool, task: i32): void {
     let x = image + <usize>first * line + <usize>start * pixel(p);
     const end = y + pixel(p);
     while (y + 64 <= end) {
-      if (maximum) maximumOf(4, 4, x, line, pixel(p), rows, columns, y);
-      else averageOf(4, 4, x, line, pixel(p), rows, columns, y);
+      if (maximum) maximumOf(4, 4, x, line, gap, pixel(p), frames, rows, columns, y);
+      else averageOf(4, 4, x, line, gap, pixel(p), frames, rows, columns, y);
       x += 64;
       y += 64;
     }
     while (y + 16 <= end) {
-      if (maximum) maximumOf(1, 4, x, line, pixel(p), rows, columns, y);
-      else averageOf(1, 4, x, line, pixel(p), rows, columns, y);
+      if (maximum) maximumOf(1, 4, x, line, gap, pixel(p), frames, rows, columns, y);
+      else averageOf(1, 4, x, line, gap, pixel(p), frames, rows, columns, y);
       x += 16;
       y += 16;
     }
     while (y < end) {
-      if (maximum) maximumOf(1, 1, x, line, pixel(p), rows, columns, y);
-      else averageOf(1, 1, x, line, pixel(p), rows, columns, y);
+      if (maximum) maximumOf(1, 1, x, line, gap, pixel(p), frames, rows, columns, y);
+      else averageOf(1, 1, x, line, gap, pixel(p), frames, rows, columns, y);
       x += 4;
       y += 4;
     }
   }
 }
 
-/** Of one window and one or four vectors of channels. */
+/** Of one window and one or four vectors of channels; `gap` bytes lie between the window's rows of two frames. */
 // @ts-ignore: decorator
 @inline
 function maximumOf(
@@ -108,7 +120,9 @@ function maximumOf(
   width: i32,
   x: usize,
   line: usize,
+  gap: usize,
   step: usize,
+  frames: i32,
   rows: i32,
   columns: i32,
   y: usize,
@@ -121,7 +135,8 @@ function maximumOf(
   let n1 = n0;
   let n2 = n0;
   let n3 = n0;
-  for (let i = 0; i < rows; i++) {
+  let row = 0;
+  for (let i = frames * rows; i > 0; i--) {
     let at = x;
     for (let j = 0; j < columns; j++) {
       const x0 = read(width, at);
@@ -141,6 +156,10 @@ function maximumOf(
       at += step;
     }
     x += line;
+    if (++row == rows) {
+      row = 0;
+      x += gap;
+    }
   }
   write(width, y, v128.or(m0, n0));
   if (vectors == 4) {
@@ -157,7 +176,9 @@ function averageOf(
   width: i32,
   x: usize,
   line: usize,
+  gap: usize,
   step: usize,
+  frames: i32,
   rows: i32,
   columns: i32,
   y: usize,
@@ -166,8 +187,10 @@ function averageOf(
   let t1 = t0;
   let t2 = t0;
   let t3 = t0;
-  for (let first = 0; first < rows; first += ROWS) {
-    const end = min(rows, first + ROWS);
+  const lines = frames * rows;
+  let row = 0;
+  for (let first = 0; first < lines; first += ROWS) {
+    const end = min(lines, first + ROWS);
     let s0 = f32x4.splat(0);
     let s1 = s0;
     let s2 = s0;
@@ -184,6 +207,10 @@ function averageOf(
         at += step;
       }
       x += line;
+      if (++row == rows) {
+        row = 0;
+        x += gap;
+      }
     }
     t0 = f32x4.add(t0, s0);
     if (vectors == 4) {
@@ -192,7 +219,7 @@ function averageOf(
       t3 = f32x4.add(t3, s3);
     }
   }
-  const n = f32x4.splat(<f32>(max(0, rows) * max(0, columns)));
+  const n = f32x4.splat(<f32>(lines * max(0, columns)));
   write(width, y, f32x4.div(t0, n));
   if (vectors == 4) {
     v128.store(y, f32x4.div(t1, n), 16);
@@ -221,42 +248,50 @@ export function maxPoolGradientTask(task: i32): void {
   const n = min(channelsOfTask(p), p.channels - channel);
   const line = <usize>p.width * pixel(p);
   const offset = <usize>channel * 4;
-  const image = <usize>(task / groups) * p.height * line + offset;
+  const image = <usize>(task / groups) * p.depth * p.height * line + offset;
   const toDx = p.dx - p.x;
   const toDy = p.dy - p.y;
-  let y = p.y + <usize>(task / groups) * p.outHeight * p.outWidth * pixel(p) + offset;
+  let y = p.y + <usize>(task / groups) * p.outDepth * p.outHeight * p.outWidth * pixel(p) + offset;
   let ready = 0;
-  for (let row = 0; row < p.outHeight; row++) {
-    const top = row * p.strideHeight - p.top;
-    const first = max(0, top);
-    const bottom = min(p.height, top + p.windowHeight);
-    for (; ready < bottom; ready++) makeReady(p, image + <usize>ready * line, n);
-    for (let column = 0; column < p.outWidth; column++) {
-      const left = column * p.strideWidth - p.left;
-      const start = max(0, left);
-      const columns = min(p.width, left + p.windowWidth) - start;
-      let x = p.x + image + <usize>first * line + <usize>start * pixel(p);
-      const next = y + pixel(p);
-      const end = y + <usize>n * 4;
-      while (y + 64 <= end) {
-        giveToFirst(4, 4, x, toDx, line, pixel(p), bottom - first, columns, y, toDy);
-        x += 64;
-        y += 64;
+  for (let frame = 0; frame < p.outDepth; frame++) {
+    const front = frame * p.strideDepth - p.front;
+    const firstFrame = max(0, front);
+    const back = min(p.depth, front + p.windowDepth);
+    for (let row = 0; row < p.outHeight; row++) {
+      const top = row * p.strideHeight - p.top;
+      const first = max(0, top);
+      const bottom = min(p.height, top + p.windowHeight);
+      const rows = max(0, bottom - first);
+      for (const end = (back - 1) * p.height + bottom; ready < end; ready++) makeReady(p, image + <usize>ready * line, n);
+      for (let column = 0; column < p.outWidth; column++) {
+        const left = column * p.strideWidth - p.left;
+        const start = max(0, left);
+        const columns = min(p.width, left + p.windowWidth) - start;
+        const frames = max(0, back - firstFrame);
+        const gap = <usize>(p.height - rows) * line;
+        let x = p.x + image + <usize>(firstFrame * p.height + first) * line + <usize>start * pixel(p);
+        const next = y + pixel(p);
+        const end = y + <usize>n * 4;
+        while (y + 64 <= end) {
+          giveToFirst(4, 4, x, toDx, line, gap, pixel(p), frames, rows, columns, y, toDy);
+          x += 64;
+          y += 64;
+        }
+        while (y + 16 <= end) {
+          giveToFirst(1, 4, x, toDx, line, gap, pixel(p), frames, rows, columns, y, toDy);
+          x += 16;
+          y += 16;
+        }
+        while (y < end) {
+          giveToFirst(1, 1, x, toDx, line, gap, pixel(p), frames, rows, columns, y, toDy);
+          x += 4;
+          y += 4;
+        }
+        y = next;
       }
-      while (y + 16 <= end) {
-        giveToFirst(1, 4, x, toDx, line, pixel(p), bottom - first, columns, y, toDy);
-        x += 16;
-        y += 16;
-      }
-      while (y < end) {
-        giveToFirst(1, 1, x, toDx, line, pixel(p), bottom - first, columns, y, toDy);
-        x += 4;
-        y += 4;
-      }
-      y = next;
     }
   }
-  for (; ready < p.height; ready++) makeReady(p, image + <usize>ready * line, n);
+  for (; ready < p.depth * p.height; ready++) makeReady(p, image + <usize>ready * line, n);
 }
 
 /**
@@ -295,7 +330,9 @@ function giveToFirst(
   x: usize,
   toDx: usize,
   line: usize,
+  gap: usize,
   step: usize,
+  frames: i32,
   rows: i32,
   columns: i32,
   y: usize,
@@ -309,7 +346,8 @@ function giveToFirst(
   let d1 = vectors == 4 ? v128.load(y + toDy, 16) : d0;
   let d2 = vectors == 4 ? v128.load(y + toDy, 32) : d0;
   let d3 = vectors == 4 ? v128.load(y + toDy, 48) : d0;
-  for (let i = 0; i < rows; i++) {
+  let row = 0;
+  for (let i = frames * rows; i > 0; i--) {
     let at = x;
     for (let j = 0; j < columns; j++) {
       const to = at + toDx;
@@ -330,17 +368,21 @@ function giveToFirst(
       at += step;
     }
     x += line;
+    if (++row == rows) {
+      row = 0;
+      x += gap;
+    }
   }
 }
 
 /** The gradient of the average: ∂y in, ∂x out. A task is a row of ∂x. */
 export function averagePoolGradient(): u32 {
   const p = args<Pooling>();
-  parallel(AVERAGE_POOL_GRADIENT, p.batch * p.height);
+  parallel(AVERAGE_POOL_GRADIENT, p.batch * p.depth * p.height);
   return 0;
 }
 
-/** The first window that covers a row or column. */
+/** The first window that covers a frame, row or column. */
 // @ts-ignore: decorator
 @inline
 function firstWindow(at: i32, before: i32, size: i32, stride: i32): i32 {
@@ -351,10 +393,10 @@ function firstWindow(at: i32, before: i32, size: i32, stride: i32): i32 {
 // @ts-ignore: decorator
 @inline
 function windowsEnd(at: i32, before: i32, stride: i32, windows: i32): i32 {
-  return min(windows, (at + before) / stride + 1);
+  return at + before < 0 ? 0 : min(windows, (at + before) / stride + 1);
 }
 
-/** Rows or columns of the image that a window covers. */
+/** Frames, rows or columns of the image that a window covers. */
 // @ts-ignore: decorator
 @inline
 function covered(window: i32, before: i32, size: i32, stride: i32, length: i32): i32 {
@@ -365,22 +407,28 @@ function covered(window: i32, before: i32, size: i32, stride: i32, length: i32):
 export function averagePoolGradientTask(task: i32): void {
   const p = args<Pooling>();
   const row = task % p.height;
-  const image = p.dy + <usize>(task / p.height) * p.outHeight * p.outWidth * pixel(p);
+  const frame = (task / p.height) % p.depth;
+  const image = p.dy + <usize>(task / p.height / p.depth) * p.outDepth * p.outHeight * p.outWidth * pixel(p);
   let dx = p.dx + <usize>task * p.width * pixel(p);
+  const firstFrame = firstWindow(frame, p.front, p.windowDepth, p.strideDepth);
+  const endFrame = windowsEnd(frame, p.front, p.strideDepth, p.outDepth);
   const firstRow = firstWindow(row, p.top, p.windowHeight, p.strideHeight);
   const endRow = windowsEnd(row, p.top, p.strideHeight, p.outHeight);
   for (let column = 0; column < p.width; column++) {
     const firstColumn = firstWindow(column, p.left, p.windowWidth, p.strideWidth);
     const endColumn = windowsEnd(column, p.left, p.strideWidth, p.outWidth);
     let none = true;
-    for (let i = firstRow; i < endRow; i++) {
-      const rows = covered(i, p.top, p.windowHeight, p.strideHeight, p.height);
-      for (let j = firstColumn; j < endColumn; j++) {
-        const share = f32x4.splat(1 / <f32>(rows * covered(j, p.left, p.windowWidth, p.strideWidth, p.width)));
-        const dy = image + <usize>(i * p.outWidth + j) * pixel(p);
-        if (none) scaled(false, dy, share, dx, p.channels);
-        else scaled(true, dy, share, dx, p.channels);
-        none = false;
+    for (let f = firstFrame; f < endFrame; f++) {
+      const frames = covered(f, p.front, p.windowDepth, p.strideDepth, p.depth);
+      for (let i = firstRow; i < endRow; i++) {
+        const rows = frames * covered(i, p.top, p.windowHeight, p.strideHeight, p.height);
+        for (let j = firstColumn; j < endColumn; j++) {
+          const share = f32x4.splat(1 / <f32>(rows * covered(j, p.left, p.windowWidth, p.strideWidth, p.width)));
+          const dy = image + <usize>((f * p.outHeight + i) * p.outWidth + j) * pixel(p);
+          if (none) scaled(false, dy, share, dx, p.channels);
+          else scaled(true, dy, share, dx, p.channels);
+          none = false;
+        }
       }
     }
     if (none) clear(dx, p.channels);

@@ -95,6 +95,7 @@ function convolutionErrors(module: KernelModule, bare: Bare, shape: Shape, winog
   const [x, w, v0, v1] = [memory.input(nx), memory.input(nw), memory.input(ny), memory.input(ny)];
   const [y, dx, dw0, dw1] = [memory.output(ny), memory.output(nx), memory.output(nw), memory.output(nw)];
   const at = (buffer: Float32Array) => buffer.byteOffset;
+  const flat = [1, 1, 1, 1, 1, 0, 1];
   const geometry = [
     batch,
     ...size,
@@ -107,13 +108,13 @@ function convolutionErrors(module: KernelModule, bare: Bare, shape: Shape, winog
     pad[0],
     pad[2],
   ];
-  module.run(winograd ? 'winograd' : 'convolve', [...geometry, 1, 1, 0, at(x), at(w), at(y), 0]);
+  module.run(winograd ? 'winograd' : 'convolve', [...geometry, 1, 1, 0, ...flat, at(x), at(w), at(y), 0]);
   const turned = [batch, ...out, channels[1], ...size, channels[0], ...kernel, 1, 1, ...dilation];
   turned.push((kernel[0] - 1) * dilation[0] - pad[0], (kernel[1] - 1) * dilation[1] - pad[2]);
-  if (winograd) module.run('winogradInputGradient', [...geometry, 1, 1, 0, at(dx), at(w), at(v0), 0]);
-  else module.run('convolve', [...turned, ...stride, 1, at(v0), at(w), at(dx), 0]);
+  if (winograd) module.run('winogradInputGradient', [...geometry, 1, 1, 0, ...flat, at(dx), at(w), at(v0), 0]);
+  else module.run('convolve', [...turned, ...stride, 1, ...flat, at(v0), at(w), at(dx), 0]);
   const gradient = winograd ? 'winogradFilterGradient' : 'convolutionFilterGradient';
-  module.run(gradient, [...geometry, 1, 1, 0, at(x), 0, at(v0), at(v1), at(dw0), at(dw1)]);
+  module.run(gradient, [...geometry, 1, 1, 0, ...flat, at(x), 0, at(v0), at(v1), at(dw0), at(dw1)]);
   memory.check();
   const errors = [
     error(y, forward(shape, x, w, ny), nw / channels[1]),

@@ -301,7 +301,7 @@ function computesRight(exports: Exports, stock: StockModule, memory: WebAssembly
     for (let i = 0; i < m * k + k * n; i++) floats[i] = Math.sin(i);
     exports.setArena(address + 4 * floats.length, arena);
     // As the filter gradient of a convolution of 1×1: c = aᵀ·b, with m channels, n filters, k positions.
-    const gradient = [k, 1, 1, m, 1, 1, n, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 0];
+    const gradient = [k, 1, 1, m, 1, 1, n, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 0, 1, 1, 1, 1, 1, 0, 1];
     const at = (offset: number) => address + 4 * offset;
     const right = (element: (i: number, p: number) => number) =>
       c.every((value, index) => {

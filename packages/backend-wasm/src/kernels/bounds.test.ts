@@ -138,11 +138,14 @@ const pooling = fc
     window: pair(5),
     stride: pair(4),
     before: pair(5, 0),
+    // Of the input, the output, the window, the stride, and before: often those of an image.
+    frames: fc.oneof(fc.constant([1, 1, 1, 1, 0]), fc.tuple(upTo(4), upTo(3), upTo(3), upTo(3), upTo(2, 0))),
   })
-  .map(({ kernel, batch, input, channels, output, window, stride, before }): Call => {
+  .map(({ kernel, batch, input, channels, output, window, stride, before, frames }): Call => {
     // Any geometry must be safe, though no pool has one with windows beyond the image.
-    const geometry = [batch, ...input, channels, ...output, ...window, ...stride, ...before];
-    const [x, y] = [batch * input[0] * input[1] * channels, batch * output[0] * output[1] * channels];
+    const geometry = [batch, ...input, channels, ...output, ...window, ...stride, ...before, ...frames];
+    const x = batch * frames[0]! * input[0] * input[1] * channels;
+    const y = batch * frames[1]! * output[0] * output[1] * channels;
     switch (kernel) {
       case 'maxPoolGradient':
         return {

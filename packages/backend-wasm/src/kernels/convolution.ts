@@ -149,6 +149,9 @@ function filterGradients(
 /** The first fields of assembly/convolution.ts, in their order. */
 type Geometry = readonly number[];
 
+/** The last of them: one frame, one frame of the filter. */
+const FLAT = [1, 1, 1, 1, 1, 0, 1];
+
 function forwardGeometry(info: backend_util.Conv2DInfo): Geometry {
   const { batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels, padInfo } = info;
   const { filterHeight, filterWidth, strideHeight, strideWidth, dilationHeight, dilationWidth } = info;
@@ -156,6 +159,7 @@ function forwardGeometry(info: backend_util.Conv2DInfo): Geometry {
     ...[batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels],
     ...[filterHeight, filterWidth, strideHeight, strideWidth, dilationHeight, dilationWidth],
     ...[padInfo.top, padInfo.left, 1, 1, 0],
+    ...FLAT,
   ];
 }
 
@@ -167,6 +171,7 @@ function inputGradientGeometry(info: backend_util.Conv2DInfo): Geometry {
     ...[batchSize, outHeight, outWidth, outChannels, inHeight, inWidth, inChannels],
     ...[filterHeight, filterWidth, 1, 1, 1, 1],
     ...[filterHeight - 1 - padInfo.top, filterWidth - 1 - padInfo.left, strideHeight, strideWidth, 1],
+    ...FLAT,
   ];
 }
 

@@ -77,6 +77,20 @@ export function checkConvolution(
 }
 
 /**
+ * Refuses tensors that do not hold 32-bit floats.
+ *
+ * @throws UnsupportedError with code `UNSUPPORTED_DTYPE`.
+ */
+export function checkFloats(kernel: string, tensors: Readonly<Record<string, TensorInfo>>): void {
+  for (const [name, { dtype }] of Object.entries(tensors)) {
+    if (dtype === 'float32') continue;
+    throw new UnsupportedError('UNSUPPORTED_DTYPE', `${kernel} got ${name} of dtype '${dtype}'.`, {
+      help: "cast it first: tf.cast(x, 'float32').",
+    });
+  }
+}
+
+/**
  * Refuses a window that goes nowhere into its image: TensorFlow.js computes sizes below 0 for what comes out.
  *
  * @throws DataError with code `INPUT_TOO_SMALL`.

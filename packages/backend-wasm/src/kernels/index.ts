@@ -23,6 +23,15 @@ import { max, mean, overlap, sum } from './reductions.js';
 import { competition, softmax } from './softmax.js';
 import { tile } from './tile.js';
 import { unsortedSegmentSum } from './unsorted-segment-sum.js';
+import {
+  avgPool3d,
+  avgPool3dGradient,
+  conv3dFilterGradient,
+  conv3dForward,
+  conv3dInputGradient,
+  maxPool3d,
+  maxPool3dGradient,
+} from './volumes.js';
 
 /** Those that stock tfjs-wasm lacks, then those that stand in for what is slow, or wrong somewhere. */
 export const kernels: readonly Kernel[] = [
@@ -50,6 +59,13 @@ export const kernels: readonly Kernel[] = [
   maxPoolGradient,
   avgPool,
   avgPoolGradient,
+  conv3dForward,
+  conv3dInputGradient,
+  conv3dFilterGradient,
+  maxPool3d,
+  maxPool3dGradient,
+  avgPool3d,
+  avgPool3dGradient,
   sum,
   mean,
   max,

@@ -22,6 +22,8 @@ function geometry(info: backend_util.Conv2DInfo, [, outHeight, outWidth]: readon
   return [
     ...[batchSize, inHeight, inWidth, inChannels, outHeight!, outWidth!],
     ...[filterHeight, filterWidth, strideHeight, strideWidth, padInfo.top, padInfo.left],
+    // One frame, in a window of one frame.
+    ...[1, 1, 1, 1, 0],
   ];
 }
 
