@@ -113,6 +113,25 @@ describe('isSupported', () => {
   });
 });
 
+it('names what forbids WebAssembly, where an engine has it and a policy does not let it run', async () => {
+  const refused = new WebAssembly.CompileError('the policy forbids it');
+  const forbidding = (...names: ('compile' | 'instantiate')[]) => {
+    for (const name of names) vi.spyOn(WebAssembly, name).mockRejectedValue(refused);
+  };
+  forbidding('compile', 'instantiate');
+  const reason = expect.stringContaining('the policy forbids it');
+  expect(await isSupported()).toMatchObject({ supported: false, reason, help: expect.any(String) });
+  await expect(activate()).rejects.toMatchObject({ code: 'WASM_UNSUPPORTED', message: reason });
+  vi.restoreAllMocks();
+  // What fails later is told too, and nothing is printed.
+  forbidding('compile');
+  await expect(activate()).rejects.toMatchObject({ code: 'WASM_FAILED', message: reason, cause: refused });
+  vi.restoreAllMocks();
+  expect(tf.getBackend()).toBe('cpu');
+  await activate();
+  expect(tf.getBackend()).toBe('wasm');
+});
+
 describe('deactivate', () => {
   it('leaves lost tensors that can be disposed, and are a coded error to read', async () => {
     await activate();

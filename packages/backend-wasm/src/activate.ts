@@ -65,14 +65,23 @@ const simdProbe = new Uint8Array([
  * @returns `{ supported: true }`, or why not and what to do.
  */
 export async function isSupported(): Promise<Support> {
-  const help = 'use Node 20.19 or later, or a browser of 2023 or later; else train on @tensorflow/tfjs-backend-cpu.';
+  const help =
+    'use Node 20.19 or later, or a browser with WebAssembly SIMD (Chrome 91, Firefox 89, Safari 16.4 or later); else ' +
+    'train on @tensorflow/tfjs-backend-cpu.';
   if (typeof WebAssembly !== 'object') return { supported: false, reason: 'There is no WebAssembly here.', help };
   try {
-    if (WebAssembly.validate(simdProbe)) return { supported: true };
-  } catch {
-    return { supported: false, reason: 'WebAssembly is switched off here.', help };
+    if (!WebAssembly.validate(simdProbe)) {
+      return { supported: false, reason: 'WebAssembly has no SIMD instructions here.', help };
+    }
+    // A content security policy forbids this, or compiling, and never validating.
+    await WebAssembly.instantiate(simdProbe);
+    return { supported: true };
+  } catch (error) {
+    const reason = `WebAssembly is switched off here: ${describe(error)}`;
+    return node
+      ? { supported: false, reason, help }
+      : { supported: false, reason, help: "allow 'wasm-unsafe-eval' as a script-src of the content security policy." };
   }
-  return { supported: false, reason: 'WebAssembly has no SIMD instructions here.', help };
 }
 
 /** What is active, and what it takes to undo it. */
@@ -198,10 +207,12 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
   let module: KernelModule;
   try {
     if (!found) {
-      if (tf.findBackendFactory('wasm') != null) tf.removeBackend('wasm');
       const shared = node ? wanted > 1 : await tf.env().getAsync('WASM_HAS_MULTITHREAD_SUPPORT');
+      // Before it is registered: what fails within a factory, tf.setBackend() prints, and does not throw.
+      const loaded = await loadStock(read, shared === true);
+      if (tf.findBackendFactory('wasm') != null) tf.removeBackend('wasm');
       tfjs.setThreadsCount(1);
-      tf.registerBackend('wasm', async () => new tfjs.BackendWasm(await loadStock(read, shared === true)));
+      tf.registerBackend('wasm', () => new tfjs.BackendWasm(loaded));
     }
     if (!(await tf.setBackend('wasm'))) throw new Error('tf.setBackend answered false.');
     const wasm = tf.findBackend('wasm') as BackendWasm;
@@ -211,7 +222,7 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
     memory.spare = () => module.release();
   } catch (cause) {
     if (!found) {
-      keepListeners(() => tf.removeBackend('wasm'));
+      if (tf.findBackendFactory('wasm') != null) keepListeners(() => tf.removeBackend('wasm'));
       if (stockFactory != null) tf.registerBackend('wasm', stockFactory, stockPriority);
     }
     if (previous !== undefined) await tf.setBackend(previous);
@@ -230,10 +241,12 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
   if (module.threads < wanted) {
     notes.push(
       module.unstarted !== undefined
-        ? `One thread: no worker starts here, ${describe(module.unstarted)}`
+        ? `One thread: no worker starts here${node ? '' : ' (worker-src blob: allows it)'}: ${describe(module.unstarted)}`
         : found
           ? 'One thread: the backend was initialised before activate(), with memory that threads cannot share.'
-          : 'One thread: without cross-origin isolation, the browser shares no memory between threads.',
+          : globalThis.crossOriginIsolated
+            ? 'One thread: this browser has no memory that threads share, although the page is cross-origin isolated.'
+            : 'One thread: without cross-origin isolation, the browser shares no memory between threads.',
     );
   }
 

@@ -38,7 +38,9 @@ export async function failures(cases: readonly ConformanceCase[]): Promise<Failu
  * `IMPURE` an argument was changed or two equal calls differ, `LEAK`, `UNDECLARED_SIGNAL`, `FALSE_CLAIM` a claim is wrong
  * in either direction, `UNSUPPORTED` a backend cannot run here.
  */
-export class ConformanceError extends GhlError {}
+export class ConformanceError extends GhlError {
+  override readonly name: string = 'ConformanceError';
+}
 
 /** Throws a {@link ConformanceError} unless `holds`. */
 export function check(holds: boolean, code: string, message: string, help: string): asserts holds {

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { ConfigurationError, GhlError, nearest, StateError, unknownName } from './errors.js';
+import * as errors from './errors.js';
+
+const { ConfigurationError, GhlError, nearest, StateError, unknownName } = errors;
 
 it('an error has a class, a code, a help line, and a cause', () => {
   const cause = new Error('disk');
@@ -10,6 +12,13 @@ it('an error has a class, a code, a help line, and a cause', () => {
   expect(error.message).toBe('3 bytes are not a state.\nhelp: pass them all.');
   expect(error.help).toBe('pass them all.');
   expect(error.cause).toBe(cause);
+});
+
+const classes = Object.entries(errors).filter(([name]) => name.endsWith('Error') && name[0] === name[0]!.toUpperCase());
+
+it.each(classes as [string, typeof GhlError][])('%s says its name, whatever a minifier calls it', (name, Class) => {
+  const renamed = { x: class extends Class {} }.x;
+  expect(new renamed('CODE', 'x', { help: 'y' }).name).toBe(name);
 });
 
 describe('nearest', () => {

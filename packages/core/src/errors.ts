@@ -18,32 +18,45 @@ export class GhlError extends Error {
   readonly code: string;
   /** What the user can do about it. */
   readonly help: string;
+  /** The name of the class, also in a bundle whose minifier has renamed it. */
+  override readonly name: string = 'GhlError';
 
   constructor(code: string, message: string, { help, cause }: GhlErrorOptions) {
     super(`${message}\nhelp: ${help}`, cause === undefined ? undefined : { cause });
-    this.name = new.target.name;
     this.code = code;
     this.help = help;
   }
 }
 
 /** A name, option or combination that makes no sense; found before any training. */
-export class ConfigurationError extends GhlError {}
+export class ConfigurationError extends GhlError {
+  override readonly name: string = 'ConfigurationError';
+}
 
 /** A layer, model or device that is not supported. */
-export class UnsupportedError extends GhlError {}
+export class UnsupportedError extends GhlError {
+  override readonly name: string = 'UnsupportedError';
+}
 
 /** A signal that is missing, of the wrong shape, or not available where it is read. */
-export class SignalError extends GhlError {}
+export class SignalError extends GhlError {
+  override readonly name: string = 'SignalError';
+}
 
 /** Saved state, or a checkpoint, that does not fit what it is loaded into. */
-export class StateError extends GhlError {}
+export class StateError extends GhlError {
+  override readonly name: string = 'StateError';
+}
 
 /** Data that is missing, truncated, corrupt or of the wrong shape. */
-export class DataError extends GhlError {}
+export class DataError extends GhlError {
+  override readonly name: string = 'DataError';
+}
 
 /** A step whose increment was not finite. */
-export class NonFiniteError extends GhlError {}
+export class NonFiniteError extends GhlError {
+  override readonly name: string = 'NonFiniteError';
+}
 
 /**
  * The member of `candidates` nearest to `name` in edit distance, or undefined if none is near enough to be a typo of it
