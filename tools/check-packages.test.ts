@@ -2,10 +2,39 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { checkPackages, sections } from './check-packages.js';
+import { checkManifest, checkPackages, sections, surroundingsOf } from './check-packages.js';
+
+const { homepage } = JSON.parse(await readFile('package.json', 'utf8')) as { homepage: string };
 
 it('finds every package in the common shape', async () => {
   expect(await checkPackages(resolve('.'))).toEqual([]);
+});
+
+describe('where a field is missing', async () => {
+  const packages = await surroundingsOf(resolve('.'));
+
+  /** The places of all values in a package.json that users need, lists as one. */
+  const places = (json: object, above: string[] = []): string[][] =>
+    Object.entries(json).flatMap(([key, value]) => {
+      const place = [...above, key];
+      // What only the repository uses, and what a package may have or not.
+      const free = /^(devDependencies|scripts,(?!build$)|exports,(?!\.(,|$))|(dependencies|peerDependencies(Meta)?),)/;
+      if (free.test(place.join())) return [];
+      return [place, ...(typeof value === 'object' && !Array.isArray(value) ? places(value, place) : [])];
+    });
+
+  it.each([...packages.keys()])('finds each of %s', (path) => {
+    const { manifest, ...surroundings } = packages.get(path)!;
+    const all = places(manifest);
+    expect(all.length).toBeGreaterThan(20);
+    const passed = all.filter((place) => {
+      const without = structuredClone(manifest);
+      const parent = place.slice(0, -1).reduce<Record<string, never>>((json, key) => json[key]!, without as never);
+      delete parent[place.at(-1)!];
+      return checkManifest(path, without, surroundings).length === 0;
+    });
+    expect(passed).toEqual([]);
+  });
 });
 
 describe('in a workspace of one rule', () => {
@@ -29,8 +58,12 @@ describe('in a workspace of one rule', () => {
   beforeEach(async () => {
     root = await mkdtemp(join(tmpdir(), 'ghl-packages-'));
     await cp('package.json', join(root, 'package.json'));
+    await cp('LICENSE', join(root, 'LICENSE'));
+    await cp('LICENSE', join(root, folder, 'LICENSE'));
     await cp('packages/rule-oja/package.json', join(root, folder, 'package.json'));
     await edit(`${folder}/package.json`, ['name'], '@ghl/rule-good');
+    await edit(`${folder}/package.json`, ['homepage'], `${homepage}/tree/main/${folder}#readme`);
+    await edit(`${folder}/package.json`, ['repository', 'directory'], folder);
     await write(
       `${folder}/src/index.ts`,
       "import type { LocalRule } from '@ghl/core';\nexport type Rule = LocalRule;\n",
@@ -60,18 +93,27 @@ describe('in a workspace of one rule', () => {
     ['other files', ['files'], ['dist'], /"files"/],
     ['another engine', ['engines', 'node'], '>=18', /"engines"/],
     ['no description', ['description'], undefined, /"description"/],
-    ['a version range', ['dependencies', 'ms'], '^2.0.0', /ms is \^2\.0\.0, not one exact/],
+    ['one exact version', ['dependencies', 'ms'], '2.0.0', /dependencies: ms is 2\.0\.0, not a caret range/],
+    ['another range', ['dependencies', 'ms'], '>=2.0.0', /dependencies: ms is >=2\.0\.0, not a caret range/],
+    ['a tag', ['devDependencies', 'ms'], 'latest', /devDependencies: ms is latest, neither/],
+    ['a range of a peer', ['peerDependencies', 'ms'], '^2.0.0', /peerDependencies: ms is \^2\.0\.0, not one exact/],
+    ['a range of tfjs', ['peerDependencies', '@tensorflow/tfjs-core'], '^4.22.0', /\^4\.22\.0, not 4\.22\.0/],
+    ['another repository', ['repository', 'directory'], 'packages/rule-oja', /"repository"/],
+    ['another page', ['homepage'], 'https://example.org', /"homepage"/],
+    ['a private package', ['private'], true, /"private"/],
+    ['restricted access', ['publishConfig', 'access'], 'restricted', /"publishConfig"/],
     ['another tfjs', ['peerDependencies', '@tensorflow/tfjs-core'], '4.21.0', /4\.21\.0, not 4\.22\.0/],
     ['tfjs as a dependency', ['dependencies', '@tensorflow/tfjs-core'], '4.22.0', /must be a peer/],
-    ['the core as a peer', ['peerDependencies', '@ghl/core'], '0.1.0', /must be a dependency/],
+    ['the core as a peer', ['peerDependencies', '@ghl/core'], '^0.1.0', /must be a dependency/],
     [
       'an import that is not declared',
       ['dependencies', '@ghl/core'],
       undefined,
       /depends on none, but its source imports/,
     ],
-    ['another version of the core', ['dependencies', '@ghl/core'], '0.0.9', /@ghl\/core is 0\.0\.9/],
-    ['a bin that is not there', ['bin'], { good: 'dist/good.js' }, /not bin\/good\.mjs/],
+    ['another version of the core', ['dependencies', '@ghl/core'], '^0.0.9', /@ghl\/core is \^0\.0\.9/],
+    ['one exact core', ['dependencies', '@ghl/core'], '0.1.0', /@ghl\/core is 0\.1\.0, not \^0\.1\.0/],
+    ['a bin that is not there', ['bin'], { good: 'bin/good.mjs' }, /"bin" is .*, not undefined/],
   ])('finds %s', async (_title, path, value, message) => {
     await edit(`${folder}/package.json`, path, value);
     expect((await checkPackages(root)).join('\n')).toMatch(message);
@@ -84,6 +126,20 @@ describe('in a workspace of one rule', () => {
       `${folder}/tsconfig.json: sets "include"`,
       `${folder}/tsconfig.json: references none, but the source imports @ghl/core`,
     ]);
+  });
+
+  it.each([
+    ['no LICENSE', undefined],
+    ['another LICENSE', 'ISC'],
+  ])('finds %s', async (_title, text) => {
+    await rm(join(root, folder, 'LICENSE'));
+    if (text !== undefined) await write(`${folder}/LICENSE`, text);
+    expect(await checkPackages(root)).toEqual([`${folder}/LICENSE: is not a copy of the root`]);
+  });
+
+  it('finds a native peer that npm would install', async () => {
+    await edit(`${folder}/package.json`, ['peerDependencies', 'webgpu'], '0.6.2');
+    expect(await checkPackages(root)).toEqual([`${folder}/package.json: peer webgpu is not optional`]);
   });
 
   it('finds a package that the root does not reference', async () => {

@@ -1,4 +1,4 @@
-/** The common shape of every package: `package.json`, `tsconfig.json`, README. What it asks stands in CONTRIBUTING.md. */
+/** The common shape of every package: `package.json`, LICENSE, `tsconfig.json`, README. CONTRIBUTING.md describes it. */
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -35,6 +35,9 @@ interface Manifest {
   private?: boolean;
   description?: string;
   license?: string;
+  homepage?: string;
+  repository?: Versions;
+  bugs?: string;
   type?: string;
   sideEffects?: boolean;
   keywords?: string[];
@@ -42,9 +45,11 @@ interface Manifest {
   exports?: Record<string, unknown>;
   bin?: Versions;
   files?: string[];
+  publishConfig?: Record<string, unknown>;
   scripts?: Versions;
   dependencies?: Versions;
   peerDependencies?: Versions;
+  peerDependenciesMeta?: Record<string, { optional?: boolean }>;
   devDependencies?: Versions;
 }
 
@@ -62,63 +67,104 @@ const ours = (versions: Versions = {}): string[] => Object.keys(versions).filter
 
 const list = (names: Iterable<string>): string => [...names].sort().join(', ') || 'none';
 
-/** The `@ghl/*` packages that the source, without its tests, imports. */
+/** The packages that the source, without its tests, imports. */
 async function imported(folder: string): Promise<Set<string>> {
   const names = new Set<string>();
   for (const file of await readdir(join(folder, 'src'), { recursive: true })) {
-    if (!file.endsWith('.ts') || /\.test(-d)?\.ts$/.test(file)) continue;
+    if (!file.endsWith('.ts') || /\.(test(-d)?|fixture)\.ts$/.test(file)) continue;
     for (const { fileName } of ts.preProcessFile(await readFile(join(folder, 'src', file), 'utf8')).importedFiles) {
-      const name = /^@ghl\/[^/]+/.exec(fileName)?.[0];
+      const name = /^(?!node:)(@[^/]+\/)?[^./@][^/]*/.exec(fileName)?.[0];
       if (name !== undefined) names.add(name);
     }
   }
   return names;
 }
 
-function checkManifest(
-  folder: string,
-  manifest: Manifest,
-  root: Manifest,
-  isApp: boolean,
-  hasAssembly: boolean,
-): string[] {
+const caret = /^\^\d+\.\d+\.\d+(-[\w.]+)?$/;
+const exact = /^\d+\.\d+\.\d+(-[\w.]+)?$/;
+
+/** What {@link checkManifest} compares a `package.json` with. */
+export interface Surroundings {
+  readonly root: Manifest;
+  /** The `package.json` of every package, by its name. */
+  readonly manifests: ReadonlyMap<string | undefined, Manifest>;
+  /** What the package's source imports. */
+  readonly imports: ReadonlySet<string>;
+  /** The files in the package's folder `bin`. */
+  readonly bins: readonly string[];
+  /** Whether it has kernels that are compiled before TypeScript. */
+  readonly hasAssembly: boolean;
+}
+
+/** What is wrong with the `package.json` of the package in the folder `path`. */
+export function checkManifest(path: string, manifest: Manifest, surroundings: Surroundings): string[] {
+  const { root, manifests, imports, bins, hasAssembly } = surroundings;
   const wrong: string[] = [];
+  const isApp = path.startsWith('apps/');
   const must = (field: keyof Manifest, expected: unknown): void => {
     const actual = manifest[field];
     if (!isDeepStrictEqual(actual, expected)) {
       wrong.push(`"${field}" is ${JSON.stringify(actual)}, not ${JSON.stringify(expected)}`);
     }
   };
-  must('name', `@ghl/${folder.split('/').at(-1)}`);
+  must('name', `@ghl/${path.split('/').at(-1)}`);
   must('license', 'MIT');
+  must('homepage', `${root.homepage}/tree/main/${path}#readme`);
+  must('repository', { ...root.repository, directory: path });
+  must('bugs', root.bugs);
   must('type', 'module');
   must('engines', root.engines);
+  must('private', undefined);
+  must('publishConfig', { access: 'public', provenance: true });
+  must('files', [...files, ...(manifest.files ?? []).filter((pattern) => !files.includes(pattern))]);
   must('scripts', { ...manifest.scripts, build: hasAssembly ? 'node assembly/build.mjs && tsc -b' : 'tsc -b' });
   if (!/^[A-Z].*\.$/.test(manifest.description ?? '')) wrong.push('"description" is not a sentence');
-  if (!/^\d+\.\d+\.\d+/.test(manifest.version ?? '')) wrong.push(`"version" is ${manifest.version}`);
-  if (isApp) {
-    must('private', true);
-  } else {
-    must('private', undefined);
+  if (!exact.test(manifest.version ?? '')) wrong.push(`"version" is ${manifest.version}`);
+  if (!manifest.keywords?.includes('three-factor-learning')) wrong.push('"keywords" lack "three-factor-learning"');
+  must(
+    'bin',
+    bins.length > 0 ? Object.fromEntries(bins.map((file) => [file.replace('.mjs', ''), `bin/${file}`])) : undefined,
+  );
+  if (bins.length > 0 && !manifest.files?.includes('bin')) wrong.push('"files" lack "bin"');
+  if (!isApp) {
     must('sideEffects', false);
     must('exports', { ...manifest.exports, '.': entryPoint });
-    must('files', [...files, ...(manifest.files ?? []).filter((pattern) => !files.includes(pattern))]);
-    if (!manifest.keywords?.includes('three-factor-learning')) wrong.push('"keywords" lack "three-factor-learning"');
   }
-  for (const [name, path] of Object.entries(manifest.bin ?? {})) {
-    if (path.replace(/^\.\//, '') !== `bin/${name}.mjs`) wrong.push(`bin "${name}" is ${path}, not bin/${name}.mjs`);
-    if (!existsSync(join(folder, path))) wrong.push(`bin "${name}": there is no ${path}`);
+  const [declared, used] = [ours(manifest.dependencies), [...imports].filter((name) => name.startsWith('@ghl/'))];
+  if (list(declared) !== list(used)) wrong.push(`depends on ${list(declared)}, but its source imports ${list(used)}`);
+  const provided = { ...manifest.dependencies, ...manifest.peerDependencies };
+  const missing = [...imports].filter((name) => !(name in provided));
+  if (missing.length > 0) wrong.push(`does not declare ${list(missing)}, which its source imports`);
+  for (const name of declared) {
+    const { peerDependencies = {}, peerDependenciesMeta = {} } = manifests.get(name) ?? {};
+    const peers = Object.keys(peerDependencies).filter((peer) => !peerDependenciesMeta[peer]?.optional);
+    const lost = peers.filter((peer) => !(peer in provided));
+    if (lost.length > 0) wrong.push(`does not provide ${list(lost)}, a peer of ${name}`);
+  }
+  for (const name of Object.keys(manifest.peerDependencies ?? {})) {
+    // npm installs a peer unless it is optional, and nothing native is built or downloaded unasked.
+    const isNative = /^(@tensorflow\/tfjs-node|webgpu$)/.test(name);
+    if (isNative && !manifest.peerDependenciesMeta?.[name]?.optional) wrong.push(`peer ${name} is not optional`);
   }
   for (const kind of ['dependencies', 'peerDependencies', 'devDependencies'] as const) {
     for (const [name, version] of Object.entries(manifest[kind] ?? {})) {
-      if (!/^\d+\.\d+\.\d+/.test(version)) wrong.push(`${kind}: ${name} is ${version}, not one exact version`);
-      if (!name.startsWith('@tensorflow/')) continue;
-      if (version !== '4.22.0') wrong.push(`${kind}: ${name} is ${version}, not 4.22.0`);
-      // Two copies of TensorFlow.js have two engines: who installs a package brings the one copy.
-      if (kind === 'dependencies' && !isApp) wrong.push(`dependencies: ${name} must be a peer`);
+      const is = `${kind}: ${name} is ${version}`;
+      if (name.startsWith('@tensorflow/')) {
+        // Two copies of TensorFlow.js have two engines: who installs a package brings the one copy.
+        if (version !== '4.22.0') wrong.push(`${is}, not 4.22.0`);
+        if (kind === 'dependencies' && !isApp) wrong.push(`dependencies: ${name} must be a peer`);
+      } else if (name.startsWith('@ghl/')) {
+        if (kind === 'peerDependencies') wrong.push(`peerDependencies: ${name} must be a dependency`);
+        else if (version !== `^${manifest.version}`) wrong.push(`${is}, not ^${manifest.version}`);
+      } else if (kind === 'dependencies' && !caret.test(version)) {
+        wrong.push(`${is}, not a caret range such as ^1.2.3`);
+      } else if (kind === 'peerDependencies' && !exact.test(version)) {
+        wrong.push(`${is}, not one exact version`);
+      } else if (!exact.test(version) && !caret.test(version)) {
+        wrong.push(`${is}, neither one exact version nor a caret range`);
+      }
     }
   }
-  for (const name of ours(manifest.peerDependencies)) wrong.push(`peerDependencies: ${name} must be a dependency`);
   return wrong;
 }
 
@@ -141,64 +187,72 @@ function checkReadme(name: string, text: string): string[] {
   return wrong;
 }
 
+/** The packages of the workspace at `root`, by their paths, with what each `package.json` is compared with. */
+export async function surroundingsOf(root: string): Promise<Map<string, Surroundings & { manifest: Manifest }>> {
+  const rootManifest = await readJson<Manifest>(join(root, 'package.json'));
+  const paths: string[] = [];
+  for (const parent of ['packages', 'apps']) {
+    if (!existsSync(join(root, parent))) continue;
+    const names = await readdir(join(root, parent));
+    paths.push(
+      ...names.map((name) => `${parent}/${name}`).filter((path) => existsSync(join(root, path, 'package.json'))),
+    );
+  }
+  const read = await Promise.all(paths.map((path) => readJson<Manifest>(join(root, path, 'package.json'))));
+  const manifests = new Map(read.map((manifest) => [manifest.name, manifest]));
+  const found = new Map<string, Surroundings & { manifest: Manifest }>();
+  for (const [i, path] of paths.entries()) {
+    const folder = join(root, path);
+    found.set(path, {
+      manifest: read[i] as Manifest,
+      root: rootManifest,
+      manifests,
+      imports: await imported(folder),
+      bins: existsSync(join(folder, 'bin')) ? await readdir(join(folder, 'bin')) : [],
+      hasAssembly: existsSync(join(folder, 'assembly')),
+    });
+  }
+  return found;
+}
+
 /** What departs from the common shape in the workspace at `root`: one line each, `file: what is wrong`. */
 export async function checkPackages(root: string): Promise<string[]> {
   const wrong: string[] = [];
-  const rootManifest = await readJson<Manifest>(join(root, 'package.json'));
+  const packages = await surroundingsOf(root);
   const versions = new Set<string | undefined>();
-  const expectedReferences: string[] = [];
-  for (const parent of ['packages', 'apps']) {
-    if (!existsSync(join(root, parent))) continue;
-    for (const entry of await readdir(join(root, parent), { withFileTypes: true })) {
-      const path = `${parent}/${entry.name}`;
-      const folder = join(root, path);
-      if (!entry.isDirectory() || !existsSync(join(folder, 'package.json'))) continue;
-      const report = (file: string, lines: string[]): void => {
-        wrong.push(...lines.map((line) => `${path}/${file}: ${line}`));
-      };
-      const manifest = await readJson<Manifest>(join(folder, 'package.json'));
-      report(
-        'package.json',
-        checkManifest(folder, manifest, rootManifest, parent === 'apps', existsSync(join(folder, 'assembly'))),
-      );
-      versions.add(manifest.version);
-      expectedReferences.push(path);
+  for (const [path, { manifest, ...surroundings }] of packages) {
+    const folder = join(root, path);
+    const report = (file: string, lines: string[]): void => {
+      wrong.push(...lines.map((line) => `${path}/${file}: ${line}`));
+    };
+    report('package.json', checkManifest(path, manifest, surroundings));
+    versions.add(manifest.version);
 
-      const declared = ours(manifest.dependencies);
-      const used = await imported(folder);
-      if (list(declared) !== list(used)) {
-        report('package.json', [`depends on ${list(declared)}, but its source imports ${list(used)}`]);
-      }
-      for (const kind of ['dependencies', 'devDependencies'] as const) {
-        for (const name of ours(manifest[kind])) {
-          const version = manifest[kind]?.[name];
-          if (version !== manifest.version)
-            report('package.json', [`${kind}: ${name} is ${version}, not ${manifest.version}`]);
-        }
-      }
-
-      const config = await readJson<Config>(join(folder, 'tsconfig.json'));
-      if (config.extends !== '../../tsconfig.base.json')
-        report('tsconfig.json', ['does not extend ../../tsconfig.base.json']);
-      for (const key of ['include', 'exclude', 'files']) if (key in config) report('tsconfig.json', [`sets "${key}"`]);
-      const references = (config.references ?? []).map((reference) =>
-        reference.path.replace(/^(\.\.\/)+(packages\/)?/, '@ghl/'),
-      );
-      if (list(references) !== list(used)) {
-        report('tsconfig.json', [`references ${list(references)}, but the source imports ${list(used)}`]);
-      }
-
-      const readme = join(folder, 'README.md');
-      if (!existsSync(readme)) report('README.md', ['is missing']);
-      else if (parent === 'packages')
-        report('README.md', checkReadme(`@ghl/${entry.name}`, await readFile(readme, 'utf8')));
+    const config = await readJson<Config>(join(folder, 'tsconfig.json'));
+    if (config.extends !== '../../tsconfig.base.json')
+      report('tsconfig.json', ['does not extend ../../tsconfig.base.json']);
+    for (const key of ['include', 'exclude', 'files']) if (key in config) report('tsconfig.json', [`sets "${key}"`]);
+    const references = (config.references ?? []).map((reference) =>
+      reference.path.replace(/^(\.\.\/)+(packages\/)?/, '@ghl/'),
+    );
+    const used = [...surroundings.imports].filter((name) => name.startsWith('@ghl/'));
+    if (list(references) !== list(used)) {
+      report('tsconfig.json', [`references ${list(references)}, but the source imports ${list(used)}`]);
     }
+
+    // npm packs no licence but the package's own.
+    const license = await readFile(join(folder, 'LICENSE'), 'utf8').catch(() => undefined);
+    if (license !== (await readFile(join(root, 'LICENSE'), 'utf8'))) report('LICENSE', ['is not a copy of the root']);
+
+    const readme = join(folder, 'README.md');
+    if (!existsSync(readme)) report('README.md', ['is missing']);
+    else report('README.md', checkReadme(`@ghl/${path.split('/')[1]}`, await readFile(readme, 'utf8')));
   }
   if (versions.size > 1) wrong.push(`packages: versions differ: ${[...versions].join(', ')}`);
   const { references = [] } = await readJson<Config>(join(root, 'tsconfig.json'));
   const listed = list(references.map((reference) => reference.path));
-  if (listed !== list(expectedReferences)) {
-    wrong.push(`tsconfig.json: references ${listed}, but the workspaces are ${list(expectedReferences)}`);
+  if (listed !== list(packages.keys())) {
+    wrong.push(`tsconfig.json: references ${listed}, but the workspaces are ${list(packages.keys())}`);
   }
   return wrong;
 }
