@@ -412,4 +412,7 @@ it('a plasticity is a program of operations, up to as many as a kernel has room 
   expect(operations(scaled(2), 0)).toEqual([['gradient'], ['scale', 0.9], ['scale', 0.9]]);
   expect(operations(scaled(MOST_OPERATIONS - 1), 0)).toHaveLength(MOST_OPERATIONS);
   expect(operations(scaled(MOST_OPERATIONS), 0)).toBeNull();
+  expect(operations(scaled(1), 0, 1)).toEqual(operations(scaled(1), 0));
+  expect(operations(scaled(1), 0, 0.5)).toEqual([['gradient'], ['scale', 0.9], ['scale', 0.5]]);
+  expect(operations(scaled(MOST_OPERATIONS - 1), 0, 0.5)).toBeNull();
 });

@@ -213,14 +213,17 @@ export function increment(
 /**
  * The operations that {@link increment} amounts to at a step, for a backend that fuses them; null where a part of the
  * plasticity has state, or says of itself no operation, and where there are more than {@link MOST_OPERATIONS}.
+ *
+ * @param scale What the increment is multiplied by in the end. Default 1, which costs no operation.
  */
-export function operations({ rule, modulator, transforms }: Plasticity, step: number): Operation[] | null {
+export function operations({ rule, modulator, transforms }: Plasticity, step: number, scale = 1): Operation[] | null {
   const head: Operation = rule === null ? ['gradient'] : rule.active === false ? ['one'] : ['eligibility'];
   const parts = [
     head,
     ...(rule?.wrappers ?? []).map(({ operation }) => operation),
     ...(modulator === null ? [] : [modulator.actsOn === 'increment' ? modulator.operation : undefined]),
     ...transforms.map((transform) => transform.operation?.(step)),
+    ...(scale === 1 ? [] : [['scale', scale] as const]),
   ];
   return parts.length <= MOST_OPERATIONS && parts.every((part) => part !== undefined) ? parts : null;
 }

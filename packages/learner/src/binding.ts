@@ -19,6 +19,8 @@ export interface Binding {
   readonly managed: readonly Managed[];
   /** The weights of each tfjs optimizer, in the order in which it is handed their gradients. */
   readonly optimizers: ReadonlyMap<tf.Optimizer, readonly PlannedWeight[]>;
+  /** The steps that each has made, where they are saved from. */
+  readonly iterations: ReadonlyMap<tf.Optimizer, tf.Variable>;
   readonly flags: FiniteFlags;
 }
 
@@ -38,13 +40,17 @@ export function bindTo(model: tfl.LayersModel, assignment: Assignment): Binding 
     }
     for (const each of managed) each.state = mapLeaves(each.state, tf.keep);
   });
+  const iterations = new Map(
+    [...optimizers.keys()].map((optimizer) => [optimizer, tf.tidy(() => tf.variable(tf.scalar(0, 'int32'), false))]),
+  );
   const flags = new FiniteFlags(plan.weights.filter(({ mover }) => mover !== null));
-  return { model, plan, managed, optimizers, flags };
+  return { model, plan, managed, optimizers, iterations, flags };
 }
 
 /** Frees what {@link bindTo} made. */
-export function release({ managed, flags }: Binding): void {
+export function release({ managed, iterations, flags }: Binding): void {
   for (const { state } of managed) for (const [, leaf] of leaves(state)) leaf.dispose();
+  tf.dispose([...iterations.values()]);
   flags.dispose();
 }
 

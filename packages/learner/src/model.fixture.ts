@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { onTestFinished } from 'vitest';
+import { disposeOf } from './tfjs-optimizer.js';
 
 /** Disposed of at the end of the test. */
 export function own<T extends { dispose(): unknown }>(it: T): T {
@@ -50,11 +51,19 @@ export const tfOptimizers: readonly [name: string, make: () => tf.Optimizer][] =
   ['adagrad', () => tf.train.adagrad(0.05, 0.2)],
 ];
 
-/** A tfjs optimizer, disposed of at the end of the test, with the tensor that tfjs forgets of a momentum optimizer. */
+/** A tfjs optimizer, disposed of at the end of the test, with what tfjs forgets of it. */
 export function ownTf<T extends tf.Optimizer>(optimizer: T): T {
-  onTestFinished(() => {
-    optimizer.dispose();
-    (optimizer as { c?: tf.Tensor }).c?.dispose();
-  });
+  onTestFinished(() => disposeOf(optimizer));
   return optimizer;
+}
+
+/** A model with its optimizer as `model.save` writes it, through JSON as a file would be. */
+export async function saved(model: tfl.LayersModel): Promise<tf.io.ModelArtifacts> {
+  let artifacts: tf.io.ModelArtifacts = {};
+  const handler = tf.io.withSaveHandler(async ({ weightData, ...rest }) => {
+    artifacts = { ...JSON.parse(JSON.stringify(rest)), weightData: (weightData as ArrayBuffer).slice(0) };
+    return { modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: 'JSON' } };
+  });
+  await model.save(handler, { includeOptimizer: true });
+  return artifacts;
 }

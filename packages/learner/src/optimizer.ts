@@ -4,6 +4,7 @@
  */
 import {
   ConfigurationError,
+  checkNumber,
   checkOptions,
   type Factory,
   type GhlError,
@@ -21,11 +22,12 @@ import { endTrainingBy } from './history.js';
 import { codeShapeErrors } from './labels.js';
 import { variableOf } from './model-layers.js';
 import { quietLayers } from './quiet-layers.js';
-import { type NamedTensor, readState, writeState } from './saved-state.js';
+import { type NamedTensor, Progress, readState, writeState } from './saved-state.js';
 import { checkProvided, type SignalInputs } from './signals.js';
 import { withStandIns } from './stand-in.js';
 import { type LayerStatistics, type MeasuredLayer, readStatistics } from './statistics.js';
 import { type ForwardPass, makeStep, move, movingWeights, needsActivity } from './step.js';
+import { disposeOf } from './tfjs-optimizer.js';
 
 /** Options of one step. */
 export interface StepOptions {
@@ -53,9 +55,10 @@ export class PlasticityOptimizer extends tf.Optimizer {
   readonly #assignment: () => Assignment;
   readonly #spec: { readonly [label: string]: Json };
   readonly #ownsOptimizers: boolean;
-  readonly #stepVariable: tf.Variable;
+  readonly #progress: Progress;
   #bound: Binding | null = null;
   #step = 0;
+  #stepScale = 1;
   #disposed = false;
   /** Whether the function given to a step is running. */
   #stepping = false;
@@ -72,12 +75,12 @@ export class PlasticityOptimizer extends tf.Optimizer {
     this.#assignment = typeof assignment === 'function' ? assignment : () => assignment;
     this.#spec = spec ?? assignmentSpec(this.#assignment());
     this.#ownsOptimizers = spec !== undefined;
-    this.#stepVariable = tf.tidy(() => tf.variable(tf.scalar(0, 'int32'), false));
+    this.#progress = new Progress();
   }
 
   /** Resolves the assignment on a model and makes the state. Called once, by {@link plasticity} or on loading. */
   bind(model: tfl.LayersModel): void {
-    this.#bound = bindTo(model, this.#assignment());
+    this.#bound = bindTo(model, { ...this.#assignment() });
     codeShapeErrors(this);
   }
 
@@ -91,9 +94,45 @@ export class PlasticityOptimizer extends tf.Optimizer {
     return this.#step;
   }
 
-  /** The JSON of the assignment. */
+  /** The JSON of the assignment, with the settings that its tfjs optimizers have now. */
   get spec(): { readonly [label: string]: Json } {
-    return this.#spec;
+    return this.#bound === null ? this.#spec : assignmentSpec(this.#bound.plan.assignment);
+  }
+
+  /**
+   * What the step of every mover is multiplied by, on top of its own step size: a number, at least 0, at first 1. Set it
+   * whenever a schedule is not enough, as in a callback of `fit`; it counts from the next step on, and is saved with the
+   * rest. What rules, transforms and tfjs optimizers remember is the same for every scale.
+   *
+   * @throws On setting: ConfigurationError `BAD_VALUE`, `DISPOSED`.
+   */
+  get stepScale(): number {
+    return this.#stepScale;
+  }
+
+  set stepScale(scale: number) {
+    checkNumber('stepScale', scale, { least: 0 });
+    if (this.#disposed) throw disposed();
+    this.#stepScale = scale;
+    this.#progress.noteScale(scale);
+  }
+
+  /**
+   * There is none: each mover has a step size of its own.
+   *
+   * @throws On setting: ConfigurationError `NO_LEARNING_RATE`.
+   */
+  get learningRate(): undefined {
+    return undefined;
+  }
+
+  set learningRate(rate: number | undefined) {
+    throw noLearningRate(rate);
+  }
+
+  /** @throws ConfigurationError `NO_LEARNING_RATE`: as for {@link learningRate}. */
+  setLearningRate(rate: number): never {
+    throw noLearningRate(rate);
   }
 
   /** The signals that its plasticities read. */
@@ -134,6 +173,7 @@ export class PlasticityOptimizer extends tf.Optimizer {
       moving,
       varList: listed,
       signals,
+      scale: this.#stepScale,
       measured: measurement && measured,
     };
     try {
@@ -165,7 +205,7 @@ export class PlasticityOptimizer extends tf.Optimizer {
 
   #advance(bound: Binding): void {
     this.#step += 1;
-    tf.tidy(() => this.#stepVariable.assign(tf.scalar(this.#step, 'int32')));
+    this.#progress.noteStep(this.#step);
     // Reads the flags without waiting, at most one read under way; what it finds is thrown by the next step.
     this.#polling ??= bound.flags
       .take()
@@ -270,9 +310,9 @@ export class PlasticityOptimizer extends tf.Optimizer {
       }),
     );
     const moving = movingWeights(bound, undefined);
-    const step = this.#step;
+    const [step, scale] = [this.#step, this.#stepScale];
     tf.tidy(() =>
-      move(bound, { step, moving, gradients, signals: {}, loss: null, plastic: new Map(), measured: null }),
+      move(bound, { step, moving, gradients, signals: {}, loss: null, plastic: new Map(), scale, measured: null }),
     );
     this.#advance(bound);
   }
@@ -291,11 +331,11 @@ export class PlasticityOptimizer extends tf.Optimizer {
   }
 
   /**
-   * Everything that the next step depends on: the step, each plasticity's state under its weight's path, and the weights of
-   * tfjs optimizers under their label. The tensors are the live ones: clone what should outlast the next step.
+   * Everything that the next step depends on: the step and its scale, each plasticity's state under its weight's path, and
+   * what tfjs optimizers remember under their label. The tensors are the live ones: clone what should outlast the next step.
    */
   override async getWeights(): Promise<NamedTensor[]> {
-    return readState(this.#alive(), this.#stepVariable);
+    return readState(this.#alive(), this.#progress);
   }
 
   /**
@@ -305,12 +345,13 @@ export class PlasticityOptimizer extends tf.Optimizer {
    */
   override async setWeights(weights: NamedTensor[]): Promise<void> {
     if (this.#unusable !== null) return; // tfjs calls this on loading; the model should load all the same
-    this.#step = await writeState(this.#idle(), this.#stepVariable, weights);
+    const { step, stepScale } = await writeState(this.#idle(), this.#progress, weights);
+    [this.#step, this.#stepScale] = [step, stepScale];
   }
 
   /** The spec as text, since tfjs rewrites the keys of objects on loading; and words with underscores, so it has none. */
   override getConfig(): tf.serialization.ConfigDict {
-    return { spec: JSON.stringify(this.#spec).replaceAll('_', '\\u005f') };
+    return { spec: JSON.stringify(this.spec).replaceAll('_', '\\u005f') };
   }
 
   /** An optimizer that learns its model on loading, from what {@link getConfig} gave. */
@@ -335,11 +376,11 @@ export class PlasticityOptimizer extends tf.Optimizer {
     if (this.#disposed) return;
     this.#refuseWithin();
     this.#disposed = true;
-    this.#stepVariable.dispose();
+    this.#progress.dispose();
     this.#measurement?.reject(disposed());
     if (this.#bound === null) return;
     release(this.#bound);
-    if (this.#ownsOptimizers) for (const optimizer of this.#bound.optimizers.keys()) optimizer.dispose();
+    if (this.#ownsOptimizers) for (const optimizer of this.#bound.optimizers.keys()) disposeOf(optimizer);
   }
 
   #alive(): Binding {
@@ -391,6 +432,12 @@ function checkGradient(name: string, gradient: tf.Tensor, { shape }: tf.Variable
       help: 'give each gradient in the shape of its variable.',
     },
   );
+}
+
+function noLearningRate(rate: unknown): ConfigurationError {
+  return new ConfigurationError('NO_LEARNING_RATE', `This optimizer has no learning rate to be set to ${rate}.`, {
+    help: 'set optimizer.stepScale, which multiplies every step size, or give a mover a schedule: scaleBy(cosine(1e-2, steps)).',
+  });
 }
 
 function disposed(): ConfigurationError {

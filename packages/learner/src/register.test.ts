@@ -5,7 +5,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { PlasticityOptimizer, plasticity, register } from './index.js';
-import { own, ownTf, random, tfOptimizers, values } from './model.fixture.js';
+import { own, ownTf, random, saved, tfOptimizers, values } from './model.fixture.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
@@ -20,16 +20,8 @@ async function fit(model: tfl.LayersModel): Promise<void> {
 
 /** The model as loaded from where it was saved. */
 async function reloaded(model: tfl.LayersModel): Promise<tfl.LayersModel> {
-  let artifacts: tf.io.ModelArtifacts = {};
   tf.engine().startScope(); // tfjs leaks the copy of the iterations
-  await model.save(
-    tf.io.withSaveHandler(async (given) => {
-      artifacts = JSON.parse(JSON.stringify(given));
-      artifacts.weightData = given.weightData as ArrayBuffer;
-      return { modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: 'JSON' } };
-    }),
-    { includeOptimizer: true },
-  );
+  const artifacts = await saved(model);
   tf.engine().endScope();
   return own(await tfl.loadLayersModel(tf.io.fromMemory(artifacts)));
 }

@@ -1,89 +1,147 @@
 /**
- * An optimizer's state as named tensors, for checkpoints: the step, each plasticity's state under its weight's path, and
- * the weights of tfjs optimizers under their label.
+ * An optimizer's state as named tensors, for checkpoints: the step, the step scale, each plasticity's state under its
+ * weight's path, and what tfjs optimizers remember under their label.
  */
-import { leaves, mapLeaves, type PlasticityState, StateError } from '@ghl/core';
+import { leaves, mapLeaves, type PlasticityState, StateError, UnsupportedError } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
-import type { Binding } from './binding.js';
+import { type Binding, checkUnchanged } from './binding.js';
+import { memoryOf, setIterations } from './tfjs-optimizer.js';
 
 /** A tensor with its name, as `tf.Optimizer` has its weights. */
 export type NamedTensor = Awaited<ReturnType<tf.Optimizer['getWeights']>>[number];
 
-/** The live tensors. */
-export async function readState({ managed, optimizers }: Binding, stepVariable: tf.Variable): Promise<NamedTensor[]> {
-  const named: NamedTensor[] = [{ name: 'step', tensor: stepVariable }];
-  for (const { planned, state } of managed) {
+/** How far an optimizer has come, on the device, where it is saved from. */
+export class Progress {
+  /** Updates made so far. */
+  readonly step = tf.tidy(() => tf.variable(tf.scalar(0, 'int32'), false));
+  /** The step scale: the bits of a number of 64, which a tensor would round. */
+  readonly stepScale = tf.tidy(() => tf.variable(bitsOf(1), false));
+
+  /** Notes the updates made so far. */
+  noteStep(step: number): void {
+    tf.tidy(() => this.step.assign(tf.scalar(step, 'int32')));
+  }
+
+  /** Notes the step scale. */
+  noteScale(scale: number): void {
+    tf.tidy(() => this.stepScale.assign(bitsOf(scale)));
+  }
+
+  dispose(): void {
+    tf.dispose([this.step, this.stepScale]);
+  }
+}
+
+const bitsOf = (number: number) => tf.tensor1d(new Int32Array(Float64Array.of(number).buffer), 'int32');
+
+/**
+ * The live tensors.
+ *
+ * @throws UnsupportedError `OPTIMIZER_NOT_SAVED`.
+ */
+export async function readState(binding: Binding, { step, stepScale }: Progress): Promise<NamedTensor[]> {
+  const named: NamedTensor[] = [
+    { name: 'step', tensor: step },
+    { name: 'stepScale', tensor: stepScale },
+  ];
+  for (const { planned, state } of binding.managed) {
     named.push(...leaves(state).map(([path, tensor]) => ({ name: `${planned.path}/${path}`, tensor })));
   }
-  for (const [optimizer, planned] of optimizers) {
-    const weights = await optimizer.getWeights();
-    named.push(...weights.map(({ name, tensor }) => ({ name: `${planned[0]?.label}//${name}`, tensor })));
-    const unsaved = unsavedVariables(optimizer);
-    named.push(...unsaved.map(([key, tensor]) => ({ name: `${planned[0]?.label}//~${key}`, tensor })));
+  for (const { optimizer, prefix, iterations, memory } of tfjsOptimizers(binding)) {
+    if (memory === null) {
+      refuseUnsaved(optimizer);
+      const theirs = await optimizer.getWeights();
+      named.push(...theirs.map(({ name, tensor }) => ({ name: prefix + name, tensor })));
+      continue;
+    }
+    tf.tidy(() => iterations.assign(tf.scalar(optimizer.iterations, 'int32')));
+    named.push({ name: `${prefix}iter`, tensor: iterations });
+    named.push(...memory.map(([name, tensor]) => ({ name: prefix + name, tensor })));
   }
   return named;
 }
 
 /**
- * Takes back what {@link readState} gave; the tensors stay the caller's. Returns the step.
+ * Takes back what {@link readState} gave; the tensors stay the caller's.
  *
+ * @returns The step, and the step scale, which is 1 in states that were saved before there was one.
  * @throws StateError `STATE_MISMATCH`; nothing is changed then.
  */
 export async function writeState(
-  { managed, optimizers }: Binding,
-  stepVariable: tf.Variable,
+  binding: Binding,
+  progress: Progress,
   weights: readonly NamedTensor[],
-): Promise<number> {
+): Promise<{ readonly step: number; readonly stepScale: number }> {
   if (!Array.isArray(weights)) throw mismatch(`should be a list of named tensors, but is ${weights}`);
+  const { managed } = binding;
   const own = new Map(weights.map(({ name, tensor }) => [name, tensor]));
   const taken = new Set<string>();
   const take = (name: string, like: tf.Tensor) => {
     const tensor = own.get(name);
-    if (tensor === undefined || !tf.util.arraysEqual(tensor.shape, like.shape)) {
-      const found = tensor === undefined ? 'missing' : `[${tensor.shape}]`;
-      throw mismatch(`'${name}' should be [${like.shape}], but is ${found}`);
+    if (tensor === undefined || describe(tensor) !== describe(like)) {
+      throw mismatch(`'${name}' should be ${describe(like)}, but is ${tensor ? describe(tensor) : 'missing'}`);
     }
     taken.add(name);
     return tensor;
   };
-  const ofOptimizers = [...optimizers].map(([optimizer, planned]) => {
-    const prefix = `${planned[0]?.label}//`;
-    take(`${prefix}iter`, stepVariable);
-    const unsaved = unsavedVariables(optimizer).map(
-      ([key, variable]) => [variable, take(`${prefix}~${key}`, variable)] as const,
-    );
-    const theirs = weights.filter(({ name }) => name.startsWith(prefix) && !name.startsWith(`${prefix}~`));
+  const ofOptimizers = tfjsOptimizers(binding).map(({ optimizer, prefix, iterations, memory }) => {
+    if (memory !== null) {
+      const made = take(`${prefix}iter`, iterations);
+      const remembered = memory.map(([name, variable]) => ({ variable, tensor: take(prefix + name, variable) }));
+      return { optimizer, iterations: made, remembered };
+    }
+    const theirs = weights.filter(({ name }) => name.startsWith(prefix));
     for (const { name } of theirs) taken.add(name);
-    const named = theirs.map(({ name, tensor }) => ({ name: name.slice(prefix.length), tensor }));
-    return { optimizer, named, unsaved };
+    return { optimizer, theirs: theirs.map(({ name, tensor }) => ({ name: name.slice(prefix.length), tensor })) };
   });
-  const step = take('step', stepVariable);
+  const stepTensor = take('step', progress.step);
+  const scaleTensor = own.has('stepScale') ? take('stepScale', progress.stepScale) : null;
   const states = managed.map(({ planned, state }) =>
     mapLeaves(state, (leaf, path) => take(`${planned.path}/${path}`, leaf)),
   );
   const extra = weights.find(({ name }) => !taken.has(name));
   if (extra !== undefined) throw mismatch(`'${extra.name}' is none of this optimizer's`);
-  const current = (await step.data())[0] as number;
+  const step = (await stepTensor.data())[0] as number;
+  const stepScale =
+    scaleTensor === null ? 1 : (new Float64Array(new Int32Array(await scaleTensor.data()).buffer)[0] as number);
+  if (!(stepScale >= 0 && stepScale < Infinity))
+    throw mismatch(`'stepScale' should be at least 0, but is ${stepScale}`);
+  const made = await Promise.all(ofOptimizers.map(async ({ iterations }) => (await iterations?.data())?.[0] ?? 0));
+
   managed.forEach((each, i) => {
     const old = leaves(each.state);
     each.state = mapLeaves(states[i] as PlasticityState, (leaf) => tf.keep(tf.clone(leaf)));
     for (const [, leaf] of old) leaf.dispose();
   });
-  tf.tidy(() => stepVariable.assign(tf.scalar(current, 'int32')));
-  for (const { optimizer, named, unsaved } of ofOptimizers) {
-    await optimizer.setWeights(named);
-    for (const [variable, tensor] of unsaved) tf.tidy(() => variable.assign(tf.clone(tensor))); // may be itself
+  progress.noteStep(step);
+  progress.noteScale(stepScale);
+  for (const [i, { optimizer, remembered = [], theirs }] of ofOptimizers.entries()) {
+    if (theirs !== undefined) await optimizer.setWeights(theirs);
+    else setIterations(optimizer, made[i] as number);
+    for (const { variable, tensor } of remembered) tf.tidy(() => variable.assign(tf.clone(tensor))); // may be itself
   }
-  return current;
+  return { step, stepScale };
 }
 
-/**
- * What a tfjs optimizer remembers besides its weights: Adam's powers of β, which its setWeights() only computes anew, so that
- * the next step would differ in the last bit.
- */
-function unsavedVariables(optimizer: tf.Optimizer): [key: string, variable: tf.Variable][] {
-  return Object.entries(optimizer).filter((entry): entry is [string, tf.Variable] => entry[1] instanceof tf.Variable);
+/** Each tfjs optimizer with what it remembers, and the beginning of its names: its first label. */
+function tfjsOptimizers(binding: Binding) {
+  if (binding.optimizers.size > 0) checkUnchanged(binding);
+  return [...binding.optimizers].map(([optimizer, planned]) => ({
+    optimizer,
+    prefix: `${planned[0]?.label}//`,
+    iterations: binding.iterations.get(optimizer) as tf.Variable,
+    memory: memoryOf(optimizer, planned),
+  }));
 }
+
+function refuseUnsaved(optimizer: tf.Optimizer): void {
+  if (optimizer.getWeights !== tf.Optimizer.prototype.getWeights) return;
+  throw new UnsupportedError('OPTIMIZER_NOT_SAVED', `${optimizer.getClassName()} has no getWeights() to be saved by.`, {
+    help: 'give it getWeights() and setWeights(), or save the model without its optimizer.',
+  });
+}
+
+const describe = ({ dtype, shape }: tf.Tensor) => `${dtype} [${shape}]`;
 
 function mismatch(what: string): StateError {
   return new StateError('STATE_MISMATCH', `Optimizer state ${what}.`, {

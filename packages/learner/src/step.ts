@@ -29,6 +29,7 @@ import { quietLayers } from './quiet-layers.js';
 import { evaluate, type SignalInputs } from './signals.js';
 import { listening, withStandIns } from './stand-in.js';
 import { type MeasuredLayer, measureLayer } from './statistics.js';
+import { descend } from './tfjs-optimizer.js';
 
 /** The forward pass of a step: returns the scalar loss, or nothing. */
 // biome-ignore lint/suspicious/noConfusingVoidType: so that a function without a return statement fits, as a user expects
@@ -42,6 +43,8 @@ export interface Step {
   readonly moving: ReadonlySet<PlannedWeight>;
   readonly varList: readonly tf.Variable[] | undefined;
   readonly signals: SignalInputs;
+  /** What every mover's step is multiplied by. */
+  readonly scale: number;
   /** Where to put the statistics of each layer, if anybody asks. */
   readonly measured: MeasuredLayer[] | null;
 }
@@ -69,7 +72,7 @@ export function movingWeights({ plan }: Binding, varList: readonly tf.Variable[]
 /** Makes a step; to be called in a tidy. Returns the loss, if there is one. */
 export function makeStep(
   binding: Binding,
-  { step, f, moving, varList, signals: inputs, measured }: Step,
+  { step, f, moving, varList, signals: inputs, scale, measured }: Step,
 ): tf.Scalar | null {
   const { plan, managed, optimizers } = binding;
   const active = managed.filter(({ planned }) => moving.has(planned));
@@ -114,7 +117,7 @@ export function makeStep(
     const gradients = atStep(plan, step, () =>
       withStandIns(standIns, () => withCheckedLabels(binding.model, () => backward(run, [...readers], held))),
     );
-    move(binding, { step, moving, gradients, signals: settle(), loss, plastic, measured });
+    move(binding, { step, moving, gradients, signals: settle(), loss, plastic, scale, measured });
   } finally {
     for (const layer of plastic.values()) layer.dispose();
     tf.dispose(kept);
@@ -130,6 +133,7 @@ export interface Found {
   readonly signals: AvailableSignals;
   readonly loss: tf.Scalar | null;
   readonly plastic: ReadonlyMap<Managed, PlasticLayer>;
+  readonly scale: number;
   readonly measured: MeasuredLayer[] | null;
 }
 
@@ -172,8 +176,7 @@ export function move({ managed, optimizers, flags }: Binding, found: Found): voi
   });
 
   for (const { optimizer, list } of descents) {
-    if (list.some(({ tensor }) => tensor !== null))
-      optimizer.applyGradients(list as { name: string; tensor: tf.Tensor }[]);
+    if (list.some(({ tensor }) => tensor !== null)) descend(optimizer, list, found.scale);
   }
   for (const { each, made } of moves) {
     for (const [, leaf] of leaves(each.state)) leaf.dispose();
@@ -199,7 +202,7 @@ function moveOf(each: Managed, found: Found, sound: ReadonlyMap<string, tf.Tenso
   const gradient = gradients.get(variable) ?? (descends || measured ? tf.zerosLike(variable) : undefined);
   const reached: Reached = { mover, variable, correlated, gradient, state: layer?.state ?? each.state };
   const heard = mover.reads.map((name) => sound.get(name)).filter((ok) => ok !== undefined);
-  const fused = measured === null && heard.length === 0 ? fusedMove(each, step, reached) : null;
+  const fused = measured === null && heard.length === 0 ? fusedMove(each, found, reached) : null;
   return fused ?? plainMove(each, found, reached, layer?.calls.map(({ post }) => post) ?? [], heard);
 }
 
@@ -215,10 +218,10 @@ interface Reached {
 /** The move in one kernel, where the backend has it and every part of the plasticity is an operation of it; else null. */
 function fusedMove(
   { planned, state: before }: Managed,
-  step: number,
+  { step, scale }: Found,
   { mover, variable, correlated, gradient, state }: Reached,
 ): Move | null {
-  const program = operations(mover, step);
+  const program = operations(mover, step, scale);
   if (program === null || !fuses(MOVE)) return null;
   const overlap = correlated?.gates.overlaps[0] ?? null;
   const byUnit = overlap === null || overlap.rank === 1;
@@ -235,7 +238,7 @@ function fusedMove(
 /** The move by the engine's own arithmetic. */
 function plainMove(
   { planned, state: before }: Managed,
-  { step, signals, measured }: Found,
+  { step, signals, scale, measured }: Found,
   { mover, variable, correlated, gradient, state }: Reached,
   posts: readonly tf.Tensor[],
   heard: readonly tf.Tensor[],
@@ -253,10 +256,11 @@ function plainMove(
     },
     state,
   );
-  if (measured && isKernel) measured.push(measureLayer(owner.path, result.increment, gradient as tf.Tensor, posts));
-  const ok = heard.reduce((all, one) => tf.logicalAnd(all, one), allFinite(result.increment));
+  const added = scale === 1 ? result.increment : tf.mul(result.increment, scale);
+  if (measured && isKernel) measured.push(measureLayer(owner.path, added, gradient as tf.Tensor, posts));
+  const ok = heard.reduce((all, one) => tf.logicalAnd(all, one), allFinite(added));
   return {
-    weights: tf.tidy(() => tf.where(ok, tf.add(variable, result.increment), variable)),
+    weights: tf.tidy(() => tf.where(ok, tf.add(variable, added), variable)),
     state: nextState(path, before, result.state, ok),
     ok,
   };

@@ -64,6 +64,46 @@ describe('a checkpoint', () => {
     expect(await weightsChecksum(resumed.model)).toBe(await weightsChecksum(straight.model));
   });
 
+  it('restores a step scale, and what a tfjs optimizer remembers, in a run that has just begun', async () => {
+    const straight = trainee();
+    const resumed = trainee();
+    const run = ({ model }: typeof straight) => {
+      const adam = tf.train.adam(0.1);
+      const optimizer = plasticity(model, { '*': adam });
+      owned.push(optimizer, adam);
+      const step = () => {
+        tf.tidy(() => {
+          const x = tf.tensor2d([[1, -2]]);
+          optimizer.minimize(() => tf.mean(tf.square(model.apply(x) as tf.Tensor)) as tf.Scalar);
+        });
+      };
+      return { optimizer, step };
+    };
+    const [before, after] = [run(straight), run(resumed)];
+    before.optimizer.stepScale = 0.1;
+    before.step();
+    await writeCheckpoint(path, position(1), straight.model, before.optimizer);
+    before.step();
+    await readCheckpoint(path, resumed.model, after.optimizer);
+    expect(after.optimizer.stepScale).toBe(0.1);
+    after.step();
+    expect(await weightsChecksum(resumed.model)).toBe(await weightsChecksum(straight.model));
+  });
+
+  it('from before there was a step scale is read as one at scale 1', async () => {
+    const straight = trainee();
+    straight.step();
+    const without = async () => (await straight.optimizer.getWeights()).filter(({ name }) => name !== 'stepScale');
+    await writeCheckpoint(path, position(1), straight.model, { getWeights: without } as PlasticityOptimizer);
+    straight.step();
+    const resumed = trainee();
+    resumed.optimizer.stepScale = 0.5;
+    await readCheckpoint(path, resumed.model, resumed.optimizer);
+    expect(resumed.optimizer.stepScale).toBe(1);
+    resumed.step();
+    expect(await weightsChecksum(resumed.model)).toBe(await weightsChecksum(straight.model));
+  });
+
   it('is null where there is none', async () => {
     const { model, optimizer } = trainee();
     expect(await readCheckpoint(path, model, optimizer)).toBeNull();

@@ -98,12 +98,26 @@ export async function readCheckpoint(
 ): Promise<Position | null> {
   if (!existsSync(path)) return null;
   const { header, state } = parse(path, await readFile(path));
-  const loaded = loadState(state, await stateOf(model, optimizer));
+  const loaded = load(state, await stateOf(model, optimizer));
   model.setWeights(Object.values(loaded.model));
   const names = Object.keys(loaded.optimizer);
   await optimizer.setWeights(names.map((name) => ({ name, tensor: loaded.optimizer[name] as tf.Tensor })));
   tf.dispose(loaded);
   return header.position;
+}
+
+function load(bytes: ArrayBuffer, like: TrainingState): TrainingState {
+  try {
+    return loadState(bytes, like);
+  } catch (error) {
+    // Checkpoints that were written before optimizers had a step scale lack it.
+    const { stepScale: _, ...optimizer } = like.optimizer;
+    try {
+      return loadState(bytes, { ...like, optimizer });
+    } catch {
+      throw error;
+    }
+  }
 }
 
 function parse(path: string, bytes: Buffer): { header: z.infer<typeof headerSchema>; state: ArrayBuffer } {
@@ -122,13 +136,11 @@ function parse(path: string, bytes: Buffer): { header: z.infer<typeof headerSche
   }
 }
 
-type NamedTensors = Record<string, tf.Tensor>;
+/** Model and optimizer as one tree. */
+type TrainingState = { model: Record<string, tf.Tensor>; optimizer: Record<string, tf.Tensor> };
 
-/** Model and optimizer as one tree; the tensors are their owners'. */
-async function stateOf(
-  model: LayersModel,
-  optimizer: PlasticityOptimizer,
-): Promise<{ model: NamedTensors; optimizer: NamedTensors }> {
+/** Their state; the tensors are their owners'. */
+async function stateOf(model: LayersModel, optimizer: PlasticityOptimizer): Promise<TrainingState> {
   return {
     model: Object.fromEntries(model.weights.map((weight, i) => [`${i} ${weight.originalName}`, weight.read()])),
     optimizer: Object.fromEntries((await optimizer.getWeights()).map(({ name, tensor }) => [name, tensor])),

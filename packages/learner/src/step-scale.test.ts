@@ -1,0 +1,259 @@
+/** The step scale: one number that every mover's step is multiplied by, changed at any time, and saved. */
+import '@tensorflow/tfjs-backend-cpu';
+import {
+  chain,
+  constant,
+  cosine,
+  decayWeights,
+  gradient,
+  local,
+  maxAbs,
+  type Plasticity,
+  scaleBy,
+  threeFactor,
+} from '@ghl/core';
+import { scalar } from '@ghl/modulator-scalar';
+import { sign } from '@ghl/modulator-sign';
+import { bcm } from '@ghl/rule-bcm';
+import { swta } from '@ghl/rule-swta';
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type Assignment, type PlasticityOptimizer, plasticity, register } from './index.js';
+import { lossOf, own, ownTf, random, saved, tfOptimizers, twins, values } from './model.fixture.js';
+
+beforeAll(async () => {
+  await tf.setBackend('cpu');
+  register();
+});
+
+const net = () =>
+  own(
+    tfl.sequential({
+      layers: [
+        tfl.layers.dense({ name: 'first', units: 3, inputShape: [3], activation: 'tanh' }),
+        tfl.layers.dense({ name: 'out', units: 2 }),
+      ],
+    }),
+  );
+
+const rest = chain(gradient(), scaleBy(0.1));
+
+function train(model: tfl.LayersModel, optimizer: tf.Optimizer, from: number, to: number): void {
+  for (let step = from; step < to; step++) optimizer.minimize(lossOf(model, random([4, 3], step + 1)));
+}
+
+const made = (model: tfl.LayersModel, assignment: Assignment) => own(plasticity(model, assignment));
+
+const plasticities: readonly [string, () => Plasticity][] = [
+  ['gradient', () => chain(gradient(), decayWeights(0.1), scaleBy(cosine(0.1, 20)))],
+  ['a rule', () => chain(local(maxAbs(swta())), scaleBy(0.1))],
+  ['a rule with state', () => chain(local(maxAbs(bcm())), scaleBy(0.1))],
+  ['rule × sign', () => chain(threeFactor(maxAbs(swta()), sign()), decayWeights(0.1), scaleBy(0.1))],
+  ['rule × loss', () => chain(threeFactor(maxAbs(bcm()), scalar({ on: 'loss' })), scaleBy(0.1))],
+  ['no activity', () => chain(threeFactor(constant(), sign()), scaleBy(0.1))],
+];
+
+describe('the step of a plasticity at the scale s is that of a chain with scaleBy(s)', () => {
+  it.each(plasticities)('%s', (_, make) => {
+    for (const scale of [0.3, 2, 0]) {
+      const [model, oracle] = twins(net);
+      const optimizer = made(model, { first: make(), '*': rest });
+      const other = made(oracle, { first: chain(make(), scaleBy(scale)), '*': chain(rest, scaleBy(scale)) });
+      optimizer.stepScale = scale;
+      train(model, optimizer, 0, 3);
+      train(oracle, other, 0, 3);
+      expect(values(model)).toEqual(values(oracle));
+    }
+  });
+});
+
+describe('the step of a tfjs optimizer at the scale s is W + s·(W′ − W), W′ its own', () => {
+  it.each(tfOptimizers)('%s', (_, make) => {
+    for (const scale of [0.3, 2, 0]) {
+      const [model, oracle] = twins(net);
+      const [theirs, stock] = [ownTf(make()), ownTf(make())];
+      const optimizer = made(model, { '*': theirs });
+      optimizer.stepScale = scale;
+      const variables = oracle.trainableWeights.map((weight) => weight.read() as tf.Variable);
+      for (let step = 0; step < 3; step++) {
+        train(model, optimizer, step, step + 1);
+        const before = variables.map((variable) => own(tf.clone(variable)));
+        stock.minimize(lossOf(oracle, random([4, 3], step + 1)), false, variables);
+        variables.forEach((variable, i) => {
+          const [w, next] = [before[i] as tf.Tensor, variable];
+          tf.tidy(() => variable.assign(tf.add(w, tf.mul(tf.sub(next, w), scale))));
+        });
+      }
+      expect(values(model)).toEqual(values(oracle));
+    }
+  });
+});
+
+it('at 1, or back at 1, changes nothing', () => {
+  const [model, oracle] = twins(net);
+  const plan = () => ({ first: chain(local(maxAbs(bcm())), scaleBy(0.1)), '*': ownTf(tf.train.adam(0.1)) });
+  const [optimizer, other] = [made(model, plan()), made(oracle, plan())];
+  expect(optimizer.stepScale).toBe(1);
+  optimizer.stepScale = 0.5;
+  optimizer.stepScale = 1;
+  train(model, optimizer, 0, 3);
+  train(oracle, other, 0, 3);
+  expect(values(model)).toEqual(values(oracle));
+});
+
+it('at 0 moves no weight, and lets what movers remember go on', async () => {
+  const [model, oracle] = twins(net);
+  const plan = () => ({
+    first: chain(threeFactor(maxAbs(swta()), scalar({ on: 'loss' })), scaleBy(0.1)),
+    '*': ownTf(tf.train.adam(0.1)),
+  });
+  const optimizer = made(model, plan());
+  const before = values(model);
+  optimizer.stepScale = 0;
+  train(model, optimizer, 0, 3);
+  expect(values(model)).toEqual(before);
+  expect(optimizer.step).toBe(3);
+  const other = made(oracle, plan());
+  train(oracle, other, 0, 1);
+  const remembered = async (each: PlasticityOptimizer) =>
+    (await each.getWeights()).filter(({ name }) => /baseline|mean|\/m$/.test(name));
+  const [mine, first] = [await remembered(optimizer), await remembered(other)];
+  expect(mine.length).toBe(4);
+  expect(mine.map(({ tensor }) => [...tensor.dataSync()])).not.toEqual(
+    first.map(({ tensor }) => [...tensor.dataSync()]),
+  );
+});
+
+it('counts for applyGradients, not for computeGradients, and in the statistics', async () => {
+  const [model, oracle] = twins(net);
+  const [optimizer, other] = [made(model, { '*': rest }), made(oracle, { '*': chain(rest, scaleBy(0.25)) })];
+  const f = lossOf(model, random([4, 3], 1));
+  const whole = optimizer.computeGradients(f);
+  optimizer.stepScale = 0.25;
+  const { value, grads } = optimizer.computeGradients(f);
+  for (const [name, grad] of Object.entries(grads))
+    expect(grad).toBeAllClose(whole.grads[name] as tf.Tensor, { rtol: 0 });
+  optimizer.applyGradients(grads);
+  tf.dispose([value, grads, whole.value, whole.grads]);
+  train(oracle, other, 0, 1);
+  expect(values(model)).toEqual(values(oracle));
+  const [mine, theirs] = [optimizer.measureNextStep(), other.measureNextStep()];
+  train(model, optimizer, 1, 2);
+  train(oracle, other, 1, 2);
+  expect(await mine).toEqual(await theirs);
+});
+
+it.each([-1, -1e-300, Number.NaN, Infinity, '1', null, undefined, 1n])('refuses %s', (scale) => {
+  const optimizer = made(net(), { '*': rest });
+  expect(() => Object.assign(optimizer, { stepScale: scale })).toThrow(
+    expect.objectContaining({
+      name: 'ConfigurationError',
+      code: 'BAD_VALUE',
+      message: expect.stringMatching('stepScale'),
+    }),
+  );
+  expect(optimizer.stepScale).toBe(1);
+});
+
+it('is refused after dispose()', () => {
+  const optimizer = plasticity(net(), { '*': rest });
+  optimizer.dispose();
+  expect(() => {
+    optimizer.stepScale = 0.5;
+  }).toThrow(expect.objectContaining({ code: 'DISPOSED' }));
+});
+
+describe('a learning rate', () => {
+  const none = expect.objectContaining({
+    name: 'ConfigurationError',
+    code: 'NO_LEARNING_RATE',
+    help: expect.stringMatching('stepScale'),
+  });
+
+  it.each([0, 0.001, '0.1', null])('cannot be set: %s', (rate) => {
+    const optimizer = made(net(), { '*': ownTf(tf.train.sgd(0.1)) });
+    expect(optimizer.learningRate).toBeUndefined();
+    expect(() => Object.assign(optimizer, { learningRate: rate })).toThrow(none);
+    expect(() => optimizer.setLearningRate(rate as number)).toThrow(none);
+  });
+
+  it('cannot be set in a callback, where the step scale can, which is saved', async () => {
+    const [model, oracle] = twins(net);
+    const plan = () => ({
+      first: chain(threeFactor(maxAbs(swta()), sign()), scaleBy(cosine(0.1, 40))),
+      '*': ownTf(tf.train.momentum(0.05, 0.8)),
+    });
+    const compiled = (it: tfl.LayersModel) => {
+      const optimizer = made(it, plan());
+      it.compile({ optimizer, loss: 'meanSquaredError' });
+      return optimizer;
+    };
+    const fit = async (it: tfl.LayersModel, epochs: number) => {
+      await it.fit(random([4, 3], 1), random([4, 2], 2), {
+        epochs,
+        batchSize: 2,
+        shuffle: false,
+        verbose: 0,
+        callbacks: {
+          onBatchEnd: () => {
+            (it.optimizer as PlasticityOptimizer).stepScale *= 0.3;
+          },
+        },
+      });
+    };
+    const optimizer = compiled(model);
+    optimizer.stepScale = 1 / 3;
+    compiled(oracle).stepScale = 1 / 3;
+    await fit(oracle, 3);
+    await fit(model, 1);
+    const loaded = own(await tfl.loadLayersModel(tf.io.fromMemory(await saved(model))));
+    expect((own(loaded.optimizer) as PlasticityOptimizer).stepScale).toBe(optimizer.stepScale);
+    await fit(loaded, 2);
+    expect(values(loaded)).toEqual(values(oracle));
+    tf.engine().startScope(); // fit() leaks a tensor when it throws
+    await expect(
+      model.fit(random([4, 3], 1), random([4, 2], 2), {
+        verbose: 0,
+        callbacks: {
+          onBatchEnd: () => {
+            Object.assign(model.optimizer, { learningRate: 0 });
+          },
+        },
+      }),
+    ).rejects.toEqual(none);
+    tf.engine().endScope();
+  });
+});
+
+describe('saved with the rest of the state', () => {
+  const stateOf = async (scale: number) => {
+    const optimizer = made(net(), { '*': rest });
+    optimizer.stepScale = scale;
+    return (await optimizer.getWeights()).map(({ name, tensor }) => ({ name, tensor: own(tf.clone(tensor)) }));
+  };
+
+  it.each([0, 0.1, 1 / 3, 1e-300, 5e-324, Number.MAX_VALUE])('%s is restored exactly', async (scale) => {
+    const optimizer = made(net(), { '*': rest });
+    await optimizer.setWeights(await stateOf(scale));
+    expect(optimizer.stepScale).toBe(scale);
+    const again = made(net(), { '*': rest });
+    await again.setWeights(await optimizer.getWeights());
+    expect(again.stepScale).toBe(scale);
+  });
+
+  it('is 1 where an older state does not have it', async () => {
+    const optimizer = made(net(), { '*': rest });
+    optimizer.stepScale = 0.5;
+    await optimizer.setWeights((await stateOf(0.1)).filter(({ name }) => name !== 'stepScale'));
+    expect(optimizer.stepScale).toBe(1);
+  });
+
+  it.each([-1, Number.NaN, Infinity])('is refused as %s', async (scale) => {
+    const optimizer = made(net(), { '*': rest });
+    const bits = own(tf.tensor1d(new Int32Array(Float64Array.of(scale).buffer), 'int32'));
+    const state = (await stateOf(1)).map((each) => (each.name === 'stepScale' ? { ...each, tensor: bits } : each));
+    await expect(optimizer.setWeights(state)).rejects.toMatchObject({ code: 'STATE_MISMATCH' });
+    expect(optimizer.stepScale).toBe(1);
+  });
+});
