@@ -28,6 +28,7 @@ import { withStandIns } from './stand-in.js';
 import { type LayerStatistics, type MeasuredLayer, readStatistics } from './statistics.js';
 import { type ForwardPass, makeStep, move, movingWeights, needsActivity } from './step.js';
 import { disposeOf } from './tfjs-optimizer.js';
+import { codeFiles, codeUnsavedLosses } from './unsaved.js';
 
 /** Options of one step. */
 export interface StepOptions {
@@ -82,6 +83,8 @@ export class PlasticityOptimizer extends tf.Optimizer {
   bind(model: tfl.LayersModel): void {
     this.#bound = bindTo(model, { ...this.#assignment() });
     codeShapeErrors(this);
+    codeUnsavedLosses(this);
+    codeFiles();
   }
 
   /** The number of updates made so far. */

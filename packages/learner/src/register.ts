@@ -10,6 +10,7 @@ import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { PlasticityOptimizer } from './optimizer.js';
+import { codeFiles, refuseUnsaved } from './unsaved.js';
 
 const ofThisProject = { bcm, gate, hpca, oja, scalar, sign, swta };
 const patched = Symbol.for('@ghl/learner loads optimizers');
@@ -19,7 +20,9 @@ const patched = Symbol.for('@ghl/learner loads optimizers');
  * before loading; of several calls, the last counts.
  *
  * @param plugins Factories of rules, modulators and transforms from elsewhere, by the name in their spec; those of this
- * project are known. A model whose optimizer cannot be rebuilt still loads and predicts; training it throws the reason.
+ * project are known. A model whose optimizer cannot be rebuilt still loads and predicts; training it throws the reason. So
+ * does one whose loss or metrics were functions, which TensorFlow.js does not save, until it is compiled again: StateError
+ * `LOSS_NOT_SAVED`, `METRIC_NOT_SAVED`.
  */
 export function register(plugins: Readonly<Record<string, Factory>> = {}): void {
   const factories = { ...ofThisProject, ...plugins };
@@ -33,15 +36,25 @@ export function register(plugins: Readonly<Record<string, Factory>> = {}): void 
       }
     },
   );
+  codeFiles();
   const prototype = tfl.LayersModel.prototype as tfl.LayersModel & { [patched]?: true };
   if (prototype[patched]) return;
   prototype[patched] = true;
   const load = prototype.loadTrainingConfig;
   // tfjs hands the optimizer everything but the model; this is the one place where both are at hand.
   prototype.loadTrainingConfig = function (config) {
-    load.call(this, config);
+    let unsavedMetric: string | null = null;
+    try {
+      load.call(this, config);
+    } catch (error) {
+      unsavedMetric = /^Unknown metric (.*)/.exec((error as Error).message)?.[1] ?? null;
+      if (unsavedMetric === null || !(this.optimizer instanceof PlasticityOptimizer)) throw error;
+      this.optimizer.dispose();
+      load.call(this, { ...config, metrics: [] });
+    }
     const { optimizer } = this;
     if (!(optimizer instanceof PlasticityOptimizer)) return;
+    refuseUnsaved(this, unsavedMetric);
     try {
       optimizer.bind(this);
     } catch (error) {
