@@ -8,6 +8,7 @@ import {
   type ActiveBackend,
   type BackendAdapter,
   checkOptions,
+  completeTensorFlow,
   GhlError,
   inTurn,
   replaceReluGradient,
@@ -20,6 +21,9 @@ import { reluGradient } from './kernels/relu-gradient.js';
 import { installHelp, type Probed, probe, type Refusal } from './probe.js';
 import { type PutBack, putBack } from './removed-functions.js';
 import { findTfjsNode, type NodeBackend, type TfjsNode } from './tfjs-node.js';
+
+// A model may be built before any function of this package is called.
+completeTensorFlow();
 
 /** The name under which the packages register themselves. */
 const name = 'tensorflow';

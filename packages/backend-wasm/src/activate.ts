@@ -7,6 +7,7 @@ import {
   checkBoolean,
   checkChoice,
   checkOptions,
+  completeTensorFlow,
   GhlError,
   inTurn,
   replaceReluGradient,
@@ -24,6 +25,9 @@ import { GuardedMemory } from './memory.js';
 import { KernelModule, type Variant, variants } from './module.js';
 import { node } from './node.js';
 import { loadStock, type StockModule } from './stock.js';
+
+// A model may be built before any function of this package is called.
+completeTensorFlow();
 
 /** Options of {@link activate}. */
 export interface WasmOptions {

@@ -6,6 +6,7 @@ import {
   ConfigurationError,
   checkBoolean,
   checkOptions,
+  completeTensorFlow,
   GhlError,
   inTurn,
   StateError,
@@ -19,6 +20,9 @@ import { kernels, quickerKernels } from './kernels/index.js';
 import { node } from './node.js';
 import { stockFixes } from './stock-fixes/index.js';
 import { type WatchedBackend, watchedBackend } from './watched-backend.js';
+
+// A model may be built before any function of this package is called.
+completeTensorFlow();
 
 /** Options of {@link activate}. */
 export interface WebGpuOptions {

@@ -12,6 +12,7 @@ export {
   type NumberRange,
 } from './checks.js';
 export * from './competition.js';
+export * from './complete-tensorflow.js';
 export * from './connection.js';
 export * from './convolution-gradient.js';
 export * from './engine.js';

@@ -6,6 +6,7 @@ import {
   ConfigurationError,
   checkNumber,
   checkOptions,
+  completeTensorFlow,
   type Factory,
   type GhlError,
   type Json,
@@ -29,6 +30,9 @@ import { type LayerStatistics, type MeasuredLayer, readStatistics } from './stat
 import { type ForwardPass, makeStep, move, movingWeights, needsActivity } from './step.js';
 import { disposeOf } from './tfjs-optimizer.js';
 import { codeFiles, codeUnsavedLosses } from './unsaved.js';
+
+// A model may be built before any function of this package is called.
+completeTensorFlow();
 
 /** Options of one step. */
 export interface StepOptions {

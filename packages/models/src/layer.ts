@@ -1,7 +1,10 @@
 /** What the three layers of this package share: the options of any TensorFlow.js layer, and one tensor in. */
-import { checkOptions } from '@ghl/core';
+import { checkOptions, completeTensorFlow } from '@ghl/core';
 import type * as tf from '@tensorflow/tfjs-core';
 import type { layers } from '@tensorflow/tfjs-layers';
+
+// A model may be built before any function of this package is called.
+completeTensorFlow();
 
 /** The options that every TensorFlow.js layer takes: `name`, `trainable`, and `inputShape` for a first layer. */
 export type LayerOptions = NonNullable<ConstructorParameters<typeof layers.Layer>[0]>;
