@@ -4,7 +4,16 @@ import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
 import { MOST_OPERATIONS } from './backend.js';
 import { type Connection, conv2d, dense, depthwiseConv2d } from './connection.js';
-import { type AvailableSignals, initState, type LayerStep, layerIncrement, openGate, operations } from './engine.js';
+import {
+  type AvailableSignals,
+  type Call,
+  examplesOf,
+  initState,
+  type LayerStep,
+  layerIncrement,
+  openGate,
+  operations,
+} from './engine.js';
 import { constant, type LocalContext, type LocalRule, maxAbs, rms, type Scope, wrap } from './local-rule.js';
 import type { GateModulator, IncrementModulator } from './modulator.js';
 import { chain, gradient, local, type Plasticity, threeFactor } from './plasticity.js';
@@ -215,6 +224,45 @@ describe('a factor per example', () => {
         [4, 4],
         [4, 4],
       ]);
+    });
+  });
+
+  it.each<[sizes: number[], count: number, firsts: number[] | null]>([
+    [[3], 3, [0]],
+    [[32, 1], 33, [0, 32]],
+    [[4, 4, 4], 12, [0, 4, 8]],
+    [[4, 4, 4], 4, [0, 0, 0]], // three places in a model, or three rounds
+    [[4, 4, 2, 2], 6, [0, 0, 4, 4]], // two places, two parts
+    [[4, 2, 4, 2], 6, [0, 4, 0, 4]], // two rounds, two parts
+    [[4, 4, 4, 4], 8, null], // either of these
+    [[0, 0], 0, [0, 0]],
+    [[0, 3], 3, [0, 0]],
+    [[0, 0], 3, null],
+    [[3], 0, null],
+    [[3], 6, null],
+    [[3, 3], 5, null],
+    [[4, 3, 2], 3, null],
+    [[2, 5, 5, 2], 7, [0, 2, 0, 5]],
+  ])('finds the examples of calls of %j among %i', (sizes, count, firsts) => {
+    tf.tidy(() => {
+      const calls = sizes.map((size) => ({ pre: tf.zeros([size, 2]), post: tf.zeros([size, 2]) }));
+      expect(examplesOf(calls, count)).toEqual(firsts);
+    });
+  });
+
+  it('is the same for a batch in one part and in several', () => {
+    tf.tidy(() => {
+      const layer = step(dense([3, 4]), [[6, 3]], reward());
+      const plasticity = threeFactor(additive, perExample([1, 2, 3, -4, 5, 0.5]));
+      const [{ pre, post }] = layer.calls as [Call];
+      for (const sizes of [[6], [1, 5], [5, 1], [2, 2, 2], [1, 2, 3], [1, 1, 1, 1, 1, 1]]) {
+        const [pres, posts] = [tf.split(pre, sizes), tf.split(post, sizes)];
+        const calls = sizes.map((_, i) => ({ pre: pres[i] as tf.Tensor, post: posts[i] as tf.Tensor }));
+        expect(run(plasticity, { ...layer, calls }).increment).toBeAllClose(run(plasticity, layer).increment, {
+          rtol: 1e-5,
+          atol: 1e-5,
+        });
+      }
     });
   });
 

@@ -115,9 +115,11 @@ export function openGate(
   if (modulator?.actsOn !== 'gate')
     return { cotangents, overlaps, scope: said.scope, state: { ...state, rule: said.state } };
 
-  const batch = calls[0]?.post.shape[0] ?? 0;
+  const batch = batchOf(calls.map(({ post }) => post));
   const third = modulator.factor(pick(signals, modulator.reads), { units, step, batch }, state.modulator);
-  const modulated = gates.map((gate) => tf.mul(gate, perExample(third.factor, gate)));
+  const examples = examplesOf(calls, third.factor.size);
+  if (examples === null) throw wrongCount(third.factor.size, calls);
+  const modulated = gates.map((gate, call) => tf.mul(gate, perExample(third.factor, examples[call] as number, gate)));
   return {
     cotangents: cotangents.map(([gate], call) => [gate as tf.Tensor, modulated[call] as tf.Tensor]),
     overlaps: [...overlaps, overlapOf(flat(modulated))],
@@ -259,7 +261,13 @@ export function layerIncrement(
   state: PlasticityState,
 ): LayerIncrement {
   const opened = openGate(plasticity, connection, calls, kernel, signals, step, state);
-  const input = { weights: kernel, signals, units: connection.units, batch: calls[0]?.post.shape[0] ?? 0, step };
+  const input = {
+    weights: kernel,
+    signals,
+    units: connection.units,
+    batch: batchOf(calls.map(({ post }) => post)),
+    step,
+  };
   if (opened === null) return increment(plasticity, input, state);
   const each = calls.map(({ pre }, i) => connection.correlate(pre, opened.cotangents[i] as tf.Tensor[]));
   const correlated = opened.overlaps.map((_, gate) => tf.addN(each.map((sums) => sums[gate] as tf.Tensor)));
@@ -308,17 +316,56 @@ function splitBack(gate: tf.Tensor2D, calls: readonly Call[]): tf.Tensor[] {
   return tf.split(gate, rows, 0).map((part, i) => tf.reshape(part, (calls[i] as Call).post.shape));
 }
 
-function perExample(factor: tf.Tensor1D, gate: tf.Tensor): tf.Tensor {
-  if (factor.size !== gate.shape[0]) {
-    throw new SignalError(
-      'EXAMPLE_COUNT',
-      `There are ${factor.size} factors for a layer called with ${gate.shape[0]} examples.`,
-      {
-        help: "give one number per example of the batch; where a layer is called with another batch, use per: 'batch'.",
-      },
-    );
-  }
-  return tf.reshape(factor, [-1, ...Array(gate.rank - 1).fill(1)]);
+/**
+ * The examples in one step of a layer: those of one call, if all calls have as many, since a layer may be called several
+ * times with one batch; otherwise those of all calls, which are parts of a batch.
+ *
+ * @param posts y of each call.
+ */
+export function batchOf(posts: readonly tf.Tensor[]): number {
+  const sizes = posts.map(({ shape }) => shape[0] as number);
+  return new Set(sizes).size <= 1 ? (sizes[0] ?? 0) : sum(sizes);
+}
+
+/**
+ * Which example of the step is the first of each call, where the step has `count` examples. The calls are parts of the
+ * batch, in order, as under `predict()`; and each part may have been several calls, next to one another where a layer has
+ * several places in a model, or one round after the other.
+ *
+ * @returns Null if the calls do not add up to that many examples, or do so in two ways.
+ */
+export function examplesOf(calls: readonly Call[], count: number): number[] | null {
+  const sizes = calls.map(({ post }) => post.shape[0] as number);
+  const rounds = sum(sizes) / count;
+  if (sizes.every((size) => size === count)) return sizes.map(() => 0);
+  if (!Number.isInteger(rounds) || rounds < 1) return null;
+  const inPlaces: number[] = [];
+  const inRounds: number[] = [];
+  let [part, round] = [0, 0];
+  sizes.forEach((size, i) => {
+    inPlaces.push(sizes[i - (i % rounds)] === size ? part : Number.NaN);
+    if (i % rounds === rounds - 1) part += size;
+    inRounds.push(round + size <= count ? round : Number.NaN);
+    round = (round + size) % count;
+  });
+  if (part !== count) inPlaces.push(Number.NaN);
+  const ways = [inPlaces, inRounds].filter((way) => !way.some(Number.isNaN));
+  return ways.length === 2 && String(ways[0]) !== String(ways[1]) ? null : (ways[0] ?? null);
+}
+
+const sum = (numbers: readonly number[]) => numbers.reduce((total, each) => total + each, 0);
+
+function perExample(factor: tf.Tensor1D, first: number, gate: tf.Tensor): tf.Tensor {
+  const size = gate.shape[0] as number;
+  const own = size === factor.size ? factor : tf.slice(factor, [first], [size]);
+  return tf.reshape(own, [-1, ...Array(gate.rank - 1).fill(1)]);
+}
+
+function wrongCount(count: number, calls: readonly Call[]): SignalError {
+  const batches = calls.map(({ post }) => post.shape[0]).join(' + ');
+  return new SignalError('EXAMPLE_COUNT', `There are ${count} factors for a layer called with ${batches} examples.`, {
+    help: "give one number per example of the batch, and call the layer with the whole batch at once where parts are ambiguous: predict(x, { batchSize }); or use per: 'batch'.",
+  });
 }
 
 /** Broadcasting would turn a wrong shape into a wrong step. */

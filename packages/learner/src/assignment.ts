@@ -14,12 +14,13 @@ import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import {
   connectionOf,
+  dilatedIn,
   hasConnection,
-  isDilated,
   isTrainable,
   layersOf,
   type ModelLayer,
   type ModelWeight,
+  refuseDilated,
   weightsOf,
 } from './model-layers.js';
 
@@ -43,6 +44,7 @@ export interface PlannedWeight extends ModelWeight {
 
 /** An assignment resolved on a model. */
 export interface Plan {
+  readonly model: tfl.LayersModel;
   readonly assignment: Assignment;
   readonly layers: readonly ModelLayer[];
   readonly weights: readonly PlannedWeight[];
@@ -60,7 +62,7 @@ export interface Plan {
  */
 export function resolve(model: tfl.LayersModel, assignment: Assignment): Plan {
   const layers = layersOf(model);
-  const weights = layers.flatMap(weightsOf);
+  const weights = weightsOf(layers);
   if (weights.length === 0) {
     throw new ConfigurationError('NO_WEIGHTS', `Model '${model.name}' has no trainable weights.`, {
       help: 'build it first: give its first layer an inputShape.',
@@ -96,8 +98,9 @@ export function resolve(model: tfl.LayersModel, assignment: Assignment): Plan {
     planned.push({ ...weight, label, mover, connection });
   }
   refuseUnclaimed(unclaimed, assignment);
+  refuseStrangers(model, weights);
   // A layer of which tfjs has no gradient, and we have none either, is refused now rather than at the first step.
-  for (const owner of layers) if (isDilated(owner)) connectionOf(owner);
+  for (const part of layers.flatMap(dilatedIn)) refuseDilated(part);
 
   const movers = new Map(layers.map((layer): [ModelLayer, Mover[]] => [layer, []]));
   for (const { owner, mover } of planned) movers.get(owner)?.push(mover);
@@ -118,7 +121,13 @@ export function resolve(model: tfl.LayersModel, assignment: Assignment): Plan {
       },
     );
   }
-  return { assignment, layers, weights: planned, unclaimed, frozen };
+  return { model, assignment, layers, weights: planned, unclaimed, frozen };
+}
+
+/** The weights of a plan that are trainable now, as TensorFlow.js sees it: the model, their layers and they themselves. */
+export function trainableOf({ model, weights }: Plan): PlannedWeight[] {
+  const trainable = new Set(model.trainableWeights);
+  return weights.filter(({ weight, owner }) => weight.trainable && isTrainable(owner) && trainable.has(weight));
 }
 
 /**
@@ -276,6 +285,24 @@ export function refuseUnclaimed(unclaimed: readonly ModelWeight[], assignment: A
         rest === undefined
           ? "add a label for it, or '*': chain(gradient(), scaleBy(1e-2)); null freezes."
           : "add a label for it, for example '**/bias': chain(gradient(), scaleBy(1e-2)); null freezes.",
+    },
+  );
+}
+
+/**
+ * Refuses trainable weights of the model that none of its layers had when its weights were listed.
+ *
+ * @throws ConfigurationError `UNCLAIMED_WEIGHT`.
+ */
+export function refuseStrangers(model: tfl.LayersModel, weights: readonly ModelWeight[]): void {
+  const known = new Set(weights.map(({ weight }) => weight));
+  const strangers = model.trainableWeights.filter((weight) => !known.has(weight));
+  if (strangers.length === 0) return;
+  throw new ConfigurationError(
+    'UNCLAIMED_WEIGHT',
+    `Nothing moves ${strangers.map(({ name }) => `'${name}'`).join(', ')}, which the model exposes as trainable.`,
+    {
+      help: 'a layer should expose its weights as trainableWeights when plasticity() is called; make the optimizer anew after a change.',
     },
   );
 }

@@ -29,21 +29,45 @@ export function heldBack(): HeldBack {
   };
 }
 
-/** Runs the forward pass, and the backward pass to the readers' variables if there are any. */
+/** What TensorFlow.js records a tape with. */
+interface Recording {
+  gradientDepth: number;
+  activeTape: unknown;
+}
+
+/** Runs `body` outside the tape that is recorded, if one is; it may record tapes of its own. */
+export function unrecorded<T>(body: () => T): T {
+  const { state } = tf.engine() as unknown as { readonly state: Recording };
+  const { gradientDepth, activeTape } = state;
+  state.gradientDepth = 0;
+  try {
+    return body();
+  } finally {
+    Object.assign(state, { gradientDepth, activeTape });
+  }
+}
+
+/**
+ * Runs the forward pass, and the backward pass to the variables of readers and observers if there are any.
+ *
+ * @param observers Those that take a gradient if there is one.
+ * @throws ConfigurationError `NO_GRADIENT` where the loss depends on none of the readers.
+ */
 export function backward(
   run: () => tf.Scalar | null,
   readers: readonly PlannedWeight[],
+  observers: readonly PlannedWeight[],
   held: HeldBack,
 ): ReadonlyMap<tf.Variable, tf.Tensor | null> {
-  if (readers.length === 0) {
+  const variables = [...readers, ...observers].map(({ weight }) => variableOf(weight));
+  if (variables.length === 0) {
     run();
     return new Map();
   }
-  const variables = readers.map(({ weight }) => variableOf(weight));
   const forward = () => held.attempt(run) ?? tf.scalar(0);
   const { grads } = tf.engine().gradients(forward, variables, null as never, true);
   held.release();
-  if (grads.every((grad) => grad == null)) {
+  if (readers.length > 0 && readers.every((_, i) => grads[i] == null)) {
     throw new ConfigurationError(
       'NO_GRADIENT',
       `The loss depends on none of ${readers.map(({ path }) => path).join(', ')}.`,

@@ -3,6 +3,7 @@ import { ConfigurationError, initState, leaves, mapLeaves, type PlasticityState,
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { type Assignment, isPlasticity, type Plan, type PlannedWeight, resolve } from './assignment.js';
+import { registerDilatedGradients } from './dilation.js';
 import { FiniteFlags } from './finite.js';
 import { layersOf, variableOf } from './model-layers.js';
 
@@ -27,6 +28,7 @@ export interface Binding {
 /** Resolves an assignment on a model, and makes the state. Throws as {@link resolve}. */
 export function bindTo(model: tfl.LayersModel, assignment: Assignment): Binding {
   const plan = resolve(model, assignment);
+  registerDilatedGradients();
   const optimizers = new Map<tf.Optimizer, PlannedWeight[]>();
   const managed: Managed[] = [];
   tf.tidy(() => {

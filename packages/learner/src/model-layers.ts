@@ -17,7 +17,7 @@ export type Layer = tfl.layers.Layer & {
   readonly kernel?: tfl.LayerVariable;
   readonly depthwiseKernel?: tfl.LayerVariable;
   readonly bias?: tfl.LayerVariable | null;
-  readonly activation?: { apply(x: tfc.Tensor): tfc.Tensor } | null;
+  readonly activation?: { apply(x: tfc.Tensor): tfc.Tensor; getClassName(): string } | null;
   readonly dataFormat?: string;
   readonly padding?: string;
   readonly strides?: number[];
@@ -80,29 +80,47 @@ export function layersOf(model: tfl.LayersModel): ModelLayer[] {
   return [...found.values()];
 }
 
-/** The trainable weights of a layer, those of the layers in it included, also while it is not trainable. */
-function trainableWeights(layer: Layer): tfl.LayerVariable[] {
+/** The layers that a recurrent layer, a wrapper or a nested model is made of, and what those are made of. */
+function partsOf(layer: Layer): Layer[] {
   const { cell, cells = [], layer: wrapped, layers = [], forwardLayer, backwardLayer } = layer;
-  const parts = [cell, ...cells, wrapped, ...layers, forwardLayer, backwardLayer].filter((part) => part !== undefined);
-  return [...layer._trainableWeights, ...parts.flatMap(trainableWeights)];
+  const parts = [cell, ...cells, wrapped, ...layers, forwardLayer, backwardLayer].filter((part) => part != null);
+  return parts.flatMap((part) => [part, ...partsOf(part)]);
 }
 
-/** The trainable weights of a layer with their paths, also while it is not trainable. */
-export function weightsOf(owner: ModelLayer): ModelWeight[] {
-  const { layer, path } = owner;
-  const kernel = kernelOf(layer);
-  return trainableWeights(layer).map((weight) => {
-    const scope = `${layer.name}/`;
-    const name = weight.originalName.startsWith(scope)
-      ? weight.originalName.slice(scope.length)
-      : weight.originalName.slice(weight.originalName.lastIndexOf('/') + 1);
-    return {
-      path: `${path}/${name}`,
-      owner,
-      weight,
-      isKernel: weight === kernel && supported.has(layer.getClassName()),
-    };
+/**
+ * The trainable weights of all layers with their paths, also of layers that are not trainable, each once. Besides the
+ * weights that a layer made, there are those that a layer of the user's own exposes as its `trainableWeights`.
+ */
+export function weightsOf(layers: readonly ModelLayer[]): ModelWeight[] {
+  const made = layers.map(({ layer }) => [layer, ...partsOf(layer)].flatMap((each) => each._trainableWeights));
+  const known = new Set(made.flat());
+  const claimed = new Set<tfl.LayerVariable>();
+  return layers.flatMap((owner, i) => {
+    const exposed = owner.layer.trainableWeights.filter((weight) => !known.has(weight));
+    const own = [...(made[i] as tfl.LayerVariable[]), ...exposed].filter((weight) => !claimed.has(weight));
+    const paths = new Set<string>();
+    return own.map((weight) => {
+      claimed.add(weight);
+      const path = unusedPath(`${owner.path}/${nameOf(weight, owner.layer)}`, paths);
+      return { path, owner, weight, isKernel: familyOf(owner.layer) !== null && weight === kernelOf(owner.layer) };
+    });
   });
+}
+
+/** The name of a weight within its layer. */
+function nameOf({ originalName }: tfl.LayerVariable, layer: Layer): string {
+  const scope = `${layer.name}/`;
+  return originalName.startsWith(scope)
+    ? originalName.slice(scope.length)
+    : originalName.slice(originalName.lastIndexOf('/') + 1);
+}
+
+/** Layers within a layer may give their weights the same names: the second is `'kernel_2'`. */
+function unusedPath(path: string, used: Set<string>): string {
+  let unused = path;
+  for (let count = 2; used.has(unused); count++) unused = `${path}_${count}`;
+  used.add(unused);
+  return unused;
 }
 
 /** The variable behind a layer's weight: what moves. */
@@ -120,65 +138,140 @@ export function kernelOf(layer: Layer): tfl.LayerVariable | undefined {
   return layer.depthwiseKernel ?? layer.kernel;
 }
 
-const supported = new Map<string, (layer: Layer, shape: number[], options: ConvolutionOptions) => Connection>([
-  ['Dense', (_, shape) => dense(shape as [number, number])],
-  ['Conv1D', (_, shape, options) => conv1d(shape as [number, number, number], options)],
-  ['Conv2D', (_, shape, options) => conv2d(shape as [number, number, number, number], options)],
-  ['DepthwiseConv2D', (_, shape, options) => depthwiseConv2d(shape as [number, number, number, number], options)],
-]);
+/** What a layer does with its input: the type of tfjs-layers' `Layer.call`. */
+export type LayerCall = (
+  inputs: tfc.Tensor | tfc.Tensor[],
+  kwargs: { training?: boolean },
+) => tfc.Tensor | tfc.Tensor[];
+
+type Kind = Connection['kind'];
+
+const ANY = { name: 'any', units: 1, filters: 1, kernelSize: 1 };
+const transposed = tfl.layers.conv2dTranspose(ANY).constructor;
+
+/** The classes whose layers have a connection, each with its own forward pass, as it was when this module was loaded. */
+const families = (
+  [
+    ['dense', tfl.layers.dense(ANY)],
+    ['conv1d', tfl.layers.conv1d(ANY)],
+    ['conv2d', tfl.layers.conv2d(ANY)],
+    ['depthwiseConv2d', tfl.layers.depthwiseConv2d(ANY)],
+  ] as [Kind, tfl.layers.Layer][]
+).map(([kind, layer]) => {
+  const { constructor: made, call, getConfig } = layer;
+  return { kind, made, call: call as LayerCall, getConfig };
+});
+
+/** The class of those above that a layer belongs to, itself or by inheritance; null if to none. */
+function familyOf(layer: Layer): (typeof families)[number] | null {
+  if (layer instanceof transposed) return null;
+  return families.find(({ made }) => layer instanceof made) ?? null;
+}
+
+/** What each stand-in stands for, so that a step within a step knows a layer's own call. */
+export const standsFor = new WeakMap<LayerCall, LayerCall>();
+
+/** Whether the forward pass of a layer is that of its family, and no subclass or user has replaced it. */
+function isStock(layer: Layer): boolean {
+  let call = layer.call as LayerCall;
+  for (let own = standsFor.get(call); own !== undefined; own = standsFor.get(call)) call = own;
+  return call === familyOf(layer)?.call;
+}
+
+const makers: { readonly [K in Kind]: (shape: number[], options: ConvolutionOptions) => Connection } = {
+  dense: (shape) => dense(shape as [number, number]),
+  conv1d: (shape, options) => conv1d(shape as [number, number, number], options),
+  conv2d: (shape, options) => conv2d(shape as [number, number, number, number], options),
+  depthwiseConv2d: (shape, options) => depthwiseConv2d(shape as [number, number, number, number], options),
+};
 
 const HELP = `a rule can move Dense, Conv1D, Conv2D and DepthwiseConv2D kernels, channels last; give any other layer gradient(), a tf.Optimizer, or null.`;
 
-/** Whether a layer is of a kind that has a connection. */
+/** Whether a layer is of a kind that has a connection, and its kernel one of its weights. */
 export function hasConnection({ layer }: ModelLayer): boolean {
-  return supported.has(layer.getClassName());
+  return familyOf(layer) !== null && ownsKernel(layer);
+}
+
+function ownsKernel(layer: Layer): boolean {
+  return layer._trainableWeights.includes(kernelOf(layer) as tfl.LayerVariable);
 }
 
 /** Whether a layer is a convolution that has a connection. */
 export function isConvolution(owner: ModelLayer): boolean {
-  return ['Conv1D', 'Conv2D'].includes(owner.layer.getClassName()) && obstacle(owner) === null;
+  return ['conv1d', 'conv2d'].includes(familyOf(owner.layer)?.kind ?? '') && obstacle(owner) === null;
 }
 
-/** Whether a layer is a dilated convolution, of which tfjs has no gradient; its depthwise one ignores the dilation. */
-export function isDilated({ layer }: ModelLayer): boolean {
-  const convolves = ['Conv1D', 'Conv2D'].includes(layer.getClassName());
-  return convolves && (layer.dilationRate ?? []).some((rate) => rate > 1);
+/**
+ * Refuses a dilated Conv2D layer that neither tfjs nor a connection has a gradient of.
+ *
+ * @throws UnsupportedError `UNSUPPORTED_LAYER`.
+ */
+export function refuseDilated(owner: ModelLayer): void {
+  const what = obstacle(owner);
+  if (what === null) return;
+  const rate = JSON.stringify(owner.layer.dilationRate);
+  throw new UnsupportedError(
+    'UNSUPPORTED_LAYER',
+    `Layer '${owner.path}' is ${what} and dilationRate ${rate}, of which TensorFlow.js has no gradient.`,
+    { help: 'use a stock Conv2D layer, channels last; or one without dilationRate, whose call() uses tf.conv2d().' },
+  );
+}
+
+/**
+ * A layer and the layers in it, as far as they are dilated Conv2D layers: tfjs runs these in a fused kernel, which has no
+ * gradient. The other dilated layers have the gradients of `dilation.ts`; its depthwise layer ignores the dilation.
+ */
+export function dilatedIn({ layer, path, within }: ModelLayer): ModelLayer[] {
+  const isDilated = (part: Layer) =>
+    familyOf(part)?.kind === 'conv2d' && (part.dilationRate ?? []).some((rate) => rate > 1);
+  return [layer, ...partsOf(layer)].filter(isDilated).map((part) => ({ layer: part, path, within }));
 }
 
 /**
  * The connection of a layer.
  *
- * @throws UnsupportedError `UNSUPPORTED_LAYER` for another kind of layer, grouped convolution, `channelsFirst`, or
- * dilation in a depthwise layer, which tfjs-layers ignores.
+ * @throws UnsupportedError `UNSUPPORTED_LAYER` as {@link refuseObstacle}.
  */
 export function connectionOf(owner: ModelLayer): Connection {
-  const { layer, path } = owner;
-  const what = obstacle(owner);
-  if (what !== null) {
-    throw new UnsupportedError('UNSUPPORTED_LAYER', `Layer '${path}' is ${what}.`, { help: HELP });
-  }
-  const kind = layer.getClassName();
-  const make = supported.get(kind)!;
+  refuseObstacle(owner);
+  const { layer } = owner;
   const shape = kernelOf(layer)?.read().shape as number[];
-  if (kind === 'Dense') return make(layer, shape, {});
-  return make(layer, shape, {
+  const { kind } = familyOf(layer)!;
+  return makers[kind](shape, {
     strides: layer.strides,
     dilations: layer.dilationRate ?? [],
     padding: layer.padding,
   } as ConvolutionOptions);
 }
 
+/**
+ * Refuses a layer that has no connection.
+ *
+ * @throws UnsupportedError `UNSUPPORTED_LAYER` for another kind of layer, one whose `call` is not TensorFlow.js's, grouped
+ * convolution, `channelsFirst`, or dilation in a depthwise layer, which tfjs-layers ignores.
+ */
+export function refuseObstacle(owner: ModelLayer): void {
+  const what = obstacle(owner);
+  if (what === null) return;
+  throw new UnsupportedError('UNSUPPORTED_LAYER', `Layer '${owner.path}' is ${what}.`, { help: HELP });
+}
+
 /** What a layer is that has no connection; null if it has one. */
 function obstacle({ layer }: ModelLayer): string | null {
-  const kind = layer.getClassName();
-  if (!supported.has(kind)) return `a ${kind}`;
-  if (layer.dataFormat === 'channelsFirst') return `a ${kind} with dataFormat 'channelsFirst'`;
-  if (layer.padding === 'causal') return `a ${kind} with causal padding, which tfjs has not implemented`;
-  const groups = (layer as { groups?: number }).groups ?? 1;
-  if (groups > 1) return `a ${kind} of ${groups} groups`;
+  const name = layer.getClassName();
+  const family = familyOf(layer);
+  if (family === null) return `a ${name}`;
+  if (!isStock(layer)) return `a ${name} with a call() of its own`;
+  if (!ownsKernel(layer)) return `a ${name} whose kernel is not among its trainable weights`;
+  if (layer.dataFormat === 'channelsFirst') return `a ${name} with dataFormat 'channelsFirst'`;
+  if (layer.padding === 'causal') return `a ${name} with causal padding, which tfjs has not implemented`;
+  // tfjs-layers drops the option when it makes a layer; a subclass may have kept it.
+  const config = layer.getConfig === family.getConfig ? {} : layer.getConfig();
+  const groups = (layer as { groups?: number }).groups ?? config.groups ?? 1;
+  if (groups !== 1) return `a ${name} of ${groups} groups`;
   const dilations = layer.dilationRate ?? [];
-  if (kind === 'DepthwiseConv2D' && dilations.some((rate) => rate > 1)) {
-    return `a DepthwiseConv2D with dilationRate ${JSON.stringify(dilations)}, which tfjs-layers ignores`;
+  if (family.kind === 'depthwiseConv2d' && dilations.some((rate) => rate > 1)) {
+    return `a ${name} with dilationRate ${JSON.stringify(dilations)}, which tfjs-layers ignores`;
   }
   return null;
 }

@@ -290,7 +290,7 @@ export class PlasticityOptimizer extends tf.Optimizer {
           return value;
         };
         const gradients = atStep(bound.plan, this.#step, () =>
-          withStandIns(quietLayers(bound.plan, varList), () => backward(forward, readers, held)),
+          withStandIns(quietLayers(bound.plan, varList), () => backward(forward, readers, [], held)),
         );
         const named = [...gradients].flatMap(([{ name }, grad]) => (grad === null ? [] : [[name, grad] as const]));
         return { value: value as unknown as tf.Scalar, grads: Object.fromEntries(named) };
@@ -318,9 +318,14 @@ export class PlasticityOptimizer extends tf.Optimizer {
     );
     const moving = movingWeights(bound, undefined);
     const [step, scale] = [this.#step, this.#stepScale];
-    tf.tidy(() =>
-      move(bound, { step, moving, gradients, signals: {}, loss: null, plastic: new Map(), scale, measured: null }),
-    );
+    tf.tidy(() => {
+      // A step disposes of its gradients; these are the caller's.
+      const copies = new Map(
+        [...gradients].map(([variable, tensor]) => [variable, tensor && tf.clone(tensor)] as const),
+      );
+      const none = { signals: {}, loss: null, plastic: new Map(), measured: null };
+      move(bound, { step, moving, gradients: copies, scale, ...none });
+    });
     this.#advance(bound);
   }
 

@@ -163,6 +163,184 @@ describe('a reward', () => {
   });
 });
 
+describe('a reward for each example of a batch that the layers see in parts', () => {
+  const plan = (): Assignment => ({
+    conv: chain(threeFactor(maxAbs(oja()), scalar({ per: 'example', baseline: 0 })), scaleBy(0.1)),
+    '*': null,
+  });
+
+  /** Several ways to run the model forward on all of x. */
+  const passes: Record<string, (model: tfl.LayersModel, x: tf.Tensor) => unknown> = {
+    'predict()': (model, x) => model.predict(x),
+    'predict() with a batch size': (model, x) => model.predict(x, { batchSize: 7 }),
+    'predict() of one at a time': (model, x) => model.predict(x, { batchSize: 1 }),
+    'predictOnBatch()': (model, x) => model.predictOnBatch(x),
+    'evaluate()': (model, x) => model.evaluate(x, tf.zeros([x.shape[0] as number, 2]), { batchSize: 10 }),
+    'apply() of parts': (model, x) => {
+      const [half, size] = [Math.ceil((x.shape[0] as number) / 2), x.shape[0] as number];
+      model.apply(tf.slice(x, [0], [half]), { training: true });
+      if (half < size) model.apply(tf.slice(x, [half], [-1]), { training: true });
+    },
+  };
+  const cases = Object.keys(passes).flatMap((way) => [1, 2, 31, 32, 33, 64, 65].map((count) => [way, count] as const));
+
+  it.each(cases)('is as in one batch: %s, %i examples', (way, count) => {
+    const [model, whole] = twins(net);
+    const [optimizer, expected] = [own(plasticity(model, plan())), own(plasticity(whole, plan()))];
+    for (const each of [model, whole]) each.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+    const x = random([count, 4, 4, 2], count);
+    for (const seed of [1, 2]) {
+      const reward = random([count], seed);
+      optimizer.minimize(() => void tf.tidy(() => void passes[way]!(model, x)), { signals: { reward } });
+      expected.minimize(() => void tf.tidy(() => void whole.apply(x)), { signals: { reward } });
+    }
+    expect(kernelOf(model, 'conv')).toBeAllClose(kernelOf(whole, 'conv'), { rtol: 1e-4, atol: 1e-5 });
+  });
+
+  it.each([33, 40])('is one number for all too, %i examples', (count) => {
+    const [model, whole] = twins(net);
+    const [optimizer, expected] = [own(plasticity(model, plan())), own(plasticity(whole, plan()))];
+    const x = random([count, 4, 4, 2], 1);
+    for (const reward of [1, 2, -1]) {
+      optimizer.minimize(() => void tf.tidy(() => void model.predict(x)), { signals: { reward } });
+      expected.minimize(() => void tf.tidy(() => void whole.apply(x)), { signals: { reward } });
+    }
+    expect(kernelOf(model, 'conv')).toBeAllClose(kernelOf(whole, 'conv'), { rtol: 1e-4, atol: 1e-5 });
+  });
+
+  it('is refused where it has another number than all parts together', () => {
+    const model = net();
+    const optimizer = own(plasticity(model, plan()));
+    const x = random([33, 4, 4, 2], 1);
+    const before = values(model);
+    for (const count of [31, 34, 66]) {
+      expect(() =>
+        optimizer.minimize(() => void tf.tidy(() => void model.predict(x)), {
+          signals: { reward: random([count], 1) },
+        }),
+      ).toThrow(expect.objectContaining({ code: 'SIGNAL_SHAPE', message: expect.stringContaining('32 + 1') }));
+    }
+    expect(values(model)).toEqual(before);
+  });
+});
+
+describe('a reward function', () => {
+  type Plan = () => Assignment;
+  const rewarded = (per: 'batch' | 'example'): Assignment[string] =>
+    chain(threeFactor(maxAbs(oja()), per === 'example' ? scalar({ per }) : scalar()), scaleBy(0.1));
+  /** Who else reads what. */
+  const plans: Record<string, Plan> = {
+    'per batch, nobody reads the gradient': () => ({ conv: rewarded('batch'), '*': null }),
+    'per example, nobody reads the gradient': () => ({ conv: rewarded('example'), '*': null }),
+    'per batch, another weight reads the gradient': () => ({ conv: rewarded('batch'), '*': descend(0.1) }),
+    'per example, another weight reads the gradient': () => ({ conv: rewarded('example'), '*': descend(0.1) }),
+    'per batch, a tfjs optimizer reads the gradient': () => ({ conv: rewarded('batch'), '*': own(tf.train.adam(0.1)) }),
+    'per example, beside gradient × rule': () => ({
+      conv: rewarded('example'),
+      upper: chain(threeFactor(maxAbs(swta()), sign()), scaleBy(0.1)),
+      '*': descend(0.1),
+    }),
+    'that nobody reads': () => ({ '*': descend(0.1) }),
+  };
+  /** What reads the network's output, as a number or per example, and is not recorded. */
+  const readers: Record<string, (output: tf.Tensor, model: tfl.LayersModel, x: tf.Tensor) => number | tf.Tensor> = {
+    'on the host': (output) => output.dataSync()[0] as number,
+    'on the device': (output) => tf.mean(output),
+    'per example': (output) => tf.sum(output, 1),
+    'that predicts again': (_, model, x) => tf.mean(model.predict(x) as tf.Tensor),
+    'that takes a gradient': (output) => tf.mean(tf.grad((y) => tf.sum(tf.square(y)))(output)),
+    'that trains another model': (output) => {
+      const weight = tf.variable(tf.scalar(1));
+      const sgd = tf.train.sgd(0.1);
+      sgd.minimize(() => tf.mean(tf.square(tf.sub(output, weight))), false, [weight]);
+      const value = tf.clone(weight);
+      weight.dispose();
+      sgd.dispose();
+      return value;
+    },
+  };
+  const cases = Object.keys(plans).flatMap((plan) => Object.keys(readers).map((reader) => [plan, reader] as const));
+
+  it.each(cases)('reads the output as a number given beforehand would be: %s, %s', (plan, reader) => {
+    const [model, oracle] = twins(net);
+    const [optimizer, expected] = [own(plasticity(model, plans[plan]!())), own(plasticity(oracle, plans[plan]!()))];
+    const x = random([3, 4, 4, 2], 1);
+    for (let step = 0; step < 3; step++) {
+      const given = tf.tidy(() => {
+        const found = readers[reader]!(oracle.apply(x) as tf.Tensor, oracle, x);
+        return typeof found === 'number' ? tf.scalar(found) : tf.clone(found);
+      });
+      let output: tf.Tensor;
+      let calls = 0;
+      const { numTensors } = tf.memory();
+      optimizer.minimize(
+        () => {
+          output = model.apply(x, { training: true }) as tf.Tensor;
+          return tf.mean(tf.square(output)) as tf.Scalar;
+        },
+        {
+          signals: {
+            reward: () => {
+              calls++;
+              return readers[reader]!(output, model, x);
+            },
+          },
+        },
+      );
+      if (step > 0) expect(tf.memory().numTensors).toBe(numTensors); // the first makes Adam's moments
+      expect(calls).toBe(1);
+      expected.minimize(lossOf(oracle, x), { signals: { reward: given } });
+      given.dispose();
+      values(model).forEach((each, i) => {
+        expect(each).toBeAllClose(values(oracle)[i] as number[], { rtol: 1e-5, atol: 1e-6 });
+      });
+    }
+  });
+
+  it.each(Object.keys(plans))('that throws ends the step as it was: %s', (plan) => {
+    const model = net();
+    const optimizer = own(plasticity(model, plans[plan]!()));
+    const x = random([3, 4, 4, 2], 1);
+    const before = values(model);
+    const { numTensors } = tf.memory();
+    const reward = () => {
+      tf.ones([2]);
+      throw new RangeError('mine');
+    };
+    expect(() => optimizer.minimize(lossOf(model, x), { signals: { reward } })).toThrow('mine');
+    expect(tf.memory().numTensors).toBe(numTensors);
+    expect(values(model)).toEqual(before);
+    optimizer.minimize(lossOf(model, x), { signals: { reward: 1 } });
+    expect(optimizer.step).toBe(1);
+  });
+
+  it('is not asked where the forward pass fails', () => {
+    const model = net();
+    const optimizer = own(plasticity(model, { conv: threeFactor(oja(), scalar()), '*': descend(0.1) }));
+    let calls = 0;
+    const reward = () => ++calls;
+    expect(() => optimizer.minimize(() => tf.zeros([2]) as never, { signals: { reward } })).toThrow(
+      expect.objectContaining({ code: 'LOSS_SHAPE' }),
+    );
+    expect(calls).toBe(0);
+  });
+
+  it('belongs to the inner of two steps', () => {
+    const model = net();
+    const inner = own(plasticity(model, { conv: threeFactor(oja(), scalar()), '*': null }));
+    const outer = own(plasticity(model, { out: descend(0.1), '*': null }));
+    const x = random([3, 4, 4, 2], 1);
+    const order: string[] = [];
+    outer.minimize(() => {
+      inner.minimize(() => void model.apply(x), { signals: { reward: () => order.push('inner') } });
+      order.push('outer');
+      return lossOf(model, x)();
+    });
+    expect(order).toEqual(['inner', 'outer']);
+    expect([inner.step, outer.step]).toEqual([1, 1]);
+  });
+});
+
 describe('a reward that nobody provides', () => {
   const plan: Assignment = { conv: threeFactor(oja(), scalar()), '*': descend(0.1) };
 

@@ -1,5 +1,5 @@
 /** Signals: checked before the forward pass, evaluated after it. */
-import { type AvailableSignals, SignalError, type SignalName } from '@ghl/core';
+import { type AvailableSignals, type Call, examplesOf, SignalError, type SignalName } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { isPlasticity, type PlannedWeight } from './assignment.js';
 
@@ -34,27 +34,27 @@ export function checkProvided(moving: ReadonlySet<PlannedWeight>, signals: Signa
 /**
  * The signals as tensors, functions called. What is no float is cast where the signal is ours: a reward may be a comparison.
  *
- * @param batch Examples of the step, if any layer was recorded.
+ * @param calls Those of the first layer that was recorded, none if none was.
  * @throws SignalError `SIGNAL_SHAPE`, `SIGNAL_DTYPE`, `SIGNAL_NOT_FINITE` for a number; a tensor is not read, and what is not
  * finite in it is found on the device.
  */
-export function evaluate(inputs: SignalInputs, batch: number | undefined): AvailableSignals {
+export function evaluate(inputs: SignalInputs, calls: readonly Call[]): AvailableSignals {
   const evaluated = Object.entries(inputs).flatMap(([name, input]) => {
     if (input === undefined) return [];
     const value = typeof input === 'function' ? (input as () => unknown)() : input;
-    return [[name, tensorOf(name, value, batch)] as const];
+    return [[name, tensorOf(name, value, calls)] as const];
   });
   return Object.fromEntries(evaluated);
 }
 
-function tensorOf(name: string, value: unknown, batch: number | undefined): tf.Tensor {
+function tensorOf(name: string, value: unknown, calls: readonly Call[]): tf.Tensor {
   if (typeof value === 'number') {
     if (Number.isFinite(value)) return tf.scalar(value);
     throw new SignalError('SIGNAL_NOT_FINITE', `Signal '${name}' is ${value}.`, { help: 'give a finite number.' });
   }
-  if (!isTensor(value)) throw wrongShape(name, `the value ${String(value)}`, batch);
-  if (value.isDisposed) throw wrongShape(name, 'a tensor that has been disposed of', batch);
-  if (!fits(name, value, batch)) throw wrongShape(name, `shape [${value.shape}]`, batch);
+  if (!isTensor(value)) throw wrongShape(name, `the value ${String(value)}`, calls);
+  if (value.isDisposed) throw wrongShape(name, 'a tensor that has been disposed of', calls);
+  if (!fits(name, value, calls)) throw wrongShape(name, `shape [${value.shape}]`, calls);
   if (name !== 'loss' && name !== 'reward') return value;
   if (['float32', 'int32', 'bool'].includes(value.dtype)) return tf.cast(value, 'float32');
   throw new SignalError('SIGNAL_DTYPE', `Signal '${name}' is a tensor of ${value.dtype}.`, {
@@ -66,16 +66,18 @@ function tensorOf(name: string, value: unknown, batch: number | undefined): tf.T
 const isTensor = (value: unknown): value is tf.Tensor => value != null && value instanceof tf.Tensor;
 
 /** A loss is one number, a reward one or one per example; the shape of any other signal is its reader's business. */
-function fits(name: string, { rank, size }: tf.Tensor, batch: number | undefined): boolean {
+function fits(name: string, { rank, size }: tf.Tensor, calls: readonly Call[]): boolean {
   if (name === 'loss') return rank === 0;
   if (name !== 'reward' || rank === 0) return true;
-  return rank === 1 && (batch === undefined || size === batch);
+  if (rank !== 1) return false;
+  return calls.length === 0 || size === calls[0]?.post.shape[0] || examplesOf(calls, size) !== null;
 }
 
-function wrongShape(name: string, found: string, batch: number | undefined): SignalError {
+function wrongShape(name: string, found: string, calls: readonly Call[]): SignalError {
+  const batches = calls.map(({ post }) => post.shape[0]).join(' + ');
   return new SignalError(
     'SIGNAL_SHAPE',
-    `Signal '${name}' has ${found}${batch === undefined ? '' : ` in a batch of ${batch}`}.`,
+    `Signal '${name}' has ${found}${batches === '' ? '' : ` in a batch of ${batches}`}.`,
     {
       help: 'give one number, a tensor of one number or of one number per example, or a function that returns it.',
     },

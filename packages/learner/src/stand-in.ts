@@ -6,10 +6,7 @@
 import type { Call, Connection } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
-import { kernelOf, type Layer, variableOf } from './model-layers.js';
-
-/** What a layer does with its input: the type of tfjs-layers' `Layer.call`. */
-export type LayerCall = (inputs: tf.Tensor | tf.Tensor[], kwargs: { training?: boolean }) => tf.Tensor | tf.Tensor[];
+import { kernelOf, type Layer, type LayerCall, standsFor, variableOf } from './model-layers.js';
 
 /** What a stand-in tells about each use of its layer. */
 export interface Listener {
@@ -23,18 +20,29 @@ export interface Listener {
   onKernelGradient(cotangent: tf.Tensor, pre: tf.Tensor, index: number): tf.Tensor;
 }
 
-/** The layer's own arithmetic, activation(x·W + b), taken apart so that `listener` hears of x, y and ∂L/∂y. */
+/** The activations that tfjs-layers fuses into dense and conv2d layers, by name; of others it calls `apply`. */
+const fused: { readonly [name: string]: (y: tf.Tensor) => tf.Tensor } = {
+  linear: (y) => y,
+  relu: tf.relu,
+  elu: tf.elu,
+};
+
+/** The stock arithmetic, activation(x·W + b), taken apart so that `listener` hears of x, y and ∂L/∂y. */
 export function listening(layer: Layer, connection: Connection, listener: Listener): LayerCall {
   let calls = 0;
+  const { kind } = connection;
   return (inputs, kwargs) =>
     tf.tidy(() => {
-      layer.invokeCallHook(inputs, kwargs);
+      if (kind === 'dense') layer.invokeCallHook(inputs, kwargs); // the others have none
       const pre = (Array.isArray(inputs) ? inputs[0] : inputs) as tf.Tensor;
       const index = calls++;
       const kernel = variableOf(kernelOf(layer) as tfl.LayerVariable);
       let post = project(connection, pre, kernel, listener, index);
       if (layer.bias != null) post = tf.add(post, layer.bias.read());
-      return layer.activation == null ? post : layer.activation.apply(post);
+      const { activation } = layer;
+      if (activation == null) return post;
+      const fuse = kind === 'dense' || kind === 'conv2d' ? fused[activation.getClassName()] : undefined;
+      return fuse === undefined ? activation.apply(post) : fuse(post);
     });
 }
 
@@ -44,22 +52,39 @@ export function atInference(layer: Layer): LayerCall {
   return (inputs, kwargs) => call.call(layer, inputs, { ...kwargs, training: false });
 }
 
-/** Runs `body` with some layers' calls replaced, and puts the original ones back whatever happens. */
-export function withStandIns<T>(standIns: ReadonlyMap<Layer, LayerCall>, body: () => T): T {
-  const originals: [layer: { call?: LayerCall }, own: LayerCall | undefined][] = [];
-  try {
+/**
+ * Runs `body` with some layers' calls replaced, and puts the original ones back whatever happens. What `body` runs through
+ * the function that is passed to it sees the original ones.
+ */
+export function withStandIns<T>(
+  standIns: ReadonlyMap<Layer, LayerCall>,
+  body: (withOriginals: <R>(inner: () => R) => R) => T,
+): T {
+  const originals = [...standIns.keys()].map(
+    (layer) => [layer, Object.getOwnPropertyDescriptor(layer, 'call')] as const,
+  );
+  const replace = () => {
     for (const [layer, call] of standIns) {
-      const target = layer as { call?: LayerCall };
-      originals.push([target, Object.hasOwn(layer, 'call') ? target.call : undefined]);
-      target.call = call;
+      standsFor.set(call, layer.call as LayerCall);
+      // Not by assignment, since a class may have declared it as an accessor or as read-only.
+      Object.defineProperty(layer, 'call', { value: call, configurable: true, writable: true });
     }
-    return body();
-  } finally {
-    for (const [layer, own] of originals.reverse()) {
-      if (own === undefined) delete layer.call;
-      else layer.call = own;
+  };
+  const restore = () => {
+    for (const [layer, own] of originals) {
+      if (own === undefined) delete (layer as { call?: LayerCall }).call;
+      else Object.defineProperty(layer, 'call', own);
     }
-  }
+  };
+  const between = <R>(before: () => void, inner: () => R, after: () => void): R => {
+    try {
+      before();
+      return inner();
+    } finally {
+      after();
+    }
+  };
+  return between(replace, () => body((inner) => between(restore, inner, replace)), restore);
 }
 
 /** What `tf.customGrad` is made of. Unlike it, this has lazy gradients: one that nobody needs is never computed. */

@@ -18,7 +18,7 @@ import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Assignment, type LayerStatistics, plasticity } from './index.js';
+import { type Assignment, type ForwardPass, type LayerStatistics, plasticity } from './index.js';
 import { lossOf, own, random, variableOf } from './model.fixture.js';
 
 beforeAll(async () => {
@@ -116,6 +116,103 @@ describe('measureNextStep', () => {
     const { found } = await measured(net(), { conv: chain(head(), scaleBy(0.1)), '*': rest }, random([3, 4, 4, 2], 1));
     expect(found.conv?.signAgreement).toBe(1);
     expect(found.conv?.alignment).toBeGreaterThan(0);
+  });
+
+  it('gives a single unit all wins', async () => {
+    const model = own(
+      tfl.sequential({ layers: [tfl.layers.dense({ name: 'one', units: 1, useBias: false, inputShape: [3] })] }),
+    );
+    const optimizer = own(plasticity(model, { '*': chain(threeFactor(maxAbs(oja()), sign()), scaleBy(0.1)) }));
+    const statistics = optimizer.measureNextStep();
+    optimizer.minimize(lossOf(model, random([4, 3], 1)));
+    const { one } = await statistics;
+    expect(one?.winShare).toEqual([1]);
+    expect(one?.alignment).toBeGreaterThan(0);
+  });
+
+  const scales = [1e-38, 1e-30, 1e-20, 1e-3, 1e3, 3e19, 1e30, 1e37];
+
+  it.each(scales)('has the alignment of a gradient of any size: %f', async (scale) => {
+    const found = await Promise.all(
+      [1, scale].map(async (each) => {
+        const weight = tf.tidy(() => tf.randomNormal([3, 2], 0, 1, 'float32', 5));
+        const model = own(
+          tfl.sequential({ layers: [tfl.layers.dense({ name: 'out', units: 2, useBias: false, inputShape: [3] })] }),
+        );
+        model.setWeights([weight]);
+        weight.dispose();
+        const optimizer = own(plasticity(model, { '*': chain(local(maxAbs(oja())), scaleBy(0.1)) }));
+        const statistics = optimizer.measureNextStep();
+        const x = random([4, 3], 1);
+        const y = random([4, 2], 2);
+        optimizer.minimize(() =>
+          tf.tidy(() => tf.mul(each, tf.sum(tf.mul(y, model.apply(x) as tf.Tensor))) as tf.Scalar),
+        );
+        return (await statistics).out as LayerStatistics;
+      }),
+    );
+    const [plain, scaled] = found as [LayerStatistics, LayerStatistics];
+    expect(scaled.alignment).toBeCloseTo(plain.alignment, 3);
+    expect(plain.alignment).not.toBe(0);
+    expect(scaled.signAgreement).toBeCloseTo(plain.signAgreement, 6);
+    expect(scaled.incrementNorm).toBe(plain.incrementNorm);
+  });
+
+  it.each(scales)('has the norm of an increment of any size: %f', async (scale) => {
+    const model = own(
+      tfl.sequential({
+        layers: [
+          tfl.layers.dense({
+            name: 'out',
+            units: 2,
+            useBias: false,
+            kernelInitializer: 'zeros',
+            inputShape: [3],
+          }),
+        ],
+      }),
+    );
+    const optimizer = own(plasticity(model, { '*': chain(gradient(), scaleBy(scale)) }));
+    const statistics = optimizer.measureNextStep();
+    const [x, y] = [random([4, 3], 1), random([4, 2], 2)];
+    optimizer.minimize(() => tf.tidy(() => tf.sum(tf.mul(y, model.apply(x) as tf.Tensor)) as tf.Scalar));
+    const { out } = await statistics;
+    const moved = Array.from(variableOf(model, 'out').dataSync()); // in double precision from here
+    expect((out as LayerStatistics).incrementNorm / Math.hypot(...moved)).toBeCloseTo(1, 2);
+    expect(out?.alignment).toBeCloseTo(1, 2);
+    await optimizer.checkFinite();
+  });
+
+  it.each<[string, Assignment, (model: tfl.LayersModel, x: tf.Tensor) => ReturnType<ForwardPass>]>([
+    ['no loss', { conv: chain(local(maxAbs(swta())), scaleBy(0.1)), '*': null }, (model, x) => void model.apply(x)],
+    [
+      'a loss that depends on nothing',
+      { conv: chain(local(maxAbs(swta())), scaleBy(0.1)), '*': null },
+      (model, x) => {
+        model.apply(x);
+        return tf.scalar(1);
+      },
+    ],
+    [
+      'no loss, of two layers',
+      { conv: chain(local(maxAbs(swta())), scaleBy(0.1)), 'out/kernel': local(oja()), '*': null },
+      (model, x) => void model.apply(x),
+    ],
+  ])('asks for no loss that nobody reads: %s', async (_, assignment, f) => {
+    const [model, oracle] = [net(), net()];
+    oracle.setWeights(model.getWeights());
+    const [optimizer, unmeasured] = [own(plasticity(model, assignment)), own(plasticity(oracle, assignment))];
+    const before = Array.from(variableOf(model, 'conv').dataSync());
+    const x = random([3, 4, 4, 2], 1);
+    const statistics = optimizer.measureNextStep();
+    optimizer.minimize(() => f(model, x));
+    unmeasured.minimize(() => f(oracle, x));
+    const { conv } = await statistics;
+    const after = Array.from(variableOf(model, 'conv').dataSync());
+    expect(after).toEqual(Array.from(variableOf(oracle, 'conv').dataSync()));
+    expect(conv?.incrementNorm).toBeCloseTo(Math.hypot(...after.map((each, i) => each - (before[i] as number))), 5);
+    expect([conv?.alignment, conv?.signAgreement]).toEqual([0, 0]);
+    expect(conv?.winShare.reduce((sum, each) => sum + each, 0)).toBeCloseTo(1, 5);
   });
 
   it('measures one step only, and counts as no memory', async () => {

@@ -5,7 +5,7 @@ import * as tf from '@tensorflow/tfjs-core';
 export interface LayerStatistics {
   /** ‖Δ‖₂ of what was added to the kernel. */
   readonly incrementNorm: number;
-  /** Alignment: the cosine of the increment with −∂L/∂W, in [−1, 1]; 0 where one of them is 0. */
+  /** Alignment: the cosine of the increment with −∂L/∂W, in [−1, 1]; 0 where one of them is 0 or the step has no loss. */
   readonly alignment: number;
   /** Share of weights that moved against their gradient, of those whose gradient and increment are not 0. */
   readonly signAgreement: number;
@@ -28,25 +28,42 @@ export function measureLayer(
   posts: readonly tf.Tensor[],
 ): MeasuredLayer {
   const descent = tf.neg(gradient);
-  const norm = (tensor: tf.Tensor) => tf.sqrt(tf.sum(tf.square(tensor)));
-  const alignment = tf.divNoNan(tf.sum(tf.mul(increment, descent)), tf.mul(norm(increment), norm(descent)));
+  const [move, direction] = [scaled(increment), scaled(descent)];
+  const alignment = tf.divNoNan(tf.sum(tf.mul(move.unit, direction.unit)), tf.mul(move.norm, direction.norm));
   const product = tf.mul(tf.sign(increment), tf.sign(descent));
   const agreement = tf.divNoNan(tf.sum(tf.relu(product)), tf.sum(tf.abs(product)));
-  const numbers = tf.keep(tf.stack([norm(increment), alignment, agreement]) as tf.Tensor1D);
+  const numbers = tf.keep(tf.stack([move.largest, move.norm, alignment, agreement]) as tf.Tensor1D);
   if (posts.length === 0) return { path, numbers };
   const units = posts[0]?.shape.at(-1) as number;
+  if (units === 1) return { path, numbers, winShare: tf.keep(tf.ones([1])) }; // tf.oneHot() takes two at least
   const flat = tf.concat(posts.map((post) => tf.reshape(post, [-1, units])));
   return { path, numbers, winShare: tf.keep(tf.mean(tf.oneHot(tf.argMax(flat, 1), units), 0) as tf.Tensor1D) };
+}
+
+/** A tensor ÷ its largest absolute value, and the norm of that: squares of the tensor itself may be ∞, or 0. */
+function scaled(tensor: tf.Tensor): {
+  readonly largest: tf.Tensor;
+  readonly unit: tf.Tensor;
+  readonly norm: tf.Tensor;
+} {
+  const largest = tf.max(tf.abs(tensor));
+  const unit = tf.divNoNan(tensor, largest);
+  return { largest, unit, norm: tf.sqrt(tf.sum(tf.square(unit))) };
 }
 
 /** The numbers, and the end of the tensors. */
 export async function readStatistics(measured: readonly MeasuredLayer[]): Promise<Record<string, LayerStatistics>> {
   const entries = measured.map(async ({ path, numbers, winShare }) => {
-    const [incrementNorm, alignment, signAgreement] = await numbers.data();
+    const [largest, norm, alignment, signAgreement] = Array.from(await numbers.data()) as [
+      number,
+      number,
+      number,
+      number,
+    ];
     const shares = winShare === undefined ? [] : Array.from(await winShare.data());
     numbers.dispose();
     winShare?.dispose();
-    return [path, { incrementNorm, alignment, signAgreement, winShare: shares }] as const;
+    return [path, { incrementNorm: largest * norm, alignment, signAgreement, winShare: shares }] as const;
   });
   return Object.fromEntries(await Promise.all(entries)) as Record<string, LayerStatistics>;
 }

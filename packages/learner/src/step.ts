@@ -4,6 +4,7 @@
  */
 import {
   type AvailableSignals,
+  batchOf,
   ConfigurationError,
   type Connection,
   eligibilities,
@@ -17,15 +18,23 @@ import {
   type PlasticityState,
 } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
-import { isPlasticity, type Mover, type PlannedWeight, refuseUnclaimed } from './assignment.js';
+import {
+  isPlasticity,
+  type Mover,
+  type Plan,
+  type PlannedWeight,
+  refuseStrangers,
+  refuseUnclaimed,
+  trainableOf,
+} from './assignment.js';
 import { atStep } from './at-step.js';
-import { backward, heldBack, lossOf } from './backward.js';
+import { backward, heldBack, lossOf, unrecorded } from './backward.js';
 import type { Binding, Managed } from './binding.js';
 import { allFinite } from './finite.js';
 import { withCheckedLabels } from './labels.js';
-import { isTrainable, variableOf } from './model-layers.js';
+import { refuseObstacle, variableOf } from './model-layers.js';
 import { type Correlated, type PlasticLayer, plasticLayer } from './plastic-layer.js';
-import { quietLayers } from './quiet-layers.js';
+import { frozenIn, quietLayers } from './quiet-layers.js';
 import { evaluate, type SignalInputs } from './signals.js';
 import { listening, withStandIns } from './stand-in.js';
 import { type MeasuredLayer, measureLayer } from './statistics.js';
@@ -49,13 +58,17 @@ export interface Step {
   readonly measured: MeasuredLayer[] | null;
 }
 
-/** The weights that a step moves; those that the list omits stay, as does what is not trainable. */
+/**
+ * The weights that a step moves; those that the list omits stay, as does what is not trainable.
+ *
+ * @throws ConfigurationError `UNCLAIMED_WEIGHT`, `UNKNOWN_VARIABLE`, `NOTHING_TRAINABLE`; UnsupportedError
+ * `UNSUPPORTED_LAYER` where a layer that a rule moves has got a `call` of its own since.
+ */
 export function movingWeights({ plan }: Binding, varList: readonly tf.Variable[] | undefined): Set<PlannedWeight> {
   refuseUnclaimed(plan.unclaimed, plan.assignment); // their layers may have been made trainable since
-  const trainable = plan.weights.filter(({ weight, owner }) => weight.trainable && isTrainable(owner));
-  if (varList === undefined) return new Set(trainable.filter(({ mover }) => mover !== null));
-  const known = new Set(plan.layers.flatMap(({ layer }) => layer.weights.map(variableOf)));
-  const foreign = varList.find((variable) => !known.has(variable));
+  refuseStrangers(plan.model, [...plan.weights, ...plan.unclaimed]);
+  const known = varList && new Set(plan.layers.flatMap(({ layer }) => layer.weights.map(variableOf)));
+  const foreign = varList?.find((variable) => !known?.has(variable));
   if (foreign !== undefined) {
     throw new ConfigurationError(
       'UNKNOWN_VARIABLE',
@@ -65,8 +78,31 @@ export function movingWeights({ plan }: Binding, varList: readonly tf.Variable[]
       },
     );
   }
-  const listed = new Set(varList);
-  return new Set(trainable.filter(({ mover, weight }) => mover !== null && listed.has(variableOf(weight))));
+  const listed = varList && new Set(varList);
+  const trainable = trainableOf(plan);
+  const moving = trainable.filter(({ mover, weight }) => mover !== null && (listed?.has(variableOf(weight)) ?? true));
+  if (moving.length === 0) refuseStandstill(plan, varList, trainable.length > 0);
+  for (const { connection, owner } of moving) if (connection !== null) refuseObstacle(owner);
+  return new Set(moving);
+}
+
+/** Refuses a step that moves no weight, except one that moves statistics of a layer that is not frozen. */
+function refuseStandstill(plan: Plan, varList: readonly tf.Variable[] | undefined, trains: boolean): void {
+  const { model, layers, weights } = plan;
+  const isFrozen = frozenIn(plan, varList);
+  if (trains && layers.some((owner) => !isFrozen(owner) && owner.layer.nonTrainableWeights.length > 0)) return;
+  const why = !model.trainable
+    ? `model '${model.name}' is not trainable`
+    : !trains
+      ? 'no weight is trainable'
+      : varList !== undefined
+        ? 'no listed variable is trainable and has a mover'
+        : 'the assignment gives null to every trainable weight';
+  throw new ConfigurationError('NOTHING_TRAINABLE', `None of the ${weights.length} weights can move: ${why}.`, {
+    help: trains
+      ? 'give a trainable weight a plasticity or a tf.Optimizer, and list it if there is a varList.'
+      : 'set trainable = true on the model or its layers before the step, also where a larger model needs it frozen later.',
+  });
 }
 
 /** Makes a step; to be called in a tidy. Returns the loss, if there is one. */
@@ -80,44 +116,42 @@ export function makeStep(
   const kept: tf.Tensor[] = [];
   const held = heldBack();
   let loss: tf.Scalar | null = null;
-  let signals: AvailableSignals | null = null;
-  const settle = () => {
-    if (signals !== null) return signals;
-    const batch = [...plastic.values()].find(({ calls }) => calls.length > 0)?.calls[0]?.post.shape[0];
-    // Kept, since the first to ask may be the backward pass, whose tensors end with it.
-    const given = Object.entries(evaluate(inputs, batch)).map(
-      ([name, tensor]) => [name, tf.keep(tf.clone(tensor as tf.Tensor))] as const,
-    );
-    kept.push(...given.map(([, tensor]) => tensor));
-    signals = { ...(loss !== null && { loss }), ...Object.fromEntries(given) };
-    return signals;
-  };
+  let signals: AvailableSignals = {};
   const standIns = quietLayers(plan, varList);
   for (const each of active) {
     const { mover, connection, weight, owner } = each.planned;
     if (connection === null || !isPlasticity(mover)) continue;
     const layer: PlasticLayer = plasticLayer(mover, connection, variableOf(weight), measured !== null, () =>
-      held.attempt(() => layer.open(settle(), step, each.state)),
+      held.attempt(() => layer.open(signals, step, each.state)),
     );
     plastic.set(each, layer);
     standIns.set(owner.layer, listening(owner.layer, connection, layer));
   }
   const readers = new Set<PlannedWeight>([...optimizers.values()].flat().filter((planned) => moving.has(planned)));
+  const observers = new Set<PlannedWeight>();
   for (const { planned } of active) {
-    const reads = isPlasticity(planned.mover) && planned.mover.reads.includes('gradient');
-    if (reads || (measured && planned.isKernel)) readers.add(planned);
+    if (isPlasticity(planned.mover) && planned.mover.reads.includes('gradient')) readers.add(planned);
+    else if (measured !== null && planned.isKernel) observers.add(planned);
   }
   const readsLoss = ({ mover }: PlannedWeight) => isPlasticity(mover) && mover.reads.includes('loss');
   const needsLoss = readers.size > 0 || (inputs.loss === undefined && [...moving].some(readsLoss));
-  const run = () => {
-    loss = lossOf(f, needsLoss);
-    return loss;
-  };
   try {
     const gradients = atStep(plan, step, () =>
-      withStandIns(standIns, () => withCheckedLabels(binding.model, () => backward(run, [...readers], held))),
+      withStandIns(standIns, (withOriginals) => {
+        const run = () => {
+          loss = lossOf(f, needsLoss);
+          const calls = [...plastic.values()].find((layer) => layer.calls.length > 0)?.calls ?? [];
+          // Now, since the tape ends with the forward pass, and the network's output with it. Kept for the same reason.
+          const given = Object.entries(withOriginals(() => unrecorded(() => evaluate(inputs, calls))));
+          const copies = given.map(([name, tensor]) => [name, tf.keep(tf.clone(tensor as tf.Tensor))] as const);
+          kept.push(...copies.map(([, tensor]) => tensor));
+          signals = { ...(loss !== null && { loss }), ...Object.fromEntries(copies) };
+          return loss;
+        };
+        return withCheckedLabels(binding.model, () => backward(run, [...readers], [...observers], held));
+      }),
     );
-    move(binding, { step, moving, gradients, signals: settle(), loss, plastic, scale, measured });
+    move(binding, { step, moving, gradients, signals, loss, plastic, scale, measured });
   } finally {
     for (const layer of plastic.values()) layer.dispose();
     tf.dispose(kept);
@@ -251,7 +285,7 @@ function plainMove(
       ...(correlated !== null && { eligibilities: eligibilitiesOf(planned, correlated) }),
       signals: gradient === undefined ? signals : { ...signals, gradient },
       ...(connection && { units: connection.units }),
-      batch: posts[0]?.shape[0] ?? 0,
+      batch: batchOf(posts),
       step,
     },
     state,
