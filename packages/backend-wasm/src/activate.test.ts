@@ -132,6 +132,24 @@ it('names what forbids WebAssembly, where an engine has it and a policy does not
   expect(tf.getBackend()).toBe('wasm');
 });
 
+it('takes one thread where the shared memory of several is refused, and says so', async () => {
+  for (const refusal of [new RangeError('could not allocate memory'), 'out of memory']) {
+    class Memory extends WebAssembly.Memory {
+      constructor(descriptor: WebAssembly.MemoryDescriptor) {
+        if (descriptor.shared) throw refusal;
+        super(descriptor);
+      }
+    }
+    vi.spyOn(WebAssembly, 'Memory').mockImplementation(Memory);
+    const { threads, notes } = await activate({ threads: 2 });
+    vi.restoreAllMocks();
+    expect(threads).toBe(1);
+    expect(notes).toEqual([expect.stringMatching(/memory that threads share is refused here: .*memory/)]);
+    expect(tf.tidy(() => tf.sum(tf.ones([3, 4]), 0).dataSync())).toEqual(new Float32Array([3, 3, 3, 3]));
+    await deactivate();
+  }
+});
+
 describe('deactivate', () => {
   it('leaves lost tensors that can be disposed, and are a coded error to read', async () => {
     await activate();

@@ -209,11 +209,17 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
   const release = node ? watchListeners() : undefined;
   let memory: GuardedMemory;
   let module: KernelModule;
+  let refused: unknown;
   try {
     if (!found) {
       const shared = node ? wanted > 1 : await tf.env().getAsync('WASM_HAS_MULTITHREAD_SUPPORT');
       // Before it is registered: what fails within a factory, tf.setBackend() prints, and does not throw.
-      const loaded = await loadStock(read, shared === true);
+      const loaded = await loadStock(read, shared === true).catch((error: unknown) => {
+        // Shared memory is reserved whole, 4 GiB, which a device may refuse; other memory grows as it is needed.
+        if (shared !== true || !/RangeError|memory/i.test(String(error))) throw error;
+        refused = error;
+        return loadStock(read, false);
+      });
       if (tf.findBackendFactory('wasm') != null) tf.removeBackend('wasm');
       tfjs.setThreadsCount(1);
       tf.registerBackend('wasm', () => new tfjs.BackendWasm(loaded));
@@ -241,18 +247,7 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
   } finally {
     release?.();
   }
-  const notes: string[] = [];
-  if (module.threads < wanted) {
-    notes.push(
-      module.unstarted !== undefined
-        ? `One thread: no worker starts here${node ? '' : ' (worker-src blob: allows it)'}: ${describe(module.unstarted)}`
-        : found
-          ? 'One thread: the backend was initialised before activate(), with memory that threads cannot share.'
-          : globalThis.crossOriginIsolated
-            ? 'One thread: this browser has no memory that threads share, although the page is cross-origin isolated.'
-            : 'One thread: without cross-origin isolation, the browser shares no memory between threads.',
-    );
-  }
+  const notes = module.threads < wanted ? [`One thread: ${whyOne(module.unstarted, refused, found)}`] : [];
 
   const replaced: tf.KernelConfig[] = [];
   for (const { name, run } of kernels) {
@@ -292,6 +287,18 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
       notes,
     },
   };
+}
+
+/** Why there is one thread where there could be more. */
+function whyOne(unstarted: unknown, refused: unknown, found: boolean): string {
+  if (unstarted !== undefined) {
+    return `no worker starts here${node ? '' : ' (worker-src blob: allows it)'}: ${describe(unstarted)}`;
+  }
+  if (refused !== undefined) return `memory that threads share is refused here: ${describe(refused)}`;
+  if (found) return 'the backend was initialised before activate(), with memory that threads cannot share.';
+  return globalThis.crossOriginIsolated
+    ? 'this browser has no memory that threads share, although the page is cross-origin isolated.'
+    : 'without cross-origin isolation, the browser shares no memory between threads.';
 }
 
 function parallelism(): number {

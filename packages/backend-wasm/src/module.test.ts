@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Bare, bareStock, buffers } from './module.fixture.js';
 import { KernelModule, type Variant, variants } from './module.js';
 
@@ -255,4 +255,20 @@ it('does every task once, in jobs of few and of many tasks by turns, on more thr
     }
   }
   module.dispose();
+});
+
+it('does not start where no variant computes right', async () => {
+  const instantiate = WebAssembly.instantiate as (
+    module: WebAssembly.Module,
+    imports: WebAssembly.Imports,
+  ) => Promise<WebAssembly.Instance>;
+  const wrong = async (module: WebAssembly.Module, imports: WebAssembly.Imports) => ({
+    exports: { ...(await instantiate(module, imports)).exports, product: () => 0 },
+  });
+  vi.spyOn(WebAssembly, 'instantiate').mockImplementation(wrong as never);
+  const load = (variant: Variant | undefined) =>
+    KernelModule.load(bareStock(false).stock, { threads: 1, variant, winograd: true });
+  await expect(load(undefined)).rejects.toMatchObject({ code: 'WASM_FAILED' });
+  for (const variant of variants) await expect(load(variant)).rejects.toMatchObject({ code: 'BAD_VARIANT' });
+  vi.restoreAllMocks();
 });

@@ -2,7 +2,7 @@
  * Our own kernels: a WebAssembly module on the memory of the stock one, so that tensors are shared by their address. Every
  * thread has an instance of it; the main thread's sets the jobs, and all share their tasks (see assembly/pool.ts).
  */
-import { ConfigurationError, StateError } from '@ghl/core';
+import { ConfigurationError, StateError, UnsupportedError } from '@ghl/core';
 import { type Read, reader } from './files.js';
 import { node } from './node.js';
 import type { StockModule } from './stock.js';
@@ -122,7 +122,8 @@ export class KernelModule {
   /**
    * Loads the variant asked for, or the quickest that runs here and computes right, on the memory of `stock`.
    *
-   * @throws ConfigurationError `BAD_VARIANT` where that variant does not run here.
+   * @throws ConfigurationError `BAD_VARIANT` where that variant does not run here; UnsupportedError `WASM_FAILED` where none
+   * computes right.
    */
   static async load(
     stock: StockModule,
@@ -140,6 +141,11 @@ export class KernelModule {
       if (candidate !== null && computesRight(candidate.exports, stock, memory)) candidates.push(candidate);
     }
     const best = quickest(candidates, candidates.length > 1 ? measure(candidates, stock) : {});
+    if (best === undefined && asked === undefined) {
+      throw new UnsupportedError('WASM_FAILED', 'No variant of the kernels computes right here.', {
+        help: 'reinstall @ghl/backend-wasm, and update Node or the browser; else train on @tensorflow/tfjs-backend-cpu.',
+      });
+    }
     if (best === undefined) {
       throw new ConfigurationError('BAD_VARIANT', `Kernel variant '${asked}' does not run here.`, {
         help: `leave it out, or use one of ${variants.map((name) => `'${name}'`).join(', ')}.`,
