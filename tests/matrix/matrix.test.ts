@@ -11,12 +11,9 @@ import ts from 'typescript';
 import { build, preview } from 'vite';
 import { afterAll, beforeAll, describe, expect, it, type TestContext, vi } from 'vitest';
 import { unpackedChromium } from '../../tools/vitest/chromium.js';
-import { nodeBinary } from './node-binary.js';
+import { nodeBinary, nodeVersions } from './node-binary.js';
 import { record } from './record.js';
 import type { Report } from './smoke.js';
-
-/** The oldest Node that we support, and the newest of each later line. */
-const versions = ['20.19.0', '22.23.3', '24.21.0', '26.10.0'];
 
 /** What `activate()` is asked for, one after the other in one process. */
 const requests = [
@@ -65,7 +62,7 @@ async function check(
 }
 
 describe('Node', () => {
-  it.for([...new Set([process.versions.node, ...versions])])(
+  it.for([...new Set([...nodeVersions, process.versions.node])])(
     '%s trains, and ends by itself',
     async (version, context) => {
       const binary = await nodeBinary(version, cache).catch((error: Error) => context.skip(error.message));

@@ -7,6 +7,9 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
+/** The Nodes that we support, the recommended first: the newest of each line, and the oldest of the last. */
+export const nodeVersions = ['24.21.0', '26.10.0', '22.23.3', '20.19.0'];
+
 /**
  * The binary of a version of Node, brought by npm unless a folder has it.
  *
