@@ -117,6 +117,7 @@ export class PlasticityOptimizer extends tf.Optimizer {
     return this.#stepScale;
   }
 
+  /** Scales the steps from the next one on. */
   set stepScale(scale: number) {
     checkNumber('stepScale', scale, { least: 0 });
     if (this.#disposed) throw disposed();
@@ -133,6 +134,7 @@ export class PlasticityOptimizer extends tf.Optimizer {
     return undefined;
   }
 
+  /** Refuses every number. */
   set learningRate(rate: number | undefined) {
     throw noLearningRate(rate);
   }
