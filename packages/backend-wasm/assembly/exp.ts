@@ -26,6 +26,7 @@ export class ExpConstants {
   p3: f32;
   p2: f32;
   one: f32;
+  half: f32;
 }
 
 export function setConstants(c: ExpConstants): void {
@@ -42,6 +43,7 @@ export function setConstants(c: ExpConstants): void {
   c.p3 = 0.16666364669799805;
   c.p2 = 0.5000000596046448;
   c.one = 1;
+  c.half = 0.5;
 }
 
 // @ts-ignore: decorator
@@ -74,7 +76,7 @@ function exp(
 }
 
 /**
- * y = exp((x − from) · by), and their sum. For exponents up to 88; NaN gives NaN, and what is below the smallest normal number
+ * y = exp((x/2 + from) · by), and their sum. For exponents up to 88; NaN gives NaN, and what is below the smallest normal number
  * gives 0.
  */
 export function powers(c: ExpConstants, x: usize, y: usize, from: v128, by: v128, n: i32): f64 {
@@ -89,11 +91,12 @@ export function powers(c: ExpConstants, x: usize, y: usize, from: v128, by: v128
   const p3 = f32x4.splat(c.p3);
   const p2 = f32x4.splat(c.p2);
   const one = f32x4.splat(c.one);
+  const half = f32x4.splat(c.half);
   const vectorEnd = x + ((<usize>n >> 2) << 4);
   const end = x + (<usize>n << 2);
   let sums = f32x4.splat(0);
   while (x < vectorEnd) {
-    const exponent = f32x4.mul(f32x4.sub(v128.load(x), from), by);
+    const exponent = f32x4.mul(madd(v128.load(x), half, from), by);
     const power = exp(exponent, least, magic, perLn2, ln2High, ln2Low, p6, p5, p4, p3, p2, one);
     v128.store(y, power);
     sums = f32x4.add(sums, power);
@@ -104,7 +107,7 @@ export function powers(c: ExpConstants, x: usize, y: usize, from: v128, by: v128
   const two = f64x2.add(f64x2.promote_low_f32x4(sums), f64x2.promote_low_f32x4(high));
   let sum = f64x2.extract_lane(two, 0) + f64x2.extract_lane(two, 1);
   while (x < end) {
-    const exponent = f32x4.mul(f32x4.sub(v128.load32_zero(x), from), by);
+    const exponent = f32x4.mul(madd(v128.load32_zero(x), half, from), by);
     const power = exp(exponent, least, magic, perLn2, ln2High, ln2Low, p6, p5, p4, p3, p2, one);
     v128.store_lane<f32>(y, power, 0);
     sum += <f64>f32x4.extract_lane(power, 0);

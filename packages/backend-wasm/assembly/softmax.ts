@@ -1,5 +1,6 @@
 /**
- * Softmax over the last axis: y = exp((x − max x) / τ) / Σ exp((x − max x) / τ) for each row. A row is read from memory
+ * Softmax over the last axis: y = exp((x − max x) / τ) / Σ exp((x − max x) / τ) for each row. x − max x would overflow where
+ * both are as large as numbers can be, so (x/2 − max x / 2) · (2/τ) is computed. A row is read from memory
  * and written to it once, as long as it fits the first cache. A competition also sums x · y over the rows, while they are in
  * the second.
  */
@@ -13,7 +14,7 @@ import { ADD_BLOCKS, COMPETE, SOFTMAX } from './tasks';
 /** a is x, b its softmax; y the sum of their products over the rows, of a competition. */
 @unmanaged
 class Softmax extends Reduction {
-  /** 1/τ. */
+  /** 2/τ. */
   sharpness: f32;
   /** The first of ExpConstants. */
   constants: f32;
@@ -74,11 +75,11 @@ function softmaxRows(p: Softmax, first: i32, count: i32): void {
 
 function softmaxRow(x: usize, y: usize, columns: i32, sharpness: f32, c: ExpConstants): void {
   // A NaN that the maximum ignores is found again by the sum.
-  const largest = f32x4.splat(maximumOf(false, x, columns));
+  const largest = maximumOf(false, x, columns);
   let sum: f64 = 0;
   for (let i = 0; i < columns; i += STRETCH) {
     const n = min(STRETCH, columns - i);
-    sum += powers(c, x + <usize>i * 4, y + <usize>i * 4, largest, f32x4.splat(sharpness), n);
+    sum += powers(c, x + <usize>i * 4, y + <usize>i * 4, f32x4.splat(-0.5 * largest), f32x4.splat(sharpness), n);
   }
   scale(y, f32x4.splat(<f32>(1 / sum)), columns);
 }

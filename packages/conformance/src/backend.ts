@@ -1,5 +1,5 @@
 /** The cases of a backend: its kernels against float64 loops, and what it says about itself. */
-import { type BackendAdapter, type Connection, UnsupportedError } from '@ghl/core';
+import { type BackendAdapter, type Connection, competition, UnsupportedError } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { type ConformanceCase, check, checkClose, checkNoLeak, evaluate, evaluateOne, type Snapshot } from './case.js';
 import {
@@ -26,7 +26,7 @@ const OWN_KERNELS = 'hold the kernels of this map, at this geometry, against loo
 /**
  * The cases of a backend adapter. Each activates it first and leaves it active. Case ids: `is-supported`,
  * `activate-idempotent`, `<dense|conv1d|conv2d|depthwise>-<forward|correlate|backward>`, `shared-correlate`,
- * `elementwise`, `sign`, `softmax`, `deterministic`, `memory`, `reactivate`.
+ * `elementwise`, `sign`, `softmax`, `competition`, `deterministic`, `memory`, `reactivate`.
  *
  * A case throws ConformanceError `UNSUPPORTED` where the backend cannot run, so ask `isSupported()` before you run them.
  *
@@ -172,6 +172,33 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
       }),
     },
     {
+      id: 'competition',
+      title:
+        'lets units compete at any temperature and size of y: winner-take-all at the smallest, even shares at the largest',
+      run: activated(async () => {
+        const columns = 5;
+        const post = [1e-20, 1e-3, 1, 1e3, 1e20, 3e38].flatMap((size, i) => [
+          ...drawn(i, [columns], size),
+          ...[size, size, -size, 0, size / 2].map(Math.fround),
+          ...[size, size, size, size, size].map(Math.fround),
+        ]);
+        for (const temperature of TEMPERATURES) {
+          const found = await evaluate(() => {
+            const y = tf.tensor2d(post, [post.length / columns, columns]);
+            const { gate, overlap = tf.sum(tf.mul(gate, y), 0) } = competition(y, temperature);
+            return { gate, overlap };
+          });
+          const { gate, overlap } = competed(post, columns, temperature);
+          const help = 'subtract the largest y of the row first, halved: y/2 − max y / 2, then multiply by 2/τ.';
+          checkClose(`the gate at τ = ${temperature}`, (found.get('gate') as Snapshot).values, gate, 1e-5, help);
+          // Sums may be beyond float32.
+          const bounded = (sums: ArrayLike<number>) => Array.from(sums, (sum) => Math.min(sum, 3e38));
+          const sums = (found.get('overlap') as Snapshot).values;
+          checkClose(`Σ gate · y at τ = ${temperature}`, bounded(sums), bounded(overlap), 1e-5, help);
+        }
+      }),
+    },
+    {
       id: 'deterministic',
       title: deterministic
         ? 'gives the same bits for the same step'
@@ -228,6 +255,25 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
       }),
     },
   ];
+}
+
+const TEMPERATURES: readonly number[] = [
+  ...[Number.MIN_VALUE, 1e-300, 1e-46, 1e-40, 1e-39, 2 ** -126, 1e-37, 1e-20, 1e-3, 0.25, 1 / 0.65, 1, 4, 1e6, 1e20],
+  ...[1e37, 2 ** 126, 3e38, 1e39, 1e45, 1e300, Number.MAX_VALUE],
+];
+
+/** u = softmax(y/τ) of each row, and Σₚ u⊙y of each column, in float64. */
+function competed(post: readonly number[], columns: number, temperature: number) {
+  const gate: number[] = [];
+  const overlap = new Float64Array(columns);
+  for (let at = 0; at < post.length; at += columns) {
+    const row = post.slice(at, at + columns);
+    const largest = Math.max(...row);
+    const powers = row.map((y) => Math.exp((y - largest) / temperature));
+    gate.push(...powers.map((power) => power / total(powers)));
+    for (const [k, y] of row.entries()) overlap[k] = (overlap[k] as number) + (gate[at + k] as number) * y;
+  }
+  return { gate, overlap };
 }
 
 /** What one map gives on a sample, and what float64 loops give. */

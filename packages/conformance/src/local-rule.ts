@@ -265,10 +265,8 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
       id: 'schedules',
       title: 'asks its schedules at every step',
       run: async () => {
-        for (const [name, { make, values }] of Object.entries(schedules)) {
-          const scheduled = make((step) => values[step as 0 | 1]);
-          await checkSchedule(name, values, async (steady, start) => {
-            const rule = steady === undefined ? scheduled : make(steady);
+        for (const [name, claim] of Object.entries(schedules)) {
+          await checkSchedule(name, claim, async (rule, start) => {
             return (await steps(rule, dense, { count: 1, start }))[0] as Step;
           });
         }

@@ -348,16 +348,14 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
       id: 'schedules',
       title: 'asks its schedules at every step',
       run: async () => {
-        for (const [name, { make, values }] of Object.entries(schedules)) {
-          const scheduled = make((step) => values[step as 0 | 1]);
-          await checkSchedule(name, values, async (steady, start) => {
-            const modulator = steady === undefined ? scheduled : make(steady);
+        for (const [name, claim] of Object.entries(schedules)) {
+          await checkSchedule(name, claim, async (modulator, start) => {
             // From a state that has seen something: a baseline starts at the first value, whatever its rate.
             let found: Step[] = [];
             const use = async (state: StateTree) => {
               found = await trace(modulator, first, { count: 1, start, state: cloneState(state) });
             };
-            await trace(make(values[0]), first, { count: 1, use });
+            await trace(claim.make(claim.values[0]), first, { count: 1, use });
             return found[0] as Step;
           });
         }

@@ -95,7 +95,8 @@ export const BATCH_NORM_GRADIENT = 'GhlBatchNormGrad';
 export const MOVE = 'GhlMove';
 
 /**
- * Competition: u = softmax(x/τ) over the last axis of x [P, K], with τ > 0 in the attribute `temperature`; and Σₚ u⊙x, [K].
+ * Competition: u = softmax(x/τ) over the last axis of x [P, K], with 2⁻¹²⁶ ≤ τ < 2¹²⁶ in the attribute
+ * `temperature`, for all finite x; and Σₚ u⊙x, [K].
  * May be registered as {@link FILTER_GRADIENTS}.
  */
 export const COMPETITION = 'GhlCompetition';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkBoolean, checkChoice, checkHyperparameter, checkNumber, checkOptions } from './checks.js';
+import { checkBoolean, checkChoice, checkNumber, checkOptions } from './checks.js';
 import { constant, maxAbs } from './local-rule.js';
 import type { GlobalModulator } from './modulator.js';
 import { chain, gradient, local, threeFactor } from './plasticity.js';
@@ -51,11 +51,6 @@ describe('checkNumber', () => {
   it.each([Number.NaN, Number.NEGATIVE_INFINITY, '1', null, undefined, {}, () => 1])('refuses %s', (value) => {
     expect(() => checkNumber('rate', value)).toThrow(badValue);
   });
-});
-
-it('checkHyperparameter lets schedules pass, whose values it does not know, and checks numbers', () => {
-  expect(() => checkHyperparameter('rate', () => Number.NaN, { least: 0 })).not.toThrow();
-  expect(() => checkHyperparameter('rate', -1, { least: 0 })).toThrow('rate is -1.');
 });
 
 it('checkChoice names the choices', () => {

@@ -59,15 +59,6 @@ export function checkNumber(name: string, value: unknown, { least, above, most, 
 }
 
 /**
- * Refuses a hyperparameter that is not a finite number in range; a schedule passes, since its values are not known yet.
- *
- * @throws {@link ConfigurationError} with code `BAD_VALUE`.
- */
-export function checkHyperparameter(name: string, value: unknown, range: NumberRange = {}): void {
-  if (typeof value !== 'function') checkNumber(name, value, range);
-}
-
-/**
  * Refuses a value that is not one of a few words.
  *
  * @throws {@link ConfigurationError} with code `BAD_VALUE`.
@@ -104,7 +95,9 @@ export function checkPart(name: string, value: unknown, member: string, help: st
 
 /** A value as a message can hold it: functions and products by their names. */
 function shown(value: unknown): string {
+  if (value instanceof Promise) return 'a promise';
   if (typeof value === 'function') return `the function ${value.name || '() => …'}`;
+  if (typeof value === 'bigint') return `${value}n`;
   const spec = (value as { spec?: { name?: unknown } } | null | undefined)?.spec;
   if (typeof spec?.name === 'string') return `${spec.name}(…)`;
   return typeof value === 'object' || typeof value === 'string' ? JSON.stringify(value) : String(value);

@@ -1,18 +1,40 @@
 /** Competition between the units of a layer, which several rules are gated by. */
 import * as tf from '@tensorflow/tfjs-core';
 import { COMPETITION, fuses } from './backend.js';
+import { checkNumber } from './checks.js';
 import type { GateResult } from './local-rule.js';
 
+/** The smallest float32 number that every processor computes with: a GPU may take one below it for 0. */
+const LEAST = 2 ** -126;
+
 /**
- * The gate u = softmax_k(y/τ): how far each unit wins at each position, Σ_k u = 1. τ → 0 is winner-take-all, τ → ∞ an even
- * share.
+ * The gate u = softmax_k(y/τ): how far each unit wins at each position, Σ_k u = 1. τ → 0 is winner-take-all, in which units
+ * with the same largest y share, and τ → ∞ an even share.
  *
- * @param post y: [P, K].
+ * @param post y: [P, K], finite.
  * @param temperature τ > 0.
  * @returns The gate, and where the backend forms it on the way, its overlap with y, for a rule whose reconstruction is y.
+ * @throws ConfigurationError `BAD_VALUE` for a temperature that is not a finite number above 0.
  */
 export function competition(post: tf.Tensor2D, temperature: number): Pick<GateResult<never>, 'gate' | 'overlap'> {
-  if (!fuses(COMPETITION)) return { gate: tf.softmax(tf.div(post, temperature)) };
+  checkNumber('The temperature of a competition', temperature, { above: 0 });
+  // Where τ or 1/τ is no float32 number, y and τ are multiplied by a power of two first. Beyond the bounds the gate is the
+  // limit: differences of y, at least 2⁻¹⁴⁹ and then 2⁻²³, are over 100 times τ, or y, then under 4, is no part of it.
+  if (temperature < LEAST) {
+    return { gate: competition(tf.mul(behind(post), 1 / LEAST), Math.max(temperature / LEAST, 2 ** -100)).gate };
+  }
+  if (temperature >= 1 / LEAST) {
+    return { gate: competition(tf.mul(post, LEAST), Math.min(temperature * LEAST, 2 ** 100)).gate };
+  }
+  if (!fuses(COMPETITION)) {
+    // Divided by τ < 1, a large y would overflow.
+    return { gate: tf.softmax(tf.div(temperature < 1 ? behind(post) : post, temperature)) };
+  }
   const outputs = tf.engine().runKernel(COMPETITION, { x: post }, { temperature }) as unknown as tf.Tensor[];
   return { gate: outputs[0] as tf.Tensor2D, overlap: outputs[1] as tf.Tensor1D };
+}
+
+/** y − max y: [P, K]. */
+function behind(post: tf.Tensor2D): tf.Tensor2D {
+  return tf.sub(post, tf.max(post, 1, true));
 }

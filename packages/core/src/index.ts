@@ -4,7 +4,6 @@ export * from './baseline.js';
 export {
   checkBoolean,
   checkChoice,
-  checkHyperparameter,
   checkNotEmpty,
   checkNumber,
   checkOptions,

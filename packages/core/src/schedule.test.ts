@@ -1,15 +1,67 @@
 import { describe, expect, it } from 'vitest';
-import { at, cosine } from './schedule.js';
+import { at, checkHyperparameter, cosine, type Schedule } from './schedule.js';
 
 it('a number is itself at every step, a schedule what it says', () => {
   expect(at(0.5, 7)).toBe(0.5);
   expect(at((step) => step * 2, 7)).toBe(14);
 });
 
-it.each([undefined, '0.1', null])('refuses the schedule that gives %j, with its step', (value) => {
-  const schedule = () => value as unknown as number;
-  expect(() => at(schedule, 7)).toThrow(expect.objectContaining({ code: 'BAD_VALUE' }));
-  expect(() => at(schedule, 7)).toThrow(`A schedule gave ${value} at step 7.`);
+const noNumbers: readonly [unknown, string][] = [
+  [undefined, 'undefined'],
+  ['0.1', '"0.1"'],
+  [null, 'null'],
+  [true, 'true'],
+  [1n, '1n'],
+  [{}, '{}'],
+  [[1], '[1]'],
+  [() => 1, 'the function () => …'],
+  [Promise.resolve(1), 'a promise'],
+  [Number.NaN, 'NaN'],
+  [Infinity, 'Infinity'],
+  [-Infinity, '-Infinity'],
+];
+
+it.each(noNumbers)('refuses the schedule that gives %o, with its step', (value, shown) => {
+  const schedule = () => value as number;
+  const badValue = expect.objectContaining({ code: 'BAD_VALUE' });
+  expect(() => at(schedule, 7)).toThrow(badValue);
+  expect(() => at(schedule, 7)).toThrow(`A schedule at step 7 is ${shown}.`);
+  const rate = checkHyperparameter('rate', schedule);
+  expect(() => at(rate, 7)).toThrow(badValue);
+  expect(() => at(rate, 7)).toThrow(`rate at step 7 is ${shown}.`);
+});
+
+it('refuses a schedule that is asynchronous, and answers for its failure', async () => {
+  const schedule = async () => {
+    throw new Error('late');
+  };
+  expect(() => at(schedule as never, 7)).toThrow('A schedule at step 7 is a promise.');
+  await new Promise((resolve) => setTimeout(resolve));
+});
+
+describe('checkHyperparameter', () => {
+  it('gives back a number that is in range, and refuses another', () => {
+    expect(checkHyperparameter('rate', 0, { least: 0 })).toBe(0);
+    expect(() => checkHyperparameter('rate', -1, { least: 0 })).toThrow('rate is -1.');
+  });
+
+  it.each([
+    [{ least: 0 }, 0, -1e-9, 'at least 0'],
+    [{ above: 0 }, 1e-9, 0, 'above 0'],
+    [{ most: 1 }, 1, 1.001, 'at most 1'],
+    [{ below: 1 }, 0.999, 1, 'below 1'],
+  ])('holds every value of a schedule to %j', (range, good, bad, words) => {
+    const rate = checkHyperparameter('rate', (step: number) => (step < 5 ? good : bad), range);
+    expect(at(rate, 4)).toBe(good);
+    expect(() => at(rate, 5)).toThrow(expect.objectContaining({ name: 'ConfigurationError', code: 'BAD_VALUE' }));
+    expect(() => at(rate, 5)).toThrow(`rate at step 5 is ${bad}.\nhelp: give a finite number, ${words}.`);
+  });
+
+  it('keeps the spec of a schedule, and the source of a plain function', () => {
+    expect((checkHyperparameter('rate', cosine(1, 5)) as Schedule).spec).toEqual(cosine(1, 5).spec);
+    const plain = (step: number) => 1 / (1 + step);
+    expect((checkHyperparameter('rate', plain) as Schedule).spec).toEqual({ name: 'function', args: [String(plain)] });
+  });
 });
 
 describe('cosine', () => {

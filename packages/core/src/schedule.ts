@@ -2,8 +2,7 @@
  * Hyperparameters: a number, or a schedule, which is a function from the step to a number. Schedules run in JavaScript
  * once per update, so nothing is read from the device.
  */
-import { checkNumber } from './checks.js';
-import { ConfigurationError } from './errors.js';
+import { checkNumber, type NumberRange } from './checks.js';
 import { type Spec, type Specified, specOf } from './spec.js';
 
 /** `step => value`, step = 0 at the first update. A factory's schedule carries its `spec`. */
@@ -17,18 +16,38 @@ export interface Schedule {
 export type Hyperparameter = number | Schedule;
 
 /**
+ * Refuses a hyperparameter that is not a finite number in range.
+ *
+ * @param name How messages call it: `'swta temperature'`.
+ * @returns The number; or a schedule with the same values and spec, which throws ConfigurationError `BAD_VALUE` at a step for
+ * which the value is not in range. Use it in place of `value`.
+ * @throws ConfigurationError `BAD_VALUE` for a number.
+ */
+export function checkHyperparameter(name: string, value: unknown, range: NumberRange = {}): Hyperparameter {
+  if (typeof value === 'function') {
+    const schedule = value as Schedule;
+    const spec = (specOf(name, schedule).args as unknown as [Spec])[0];
+    return Object.assign((step: number) => valueAt(schedule, step, name, range), { spec });
+  }
+  checkNumber(name, value, range);
+  return value as number;
+}
+
+/**
  * The value of a hyperparameter at a step.
  *
- * @throws ConfigurationError `BAD_VALUE` for a schedule that gives no number. One that gives NaN makes an increment that is
- * not finite, and is found as such.
+ * @throws ConfigurationError `BAD_VALUE` for a schedule that does not give a finite number, or, of those that
+ * {@link checkHyperparameter} returns, one in range.
  */
 export function at(hyperparameter: Hyperparameter, step: number): number {
-  if (typeof hyperparameter === 'number') return hyperparameter;
-  const value = hyperparameter(step);
-  if (typeof value === 'number') return value;
-  throw new ConfigurationError('BAD_VALUE', `A schedule gave ${String(value)} at step ${step}.`, {
-    help: 'return a number for every step from 0 on.',
-  });
+  return typeof hyperparameter === 'number' ? hyperparameter : valueAt(hyperparameter, step, 'A schedule', {});
+}
+
+function valueAt(schedule: Schedule, step: number, name: string, range: NumberRange): number {
+  const value: unknown = schedule(step);
+  if (value instanceof Promise) value.catch(() => {}); // its own failure would be reported as unhandled
+  checkNumber(`${name} at step ${step}`, value, range);
+  return value as number;
 }
 
 /**

@@ -4,8 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Operation } from './backend.js';
-import { checkHyperparameter } from './checks.js';
-import { at, type Hyperparameter } from './schedule.js';
+import { at, checkHyperparameter, type Hyperparameter } from './schedule.js';
 import { type Specified, specOf } from './spec.js';
 import type { StateTree } from './state.js';
 
@@ -56,11 +55,11 @@ function stateless(
  * @throws ConfigurationError `BAD_VALUE`.
  */
 export function scaleBy(factor: Hyperparameter): Transform {
-  checkHyperparameter('scaleBy', factor);
+  const eta = checkHyperparameter('scaleBy', factor);
   return stateless(
     specOf('scaleBy', factor),
-    (increment, { step }) => tf.mul(increment, at(factor, step)),
-    (step) => ['scale', at(factor, step)],
+    (increment, { step }) => tf.mul(increment, at(eta, step)),
+    (step) => ['scale', at(eta, step)],
   );
 }
 
@@ -71,10 +70,10 @@ export function scaleBy(factor: Hyperparameter): Transform {
  * @throws ConfigurationError `BAD_VALUE`.
  */
 export function decayWeights(rate: Hyperparameter): Transform {
-  checkHyperparameter('decayWeights', rate);
+  const lambda = checkHyperparameter('decayWeights', rate);
   return stateless(
     specOf('decayWeights', rate),
-    (increment, { weights, step }) => tf.sub(increment, tf.mul(weights, at(rate, step))),
-    (step) => ['decay', at(rate, step)],
+    (increment, { weights, step }) => tf.sub(increment, tf.mul(weights, at(lambda, step))),
+    (step) => ['decay', at(lambda, step)],
   );
 }

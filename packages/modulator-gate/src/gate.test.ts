@@ -82,7 +82,7 @@ describe.each<{
     plugins: { gate },
     schedules: {
       threshold: { make: (threshold) => make({ threshold }), values },
-      width: { make: (width) => make({ width }), values: [0.1, 1] },
+      width: { make: (width) => make({ width }), values: [0.1, 1], outside: [-0.01] },
     },
   })) {
     it(title, run);

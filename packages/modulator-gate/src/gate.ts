@@ -42,6 +42,9 @@ export type GateState = {
   readonly baseline?: BaselineState;
 };
 
+/** Below it, a width is no number that every processor divides by. */
+const SHARPEST = 2 ** -126;
+
 const SURPRISE_BASELINE = 0.99;
 
 /**
@@ -58,8 +61,8 @@ export function gate<On extends GateSignal>(options: GateOptions<On>): Increment
   const { on, threshold, width = 0, per = on === 'gradient' ? 'weight' : 'layer' } = options;
   checkChoice('gate on', on, ['gradient', 'reward', 'loss', 'surprise']);
   checkChoice('gate per', per, ['weight', 'unit', 'layer']);
-  checkHyperparameter('gate threshold', threshold);
-  checkHyperparameter('gate width', width, { least: 0 });
+  const opensAt = checkHyperparameter('gate threshold', threshold);
+  const spread = checkHyperparameter('gate width', width, { least: 0 });
   const reads: 'gradient' | 'reward' | 'loss' = on === 'surprise' ? 'reward' : (on as Exclude<On, 'surprise'>);
   const watch = (signals: Partial<Signals>, { units }: ModulatorContext, state: GateState) => {
     if (on === 'gradient') return { watched: magnitude(signals.gradient as tf.Tensor, per, units.fanOut), state };
@@ -75,9 +78,9 @@ export function gate<On extends GateSignal>(options: GateOptions<On>): Increment
     init: () => (on === 'surprise' ? { baseline: initBaseline() } : {}),
     modulate(eligibility, signals, context, before) {
       const { watched, state } = watch(signals, context, before);
-      const [theta, slope] = [at(threshold, context.step), at(width, context.step)];
+      const [theta, slope] = [at(opensAt, context.step), at(spread, context.step)];
       const open =
-        slope === 0
+        slope < SHARPEST
           ? tf.cast(tf.greater(watched, theta), 'float32')
           : tf.sigmoid(tf.div(tf.sub(watched, theta), slope));
       const rows = tf.reshape(eligibility, [-1, context.units.fanOut]);

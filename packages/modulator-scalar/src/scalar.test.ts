@@ -59,7 +59,7 @@ describe.each<Options>([
     baselined: true,
     plugins: { scalar },
     ...(options.on !== 'lossDifference' && {
-      schedules: { baseline: { make: (baseline) => make({ baseline }), values: [0.9, 0.2] } },
+      schedules: { baseline: { make: (baseline) => make({ baseline }), values: [0.9, 0.2], outside: [-0.01, 1.01] } },
     }),
   })) {
     it(title, run);

@@ -56,7 +56,7 @@ export function scalar(
   const { on = 'reward', baseline = 0.99, per = 'batch' } = options;
   checkChoice('scalar on', on, ['reward', 'loss', 'lossDifference']);
   checkChoice('scalar per', per, ['batch', 'example']);
-  checkHyperparameter('scalar baseline', baseline, { least: 0, most: 1 });
+  const lambda = checkHyperparameter('scalar baseline', baseline, { least: 0, most: 1 });
   if (per === 'example' && on !== 'reward') {
     throw new ConfigurationError('PER_EXAMPLE_REFUSED', `scalar has per: 'example' on '${on}', which is one number.`, {
       help: "use per: 'batch', or hand in one reward per example and read that.",
@@ -65,7 +65,7 @@ export function scalar(
   const signal = on === 'reward' ? 'reward' : 'loss';
   const towards = on === 'reward' ? 1 : -1;
   const surprise = (value: tf.Tensor, state: BaselineState, step: number) => {
-    const found = deviation(state, value, on === 'lossDifference' ? 0 : at(baseline, step));
+    const found = deviation(state, value, on === 'lossDifference' ? 0 : at(lambda, step));
     return { factor: tf.mul(found.deviation, towards), state: found.state };
   };
   const common = { spec: specOf('scalar', { on, baseline, per }), reads: [signal] as const, init: initBaseline };

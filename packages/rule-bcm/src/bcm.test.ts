@@ -40,7 +40,7 @@ describe.each([
     reduction,
     equivariant: true,
     plugins: { bcm },
-    schedules: { rate: { make: (rate) => bcm({ ...options, rate }), values: [0.1, 0.6] } },
+    schedules: { rate: { make: (rate) => bcm({ ...options, rate }), values: [0.1, 0.6], outside: [-0.01, 1.01] } },
   })) {
     it(title, run);
   }

@@ -43,14 +43,14 @@ export type BcmState = {
 export function bcm(options: BcmOptions = {}): LocalRule<BcmState> {
   checkOptions('bcm', options, ['rate', 'theta', 'divide']);
   const { rate = 0.1, theta = 1, divide = false } = options;
-  checkHyperparameter('bcm rate', rate, { least: 0, most: 1 });
+  const follow = checkHyperparameter('bcm rate', rate, { least: 0, most: 1 });
   checkNumber('bcm theta', theta);
   checkBoolean('bcm divide', divide);
   return {
     spec: specOf('bcm', { rate, theta, divide }),
     init: ({ fanOut }) => ({ theta: tf.fill([fanOut], theta) }),
     gate({ post: y, step }, state) {
-      const rho = at(rate, step);
+      const rho = at(follow, step);
       const slid = tf.add(tf.mul(state.theta, 1 - rho), tf.mul(sumOfProducts(y, y), rho / y.shape[0]));
       const gate = tf.mul(y, tf.sub(y, slid)) as tf.Tensor2D;
       return { gate: divide ? (tf.divNoNan(gate, slid) as tf.Tensor2D) : gate, scope: 'none', state: { theta: slid } };

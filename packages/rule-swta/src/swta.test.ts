@@ -26,7 +26,9 @@ describe.each([1, 1 / 0.65, 4, 0.1])('conformance, τ = %d', (temperature) => {
     reduction: 'sum',
     equivariant: true,
     plugins: { swta },
-    schedules: { temperature: { make: (value) => swta({ temperature: value }), values: [1, 0.25] } },
+    schedules: {
+      temperature: { make: (value) => swta({ temperature: value }), values: [1, 0.25], outside: [0, -0.01] },
+    },
   })) {
     it(title, run);
   }

@@ -26,12 +26,12 @@ export interface SwtaOptions {
 export function swta(options: SwtaOptions = {}): LocalRule<Record<string, never>> {
   checkOptions('swta', options, ['temperature']);
   const { temperature = 1 } = options;
-  checkHyperparameter('swta temperature', temperature, { above: 0 });
+  const tau = checkHyperparameter('swta temperature', temperature, { above: 0 });
   return {
     spec: specOf('swta', { temperature }),
     init: () => ({}),
     gate: ({ post: y, step }, state) => ({
-      ...competition(y, at(temperature, step)),
+      ...competition(y, at(tau, step)),
       reconstruction: y,
       scope: 'own',
       state,

@@ -14,7 +14,7 @@ export const softmax = kernel(Softmax, (call: KernelCall<{ logits: TensorInfo },
   const columns = logits.shape.at(-1)!;
   const out = backend.makeOutput(logits.shape, 'float32');
   const rows = util.sizeFromShape(logits.shape) / columns;
-  module.run('softmax', [rows, columns, 1, address(backend, logits), address(backend, out), 0, bits(1)]);
+  module.run('softmax', [rows, columns, 1, address(backend, logits), address(backend, out), 0, bits(2)]);
   return out;
 });
 
@@ -31,7 +31,7 @@ export const competition = kernel(
     const shares = backend.makeOutput(x.shape, 'float32');
     const overlap = backend.makeOutput([columns], 'float32');
     const [a, b, y] = [x, shares, overlap].map((tensor) => address(backend, tensor));
-    module.run('compete', [rows, columns, 1, a!, b!, y!, bits(1 / temperature)]);
+    module.run('compete', [rows, columns, 1, a!, b!, y!, bits(Math.min(2 / temperature, 2 ** 127))]);
     return [shares, overlap];
   },
 );

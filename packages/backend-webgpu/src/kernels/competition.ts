@@ -1,5 +1,6 @@
 /**
- * Competition: u = softmax(x/τ) of each row of x [P, K], and Σₚ u⊙x of each column.
+ * Competition: u = softmax(x/τ) of each row of x [P, K], and Σₚ u⊙x of each column. x − max x would overflow where both are
+ * as large as numbers can be, so u is made of exp((x/2 − max x / 2) · (2/τ)).
  *
  * A team of invocations takes a row at a time, and keeps it in registers from its maximum to its shares. Each invocation
  * adds up u⊙x of its columns over the rows of its team; what the teams have is added up after. Rows too wide for that are
@@ -36,7 +37,7 @@ export const competition = kernel(
       outputs: { u: { tensor: shares }, ...(fused && { overlap: { tensor: parts } }) },
       inputs: { x: { tensor: x } },
       integers: { rows, columns, turns },
-      floats: { sharpness: 1 / temperature },
+      floats: { sharpness: Math.min(2 / temperature, 2 ** 127) },
       workgroups,
       ...reduction,
       body: `
@@ -74,7 +75,7 @@ function keep(kept: number, team: number, teams: number): string {
       var total = 0.0;
       ${all(
         (c) => `
-      let power${c} = select(0.0, exp((x${c} - largest) * uniforms.sharpness), inside${c});
+      let power${c} = select(0.0, exp((0.5 * x${c} - 0.5 * largest) * uniforms.sharpness), inside${c});
       total += power${c};`,
       )}
       total = rowSum(total, local);
@@ -104,9 +105,9 @@ function readAgain(team: number, teams: number): string {
       ${columns} { largest = max(largest, x[first + column]); }
       largest = rowMax(largest, local);
       var total = 0.0;
-      ${columns} { total += exp((x[first + column] - largest) * uniforms.sharpness); }
+      ${columns} { total += exp((0.5 * x[first + column] - 0.5 * largest) * uniforms.sharpness); }
       total = rowSum(total, local);
-      ${columns} { u[first + column] = exp((x[first + column] - largest) * uniforms.sharpness) / total; }
+      ${columns} { u[first + column] = exp((0.5 * x[first + column] - 0.5 * largest) * uniforms.sharpness) / total; }
     }`;
 }
 

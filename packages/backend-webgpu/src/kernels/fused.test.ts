@@ -60,6 +60,20 @@ describe.each([true, false])('with subgroups where there are any: %s', (subgroup
     }
   });
 
+  it.each([5, 2100])('a competition of %i units takes numbers of any size at any temperature', async (columns) => {
+    for (const [size, temperature] of [
+      [3e38, 1e38],
+      [3e38, 1e-30],
+      [1, 2 ** -126],
+      [1, 1e-40],
+      [1, 2 ** 125],
+    ] as const) {
+      const x = values(2 * columns, 1).map((value) => size * value);
+      const [u] = await run(COMPETITION, { x: tf.tensor2d(x, [2, columns]) }, { temperature });
+      expect(error(u!, competed(x, columns, temperature)[0])).toBeLessThan(1e-5);
+    }
+  });
+
   it('a competition hands NaN and infinity on within their row, and only there', async () => {
     const bad = [Number.NaN, Number.POSITIVE_INFINITY];
     for (const columns of [5, 100, 2100]) {

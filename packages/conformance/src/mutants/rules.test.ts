@@ -1,6 +1,6 @@
 /** Rules broken on purpose: each fails the cases named beside it, and passes all others. */
 import '@tensorflow/tfjs-backend-cpu';
-import { at, type Hyperparameter, type LocalContext, type LocalRule, specOf } from '@ghl/core';
+import { at, checkHyperparameter, type Hyperparameter, type LocalContext, type LocalRule, specOf } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
@@ -218,6 +218,42 @@ const mutants: Mutant[] = [
     name: 'hyperparameter ignored',
     fails: ['schedules'],
     claims: { schedules: { temperature: { make: () => rule(), values: [1, 0.25] } } },
+  },
+  {
+    name: 'schedule read without at()',
+    fails: ['schedules'],
+    claims: {
+      schedules: {
+        temperature: {
+          make: (temperature) =>
+            scaled(({ step }) => 1 / (typeof temperature === 'number' ? temperature : temperature(step)))(),
+          values: [1, 0.25],
+        },
+      },
+    },
+  },
+  {
+    name: 'range that does not hold for numbers',
+    fails: ['schedules'],
+    claims: {
+      schedules: { temperature: { make: (temperature) => rule({ temperature }), values: [1, 0.25], outside: [-1] } },
+    },
+  },
+  {
+    name: 'range that does not hold for schedules',
+    fails: ['schedules'],
+    claims: {
+      schedules: {
+        temperature: {
+          make: (temperature) => {
+            checkHyperparameter('temperature', temperature, { above: 0 });
+            return rule({ temperature });
+          },
+          values: [1, 0.25],
+          outside: [-1],
+        },
+      },
+    },
   },
   {
     name: 'NaN on zero',
