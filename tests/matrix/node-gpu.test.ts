@@ -13,7 +13,7 @@ import { nodeBinary } from './node-binary.js';
 import { record } from './record.js';
 import type { Report } from './smoke.js';
 
-const versions = [process.versions.node, '24.21.0'];
+const versions = ['24.21.0', process.versions.node];
 const name = '@ghl/backend-node-gpu';
 
 const run = promisify(execFile);
