@@ -37,9 +37,10 @@ export interface WasmOptions {
    */
   readonly threads?: number;
   /**
-   * Where a browser finds the `.wasm` files of this package and of `@tensorflow/tfjs-backend-wasm`: the URL of a folder that
-   * holds all of them, ending in `/`, or a URL for each file that is not where it is looked for. Default: ours where the
-   * bundler put them, those of TensorFlow.js beside the page. Node finds them by itself.
+   * Where the `.wasm` files of this package and of `@tensorflow/tfjs-backend-wasm` are: the URL of a folder that holds all of
+   * them, ending in `/`, or a URL for each file that is not where it is looked for. In Node, also a path, relative to the
+   * working directory. Default: in a browser, ours where the bundler put them, those of TensorFlow.js beside the page; in
+   * Node, in their packages, else beside the bundled program.
    */
   readonly wasmPaths?: WasmPaths;
   /**

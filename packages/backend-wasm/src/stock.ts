@@ -1,10 +1,11 @@
 /**
- * The stock module, loaded as its own code does but for two things. The files are read where we say, and no thread of its
+ * The stock module, loaded as its own code does except for three things. The files are read where we say. No thread of its
  * own is started: it would begin with eight workers, whose script it takes from its own source text, which a bundler has
- * changed by then. Our threads share its memory instead.
+ * changed by then; our threads share its memory instead. And it gets the names of CommonJS that a bundle lacks.
  */
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import type { Read } from './files.js';
+import { node } from './node.js';
 
 /** The stock module, as far as it matters here: what its type declarations leave out. */
 export type StockModule = BackendWasm['wasm'] & {
@@ -33,15 +34,29 @@ class NoWorker {
   terminate(): void {}
 }
 
-/** Calls `start` with workers that do nothing. Emscripten's code for Node sets the global itself, to no effect here. */
-function withoutWorkers<T>(start: () => T): T {
-  const worker = Object.getOwnPropertyDescriptor(globalThis, 'Worker');
-  Object.defineProperty(globalThis, 'Worker', { configurable: true, get: () => NoWorker, set: () => {} });
+/**
+ * Globals while the stock module starts: a worker that does nothing, which Emscripten's code for Node replaces, to no effect
+ * here; and what that code takes from CommonJS, which a bundle of ES modules has not.
+ */
+const globals: PropertyDescriptorMap = {
+  Worker: { configurable: true, get: () => NoWorker, set: () => {} },
+  ...(node && {
+    __dirname: { configurable: true, value: '' },
+    require: { configurable: true, value: (name: string) => process.getBuiltinModule(name) },
+  }),
+};
+
+/** Calls `start` with these globals. */
+function withGlobals<T>(start: () => T): T {
+  const before = Object.keys(globals).map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)] as const);
+  Object.defineProperties(globalThis, globals);
   try {
     return start();
   } finally {
-    if (worker === undefined) delete (globalThis as { Worker?: unknown }).Worker;
-    else Object.defineProperty(globalThis, 'Worker', worker);
+    for (const [name, descriptor] of before) {
+      if (descriptor === undefined) delete (globalThis as Record<string, unknown>)[name];
+      else Object.defineProperty(globalThis, name, descriptor);
+    }
   }
 }
 
@@ -56,7 +71,7 @@ export async function loadStock(read: Read, shared: boolean): Promise<StockModul
   const start = factory.default as unknown as Factory;
   let failed!: (reason: unknown) => void;
   const failure = new Promise<never>((_, reject) => (failed = reject));
-  const loading = withoutWorkers(() =>
+  const loading = withGlobals(() =>
     start({
       instantiateWasm(imports, done) {
         WebAssembly.instantiate(compiled, imports).then((instance) => done(instance, compiled), failed);
