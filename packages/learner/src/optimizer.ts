@@ -20,7 +20,6 @@ import { atStep } from './at-step.js';
 import { backward, heldBack, lossOf } from './backward.js';
 import { type Binding, bindTo, checkUnchanged, release } from './binding.js';
 import { endTrainingBy } from './history.js';
-import { codeShapeErrors } from './labels.js';
 import { variableOf } from './model-layers.js';
 import { quietLayers } from './quiet-layers.js';
 import { type NamedTensor, Progress, readState, writeState } from './saved-state.js';
@@ -29,6 +28,7 @@ import { withStandIns } from './stand-in.js';
 import { type LayerStatistics, type MeasuredLayer, readStatistics } from './statistics.js';
 import { type ForwardPass, makeStep, move, movingWeights, needsActivity } from './step.js';
 import { disposeOf } from './tfjs-optimizer.js';
+import { codeDataErrors } from './training-data.js';
 import { codeFiles, codeUnsavedLosses } from './unsaved.js';
 
 // A model may be built before any function of this package is called.
@@ -86,7 +86,7 @@ export class PlasticityOptimizer extends tf.Optimizer {
   /** Resolves the assignment on a model and makes the state. Called once, by {@link plasticity} or on loading. */
   bind(model: tfl.LayersModel): void {
     this.#bound = bindTo(model, { ...this.#assignment() });
-    codeShapeErrors(this);
+    codeDataErrors(this);
     codeUnsavedLosses(this);
     codeFiles();
   }
