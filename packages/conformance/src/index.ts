@@ -2,7 +2,8 @@
 export * from './backend.js';
 export { type ConformanceCase, ConformanceError, type Failure, failures } from './case.js';
 export * from './local-rule.js';
-export * from './modulator.js';
+export { type ModulatorClaims, modulatorCases } from './modulator.js';
 export * from './reference.js';
 export type { ScheduleClaim } from './schedule.js';
+export * from './spec.js';
 export * from './trajectory.js';

@@ -530,7 +530,7 @@ const initialState = (modulator: GlobalModulator, { units }: ModulatorSample) =>
   tf.tidy(() => modulator.init(units) as never) as StateTree;
 
 /** Soft competition, normalised to its largest ΔW: a rule on which every part of the engine has work to do. */
-function competition(scope: Scope): LocalRule {
+export function competitive(scope: Scope): LocalRule {
   return maxAbs({
     spec: specOf('competition', scope),
     init: () => ({}),
@@ -544,7 +544,7 @@ async function checkUniform(modulator: GlobalModulator, claims: ModulatorClaims,
   const connection = connectionOf(geometry);
   const { units } = connection;
   const batch = preShape[0] as number;
-  const rule = competition(scope);
+  const rule = competitive(scope);
   const product = threeFactor(rule, modulator);
   // The second step's factor: a baseline that starts at the first value makes the first 0.
   const found = await evaluate(() => {

@@ -104,18 +104,28 @@ export interface Wrapper<S extends StateTree = any> extends Specified {
 }
 
 /**
- * The rule with one more wrapper around it.
+ * The rule with one more wrapper around it. Its spec is the call `name(rule, ...args)`, so that `fromSpec` makes an equal one.
  *
+ * @param name The factory that calls this function: `'trace'`.
+ * @param args What that factory was called with besides the rule. Default: the arguments in the wrapper's own spec.
  * @throws ConfigurationError `BAD_VALUE` for what is no rule.
  */
-export function wrap<S extends StateTree>(rule: LocalRule<S>, name: string, wrapper: Wrapper): LocalRule<S> {
+export function wrap<S extends StateTree>(
+  rule: LocalRule<S>,
+  name: string,
+  wrapper: Wrapper,
+  ...args: readonly unknown[]
+): LocalRule<S> {
   checkPart(
     `What ${name} wraps`,
     rule,
     'gate',
     `give a local rule, which a third factor then multiplies: ${name}(swta()).`,
   );
-  return { ...rule, spec: specOf(name, rule), wrappers: [...(rule.wrappers ?? []), wrapper] };
+  const [first, ...rest] = wrapper.spec.args;
+  const own = JSON.stringify(first) === JSON.stringify(rule.spec) ? rest : wrapper.spec.args;
+  const spec = specOf(name, rule, ...(args.length > 0 ? args : own));
+  return { ...rule, spec, wrappers: [...(rule.wrappers ?? []), wrapper] };
 }
 
 function stateless(

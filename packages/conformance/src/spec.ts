@@ -1,0 +1,130 @@
+/** The cases of products of any kind that must come back from their specs, whatever they were made with. */
+import {
+  type Factory,
+  fromSpec,
+  type GlobalModulator,
+  gradient,
+  initState,
+  type LocalRule,
+  layerIncrement,
+  local,
+  mapLeaves,
+  type Plasticity,
+  type PlasticityState,
+  type Schedule,
+  type Spec,
+  type Specified,
+  type Transform,
+  threeFactor,
+} from '@ghl/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { type ConformanceCase, check, checkIdentical, type Snapshot, snapshot } from './case.js';
+import { competitive } from './modulator.js';
+import { connectionOf, drawn, ruleSamples, type Sample } from './samples.js';
+
+const HELP = 'make the spec with specOf(name, ...arguments), of all arguments that the factory took.';
+
+/**
+ * The cases of products that a spec describes: rules, wrapped or not, modulators, transforms, schedules and plasticities. Make
+ * each argument other than its default in one of them, since a spec that leaves it out is found by that alone. Case ids:
+ * `rebuilt`, `distinct`.
+ *
+ * @param products Makes each product, by a name for messages.
+ * @param plugins The factories that rebuild them, by the name in the spec: `{ swta }`; those of `@ghl/core` are known.
+ */
+export function specCases(
+  products: Readonly<Record<string, () => Specified>>,
+  plugins: Readonly<Record<string, Factory>>,
+): ConformanceCase[] {
+  return [
+    {
+      id: 'rebuilt',
+      title: 'are rebuilt from their specs, and do the same',
+      run: async () => {
+        for (const [name, make] of Object.entries(products)) {
+          const product = make();
+          const rebuilt = fromSpec<Specified>(JSON.parse(JSON.stringify(product.spec)) as Spec, plugins);
+          const [given, found] = [product, rebuilt].map(({ spec }) => JSON.stringify(spec));
+          check(given === found, 'MISMATCH', `The spec of ${name}, ${given}, gives one with the spec ${found}.`, HELP);
+          const actual = await behaviour(rebuilt);
+          for (const [step, expected] of (await behaviour(product)).entries()) {
+            checkIdentical(
+              `Step ${step} of the rebuilt ${name}`,
+              actual[step] ?? new Map(),
+              expected,
+              'MISMATCH',
+              HELP,
+            );
+          }
+        }
+      },
+    },
+    {
+      id: 'distinct',
+      title: 'have a spec of their own each',
+      run: async () => {
+        const names = new Map<string, string>();
+        for (const [name, make] of Object.entries(products)) {
+          const spec = JSON.stringify(make().spec);
+          const same = names.get(spec);
+          check(same === undefined, 'MISMATCH', `${same} and ${name} have the same spec, ${spec}.`, HELP);
+          names.set(spec, name);
+        }
+      },
+    },
+  ];
+}
+
+type Tree = ReadonlyMap<string, Snapshot>;
+
+/** What a product gives at steps, bit for bit. */
+async function behaviour(product: Specified): Promise<Tree[]> {
+  if (typeof product !== 'function') return steps(plasticityOf(product));
+  const schedule = product as Schedule;
+  return [0, 1, 2, 10, 100, 1000].map(
+    (step) => new Map([['value', { shape: [], dtype: 'number', values: [schedule(step)] }]]),
+  );
+}
+
+/** A plasticity that shows what a product does. */
+function plasticityOf(product: Specified): Plasticity {
+  if ('transforms' in product) return product as Plasticity;
+  if ('gate' in product) return local(product as LocalRule);
+  if ('actsOn' in product) return threeFactor(competitive('own'), product as unknown as GlobalModulator);
+  return { ...gradient(), transforms: [product as unknown as Transform] };
+}
+
+async function steps(plasticity: Plasticity): Promise<Tree[]> {
+  const { geometry, preShape } = ruleSamples[0] as Sample;
+  const connection = connectionOf(geometry);
+  const batch = preShape[0] as number;
+  const found: Tree[] = [];
+  let state = tf.tidy(
+    () => initState(plasticity, geometry.kernelShape, connection.units) as never,
+  ) as unknown as PlasticityState;
+  for (let step = 0; step < 3; step++) {
+    const made = tf.tidy(() => {
+      const tensor = (seed: number, shape: readonly number[]) => tf.tensor(drawn(seed, shape), [...shape]);
+      const kernel = tensor(7, geometry.kernelShape);
+      const pre = tensor(100 + step, preShape);
+      const signals = {
+        gradient: tensor(200 + step, geometry.kernelShape),
+        loss: tf.scalar(1 + Math.sin(step)),
+        reward: tensor(300 + step, [batch]),
+      };
+      const calls = [{ pre, post: connection.forward(pre, kernel) }];
+      const { increment, state: next } = layerIncrement(
+        plasticity,
+        { connection, kernel, calls, signals, step },
+        state,
+      );
+      return { increment, state: mapLeaves(next, (leaf) => leaf.clone()) } as never;
+    }) as unknown as { increment: tf.Tensor; state: PlasticityState };
+    tf.dispose(state as never);
+    state = made.state;
+    found.push(await snapshot(made));
+    made.increment.dispose();
+  }
+  tf.dispose(state as never);
+  return found;
+}
