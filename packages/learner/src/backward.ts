@@ -1,5 +1,5 @@
 /** The forward pass of a step, and the backward pass to what reads the gradient. */
-import { ConfigurationError } from '@ghl/core';
+import { ConfigurationError, UnsupportedError } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { PlannedWeight } from './assignment.js';
 import { variableOf } from './model-layers.js';
@@ -32,7 +32,7 @@ export function heldBack(): HeldBack {
 /** What TensorFlow.js records a tape with. */
 interface Recording {
   gradientDepth: number;
-  activeTape: unknown;
+  activeTape: { readonly saved: tf.Tensor[] }[] | null;
 }
 
 /** Runs `body` outside the tape that is recorded, if one is; it may record tapes of its own. */
@@ -44,6 +44,29 @@ export function unrecorded<T>(body: () => T): T {
     return body();
   } finally {
     Object.assign(state, { gradientDepth, activeTape });
+  }
+}
+
+/**
+ * As `tf.variableGrads`, except that one of several gradients may be missing, and that nothing leaks if one fails.
+ *
+ * @throws UnsupportedError `UNSUPPORTED_LAYER` for a dilated convolution in a fused kernel.
+ */
+function gradients(forward: () => tf.Tensor, variables: tf.Variable[]): { readonly grads: (tf.Tensor | null)[] } {
+  const { state } = tf.engine() as unknown as { readonly state: Recording };
+  try {
+    return tf.engine().gradients(forward, variables, null as never, true);
+  } catch (cause) {
+    if (state.gradientDepth === 0) {
+      for (const { saved } of state.activeTape ?? []) tf.dispose(saved);
+      state.activeTape = null;
+    }
+    const { message } = cause as Error;
+    if (!/dilation rates/.test(message)) throw cause;
+    throw new UnsupportedError('UNSUPPORTED_LAYER', `A layer has no gradient. TensorFlow.js says: ${message}`, {
+      help: 'a Conv2D layer inside a layer of your own, or with a call() of its own, must not have a dilationRate: use tf.conv2d(), whose dilation has a gradient here.',
+      cause,
+    });
   }
 }
 
@@ -65,7 +88,7 @@ export function backward(
     return new Map();
   }
   const forward = () => held.attempt(run) ?? tf.scalar(0);
-  const { grads } = tf.engine().gradients(forward, variables, null as never, true);
+  const { grads } = gradients(forward, variables);
   held.release();
   if (readers.length > 0 && readers.every((_, i) => grads[i] == null)) {
     throw new ConfigurationError(

@@ -169,4 +169,37 @@ describe('a dilated conv2d whose gradient nobody has', () => {
       );
     }
   });
+
+  it('is refused at the step where a layer hides it, and the next step of another model goes on', () => {
+    class Block extends tfl.layers.Layer {
+      static className = 'Block';
+      readonly inner = tfl.layers.conv2d({ filters: 2, kernelSize: 2, dilationRate: 2 });
+      override build(shape: tfl.Shape) {
+        this.inner.build(shape);
+        this.built = true;
+      }
+      override call(x: tf.Tensor | tf.Tensor[]) {
+        return this.inner.apply(x) as tf.Tensor;
+      }
+      override computeOutputShape(shape: tfl.Shape) {
+        return this.inner.computeOutputShape(shape);
+      }
+      override get trainableWeights() {
+        return this.inner?.trainableWeights ?? [];
+      }
+    }
+    const model = around({ input: [5, 5, 2], make: (name) => new Block({ name }) });
+    const optimizer = own(plasticity(model, { '*': gradient() }));
+    const before = values(model);
+    const f = lossOf(model, random([2, 5, 5, 2], 1));
+    const { numTensors } = tf.memory();
+    expect(() => optimizer.minimize(f)).toThrow(
+      expect.objectContaining({ code: 'UNSUPPORTED_LAYER', message: expect.stringContaining('dilation') }),
+    );
+    expect(tf.memory().numTensors).toBe(numTensors);
+    expect(values(model)).toEqual(before);
+    expect(optimizer.step).toBe(0);
+    const other = around(layers.conv2d!);
+    own(plasticity(other, { '*': gradient() })).minimize(lossOf(other, random([2, 5, 6, 2], 1)));
+  });
 });

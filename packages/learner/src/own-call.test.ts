@@ -224,6 +224,24 @@ describe('a forward pass that gets replaced after plasticity()', () => {
   });
 });
 
+describe('a forward pass that nobody may replace', () => {
+  it('trains, and is refused where the layer is frozen', () => {
+    const { input, make } = kinds.dense!;
+    const locked: Make = (name) => {
+      const layer = make(name);
+      return Object.defineProperty(layer, 'call', { value: triple(layer.call) });
+    };
+    expectSameSteps(() => around(input, locked), input);
+    const model = around(input, locked);
+    const optimizer = own(plasticity(model, { p: null, '*': descend() }));
+    const below = Object.getOwnPropertyDescriptor(model.getLayer('below'), 'call');
+    expect(() => optimizer.minimize(lossOf(model, random([3, ...input], 1)))).toThrow(
+      expect.objectContaining({ code: 'UNSUPPORTED_LAYER', message: expect.stringContaining("'p'") }),
+    );
+    expect(Object.getOwnPropertyDescriptor(model.getLayer('below'), 'call')).toEqual(below);
+  });
+});
+
 describe('a subclass that keeps the forward pass', () => {
   const subclasses: Record<string, (Base: ReturnType<typeof classOf>) => ReturnType<typeof classOf>> = {
     'and changes nothing': (Base) => class extends Base {},

@@ -3,7 +3,7 @@
  * reached in no other way; and only here does tfjs hand out the kernel's gradient call by call, where it can share one
  * pass over x with the local rule's correlation.
  */
-import type { Call, Connection } from '@ghl/core';
+import { type Call, type Connection, UnsupportedError } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { kernelOf, type Layer, type LayerCall, standsFor, variableOf } from './model-layers.js';
@@ -67,7 +67,10 @@ export function withStandIns<T>(
     for (const [layer, call] of standIns) {
       standsFor.set(call, layer.call as LayerCall);
       // Not by assignment, since a class may have declared it as an accessor or as read-only.
-      Object.defineProperty(layer, 'call', { value: call, configurable: true, writable: true });
+      if (Reflect.defineProperty(layer, 'call', { value: call, configurable: true, writable: true })) continue;
+      throw new UnsupportedError('UNSUPPORTED_LAYER', `Layer '${layer.name}' does not let its call() be replaced.`, {
+        help: 'declare call() as a method of its class, or as a property that is configurable.',
+      });
     }
   };
   const restore = () => {
