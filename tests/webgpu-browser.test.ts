@@ -2,20 +2,17 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { backend as wasm } from '@ghl/backend-wasm';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'puppeteer-core';
 import { build, defaultClientConditions, type InlineConfig, preview } from 'vite';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { unpackedChromium } from '../tools/vitest/chromium.js';
+import { startChromium } from '../tools/vitest/chromium.js';
 import { train } from './same-training.js';
 import type { BrowserReport } from './webgpu-page/page.js';
 
 let browser: Browser;
 
 beforeAll(async () => {
-  browser = await chromium.launch({
-    executablePath: join(await unpackedChromium(), 'chromium'),
-    args: ['--no-sandbox', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'],
-  });
+  browser = await startChromium();
 });
 afterAll(() => browser?.close());
 
@@ -29,7 +26,7 @@ async function withPage(root: string, use: (page: Page, address: string) => Prom
     build: { outDir: resolve('node_modules/.cache', root), emptyOutDir: true, target: 'es2022' },
   };
   await build(config);
-  const server = await preview({ ...config, preview: { port: 0 } });
+  const server = await preview({ ...config, preview: { port: 0, host: '127.0.0.1', allowedHosts: ['insecure.test'] } });
   const page = await browser.newPage();
   const printed: string[] = [];
   page.on('console', (message) => printed.push(message.text()));
@@ -48,7 +45,7 @@ async function withPage(root: string, use: (page: Page, address: string) => Prom
 it('passes conformance, and gives the losses of WebAssembly', async () => {
   await withPage('tests/webgpu-page', async (page) => {
     await page.waitForFunction('globalThis.report !== undefined');
-    const { got, failed, losses }: BrowserReport = await page.evaluate('report()');
+    const { got, failed, losses } = (await page.evaluate('report()')) as BrowserReport;
     expect(got).toMatchObject({ name: 'webgpu', limits: { maxBufferSize: expect.any(Number) } });
     expect(got.device).toMatch(/swiftshader/i);
     expect(failed).toEqual([]);
@@ -62,12 +59,7 @@ it('passes conformance, and gives the losses of WebAssembly', async () => {
 
 it('says why there is none, and what to do, where the page is no secure context', async () => {
   await withPage('tests/webgpu-page', async (page, address) => {
-    await page.route('http://insecure.test/**', async (route) =>
-      route.fulfill({
-        response: await route.fetch({ url: route.request().url().replace('http://insecure.test/', address) }),
-      }),
-    );
-    await page.goto('http://insecure.test/');
+    await page.goto(address.replace('127.0.0.1', 'insecure.test'));
     await page.waitForFunction('globalThis.isSupported !== undefined');
     expect(await page.evaluate('isSupported()')).toMatchObject({
       supported: false,
@@ -85,7 +77,7 @@ it("trains in the guide's page of ten lines, which the README shows", async () =
   expect(lines.length).toBeLessThanOrEqual(10);
   await withPage(folder, async (page) => {
     await page.waitForFunction("document.querySelector('pre').textContent.split('\\n').length > 10");
-    const losses = (await page.textContent('pre'))!
+    const losses = (await page.$eval('pre', ({ textContent }) => textContent))
       .trim()
       .split('\n')
       .map((line) => Number(line.split(' ')[1]));

@@ -23,8 +23,8 @@ export function backendsPage() {
     'runtime, a backend goes through the conformance suite, which holds its kernels against float64, and takes steps of GHL,',
     'whose losses are held against those on `@ghl/backend-wasm`; a runtime is here only if all of it held.',
     '',
-    '| backend | runtime | device | conformance | loss after six steps | on |',
-    '| --- | --- | --- | --- | --- | --- |',
+    '| backend | runtime | device | kernels, threads | conformance | loss after six steps | on |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
     ...reports.map(runtimeRow),
     '',
     '## Kernels of a step of GHL',
@@ -42,8 +42,9 @@ const order = ({ backend }) => ['wasm', 'webgpu', 'node-gpu'].indexOf(backend);
 
 function runtimeRow({ backend, runtime, got, cases, failed, losses, date, file }) {
   const device = [got.device, got.driver].filter(Boolean).join('; ');
+  const variant = [got.numerics?.variant, got.threads && `${got.threads}`].filter(Boolean).join(', ') || '–';
   const passed = `${cases - failed.length} of ${cases}`;
-  return `| \`${backend}\` | [${runtime}](runs/backends/${file}) | ${device} | ${passed} | ${losses.at(-1).toFixed(5)} | ${date} |`;
+  return `| \`${backend}\` | [${runtime}](runs/backends/${file}) | ${device} | ${variant} | ${passed} | ${losses.at(-1).toFixed(5)} | ${date} |`;
 }
 
 function kernelRows(reports, names) {

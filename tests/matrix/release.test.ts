@@ -10,12 +10,11 @@ import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { fromMarkdown } from 'mdast-util-from-markdown';
-import { chromium } from 'playwright-core';
 import ts from 'typescript';
 import { build, preview } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fromPage } from '../../tools/doc-examples/extract.js';
-import { unpackedChromium } from '../../tools/vitest/chromium.js';
+import { startChromium, unpackedChromium } from '../../tools/vitest/chromium.js';
 import { nodeBinary, nodeVersions } from './node-binary.js';
 
 const run = promisify(execFile);
@@ -147,7 +146,7 @@ describe('the first release', () => {
   });
 
   it("runs the README's example in a page, bundled as the backend's README says", async (context) => {
-    const chrome = await unpackedChromium().catch((error: Error) => context.skip(error.message));
+    await unpackedChromium().catch((error: Error) => context.skip(error.message));
     if (missing !== undefined) return context.skip(missing);
     const backend = fromPage(await readFile('packages/backend-wasm/README.md', 'utf8'), '');
     await writeFile(join(first, 'activate.js'), backend.find(({ code }) => code.includes('.wasm?url'))!.code);
@@ -156,17 +155,15 @@ describe('the first release', () => {
     const page = { root: first, configFile: false, logLevel: 'error', build: { target: 'es2022' } } as const;
     await build(page);
     const server = await preview({ ...page, preview: { port: 0 } });
-    const args = ['--no-sandbox'];
-    const browser = await chromium.launch({ executablePath: join(chrome, 'chromium'), args });
+    const browser = await startChromium();
     try {
       const tab = await browser.newPage();
-      const failed = new Promise<never>((_, reject) => tab.on('pageerror', reject));
-      const logged = tab.waitForEvent('console', {
-        predicate: (message) => message.type() === 'log',
-        timeout: 120_000,
+      const logged = new Promise<string>((resolve, reject) => {
+        tab.on('pageerror', reject);
+        tab.on('console', (message) => message.type() === 'log' && resolve(message.text()));
       });
       await tab.goto(server.resolvedUrls?.local[0] as string);
-      expect(`${(await Promise.race([logged, failed])).text()}\n`).toBe(printed);
+      expect(`${await logged}\n`).toBe(printed);
     } finally {
       await browser.close();
       await server.close();

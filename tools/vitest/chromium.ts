@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import packedChromium from '@sparticuz/chromium';
+import { type Browser, launch } from 'puppeteer-core';
 
 /**
  * Unpacks what is not there yet, also where several processes do so at once.
@@ -36,4 +37,16 @@ export async function unpackedChromium(): Promise<string> {
     await rm(unfinished, { recursive: true, force: true });
   }
   return folder;
+}
+
+/**
+ * Starts it, headless, with WebGPU on the GPU in software. Hosts under `.test` are this machine.
+ *
+ * @param protocolTimeout How long a call may take, in milliseconds.
+ */
+export async function startChromium(protocolTimeout = 280_000): Promise<Browser> {
+  const executablePath = join(await unpackedChromium(), 'chromium');
+  const args = ['--no-sandbox', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
+  args.push('--host-resolver-rules=MAP *.test 127.0.0.1');
+  return launch({ executablePath, args, headless: 'shell', protocolTimeout });
 }

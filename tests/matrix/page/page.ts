@@ -1,15 +1,22 @@
-/// <reference types="vite/client" />
-/** A page that offers what every runtime must do to whoever steers the browser. */
+/** A page that offers what every runtime must do, in itself and in a worker, to whoever steers the browser. */
+import './printed.js';
+import { offers } from './offers.js';
+import type { Answer } from './worker.js';
 
-import { backend as wasm } from '@ghl/backend-wasm';
-import { backend as webgpu } from '@ghl/backend-webgpu';
-import simd from '@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-simd.wasm?url';
-import threaded from '@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-threaded-simd.wasm?url';
-import { smoke } from '../smoke.js';
+let worker: Worker | undefined;
 
-const wasmPaths = { 'tfjs-backend-wasm-threaded-simd.wasm': threaded, 'tfjs-backend-wasm-simd.wasm': simd };
+/** Asks the page's worker in place of the page. */
+function inWorker(name: string, ...parameters: unknown[]): Promise<unknown> {
+  worker ??= new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
+  const asked = worker;
+  return new Promise((resolve, reject) => {
+    asked.onerror = ({ message }) => reject(new Error(`The worker fails: ${message}`));
+    asked.onmessage = ({ data }: MessageEvent<Answer>) => {
+      if ('error' in data) reject(new Error(data.error));
+      else resolve(data.value);
+    };
+    asked.postMessage([name, ...parameters]);
+  });
+}
 
-Object.assign(globalThis, {
-  smokeWasm: (options: object) => smoke(wasm, { wasmPaths, ...options }),
-  smokeWebgpu: () => smoke(webgpu),
-});
+Object.assign(globalThis, { ...offers, inWorker });

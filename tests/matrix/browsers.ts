@@ -1,0 +1,188 @@
+/** The browsers of the matrix, each behind the same few functions: Chromium comes by npm, the others from Debian. */
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { launch, type Browser as Puppet } from 'puppeteer-core';
+import { startChromium, unpackedChromium } from '../../tools/vitest/chromium.js';
+
+/** A page in a browser. */
+export interface Tab {
+  /** The value of an expression, or what its promise resolves to. */
+  evaluate<T>(expression: string): Promise<T>;
+  /** What was written to the console since the last call: by the page, and by the browser where its driver tells. */
+  printed(): Promise<string[]>;
+  /** How many workers run, where the browser's driver tells. */
+  workers(): number | undefined;
+  close(): Promise<unknown>;
+}
+
+/** A browser that runs. */
+export interface Browser {
+  readonly version: string;
+  open(address: string): Promise<Tab>;
+  close(): Promise<unknown>;
+}
+
+/** A browser that can be started, and how many of two threads it gives to a page that is isolated, and to one that is not. */
+export interface Engine {
+  /** @throws Error that says what is missing, and how to install it. */
+  start(): Promise<Browser>;
+  readonly threads: { readonly isolated: number; readonly open: number };
+}
+
+/** How long a call in a page may take, in milliseconds. */
+const patience = 590_000;
+
+/** The browsers, by the names that reports give them. */
+export const engines: Readonly<Record<string, Engine>> = {
+  Chromium: { threads: { isolated: 2, open: 1 }, start: async () => puppetBrowser(await startChromium(patience)) },
+  Firefox: { threads: { isolated: 2, open: 1 }, start: startFirefox },
+  // It has no SharedArrayBuffer unless it is told to, and then isolation does not matter. Safari has it in isolated pages.
+  WebKitGTK: { threads: { isolated: 1, open: 1 }, start: () => startWebKit({}) },
+  'WebKitGTK with SharedArrayBuffer': {
+    threads: { isolated: 2, open: 2 },
+    start: () => startWebKit({ JSC_useSharedArrayBuffer: '1' }),
+  },
+};
+
+const run = promisify(execFile);
+
+/**
+ * Installs programs from packages of Debian, if some are missing and this process may.
+ *
+ * @throws Error that says how to install them if it may not, or what `apt-get` said.
+ */
+async function provide(programs: readonly string[], packages: readonly string[]): Promise<void> {
+  const lacks = async () => {
+    const looked = await Promise.allSettled(programs.map((program) => run('which', [program])));
+    return programs.filter((_, i) => looked[i]!.status === 'rejected');
+  };
+  const missing = await lacks();
+  if (missing.length === 0) return;
+  const install = ['install', '-y', '--no-install-recommends', ...packages];
+  const help = `${missing.join(', ')} missing; on Debian: apt-get ${install.join(' ')}`;
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) throw new Error(help);
+  const limits = ['Acquire::Retries=1', 'Acquire::http::Timeout=20', 'DPkg::Lock::Timeout=120'];
+  const options = {
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    timeout: 140_000,
+    maxBuffer: 2 ** 26,
+  };
+  try {
+    for (const command of [['update'], install]) {
+      await run('apt-get', [...limits.flatMap((limit) => ['-o', limit]), ...command], options);
+    }
+  } catch (error) {
+    const said = (error as { stderr?: string }).stderr?.trim().split('\n').slice(0, 3).join(' ');
+    throw new Error(`${help}; here it fails: ${said || error}`, { cause: error });
+  }
+  const still = await lacks();
+  if (still.length > 0)
+    throw new Error(`apt-get installs ${packages.join(', ')}, but there is no ${still.join(', ')}.`);
+}
+
+/** Firefox, with a new profile. Puppeteer's preferences keep it from updates, telemetry and other errands. */
+async function startFirefox(): Promise<Browser> {
+  await provide(['firefox-esr'], ['firefox-esr']);
+  const folder = await unpackedChromium().catch(() => undefined);
+  const puppet = await launch({
+    browser: 'firefox',
+    executablePath: (await run('which', ['firefox-esr'])).stdout.trim(),
+    protocolTimeout: patience,
+    // On Linux, Firefox has WebGPU behind preferences. The GPU in software is Chromium's.
+    extraPrefsFirefox: { 'dom.webgpu.enabled': folder !== undefined, 'gfx.webgpu.ignore-blocklist': true },
+    env: {
+      ...process.env,
+      ...(folder && { LD_LIBRARY_PATH: folder, VK_ICD_FILENAMES: join(folder, 'vk_swiftshader_icd.json') }),
+    },
+  });
+  return puppetBrowser(puppet);
+}
+
+async function puppetBrowser(puppet: Puppet): Promise<Browser> {
+  return {
+    version: (await puppet.version()).split('/')[1]!,
+    close: () => puppet.close(),
+    async open(address) {
+      const page = await puppet.newPage();
+      const printed: string[] = [];
+      page.on('console', (message) => printed.push(message.text()));
+      page.on('pageerror', (error) => printed.push(String(error)));
+      await page.goto(address);
+      return {
+        evaluate: <T>(expression: string) => page.evaluate(expression) as Promise<T>,
+        printed: async () => printed.splice(0),
+        workers: () => page.workers().length,
+        close: () => page.close(),
+      };
+    },
+  };
+}
+
+/** WebKit, by the protocol of its driver, W3C WebDriver. It needs a display: Xvfb gives it one. */
+async function startWebKit(env: Readonly<Record<string, string>>): Promise<Browser> {
+  await provide(['WebKitWebDriver', 'xvfb-run', 'xauth'], ['webkit2gtk-driver', 'xvfb', 'xauth']);
+  const port = await freePort();
+  const driver = spawn('xvfb-run', ['-a', 'WebKitWebDriver', `--port=${port}`], {
+    env: { ...process.env, WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS: '1', ...env }, // its sandbox does not start as root
+    stdio: 'ignore',
+    detached: true, // a process group, so that all it starts ends with it
+  });
+  const end = async () => {
+    const ended = once(driver, 'exit');
+    process.kill(-driver.pid!);
+    await ended;
+  };
+  async function ask<T>(method: string, path: string, body?: object): Promise<T> {
+    const response = await fetch(`http://127.0.0.1:${port}/${path}`, {
+      method,
+      ...(body && { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(patience),
+    });
+    const { value } = (await response.json()) as { value: T & { message: string } };
+    if (!response.ok) throw new Error(value.message);
+    return value;
+  }
+  async function newSession(): Promise<{ sessionId: string; capabilities: { browserVersion: string } }> {
+    for (let tries = 200; tries > 0; tries--) {
+      if (await ask('GET', 'status').catch(() => undefined)) break;
+      await sleep(50);
+    }
+    return ask('POST', 'session', { capabilities: { alwaysMatch: { timeouts: { script: patience } } } });
+  }
+  const { sessionId, capabilities } = await newSession().catch(async (error) => {
+    await end();
+    throw error;
+  });
+  const session = `session/${sessionId}`;
+  const evaluate = <T>(expression: string): Promise<T> =>
+    ask('POST', `${session}/execute/sync`, { script: `return ${expression}`, args: [] });
+  return {
+    version: capabilities.browserVersion,
+    async close() {
+      await ask('DELETE', session);
+      await end();
+    },
+    async open(address) {
+      await ask('POST', `${session}/url`, { url: address });
+      return {
+        evaluate,
+        printed: () => evaluate('printed.splice(0)'),
+        workers: () => undefined,
+        close: () => ask('POST', `${session}/url`, { url: 'about:blank' }),
+      };
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}

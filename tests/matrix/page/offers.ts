@@ -1,0 +1,29 @@
+/// <reference types="vite/client" />
+/** What the page and its worker offer to whoever steers the browser. */
+import { backend as wasm } from '@ghl/backend-wasm';
+import { backend as webgpu } from '@ghl/backend-webgpu';
+import simd from '@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-simd.wasm?url';
+import threaded from '@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-threaded-simd.wasm?url';
+import { smoke } from '../smoke.js';
+
+const wasmPaths = { 'tfjs-backend-wasm-threaded-simd.wasm': threaded, 'tfjs-backend-wasm-simd.wasm': simd };
+const backends = { wasm, webgpu };
+
+/** By name, what can be asked for. */
+export const offers = {
+  isolated: async () => crossOriginIsolated,
+  support: (backend: keyof typeof backends) => backends[backend].isSupported(),
+  smoke: (backend: keyof typeof backends, options: object = {}) =>
+    smoke(backends[backend], backend === 'wasm' ? { wasmPaths, ...options } : options),
+  /** What `activate()` got, or how it refused. */
+  async activation(backend: keyof typeof backends, options: object = {}) {
+    try {
+      const got = await backends[backend].activate(backend === 'wasm' ? { wasmPaths, ...options } : options);
+      await backends[backend].deactivate();
+      return { got };
+    } catch (error) {
+      const { name, message, code, help } = error as Error & { code?: string; help?: string };
+      return { refused: { name, message, code, help } };
+    }
+  },
+};

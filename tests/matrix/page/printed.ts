@@ -1,0 +1,13 @@
+/** Keeps what the page prints, for a browser whose driver does not pass it on. Imported first. */
+const printed: string[] = [];
+const output = globalThis.console;
+for (const method of ['debug', 'log', 'info', 'warn', 'error'] as const) {
+  const print = output[method];
+  output[method] = (...values: unknown[]) => {
+    printed.push(values.join(' '));
+    print(...values);
+  };
+}
+addEventListener('error', ({ message }) => printed.push(message));
+addEventListener('unhandledrejection', ({ reason }) => printed.push(`${reason}`));
+Object.assign(globalThis, { printed });
