@@ -15,7 +15,7 @@ const ways = { backprop: 'back-propagation', ghlPublished: 'GHL as published', g
 /** The page that the recorded documents make. */
 export function speedPage() {
   const files = readdirSync(runs).filter((file) => file.endsWith('.json'));
-  const found = files.sort().map((file) => ({ file, ...JSON.parse(readFileSync(join(runs, file), 'utf8')) }));
+  const found = files.sort().map((file) => ({ file, ...JSON.parse(readFileSync(join(runs, file), 'utf8'), decode) }));
   return `# Speed
 
 Written by \`tools/speed-page.mjs\` from the documents in [runs/speed](runs/speed), which hold every step’s time. The command is
@@ -31,6 +31,9 @@ GHL at batch ${[...new Set(found.map(({ batch }) => batch))].join(', ')}, and ho
 ${found.map(line).join('\n')}
 ${found.map(section).join('\n')}`;
 }
+
+/** The bench writes NaN and ±∞, which JSON lacks, as strings. */
+const decode = (_, value) => (['NaN', 'Infinity', '-Infinity'].includes(value) ? Number(value) : value);
 
 const title = ({ network, backend, environment }) =>
   `${network} on ${backend}, Node ${environment.versions.node.split('.')[0]}, ${environment.cpu.match(/Xeon|EPYC/)?.[0] ?? environment.cpu}`;

@@ -3,12 +3,13 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { GhlError } from '@ghl/core';
-import { type Failure, failureOf } from './failure.js';
+import { errorOf, type Failure, failureOf } from './failure.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
 
-type Message<Answer> =
+type Message<Answer, Progress> =
   | { readonly type: 'ready' }
+  | { readonly type: 'progress'; readonly progress: Progress }
   | { readonly type: 'done'; readonly answer: Answer }
   | { readonly type: 'failed'; readonly failure: Failure };
 
@@ -23,31 +24,41 @@ export interface Child {
 }
 
 /**
- * Starts a process and asks it.
+ * Starts a process and asks it. Returns once the process has ended.
  *
+ * @param onProgress Told what the process reports before its answer.
  * @throws GhlError what the process failed with, or that it died.
  */
-export function askChild<Answer>({ script, died, heard = false }: Child, question: unknown): Promise<Answer> {
-  return new Promise((found, fail) => {
+export function askChild<Answer, Progress = never>(
+  { script, died, heard = false }: Child,
+  question: unknown,
+  onProgress?: (progress: Progress) => void,
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
     const child = fork(join(here, `${script}.js`), {
       stdio: ['ignore', 'pipe', heard ? 'inherit' : 'pipe', 'ipc'],
       serialization: 'advanced',
+      execArgv: [],
     });
     const said = lastWords(child);
-    child.on('message', (message: Message<Answer>) => {
+    let end: (() => void) | undefined;
+    child.on('message', (message: Message<Answer, Progress>) => {
       if (message.type === 'ready') child.send(question as object);
-      else if (message.type === 'done') found(message.answer);
-      else fail(new GhlError(message.failure.code, message.failure.message, { help: message.failure.help }));
+      else if (message.type === 'progress') onProgress?.(message.progress);
+      else if (message.type === 'done') end = () => resolve(message.answer);
+      else end = () => reject(errorOf(message.failure));
     });
+    const die = (how: string) => reject(new GhlError(died.code, `${died.what} ${how}`.trim(), { help: died.help }));
+    child.on('error', (error) => die(`failed: ${error.message}.`));
     child.on('close', (status, signal) => {
-      const how = `${died.what} ended with ${signal ?? `status ${status}`}. ${said()}`.trim();
-      fail(new GhlError(died.code, how, { help: died.help }));
+      if (end) end();
+      else die(`ended with ${signal ?? `status ${status}`}. ${said()}`);
     });
   });
 }
 
 /** Listens to a process; what it said last, for where it dies. */
-export function lastWords(child: ChildProcess): () => string {
+function lastWords(child: ChildProcess): () => string {
   let said = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on('data', (chunk: Buffer) => {
@@ -58,13 +69,19 @@ export function lastWords(child: ChildProcess): () => string {
 }
 
 /** In the process: answers the question that comes, and ends. */
-export async function answerParent<Question, Answer>(answer: (question: Question) => Promise<Answer>): Promise<void> {
-  const say = (message: Message<Answer>) =>
+export async function answerParent<Question, Answer, Progress = never>(
+  answer: (question: Question, report: (progress: Progress) => void) => Promise<Answer>,
+): Promise<void> {
+  const say = (message: Message<Answer, Progress>) =>
     new Promise<void>((said) => process.send?.(message, undefined, {}, () => said()));
+  // Whoever asked is gone, so nobody waits for the answer.
   process.once('disconnect', () => process.exit(1));
   process.once('message', async (question: Question) => {
     try {
-      await say({ type: 'done', answer: await answer(question) });
+      await say({
+        type: 'done',
+        answer: await answer(question, (progress) => void say({ type: 'progress', progress })),
+      });
     } catch (error) {
       await say({ type: 'failed', failure: failureOf(error) });
     }

@@ -7,6 +7,7 @@ import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { BackendReport } from './backends.js';
+import { lockFolder } from './folder-lock.js';
 import { type RunEvent, RunFolder } from './run-store.js';
 import type { RecipeSpeed } from './speed/summary.js';
 
@@ -53,6 +54,9 @@ const bench = (...words: string[]): Promise<Outcome> => begin(words).end;
 /** A race that takes a second or two a run. */
 const SMALL =
   'run --network fasthebb-small --dataset glyphs --train-size 160 --validation-size 20 --batch 8 --epochs 1'.split(' ');
+
+/** A race whose only recipe diverges at its third step. */
+const DIVERGING = 'run --train-size 64 --validation-size 16 --epochs 2 --batch 32 --rule oja --raw'.split(' ');
 
 const without = (event: RunEvent) => ({ ...event, trainMs: 0, evalMs: 0, logMs: 0 });
 
@@ -160,30 +164,98 @@ describe('a race', () => {
     expect(await bench('run', '--resume', 'a race')).toMatchObject({ status: 0 });
   });
 
-  it('of which one run is not finite goes on with the others, and says null for that one', async () => {
-    const words = [
-      ...SMALL,
-      '--epochs',
-      '1',
-      '--recipe',
-      'backprop',
-      '--rule',
-      'bcm',
-      '--raw',
-      '--seeds',
-      '1',
-      '--json',
-    ];
-    const { status, stdout, stderr } = await bench(...words, '--out', 'race');
-    const document = JSON.parse(stdout);
-    expect(document.recipes['bcm+raw'].testAccuracy).toEqual({ mean: null, sd: null, seeds: [null] });
-    expect(document.recipes.backprop.testAccuracy.mean).toBeGreaterThan(0);
-    expect(document.incomplete).toMatchObject([
-      { recipe: 'bcm+raw', seed: 0, state: 'failed', code: 'NON_FINITE_STEP' },
-    ]);
-    expect(document.incomplete[0].message).toMatch(/Step \d+: .*conv\d/);
+  it('of which one recipe diverges goes on with the others, and is reported and resumed without it', async () => {
+    const words = [...DIVERGING, '--recipe', 'ghl', '--seeds', '1', '--out', 'race', '--json'];
+    const { status, stdout, stderr } = await bench(...words);
+    expect([status, stderr]).toEqual([1, expect.stringContaining('One run failed.\nNON_FINITE_STEP: Step 3: ')]);
     expect(stderr).toContain('help: likely cause: ');
-    expect(status).toBe(1);
+    const document = JSON.parse(stdout);
+    expect(document.recipes['oja+raw'].testAccuracy).toEqual({ n: 0, mean: null, sd: null, seeds: [null] });
+    expect(document.recipes.ghl.testAccuracy).toMatchObject({ n: 1, mean: expect.any(Number) });
+    expect(document.incomplete).toMatchObject([
+      {
+        recipe: 'oja+raw',
+        seed: 0,
+        state: 'failed',
+        code: 'NON_FINITE_STEP',
+        message: /Step 3: .*/.exec(stderr)?.[0],
+      },
+    ]);
+    // It did write numbers that are not finite.
+    const run = new RunFolder(join(folder, 'race'), 'oja+raw', 0);
+    expect(await readFile(join(run.path, 'events.jsonl'), 'utf8')).toMatch(/"NaN".*"Infinity"/s);
+    expect(await run.readEvents()).not.toEqual([]);
+
+    expect(JSON.parse((await bench('report', 'race', '--json')).stdout)).toEqual(document);
+    const report = await bench('report', 'race');
+    expect(report).toMatchObject({ status: 0, stdout: expect.stringContaining('oja+raw 0: failed, NON_FINITE_STEP') });
+    const resumed = await bench('run', '--resume', 'race', '--json');
+    expect(resumed).toMatchObject({ status: 1, stderr: expect.stringContaining('ghl 0: is finished already') });
+    expect(JSON.parse(resumed.stdout)).toEqual(document);
+  });
+
+  it('of which every run diverges is reported, and exits with 1', async () => {
+    const { status, stdout, stderr } = await bench(...DIVERGING, '--seeds', '2', '--out', 'race');
+    expect([status, stderr]).toEqual([1, expect.stringContaining('2 runs failed.\nNON_FINITE_STEP: ')]);
+    expect(stdout).toMatch(/│ oja\+raw │ +– │/);
+    expect(stdout).toMatch(/oja\+raw 0: failed, NON_FINITE_STEP\noja\+raw 1: failed, NON_FINITE_STEP\nreport: /);
+    expect(await readFile(join(folder, 'race', 'report.html'), 'utf8')).toContain('NON_FINITE_STEP');
+  });
+
+  it('whose process of one run is killed goes on with the others, and can be resumed', async () => {
+    const { end } = begin([...SMALL, '--recipe', 'ghl,backprop', '--seeds', '1', '--out', 'race', '--json']);
+    while (!(await begun('race', 'ghl'))) await setTimeout(20);
+    const owner = await readFile(join(folder, 'race', 'ghl', '0', 'lock', 'owner.json'), 'utf8');
+    process.kill(JSON.parse(owner).pid, 'SIGKILL');
+    const { status, stdout, stderr } = await end;
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringContaining('RUN_DIED: The process of ghl, seed 0, ended with SIG'),
+    ]);
+    const document = JSON.parse(stdout);
+    expect(document.recipes.backprop.testAccuracy.n).toBe(1);
+    expect(document.incomplete).toMatchObject([{ recipe: 'ghl', seed: 0, state: 'failed', code: 'RUN_DIED' }]);
+    expect(JSON.parse((await bench('report', 'race', '--json')).stdout)).toEqual(document);
+    expect(await bench('run', '--resume', 'race')).toMatchObject({ status: 0 });
+  });
+
+  it('of which the files of one run are damaged is reported without it', async () => {
+    const race = [...SMALL, '--recipe', 'ghl,backprop', '--seeds', '1', '--out', 'race'];
+    expect(await bench(...race)).toMatchObject({ status: 0 });
+    for (const [file, text] of [
+      ['events.jsonl', '{"type":"dance"}\n'],
+      ['done.json', '{"schemaVersion":1}'],
+      ['manifest.json', 'x'],
+    ] as const) {
+      const path = join(folder, 'race', 'ghl', '0', file);
+      const whole = await readFile(path);
+      await writeFile(path, text);
+      for (const words of [
+        ['report', 'race'],
+        ['run', '--resume', 'race'],
+      ]) {
+        const { status, stdout, stderr } = await bench(...words, '--json');
+        expect([status, stderr]).toEqual([1, expect.stringMatching(/One run failed.\nCORRUPT_RUN: /)]);
+        const { recipes, incomplete } = JSON.parse(stdout);
+        expect([recipes.ghl.testAccuracy.n, recipes.backprop.testAccuracy.n]).toEqual([0, 1]);
+        expect(incomplete).toMatchObject([{ recipe: 'ghl', seed: 0, state: 'failed', code: 'CORRUPT_RUN' }]);
+      }
+      await writeFile(path, whole);
+    }
+  });
+
+  it('is the work of one process at a time', async () => {
+    const race = [...SMALL, '--recipe', 'ghl', '--seeds', '1', '--out', 'race'];
+    expect(await bench(...race)).toMatchObject({ status: 0 });
+    const { release } = await lockFolder(join(folder, 'race'));
+    const { status, stderr } = await bench('run', '--resume', 'race');
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringContaining(`number ${process.pid} on this machine.\nhelp: wait`),
+    ]);
+    await release();
+    expect(await bench('run', '--resume', 'race')).toMatchObject({ status: 0 });
+    expect(await readdir(join(folder, 'race'))).not.toContain('lock');
   });
 });
 
@@ -290,7 +362,7 @@ describe('going on', () => {
     const { status } = await bench(...SMALL, '--recipe', 'backprop', '--seeds', '1', '--out', 'race');
     expect(status).toBe(0);
     await rm(join(folder, 'race', 'backprop', '0', 'done.json'));
-  });
+  }, 60_000);
 
   /** What is changed behind the bench's back. */
   type Plan = { dataset: { checksum: string }; code: string };

@@ -1,14 +1,14 @@
 /** The command line: commands, options, and what is refused before anything runs. */
-import { ConfigurationError, unknownName } from '@ghl/core';
+import { ConfigurationError, type Json, unknownName } from '@ghl/core';
 import { Command, CommanderError, Option } from 'commander';
 
 /** Options that say which recipes, as they were given; what is absent was not. */
 export interface RecipeOptions {
   readonly recipe?: readonly string[];
   readonly rule?: string;
-  readonly ruleOptions?: Readonly<Record<string, unknown>>;
+  readonly ruleOptions?: Readonly<Record<string, Json>>;
   readonly modulator?: string;
-  readonly modulatorOptions?: Readonly<Record<string, unknown>>;
+  readonly modulatorOptions?: Readonly<Record<string, Json>>;
   readonly raw?: boolean;
 }
 
@@ -212,7 +212,7 @@ function names(text: string): string[] {
   throw bad('--recipe', text, 'give names separated by commas; `bench list` shows them.');
 }
 
-function record(option: string): (text: string) => Record<string, unknown> {
+function record(option: string): (text: string) => Record<string, Json> {
   return (text) => {
     let value: unknown;
     try {
@@ -220,7 +220,7 @@ function record(option: string): (text: string) => Record<string, unknown> {
     } catch {
       throw bad(option, text, `give a JSON object, in quotes: ${option} '{"temperature": 0.5}'.`);
     }
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, Json>;
     throw bad(option, text, `give a JSON object, in quotes: ${option} '{"temperature": 0.5}'.`);
   };
 }

@@ -1,6 +1,7 @@
 /**
- * Files that survive a kill, a crash and a full disk: a new version is written beside the old one, forced to the disk,
- * and renamed over it, so that one of the two is whole at every instant.
+ * Files that survive a kill, a power cut and a full disk: a new version is written beside the old one, forced to the disk,
+ * and renamed over it, so that one of the two is whole at every instant. Then the folder is forced to the disk, without
+ * which a power cut may bring the old version back.
  */
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -26,12 +27,28 @@ export async function replaceFile(path: string, data: string | Uint8Array, help?
         await file.close();
       }
       await rename(draft, path);
+      await syncFolder(dirname(path));
     } catch (error) {
       await rm(draft, { force: true }).catch(() => {});
       throw error;
     }
   };
   await onDisk(path, write, help);
+}
+
+/** Windows opens no folder, and keeps its entries in a journal. */
+async function syncFolder(path: string): Promise<void> {
+  try {
+    const folder = await open(path, 'r');
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (process.platform !== 'win32' || !['EPERM', 'EISDIR'].includes(code)) throw error;
+  }
 }
 
 const FULL = ['ENOSPC', 'EDQUOT', 'EFBIG'];

@@ -28,6 +28,14 @@ export function failureOf(error: unknown): Failure {
   };
 }
 
+/** The error that a failure came from, as far as it is known. */
+export function errorOf(failure: Failure): GhlError {
+  const { message, help, usage, stack } = failure;
+  const error = new (usage ? ConfigurationError : GhlError)(failure.code, message, { help });
+  if (stack !== undefined) error.stack = stack;
+  return error;
+}
+
 /** `code: message`, then `help: …`; with `GHL_DEBUG` set, where it was thrown. */
 export function describeFailure({ code, message, help, stack }: Failure): string {
   return [`${code}: ${message}`, `help: ${help}`, ...(process.env.GHL_DEBUG && stack ? [stack] : [])].join('\n');

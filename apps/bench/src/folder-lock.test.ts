@@ -1,49 +1,121 @@
-import { spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
-import { lockAddress, lockFolder } from './folder-lock.js';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type Lock, lockFolder } from './folder-lock.js';
 
 let folder: string;
+let held: Lock[];
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'bench-'));
+  held = [];
 });
 
-afterEach(() => rm(folder, { recursive: true, force: true }));
+afterEach(async () => {
+  vi.useRealTimers();
+  for (const { release } of held) await release();
+  await rm(folder, { recursive: true, force: true });
+});
 
-it('is held by one at a time, under any name of the folder', async () => {
-  const release = await lockFolder(folder);
-  await expect(lockFolder(join(folder, '..', folder.split('/').at(-1) as string))).rejects.toMatchObject({
-    code: 'UNDER_WAY',
-    message: expect.stringContaining('Another process'),
+async function take(...words: Parameters<typeof lockFolder>): Promise<Lock> {
+  const lock = await lockFolder(...words);
+  held.push(lock);
+  return lock;
+}
+
+/** Makes the lock of `folder` that of another process. */
+async function owned(by: { machine?: string; pid?: number }): Promise<void> {
+  const path = join(folder, 'lock', 'owner.json');
+  const { atime, mtime } = await stat(join(folder, 'lock'));
+  await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, 'utf8')), ...by }));
+  await utimes(join(folder, 'lock'), atime, mtime);
+}
+
+/** The number of a process that has ended. */
+const dead = () => Number(execFileSync(process.execPath, ['-p', 'process.pid'], { encoding: 'utf8' }));
+
+const minutes = 60_000;
+const underWay = (says: string) => ({ code: 'UNDER_WAY', message: expect.stringContaining(says) });
+
+describe('a lock', () => {
+  it('is held by one at a time, under any name of the folder, and leaves nothing', async () => {
+    const { release } = await take(folder);
+    const other = join(folder, '..', folder.split('/').at(-1) as string);
+    await expect(take(other)).rejects.toMatchObject(underWay(`number ${process.pid} on this machine`));
+    await release();
+    expect(await readdir(folder)).toEqual([]);
+    await (await take(folder)).release();
   });
-  await release();
-  await (await lockFolder(folder))();
-});
 
-it('is free at once when its holder was killed', async () => {
-  const address = await lockAddress(folder);
-  const holder = spawn(process.execPath, [
-    '-e',
-    `require('net').createServer().listen(${JSON.stringify(address)}, () => console.log('held'))`,
-  ]);
-  await new Promise((resolve) => holder.stdout.once('data', resolve));
-  await expect(lockFolder(folder)).rejects.toMatchObject({ code: 'UNDER_WAY' });
-  const next = lockFolder(folder, 60_000);
-  holder.kill('SIGKILL');
-  await (await next)();
+  it('is waited for, where its holder is about to go', async () => {
+    const { release } = await take(folder);
+    const next = take(folder, minutes);
+    await release();
+    await next;
+  });
+
+  it('is free at once where its holder on this machine is dead', async () => {
+    await take(folder);
+    await owned({ pid: dead() });
+    await take(folder);
+    await expect(take(folder)).rejects.toMatchObject(underWay('on this machine'));
+  });
+
+  it('of another machine holds, whatever the number of its process is here, and lapses without renewal', async () => {
+    await take(folder);
+    for (const pid of [dead(), process.pid]) {
+      await owned({ machine: 'another', pid });
+      await expect(take(folder)).rejects.toMatchObject({
+        ...underWay('on another machine'),
+        help: expect.stringContaining('lapses after 120 seconds'),
+      });
+    }
+    const past = new Date(Date.now() - 3 * minutes);
+    await utimes(join(folder, 'lock'), past, past);
+    await take(folder);
+    await expect(take(folder)).rejects.toMatchObject(underWay('on this machine'));
+  });
+
+  it('that nobody has signed yet holds', async () => {
+    await mkdir(join(folder, 'lock'));
+    await expect(take(folder)).rejects.toMatchObject(underWay('on another machine'));
+    for (const damaged of ['', '{}', 'null', '{"machine":1,"pid":"x"}']) {
+      await writeFile(join(folder, 'lock', 'owner.json'), damaged);
+      await expect(take(folder)).rejects.toMatchObject({ code: 'UNDER_WAY' });
+    }
+  });
+
+  it('is renewed while it is held, and says when another process took it', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
+    const { lost } = await take(folder);
+    const path = join(folder, 'lock');
+    const renewed = async () => {
+      const before = (await stat(path)).mtimeMs;
+      vi.advanceTimersByTime(10_000);
+      await vi.waitFor(async () => expect((await stat(path)).mtimeMs).toBeGreaterThan(before));
+      await new Promise((done) => setImmediate(done)); // the next renewal is planned
+    };
+    for (let i = 0; i < 3; i++) await renewed();
+    await rm(path, { recursive: true });
+    await mkdir(path);
+    await new Promise((done) => setImmediate(done));
+    vi.advanceTimersByTime(10_000);
+    await expect(lost).rejects.toMatchObject({ code: 'LOCK_LOST', help: expect.stringContaining('--resume') });
+    await (held.pop() as Lock).release(); // that is no error
+    expect(existsSync(path)).toBe(true);
+  });
 });
 
 it('makes the folder, and those above it', async () => {
-  const release = await lockFolder(join(folder, 'a', 'b', 'c'));
-  await release();
+  await take(join(folder, 'a', 'b', 'c'));
   await writeFile(join(folder, 'file'), '');
-  await expect(lockFolder(join(folder, 'file', 'x'))).rejects.toMatchObject({ code: 'WRITE_FAILED' });
-  await expect(lockFolder(join(folder, 'file'))).rejects.toMatchObject({ code: 'WRITE_FAILED' });
+  await expect(take(join(folder, 'file', 'x'))).rejects.toMatchObject({ code: 'WRITE_FAILED' });
+  await expect(take(join(folder, 'file'))).rejects.toMatchObject({ code: 'WRITE_FAILED' });
 });
 
 it.skipIf(process.platform !== 'linux')('refuses a place where the system allows no folder', async () => {
-  await expect(lockFolder('/proc/here/there')).rejects.toMatchObject({ code: 'WRITE_FAILED' });
+  await expect(take('/proc/here/there')).rejects.toMatchObject({ code: 'WRITE_FAILED' });
 });

@@ -3,6 +3,7 @@ import { relative } from 'node:path';
 import { parseCommandLine } from './command-line.js';
 import { doctor, doctorText } from './doctor-command.js';
 import { describeFailure, exitStatus, type Failure, failureOf } from './failure.js';
+import { toJson } from './json.js';
 import { list } from './list-command.js';
 import { RaceFolder } from './race.js';
 import { makeReport, type Report } from './report-command.js';
@@ -18,8 +19,7 @@ if (process.exitCode === 130) process.exit();
 /** Prints to standard output what was asked for, as text or as one JSON document; returns the exit status. */
 async function main(words: readonly string[]): Promise<number> {
   const asJson = words.includes('--json');
-  const print = (text: string, document: unknown) =>
-    process.stdout.write(`${asJson ? JSON.stringify(document, null, 2) : text}\n`);
+  const print = (text: string, document: unknown) => process.stdout.write(`${asJson ? toJson(document, 2) : text}\n`);
   try {
     const request = parseCommandLine(words);
     switch (request.command) {
@@ -44,7 +44,7 @@ async function main(words: readonly string[]): Promise<number> {
       case 'report': {
         const report = await makeReport(new RaceFolder(request.folder));
         print(asText(report), asDocument(report));
-        return 0;
+        return failed(report.failures);
       }
       case 'speed': {
         const summary = await speed(request.options);
@@ -52,9 +52,9 @@ async function main(words: readonly string[]): Promise<number> {
         return 0;
       }
       case 'run': {
-        const outcome = await run(request.options);
-        print(asText(outcome), asDocument(outcome));
-        return failed(outcome.failures);
+        const report = await run(request.options);
+        print(asText(report), asDocument(report));
+        return failed(report.failures);
       }
     }
   } catch (error) {

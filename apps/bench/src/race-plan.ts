@@ -3,6 +3,7 @@
  * race goes on, and which two races must share for their numbers to be comparable.
  */
 import { z } from 'zod';
+import { json, number } from './json.js';
 
 const wholeNumber = z.number().int().nonnegative();
 const positive = z.number().int().positive();
@@ -10,9 +11,9 @@ const positive = z.number().int().positive();
 /** A rule and a modulator named on the command line, in place of a recipe of `@ghl/recipes`. */
 const customSchema = z.strictObject({
   rule: z.string(),
-  ruleOptions: z.record(z.string(), z.unknown()),
+  ruleOptions: z.record(z.string(), json),
   modulator: z.string().nullable(),
-  modulatorOptions: z.record(z.string(), z.unknown()),
+  modulatorOptions: z.record(z.string(), json),
   raw: z.boolean(),
 });
 
@@ -33,7 +34,7 @@ export const planSchema = z.strictObject({
   batch: positive,
   backend: z.string(),
   threads: positive,
-  target: z.number(),
+  target: number,
   code: z.string(),
 });
 

@@ -1,18 +1,17 @@
 /** A race: the runs of a plan, each in a process of its own, as many at a time as asked for. */
-import { fork } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { basename, dirname, join, relative, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { basename, join, relative, resolve } from 'node:path';
 import { ConfigurationError, StateError } from '@ghl/core';
 import pLimit from 'p-limit';
 import { z } from 'zod';
-import { lastWords } from './ask-child.js';
+import { askChild } from './ask-child.js';
 import { replaceFile } from './durable.js';
-import type { Failure } from './failure.js';
+import { type Failure, failureOf } from './failure.js';
+import { LOCK_LOST, UNDER_WAY } from './folder-lock.js';
 import { type PlannedRun, plannedRuns, planSchema, type RacePlan } from './race-plan.js';
-import { RunFolder, readJson } from './run-store.js';
-import type { Message, Task } from './training/process.js';
+import { asFile, RunFolder, type RunResult, readJson } from './run-store.js';
+import type { Task } from './training/process.js';
 import type { Progress } from './training/trainer.js';
 
 /** Told how a race is going. */
@@ -59,8 +58,8 @@ export class RaceFolder {
         help: `go on with it: --resume ${this.typed}; or give another folder with --out.`,
       });
     }
-    await replaceFile(this.#localPath, `${JSON.stringify({ dataFolder }, null, 2)}\n`);
-    await replaceFile(this.#planPath, `${JSON.stringify(plan, null, 2)}\n`);
+    await replaceFile(this.#localPath, asFile({ dataFolder }));
+    await replaceFile(this.#planPath, asFile(plan));
   }
 
   /** @throws ConfigurationError `NO_RACE`; StateError `CORRUPT_RUN`. */
@@ -105,40 +104,31 @@ export async function runRace(
   const failures: { run: PlannedRun; failure: Failure }[] = [];
   const limit = pLimit(processes);
   await limit.map(plannedRuns(plan), async (run) => {
-    if ((await folder.run(run).readResult()) !== null) return watcher.skips(run);
-    watcher.begins(run);
-    const failure = await inProcess({ race: folder.path, plan, run, dataFolder, ...how }, (progress) =>
-      watcher.progress(run, progress),
-    );
-    if (failure !== null) failures.push({ run, failure });
+    const files = folder.run(run);
+    let failure: Failure | null = null;
+    try {
+      if ((await files.readResult()) !== null) return watcher.skips(run);
+      watcher.begins(run);
+      await inProcess({ race: folder.path, plan, run, dataFolder, ...how }, (progress) =>
+        watcher.progress(run, progress),
+      );
+    } catch (error) {
+      failure = failureOf(error);
+      failures.push({ run, failure });
+      // Where another process holds the run, that one writes its events.
+      if (failure.code !== UNDER_WAY && failure.code !== LOCK_LOST) await files.recordFailure(failure).catch(() => {});
+    }
     watcher.ends(run, failure);
   });
   return failures;
 }
 
-const script = join(dirname(fileURLToPath(import.meta.url)), 'training', 'process.js');
-
-function inProcess(task: Task, onProgress: (progress: Progress) => void): Promise<Failure | null> {
-  return new Promise((settle) => {
-    const child = fork(script, [JSON.stringify(task)], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], execArgv: [] });
-    let outcome: Failure | null | undefined;
-    const said = lastWords(child);
-    child.on('message', (message: Message) => {
-      if (message.type === 'progress') onProgress(message.progress);
-      else outcome = message.type === 'failed' ? message.failure : null;
-    });
-    child.on('close', (status, signal) => {
-      settle(
-        outcome !== undefined
-          ? outcome
-          : {
-              code: 'RUN_DIED',
-              message:
-                `The process of ${task.run.recipe.name}, seed ${task.run.seed}, ended with ${signal ?? `status ${status}`}. ${said()}`.trim(),
-              help: 'often memory ran out: try --processes 1 or a smaller --batch, then go on with --resume.',
-              usage: false,
-            },
-      );
-    });
-  });
+function inProcess(task: Task, onProgress: (progress: Progress) => void): Promise<RunResult> {
+  const { recipe, seed } = task.run;
+  const died = {
+    code: 'RUN_DIED',
+    what: `The process of ${recipe.name}, seed ${seed},`,
+    help: 'often memory ran out: try --processes 1 or a smaller --batch, then go on with --resume.',
+  };
+  return askChild({ script: 'training/process', died }, task, onProgress);
 }

@@ -4,12 +4,12 @@ import { ConfigurationError, StateError } from '@ghl/core';
 import { checkBackend } from './backends.js';
 import type { RunOptions } from './command-line.js';
 import { codeVersion } from './environment.js';
-import type { Failure } from './failure.js';
-import { lockFolder } from './folder-lock.js';
+import { type Lock, lockFolder } from './folder-lock.js';
 import { untilInterrupted } from './interrupt.js';
+import { toJson } from './json.js';
 import { display } from './progress.js';
 import { RaceFolder, runRace, shareCores } from './race.js';
-import { type PlannedRecipe, plannedRuns, type RacePlan, stepsPerEpoch } from './race-plan.js';
+import { type PlannedRecipe, type PlannedRun, plannedRuns, type RacePlan, stepsPerEpoch } from './race-plan.js';
 import { chosenRecipes } from './recipe-choice.js';
 import { makeReport, type Report } from './report-command.js';
 import { assignmentOf } from './training/recipe.js';
@@ -31,13 +31,8 @@ const TARGETS: Readonly<Record<string, number>> = {
   'fashion-mnist': 0.85,
 };
 
-/** What `run` came to. */
-export interface RunOutcome extends Report {
-  readonly failures: readonly Failure[];
-}
-
 /** Does what the options say; what is said meanwhile goes to standard error. */
-export async function run(options: RunOptions): Promise<RunOutcome> {
+export async function run(options: RunOptions): Promise<Report> {
   if (options.inexact && options.resume === undefined) {
     throw new ConfigurationError('BAD_ARGUMENTS', '--inexact says how to go on, but there is no --resume.', {
       help: 'give the folder of a race to go on with: --resume DIR --inexact.',
@@ -45,17 +40,21 @@ export async function run(options: RunOptions): Promise<RunOutcome> {
   }
   const say = (text: string) => process.stderr.write(`${text}\n`);
   const begun = options.resume === undefined ? await begin(options, say) : await resume(options.resume, options, say);
-  const { folder, plan, dataFolder, release } = begun;
+  const { folder, plan, dataFolder, lock } = begun;
   const { processes } = shareCores(plannedRuns(plan).length, options.processes);
   const shown = display(plan);
   try {
     const how = { processes, backend: options.backend ?? plan.backend, inexact: options.inexact ?? false };
     const race = runRace(folder, plan, dataFolder, how, shown);
     const help = `go on with \`bench run --resume ${folder.typed}\`.`;
-    const failures = await untilInterrupted(race, 'The race', help).finally(() => shown.close());
-    return { ...(await makeReport(folder)), failures: failures.map(({ failure }) => failure) };
+    const work = Promise.race([race, lock.lost]);
+    const failures = await untilInterrupted(work, 'The race', help).finally(() => shown.close());
+    const report = await makeReport(folder);
+    const known = failures.map(({ failure }) => failure);
+    const more = report.failures.filter(({ message }) => known.every((each) => each.message !== message));
+    return { ...report, failures: [...known, ...more] };
   } finally {
-    await release();
+    await lock.release();
   }
 }
 
@@ -63,7 +62,7 @@ interface Begun {
   readonly folder: RaceFolder;
   readonly plan: RacePlan;
   readonly dataFolder: string | null;
-  release(): Promise<void>;
+  readonly lock: Lock;
 }
 
 async function begin(options: RunOptions, say: (text: string) => void): Promise<Begun> {
@@ -105,13 +104,13 @@ async function begin(options: RunOptions, say: (text: string) => void): Promise<
   };
   const stamp = new Date().toISOString().slice(0, 19).replace('T', '-').replaceAll(':', '');
   const folder = new RaceFolder(options.out ?? join('results', `${network}-${data.name}-${stamp}`));
-  const release = await lockFolder(folder.path);
+  const lock = await lockFolder(folder.path);
   await folder.begin(plan, dataFolder);
   say(
     `${recipes.map(({ name }) => name).join(', ')} on ${network} and ${data.name}: ${count(seeds, 'seed')}, ${count(epochs, 'epoch')} of ` +
       `${count(stepsPerEpoch(plan), 'step')}, into ${folder.typed}`,
   );
-  return { folder, plan, dataFolder, release };
+  return { folder, plan, dataFolder, lock };
 }
 
 async function resume(path: string, options: RunOptions, say: (text: string) => void): Promise<Begun> {
@@ -120,8 +119,13 @@ async function resume(path: string, options: RunOptions, say: (text: string) => 
   checkUnchanged(plan, options);
   await checkBackend(options.backend ?? plan.backend);
   const code = codeVersion();
-  const results = await Promise.all(plannedRuns(plan).map((each) => folder.run(each).readResult()));
-  if (code !== plan.code && results.includes(null)) {
+  // A run whose files are damaged does not go on.
+  const left = async (run: PlannedRun) =>
+    (await folder
+      .run(run)
+      .readResult()
+      .catch(() => undefined)) === null;
+  if (code !== plan.code && (await Promise.all(plannedRuns(plan).map(left))).includes(true)) {
     throw new StateError(
       'RESUME_MISMATCH',
       `The code is version ${code.slice(0, 12)}; the race began with ${plan.code.slice(0, 12)}.`,
@@ -130,10 +134,10 @@ async function resume(path: string, options: RunOptions, say: (text: string) => 
       },
     );
   }
-  const release = await lockFolder(folder.path);
+  const lock = await lockFolder(folder.path);
   const dataFolder = options.data === undefined ? await folder.readDataFolder() : resolve(options.data);
   say(`going on with the race in ${folder.typed}`);
-  return { folder, plan, dataFolder, release };
+  return { folder, plan, dataFolder, lock };
 }
 
 /** An option given with `--resume` may only repeat what the race began with. */
@@ -165,7 +169,7 @@ function checkUnchanged(plan: RacePlan, options: RunOptions): void {
   }
   if (options.recipe !== undefined || options.rule !== undefined) {
     const now = chosenRecipes(options);
-    const list = (recipes: readonly PlannedRecipe[]) => JSON.stringify(recipes);
+    const list = (recipes: readonly PlannedRecipe[]) => toJson(recipes);
     if (list(now) !== list(plan.recipes)) throw differs('recipe', list(now), list(plan.recipes));
   }
 }

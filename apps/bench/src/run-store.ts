@@ -12,65 +12,66 @@ import { join } from 'node:path';
 import { StateError } from '@ghl/core';
 import { z } from 'zod';
 import { onDisk, replaceFile } from './durable.js';
+import type { Failure } from './failure.js';
+import { json, number, toJson } from './json.js';
 import { planSchema } from './race-plan.js';
 import { numericsSchema } from './training/checkpoint.js';
 
-const manifestSchema = z.object({
+export const manifestSchema = z.object({
   schemaVersion: z.literal(1),
   plan: planSchema,
   recipe: z.string(),
   /** The optimizer's spec: what moves which weights, as JSON. */
-  spec: z.record(z.string(), z.json()),
-  seed: z.number(),
-  parameters: z.number(),
-  backend: z.looseObject({ name: z.string(), numerics: numericsSchema.optional() }),
-  environment: z.looseObject({
-    versions: z.record(z.string(), z.string()),
-    git: z.object({ commit: z.string(), dirty: z.boolean() }).nullable(),
-    cpu: z.string(),
-    cores: z.number(),
-    memoryGiB: z.number(),
-    platform: z.string(),
-  }),
+  spec: z.record(z.string(), json),
+  seed: number,
+  parameters: number,
+  backend: z.object({ name: z.string(), numerics: numericsSchema.optional() }).catchall(json),
+  environment: z
+    .object({
+      versions: z.record(z.string(), z.string()),
+      git: z.object({ commit: z.string(), dirty: z.boolean() }).nullable(),
+      cpu: z.string(),
+      cores: number,
+      memoryGiB: number,
+      platform: z.string(),
+    })
+    .catchall(json),
 });
 
 /** What was run, and on what. */
 export type RunManifest = z.infer<typeof manifestSchema>;
 
-const scoreSchema = z.object({ loss: z.number(), accuracy: z.number() });
+const scoreSchema = z.object({ loss: number, accuracy: number });
 
 /** Loss and accuracy on a set of images. */
 export type Score = z.infer<typeof scoreSchema>;
 
 /** Milliseconds spent so far, kept apart. */
-const timesSchema = z.object({ trainMs: z.number(), evalMs: z.number(), logMs: z.number() });
+const timesSchema = z.object({ trainMs: number, evalMs: number, logMs: number });
 
-const eventSchema = z.discriminatedUnion('type', [
+export const eventSchema = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('steps'),
-    step: z.number(),
-    epoch: z.number(),
+    step: number,
+    epoch: number,
     /** Mean over the images of the steps since the last such event. */
-    loss: z.number(),
-    accuracy: z.number(),
-    images: z.number(),
-    learningRate: z.record(z.string(), z.number()),
+    loss: number,
+    accuracy: number,
+    images: number,
+    learningRate: z.record(z.string(), number),
     ...timesSchema.shape,
   }),
   z.object({
     type: z.literal('alignment'),
-    step: z.number(),
-    epoch: z.number(),
-    layers: z.record(
-      z.string(),
-      z.object({ alignment: z.number(), signAgreement: z.number(), incrementNorm: z.number() }),
-    ),
+    step: number,
+    epoch: number,
+    layers: z.record(z.string(), z.object({ alignment: number, signAgreement: number, incrementNorm: number })),
   }),
   z.object({
     type: z.literal('epoch'),
-    step: z.number(),
+    step: number,
     /** Epochs finished. */
-    epoch: z.number(),
+    epoch: number,
     train: scoreSchema,
     validation: scoreSchema.nullable(),
     test: scoreSchema,
@@ -78,36 +79,36 @@ const eventSchema = z.discriminatedUnion('type', [
   }),
   z.object({
     type: z.literal('filters'),
-    step: z.number(),
+    step: number,
     layer: z.string(),
     /** Height, width, channels, filters. */
-    shape: z.tuple([z.number(), z.number(), z.number(), z.number()]),
+    shape: z.tuple([number, number, number, number]),
     /** Little-endian float32, base64. */
     values: z.string(),
   }),
   z.object({
     type: z.literal('resumed'),
-    step: z.number(),
+    step: number,
     /** What computes from here on. */
     backend: z.string(),
     numerics: numericsSchema.optional(),
   }),
-  z.object({ type: z.literal('failed'), step: z.number(), code: z.string(), message: z.string(), help: z.string() }),
+  z.object({ type: z.literal('failed'), step: number, code: z.string(), message: z.string(), help: z.string() }),
 ]);
 
 /** Something that happened in a run. */
 export type RunEvent = z.infer<typeof eventSchema>;
 
-const doneSchema = z.object({
+export const doneSchema = z.object({
   schemaVersion: z.literal(1),
-  steps: z.number(),
-  epochs: z.number(),
+  steps: number,
+  epochs: number,
   /** Test accuracy after the last epoch. */
-  testAccuracy: z.number(),
+  testAccuracy: number,
   /** The epoch that was best on the validation images, and its test accuracy; null if none were held out. */
-  best: z.object({ epoch: z.number(), validationAccuracy: z.number(), testAccuracy: z.number() }).nullable(),
+  best: z.object({ epoch: number, validationAccuracy: number, testAccuracy: number }).nullable(),
   /** Null where no step was timed by itself: one step an epoch, and that one measured. */
-  imagesPerSecond: z.number().nullable(),
+  imagesPerSecond: number.nullable(),
   /** SHA-256 of all weights and moving statistics at the end. */
   weights: z.string(),
   ...timesSchema.shape,
@@ -133,22 +134,26 @@ export class RunFolder {
     return join(this.path, 'events.jsonl');
   }
 
+  get #resultPath(): string {
+    return join(this.path, 'done.json');
+  }
+
   /** The manifest, or null before it was written. */
   readManifest(): Promise<RunManifest | null> {
     return readJson(join(this.path, 'manifest.json'), manifestSchema);
   }
 
   writeManifest(manifest: RunManifest): Promise<void> {
-    return replaceFile(join(this.path, 'manifest.json'), json(manifest));
+    return replaceFile(join(this.path, 'manifest.json'), asFile(manifest));
   }
 
   /** What came out, or null while the run is not finished. */
   readResult(): Promise<RunResult | null> {
-    return readJson(join(this.path, 'done.json'), doneSchema);
+    return readJson(this.#resultPath, doneSchema);
   }
 
   writeResult(result: RunResult): Promise<void> {
-    return replaceFile(join(this.path, 'done.json'), json(result));
+    return replaceFile(this.#resultPath, asFile(result));
   }
 
   /** What has happened so far. A line that a kill cut short is left out. */
@@ -182,9 +187,23 @@ export class RunFolder {
     });
   }
 
+  /**
+   * Notes why the run failed, where its process could not: it was killed, or never came to its first event. For whoever
+   * holds the race, once that process has ended.
+   */
+  async recordFailure({ code, message, help }: Failure): Promise<void> {
+    const last = (await this.readEvents()).at(-1);
+    if (last?.type === 'failed' && last.code === code) return;
+    const written = existsSync(this.#eventsPath) ? await readFile(this.#eventsPath) : Buffer.alloc(0);
+    // A kill may have cut the last line short.
+    const log = await this.openEvents(written.lastIndexOf('\n') + 1);
+    await log.append({ type: 'failed', step: last?.step ?? 0, code, message, help });
+    await log.close();
+  }
+
   /** Forgets a run that has no usable beginning. */
   async clear(): Promise<void> {
-    await rm(this.path, { recursive: true, force: true });
+    for (const path of [this.#eventsPath, this.checkpointPath, this.#resultPath]) await rm(path, { force: true });
   }
 }
 
@@ -207,7 +226,7 @@ export class EventLog {
 
   /** @throws StateError as `replaceFile` does. */
   async append(event: RunEvent): Promise<void> {
-    const line = Buffer.from(`${JSON.stringify(event)}\n`);
+    const line = Buffer.from(`${toJson(event)}\n`);
     await onDisk(this.#path, () => this.#file.appendFile(line));
     this.#length += line.length;
   }
@@ -222,7 +241,8 @@ export class EventLog {
   }
 }
 
-const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
+/** A value as the contents of a JSON file. */
+export const asFile = (value: unknown) => `${toJson(value, 2)}\n`;
 
 /**
  * Reads a JSON file of a known shape; null if there is none.

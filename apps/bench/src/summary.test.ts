@@ -59,13 +59,13 @@ const runs: readonly RecordedRun[] = [
 
 describe('a statistic', () => {
   it('is of the seeds that have a number', () => {
-    expect(statistic([1, 2, 6])).toEqual({ mean: 3, sd: Math.sqrt(7), seeds: [1, 2, 6] });
-    expect(statistic([1, null, 3])).toEqual({ mean: 2, sd: Math.SQRT2, seeds: [1, null, 3] });
+    expect(statistic([1, 2, 6])).toEqual({ n: 3, mean: 3, sd: Math.sqrt(7), seeds: [1, 2, 6] });
+    expect(statistic([1, null, 3])).toEqual({ n: 2, mean: 2, sd: Math.SQRT2, seeds: [1, null, 3] });
   });
 
   it('has no spread at one number, and nothing at none', () => {
-    expect(statistic([5])).toEqual({ mean: 5, sd: null, seeds: [5] });
-    expect(statistic([null])).toEqual({ mean: null, sd: null, seeds: [null] });
+    expect(statistic([5])).toEqual({ n: 1, mean: 5, sd: null, seeds: [5] });
+    expect(statistic([null])).toEqual({ n: 0, mean: null, sd: null, seeds: [null] });
   });
 });
 
@@ -75,7 +75,7 @@ describe('the summary of a race', () => {
   it('takes the last epoch for test accuracy, with null for a run that failed', () => {
     expect(summary.recipes.ghl?.testAccuracy.seeds).toEqual([0.2, 0.4, null]);
     expect(summary.recipes.ghl?.testAccuracy.mean).toBeCloseTo(0.3, 12);
-    expect(summary.recipes.localOnly?.testAccuracy).toEqual({ mean: null, sd: null, seeds: [null, null, null] });
+    expect(summary.recipes.localOnly?.testAccuracy).toEqual({ n: 0, mean: null, sd: null, seeds: [null, null, null] });
   });
 
   it('times training alone, up to the first epoch whose validation accuracy reaches the target', () => {

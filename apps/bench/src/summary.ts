@@ -1,5 +1,6 @@
 /** What a race says in numbers: a pure function of the runs in its folder. */
 import { mean, sampleStandardDeviation } from 'simple-statistics';
+import { type Failure, failureOf } from './failure.js';
 import { deviations, paperAccuracy } from './paper.js';
 import type { RaceFolder } from './race.js';
 import { plannedRuns, type RacePlan } from './race-plan.js';
@@ -13,11 +14,15 @@ export interface RecordedRun {
   readonly manifest: RunManifest | null;
   readonly events: readonly RunEvent[];
   readonly result: RunResult | null;
+  /** Why its files could not be read. */
+  readonly damage?: Failure;
 }
 
 /** A number for each seed, null where its run has none, with their mean and sample standard deviation. */
 export interface Statistic {
-  /** Over the seeds that have a number; null if none has. */
+  /** Seeds that have a finite number: what {@link mean} and {@link sd} are of. */
+  readonly n: number;
+  /** Null if there is none. */
   readonly mean: number | null;
   /** Null below two numbers. */
   readonly sd: number | null;
@@ -73,16 +78,24 @@ export interface RaceSummary {
 /** Reads what is left of every run of a race. */
 export async function readRuns(folder: RaceFolder, plan: RacePlan): Promise<RecordedRun[]> {
   return Promise.all(
-    plannedRuns(plan).map(async (run) => {
+    plannedRuns(plan).map(async (run): Promise<RecordedRun> => {
+      const name = { recipe: run.recipe.name, seed: run.seed };
       const files = folder.run(run);
-      const [manifest, events, result] = await Promise.all([
-        files.readManifest(),
-        files.readEvents(),
-        files.readResult(),
-      ]);
-      const failed = events.at(-1)?.type === 'failed';
-      const state = result !== null ? 'finished' : failed ? 'failed' : 'unfinished';
-      return { recipe: run.recipe.name, seed: run.seed, state, manifest, events, result } as const;
+      try {
+        const [manifest, events, result] = await Promise.all([
+          files.readManifest(),
+          files.readEvents(),
+          files.readResult(),
+        ]);
+        const failed = events.at(-1)?.type === 'failed';
+        const state = result !== null ? 'finished' : failed ? 'failed' : 'unfinished';
+        return { ...name, state, manifest, events, result };
+      } catch (error) {
+        const damage = failureOf(error);
+        const { code, message, help } = damage;
+        const events: RunEvent[] = [{ type: 'failed', step: 0, code, message, help }];
+        return { ...name, state: 'failed', manifest: null, events, result: null, damage };
+      }
     }),
   );
 }
@@ -111,8 +124,9 @@ export function inWords(backends: readonly string[]): string {
 
 /** Mean, spread and all values. */
 export function statistic(seeds: readonly (number | null)[]): Statistic {
-  const numbers = seeds.filter((each) => each !== null);
+  const numbers = seeds.filter((each) => each !== null && Number.isFinite(each)) as number[];
   return {
+    n: numbers.length,
     mean: numbers.length > 0 ? mean(numbers) : null,
     sd: numbers.length > 1 ? sampleStandardDeviation(numbers) : null,
     seeds,

@@ -68,10 +68,9 @@ export function otherBackends({ backends: [first], recipes }: RaceSummary): stri
 }
 
 /** `mean ± sd`, and how many seeds it is of where that is not all. */
-function spread({ mean: middle, sd, seeds }: Statistic, format: (value: number) => string): string {
+function spread({ n, mean: middle, sd, seeds }: Statistic, format: (value: number) => string): string {
   if (middle === null) return seeds.length > 0 ? NONE : '';
-  const counted = seeds.filter((seed) => seed !== null).length;
-  const part = counted < seeds.length ? ` (${counted} of ${seeds.length})` : '';
+  const part = n < seeds.length ? ` (${n} of ${seeds.length})` : '';
   return `${format(middle)}${sd === null ? '' : ` ± ${format(sd)}`}${part}`;
 }
 

@@ -151,7 +151,7 @@ function lines(
   { x, y, domain, width = 640, height = 360, rule }: LineChart,
   shared: boolean,
 ): string {
-  const last = Math.max(2, ...runs.flatMap((run) => read(run).map((point) => point.x)));
+  const last = Math.max(2, ...runs.flatMap((run) => read(run).map((point) => point.x)).filter(Number.isFinite));
   const marks = series.flatMap(({ name, className, colour }) => {
     const points: Point[] = runs
       .filter(({ recipe }) => recipe === name)
@@ -205,8 +205,9 @@ const accuracies = (runs: readonly RecordedRun[]) =>
     events.flatMap((event) => (event.type === 'epoch' ? [100 * (event.validation ?? event.test).accuracy] : [])),
   );
 
-/** A round number of per cent above all. */
-const ceiling = (percents: readonly number[]) => Math.min(100, 10 * Math.ceil((Math.max(...percents) + 2) / 10));
+/** A round number of per cent above all that are numbers. */
+const ceiling = (percents: readonly number[]) =>
+  Math.min(100, 10 * Math.ceil((Math.max(0, ...percents.filter(Number.isFinite)) + 2) / 10));
 
 /** At most eight epochs, evenly apart. */
 function epochTicks(last: number): number[] {

@@ -12,7 +12,10 @@ export interface Picture {
   readonly height: number;
 }
 
-/** All filters side by side, each stretched to its own range from least to greatest weight, a pixel apart. */
+/**
+ * All filters side by side, each stretched to its own range from least to greatest finite weight, a pixel apart. NaN and −∞ are
+ * painted as the least, ∞ as the greatest.
+ */
 export function filterPicture({ shape: [height, width, channels, filters], values }: FiltersEvent): Picture {
   const bytes = Buffer.from(values, 'base64');
   const weight = (row: number, column: number, channel: number, filter: number) =>
@@ -29,7 +32,7 @@ export function filterPicture({ shape: [height, width, channels, filters], value
         const at = 4 * ((top + row) * png.width + left + column);
         for (let channel = 0; channel < 3; channel++) {
           const share = (weight(row, column, channel, filter) - least) / (greatest - least || 1);
-          png.data[at + channel] = Math.round(255 * share);
+          png.data[at + channel] = Math.round(255 * Math.max(0, Math.min(1, share || 0)));
         }
         png.data[at + 3] = 255;
       }
@@ -53,10 +56,11 @@ function range(
     for (let column = 0; column < width; column++) {
       for (let channel = 0; channel < channels; channel++) {
         const value = weight(row, column, channel);
+        if (!Number.isFinite(value)) continue;
         least = Math.min(least, value);
         greatest = Math.max(greatest, value);
       }
     }
   }
-  return [least, greatest];
+  return least <= greatest ? [least, greatest] : [0, 0];
 }

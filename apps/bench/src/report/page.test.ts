@@ -2,7 +2,7 @@ import { parseHTML } from 'linkedom';
 import { PNG } from 'pngjs';
 import { describe, expect, it } from 'vitest';
 import type { RacePlan } from '../race-plan.js';
-import type { RunEvent, RunManifest } from '../run-store.js';
+import type { RunEvent, RunManifest, RunResult } from '../run-store.js';
 import { type RecordedRun, summarise } from '../summary.js';
 import { filterPicture } from './filters.js';
 import { page } from './page.js';
@@ -141,6 +141,50 @@ describe('the report', () => {
     expect(document.querySelector('dl')?.textContent).toContain('wasm, V8, 1; cpu, 1');
   });
 
+  it('draws what is finite, where other numbers are NaN or infinite', () => {
+    const wild = (value: number) => {
+      const [first, ...rest] = runs as [RecordedRun, ...RecordedRun[]];
+      const score = { loss: value, accuracy: value };
+      const spoilt = first.events.map((event): RunEvent => {
+        if (event.type === 'steps') return { ...event, loss: value, trainMs: value };
+        if (event.type === 'epoch') return { ...event, train: score, validation: score, test: score, trainMs: value };
+        if (event.type !== 'alignment') return event;
+        return { ...event, layers: { conv1: { alignment: value, signAgreement: value, incrementNorm: value } } };
+      });
+      const run = { ...first, events: spoilt, result: { ...(first.result as RunResult), testAccuracy: value } };
+      const all = [run, ...rest];
+      return parseHTML(page(plan, all, summarise(plan, all))).document;
+    };
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+      const { length } = document.querySelectorAll('circle');
+      // The run has a dot in the first chart, and one an epoch over the seconds.
+      expect(wild(value).querySelectorAll('circle')).toHaveLength(length - 3);
+      for (const shape of wild(value).querySelectorAll('svg *')) {
+        for (const { name, value } of shape.attributes) expect(`${name}="${value}"`).not.toMatch(/NaN|Infinity/);
+      }
+      expect(wild(value).querySelector('td')?.nextElementSibling?.textContent).toBe('60.0 ± 0.0 (2 of 3)');
+    }
+  });
+
+  it('is made of runs that all failed, at the first step or before it', () => {
+    const failure: RunEvent = { type: 'failed', step: 0, code: 'RUN_DIED', message: 'It ended.', help: '' };
+    for (const before of [[], events(0).slice(0, 1), events(0)]) {
+      const failed = runs.map((run) => ({
+        ...run,
+        state: 'failed' as const,
+        events: [...before, failure],
+        result: null,
+      }));
+      const { document } = parseHTML(page(plan, failed, summarise(plan, failed)));
+      expect(document.querySelectorAll('.note li')).toHaveLength(runs.length);
+      expect(document.querySelector('.note li')?.textContent).toBe('ghl, seed 0: failed (RUN_DIED: It ended.)');
+      expect([...document.querySelectorAll('tbody tr')].map((row) => row.textContent)).toEqual([
+        'ghl–––––',
+        'hpca+scalar–––––',
+      ]);
+    }
+  });
+
   it('is made before any run has ended', () => {
     const begun = runs.map((run) => ({ ...run, state: 'unfinished' as const, events: [], result: null }));
     expect(page(plan, begun, summarise(plan, begun))).toContain('unfinished');
@@ -159,6 +203,14 @@ it('paints a filter from its least weight to its greatest', () => {
   expect([width, height]).toEqual([2, 1]);
   const { data } = PNG.sync.read(Buffer.from(url.replace(/^.*,/, ''), 'base64'));
   expect([...data]).toEqual([0, 128, 255, 255, 255, 255, 0, 255]);
+});
+
+it('paints what is finite of a filter that is not', () => {
+  const shape = [1, 2, 3, 1] as [number, number, number, number];
+  const wild = values([-1, Number.NaN, 1, 1, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]);
+  const { url } = filterPicture({ type: 'filters', step: 0, layer: 'conv1', shape, values: wild });
+  const { data } = PNG.sync.read(Buffer.from(url.replace(/^.*,/, ''), 'base64'));
+  expect([...data]).toEqual([0, 0, 255, 255, 255, 255, 0, 255]);
 });
 
 it('writes a spec as the code that it came from', () => {

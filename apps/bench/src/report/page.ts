@@ -2,6 +2,7 @@
  * The report of a race: one HTML page that refers to nothing outside itself. A pure function of the runs: pictures first,
  * then the numbers, then what they depend on.
  */
+import { toJson } from '../json.js';
 import { duration } from '../progress.js';
 import type { RacePlan } from '../race-plan.js';
 import type { RunManifest } from '../run-store.js';
@@ -69,7 +70,7 @@ ${numbers(summary, series)}
 ${alignment(series, runs)}
 ${filters(series, runs)}
 ${provenance(plan, manifest, runs)}
-<script type="application/json" id="summary">${JSON.stringify(summary).replaceAll('<', '\\u003c')}</script>
+<script type="application/json" id="summary">${toJson(summary).replaceAll('<', '\\u003c')}</script>
 </body>
 </html>
 `;

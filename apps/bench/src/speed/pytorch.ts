@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { GhlError, UnsupportedError } from '@ghl/core';
 import { constantsOf } from '@ghl/recipes';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { json, toJson } from '../json.js';
 import type { Batches } from './batches.js';
 import { SCHEDULED_STEPS } from './contender.js';
 import { twinLayers } from './twin-layers.js';
@@ -139,7 +140,7 @@ export class Twin {
 
   /** @throws GhlError `TWIN_FAILED` with what Python said. */
   async #ask(request: object, numbers: readonly Float32Array[] = []): Promise<Answer> {
-    this.#child.stdin.write(`${JSON.stringify(request)}\n`);
+    this.#child.stdin.write(`${toJson(request)}\n`);
     for (const each of numbers) this.#child.stdin.write(new Uint8Array(each.buffer, each.byteOffset, each.byteLength));
     const answer = (await this.#answers.next()).value as Answer;
     if (answer.error === undefined) return answer;
@@ -164,7 +165,7 @@ async function* answersOf({ stdout, stderr }: Child): AsyncGenerator<Answer> {
   for await (const line of createInterface({ input: stdout })) {
     let answer: Answer;
     try {
-      answer = JSON.parse(line);
+      answer = json.parse(JSON.parse(line)) as Answer;
     } catch {
       answer = { error: 'GARBLED', message: `python3 said '${line}'.` };
     }

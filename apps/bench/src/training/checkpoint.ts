@@ -12,42 +12,43 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { z } from 'zod';
 import { replaceFile } from '../durable.js';
+import { number, toJson } from '../json.js';
 
 const MAGIC = 'GHLCKPT1';
 const HEADER = MAGIC.length + 4;
 
-const sumsSchema = z.object({ images: z.number(), loss: z.number(), correct: z.number() });
+const sumsSchema = z.object({ images: number, loss: number, correct: number });
 
 /** Schema of `numerics` of an active backend. */
 export const numericsSchema = z.record(z.string(), z.union([z.string(), z.boolean()]));
 
-const headerSchema = z.object({
-  state: z.string(),
-  position: z.object({
-    step: z.number(),
-    /** Epochs finished. */
-    epoch: z.number(),
-    /** Batches done of the epoch under way. */
-    batch: z.number(),
-    shuffleSeed: z.number(),
-    /** What the backend chose, on which the numbers so far depend within rounding. */
-    numerics: numericsSchema,
-    /** Sums over the images of the epoch under way. */
-    sums: sumsSchema,
-    /** Sums over the images since the last event of steps. */
-    window: sumsSchema,
-    trainMs: z.number(),
-    evalMs: z.number(),
-    logMs: z.number(),
-    /** Images in the steps that `trainMs` is the time of. */
-    trainedImages: z.number(),
-    /** Bytes of `events.jsonl` at this point. */
-    eventsLength: z.number(),
-  }),
+/** Schema of {@link Position}. */
+export const positionSchema = z.object({
+  step: number,
+  /** Epochs finished. */
+  epoch: number,
+  /** Batches done of the epoch under way. */
+  batch: number,
+  shuffleSeed: number,
+  /** What the backend chose, on which the numbers so far depend within rounding. */
+  numerics: numericsSchema,
+  /** Sums over the images of the epoch under way. */
+  sums: sumsSchema,
+  /** Sums over the images since the last event of steps. */
+  window: sumsSchema,
+  trainMs: number,
+  evalMs: number,
+  logMs: number,
+  /** Images in the steps that `trainMs` is the time of. */
+  trainedImages: number,
+  /** Bytes of `events.jsonl` at this point. */
+  eventsLength: number,
 });
 
+const headerSchema = z.object({ state: z.string(), position: positionSchema });
+
 /** How far a run has come. */
-export type Position = z.infer<typeof headerSchema>['position'];
+export type Position = z.infer<typeof positionSchema>;
 
 /** The position before the first step. */
 export function start(shuffleSeed: number, numerics: Position['numerics']): Position {
@@ -79,7 +80,7 @@ export async function writeCheckpoint(
   optimizer: PlasticityOptimizer,
 ): Promise<void> {
   const state = new Uint8Array(await saveState(await stateOf(model, optimizer)));
-  const header = Buffer.from(JSON.stringify({ state: sha256(state), position }));
+  const header = Buffer.from(toJson({ state: sha256(state), position }));
   const length = Buffer.alloc(4);
   length.writeUInt32LE(header.length);
   await replaceFile(path, Buffer.concat([Buffer.from(MAGIC), length, header, state]));

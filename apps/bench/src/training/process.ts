@@ -2,22 +2,22 @@
  * The process of one run: every run has its own, so that runs share nothing, and so that its memory and its threads end
  * with it. Started by the race, which it tells how far it is; it ends when the race does.
  */
-
 import { existsSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { type ActiveBackend, ConfigurationError, StateError } from '@ghl/core';
 import { plasticity } from '@ghl/learner';
+import { answerParent } from '../ask-child.js';
 import { activateBackend } from '../backends.js';
 import { environment } from '../environment.js';
-import { type Failure, failureOf } from '../failure.js';
 import { lockFolder } from '../folder-lock.js';
+import { json, toJson } from '../json.js';
 import { type PlannedRun, type RacePlan, stepsPerEpoch } from '../race-plan.js';
 import { RunFolder, type RunManifest, type RunResult } from '../run-store.js';
 import { assignmentOf } from './recipe.js';
 import { inexactly, type Progress, train } from './trainer.js';
 import { buildNetwork, loadData } from './workload.js';
 
-/** What a process is told on its command line, as JSON. */
+/** What a process is told. */
 export interface Task {
   /** Folder of the race. */
   readonly race: string;
@@ -30,12 +30,6 @@ export interface Task {
   readonly inexact: boolean;
 }
 
-/** What it says. */
-export type Message =
-  | { readonly type: 'progress'; readonly progress: Progress }
-  | { readonly type: 'done'; readonly result: RunResult }
-  | { readonly type: 'failed'; readonly failure: Failure };
-
 /** Trains one run to its end. */
 async function runTask(task: Task, onProgress: (progress: Progress) => void): Promise<RunResult> {
   const { plan, race, dataFolder, inexact } = task;
@@ -46,7 +40,7 @@ async function runTask(task: Task, onProgress: (progress: Progress) => void): Pr
 
   const folder = new RunFolder(race, recipe.name, seed);
   // The process of a race that was killed may still be in its last step.
-  await lockFolder(folder.path, 60_000);
+  const { lost } = await lockFolder(folder.path, 60_000);
   const before = await folder.readManifest();
   const backend = await activateAgain(task, before);
   const model = buildNetwork(plan.network, data, seed);
@@ -69,7 +63,8 @@ async function runTask(task: Task, onProgress: (progress: Progress) => void): Pr
   const { numerics } = backend;
   const { epochs, batch } = plan;
   const computes = { backend: task.backend, numerics, inexact };
-  return train({ model, optimizer, data, seed, epochs, batch, folder, ...computes, onProgress });
+  const result = train({ model, optimizer, data, seed, epochs, batch, folder, ...computes, onProgress });
+  return Promise.race([result, lost]);
 }
 
 /** Turns the backend on as the run began with it, so that its bits stay the same; or another one. */
@@ -91,10 +86,10 @@ async function activateAgain(
 /** A run goes on only as what it was. */
 function checkSame(path: string, before: RunManifest, now: RunManifest, inexact: boolean): void {
   const same = (what: string, a: unknown, b: unknown) => {
-    if (!isDeepStrictEqual(a, b)) throw otherThan(`${what} of ${path}`, JSON.stringify(b), JSON.stringify(a));
+    if (!isDeepStrictEqual(a, b)) throw otherThan(`${what} of ${path}`, toJson(b), toJson(a));
   };
   same('the plan', before.plan, now.plan);
-  same('the spec', before.spec, JSON.parse(JSON.stringify(now.spec)));
+  same('the spec', before.spec, json.parse(JSON.parse(toJson(now.spec))));
   if (inexact) return;
   if (before.backend.name !== now.backend.name) throw inexactly(now.backend.name, before.backend.name);
   same('Node', before.environment.versions.node, now.environment.versions.node);
@@ -107,15 +102,4 @@ function otherThan(what: string, now: string, before: string): StateError {
   });
 }
 
-// Whoever started this process is gone: nobody may write to the run but who resumes it.
-process.once('disconnect', () => process.exit(1));
-const say = (message: Message) => new Promise<void>((said) => process.send?.(message, undefined, {}, () => said()));
-try {
-  const task = JSON.parse(process.argv[2] as string) as Task;
-  const result = await runTask(task, (progress) => void say({ type: 'progress', progress }));
-  await say({ type: 'done', result });
-  process.exit(0);
-} catch (error) {
-  await say({ type: 'failed', failure: failureOf(error) });
-  process.exit(1);
-}
+await answerParent<Task, RunResult, Progress>(runTask);

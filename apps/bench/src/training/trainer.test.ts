@@ -155,7 +155,7 @@ describe('training that is not finite', () => {
     const wild = {
       '*': chain(
         gradient(),
-        scaleBy((step: number) => (step < 12 ? 1e-3 : Number.POSITIVE_INFINITY)),
+        scaleBy((step: number) => (step < 12 ? 1e-3 : 1e39)), // infinite in float32
       ),
     };
     let checkpoints = 0;
@@ -179,6 +179,62 @@ describe('training that is not finite', () => {
     });
     expect(events.some(({ type }) => type === 'failed')).toBe(false);
   });
+});
+
+describe('training that ends in numbers that are not finite', () => {
+  const STEPS = EPOCHS * Math.ceil(TRAIN / BATCH);
+  /** Descends, with steps from `from` to `to` so large that the weights, still finite, give no finite output. */
+  const leap = (from: number, to: number) => ({
+    '*': chain(
+      gradient(),
+      scaleBy((step: number) => (step >= from && step <= to ? 1e35 : 1e-3)),
+    ),
+  });
+
+  it('has no result where the last step made it so, however often it goes on', async () => {
+    const folder = new RunFolder(race, 'last', 0);
+    for (let attempt = 0; attempt < 2; attempt++) {
+      await expect(once(folder, leap(STEPS - 1, STEPS - 1))).rejects.toMatchObject({
+        code: 'NON_FINITE_LOSS',
+        message: expect.stringMatching(/on the test images and .* on the validation images after the last epoch/),
+      });
+      expect(await folder.readResult()).toBeNull();
+      const events = await folder.readEvents();
+      expect(events.at(-1)).toMatchObject({ type: 'failed', code: 'NON_FINITE_LOSS', step: STEPS });
+      const [, end] = events.filter((event) => event.type === 'epoch');
+      expect(end?.test.loss).toBeNaN();
+    }
+  });
+
+  it('stops where any earlier step made it so', async () => {
+    for (const at of [0, 1, 9, 24, 25, STEPS - 2]) {
+      const folder = new RunFolder(race, `at ${at}`, 0);
+      await expect(once(folder, leap(at, at))).rejects.toMatchObject({
+        code: expect.stringMatching(/^NON_FINITE_(STEP|LOSS)$/),
+      });
+      expect((await folder.readEvents()).at(-1)?.type).toBe('failed');
+    }
+  });
+});
+
+it('records an error of any kind, thrown by whatever fails', async () => {
+  for (const [thrown, message] of [
+    [new TypeError('x is undefined'), 'x is undefined'],
+    ['a string', 'a string'],
+    [undefined, 'undefined'],
+  ] as const) {
+    const folder = new RunFolder(race, `thrown ${message}`, 0);
+    const due = () => {
+      throw thrown;
+    };
+    const failed = await once(folder, recipe('backprop'), { checkpointDue: due }).then(
+      () => 'not at all',
+      (error: unknown) => error,
+    );
+    expect(failed).toBe(thrown);
+    const last = (await folder.readEvents()).at(-1);
+    expect(last).toMatchObject({ type: 'failed', code: 'UNEXPECTED', message, step: 1 });
+  }
 });
 
 it('rewards each example that is classified right', async () => {

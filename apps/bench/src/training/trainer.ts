@@ -8,6 +8,7 @@ import type { ImageSet } from '@ghl/datasets';
 import type { PlasticityOptimizer } from '@ghl/learner';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { failureOf } from '../failure.js';
 import type { EventLog, RunEvent, RunFolder, RunResult, Score } from '../run-store.js';
 import { type Position, readCheckpoint, start, weightsChecksum, writeCheckpoint } from './checkpoint.js';
 import { evaluate } from './evaluate.js';
@@ -72,8 +73,8 @@ export interface Run {
 /**
  * Trains from the folder's checkpoint, or from the beginning, to the end, and writes the result.
  *
- * @throws NonFiniteError `NON_FINITE_STEP`, `NON_FINITE_LOSS`; StateError of checkpoint and folder. The last checkpoint
- * stands.
+ * @throws NonFiniteError `NON_FINITE_STEP`; `NON_FINITE_LOSS` in training, or after the last epoch; StateError of checkpoint and
+ * folder. The last checkpoint stands.
  */
 export async function train(run: Run): Promise<RunResult> {
   const { model, optimizer, folder, backend, numerics = {}, inexact = false } = run;
@@ -95,7 +96,8 @@ export async function train(run: Run): Promise<RunResult> {
     }
     return await finish(run, position, events);
   } catch (error) {
-    await events.append(failure(error, position.step)).catch(() => {});
+    const { code, message, help } = failureOf(error);
+    await events.append({ type: 'failed', step: position.step, code, message, help }).catch(() => {});
     throw error;
   } finally {
     await events.close();
@@ -336,9 +338,18 @@ async function finish({ model, epochs, folder }: Run, position: Position, log: E
   await log.sync();
   const ends = (await folder.readEvents()).filter((event) => event.type === 'epoch');
   const last = ends.at(-1) as (typeof ends)[number];
+  if (!hasLosses(last)) {
+    const { validation, test } = last;
+    const losses = `The loss was ${test.loss} on the test images${validation === null ? '' : ` and ${validation.loss} on the validation images`}`;
+    throw new NonFiniteError('NON_FINITE_LOSS', `${losses} after the last epoch.`, {
+      help: 'the last steps made the weights or the moving statistics too large: lower the step size.',
+    });
+  }
   let best: RunResult['best'] = null;
-  for (const { epoch, validation, test } of ends) {
-    if (validation === null || validation.accuracy <= (best?.validationAccuracy ?? -1)) continue;
+  for (const end of ends) {
+    const { epoch, validation, test } = end;
+    // An epoch without a loss has no predictions either, only whatever argMax makes of NaN.
+    if (validation === null || !hasLosses(end) || validation.accuracy <= (best?.validationAccuracy ?? -1)) continue;
     best = { epoch, validationAccuracy: validation.accuracy, testAccuracy: test.accuracy };
   }
   const { step, trainMs, evalMs, logMs } = position;
@@ -358,13 +369,12 @@ async function finish({ model, epochs, folder }: Run, position: Position, log: E
   return result;
 }
 
+/** Whether the losses on the images held out are numbers. */
+const hasLosses = ({ validation, test }: Extract<RunEvent, { type: 'epoch' }>) =>
+  Number.isFinite(test.loss) && Number.isFinite(validation?.loss ?? 0);
+
 async function record(log: EventLog, event: RunEvent | null): Promise<void> {
   if (event !== null) await log.append(event);
-}
-
-function failure(error: unknown, step: number): RunEvent {
-  const { code = 'UNEXPECTED', message, help = '' } = error as Error & { code?: string; help?: string };
-  return { type: 'failed', step, code, message: message.replace(/\nhelp: .*$/s, ''), help };
 }
 
 const emptySums = () => ({ images: 0, loss: 0, correct: 0 });
