@@ -217,7 +217,7 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
       // Before it is registered: what fails within a factory, tf.setBackend() prints, and does not throw.
       const loaded = await loadStock(read, shared === true).catch((error: unknown) => {
         // Shared memory is reserved whole, 4 GiB, which a device may refuse; other memory grows as it is needed.
-        if (shared !== true || !/RangeError|memory/i.test(String(error))) throw error;
+        if (shared !== true || error instanceof GhlError || !/RangeError|memory/i.test(String(error))) throw error;
         refused = error;
         return loadStock(read, false);
       });
