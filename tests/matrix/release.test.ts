@@ -173,8 +173,23 @@ describe('the first release', () => {
   it("installs the bench by its README's command, and runs it", async (context) => {
     if (missing !== undefined) return context.skip(missing);
     const place = await project('bench', commandsOf(await readFile('apps/bench/README.md', 'utf8')));
-    const { stdout } = await run('npx', ['--no-install', 'bench', 'list', '--json'], { cwd: place, env });
-    expect(JSON.parse(stdout)).toMatchObject({ recipes: expect.anything() });
+    const race = [
+      'run',
+      '--recipe',
+      'ghl',
+      '--seeds',
+      '1',
+      '--epochs',
+      '1',
+      '--train-size',
+      '64',
+      '--out',
+      'race',
+      '--json',
+    ];
+    const { stdout } = await run('npx', ['--no-install', 'bench', ...race], { cwd: place, env });
+    expect(JSON.parse(stdout)).toMatchObject({ recipes: { ghl: { testAccuracy: { seeds: [expect.any(Number)] } } } });
+    expect(await readdir(join(place, 'race'))).toContain('report.html');
   });
 });
 
