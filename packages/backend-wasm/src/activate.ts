@@ -21,6 +21,8 @@ import { reader, type WasmPaths } from './files.js';
 import { reluGradient } from './kernels/element-wise.js';
 import type { Stock } from './kernels/heap.js';
 import { kernels } from './kernels/index.js';
+import { sound } from './kernels/otherwise.js';
+import { loadReference, type Reference } from './kernels/reference.js';
 import { GuardedMemory } from './memory.js';
 import { KernelModule, type Variant, variants } from './module.js';
 import { node } from './node.js';
@@ -95,7 +97,7 @@ interface Activation {
   /** The threads that were asked for. */
   readonly asked: number | undefined;
   readonly module: KernelModule;
-  /** Stock kernels that ours stand in for. */
+  /** The stock kernels, which ours stand in for. */
   readonly replaced: readonly tf.KernelConfig[];
   /** Puts the gradient back that ours stands in for. */
   readonly restoreGradient: () => void;
@@ -177,7 +179,7 @@ export function deactivate(): Promise<void> {
 
 async function stop({ replaced, restoreGradient, stockFactory, previous, module }: Activation): Promise<void> {
   const ended = module.dispose();
-  for (const { name } of kernels) tf.unregisterKernel(name, 'wasm');
+  for (const { kernelName } of tf.getKernelsForBackend('wasm')) tf.unregisterKernel(kernelName, 'wasm');
   for (const kernel of replaced) tf.registerKernel(kernel);
   restoreGradient();
   const gone = tf.findBackend('wasm');
@@ -211,6 +213,7 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
   let memory: GuardedMemory;
   let module: KernelModule;
   let refused: unknown;
+  let reference: Reference;
   try {
     if (!found) {
       const shared = node ? wanted > 1 : await tf.env().getAsync('WASM_HAS_MULTITHREAD_SUPPORT');
@@ -231,6 +234,7 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
     const stock = wasm.wasm as StockModule;
     module = await KernelModule.load(stock, { threads: wanted, variant, winograd, read });
     memory.spare = () => module.release();
+    reference = await loadReference();
   } catch (cause) {
     if (!found) {
       if (tf.findBackendFactory('wasm') != null) keepListeners(() => tf.removeBackend('wasm'));
@@ -250,19 +254,18 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
   }
   const notes = module.threads < wanted ? [`One thread: ${whyOne(module.unstarted, refused, found)}`] : [];
 
-  const replaced: tf.KernelConfig[] = [];
-  for (const { name, run } of kernels) {
-    const stock = tf.getKernel(name, 'wasm');
-    if (stock !== undefined) {
-      replaced.push(stock);
-      tf.unregisterKernel(name, 'wasm');
-    }
+  const replaced = tf.getKernelsForBackend('wasm');
+  const names = new Set([...replaced.map(({ kernelName }) => kernelName), ...kernels.map(({ name }) => name)]);
+  for (const name of names) {
+    const stock = sound(name, tf.getKernel(name, 'wasm')?.kernelFunc as Stock | undefined, reference);
+    const run = kernels.find((kernel) => kernel.name === name)?.run;
+    if (tf.getKernel(name, 'wasm') !== undefined) tf.unregisterKernel(name, 'wasm');
     tf.registerKernel({
       kernelName: name,
       backendName: 'wasm',
       kernelFunc: (call) =>
         memory.guard({ name, inputs: call.inputs }, () =>
-          run({ ...call, module } as never, stock?.kernelFunc as Stock),
+          run === undefined ? stock(call as never) : run({ ...call, module } as never, stock),
         ),
     });
   }

@@ -2,14 +2,14 @@
 import { BATCH_NORM, BATCH_NORM_GRADIENT, checkNotEmpty } from '@ghl/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { bits } from '../module.js';
-import { address, type KernelCall, kernel } from './heap.js';
+import { address, floatKernel, type KernelCall } from './heap.js';
 
 function sizes(x: TensorInfo): [positions: number, channels: number] {
   const channels = x.shape.at(-1)!;
   return [x.shape.slice(0, -1).reduce((n, size) => n * size, 1), channels];
 }
 
-export const batchNorm = kernel(
+export const batchNorm = floatKernel(
   BATCH_NORM,
   ({ inputs: { x }, attrs, backend, module }: KernelCall<{ x: TensorInfo }, { epsilon: number }>) => {
     checkNotEmpty(BATCH_NORM, { x });
@@ -24,7 +24,7 @@ export const batchNorm = kernel(
   },
 );
 
-export const batchNormGradient = kernel(
+export const batchNormGradient = floatKernel(
   BATCH_NORM_GRADIENT,
   ({
     inputs: { dy, y, precision },

@@ -23,15 +23,18 @@ import {
 import type { KernelModule } from '../module.js';
 import { add } from './element-wise.js';
 import { type Finishing, finish } from './finish.js';
-import { address, checkConvolution, checkWindow, type KernelCall, kernel, type Shape4D } from './heap.js';
+import { address, checkConvolution, checkWindow, floatKernel, type KernelCall, type Shape4D } from './heap.js';
 
 type ForwardInputs = { readonly x: TensorInfo; readonly filter: TensorInfo };
 
-export const conv2dForward = kernel(Conv2D, (call: KernelCall<ForwardInputs, Conv2DAttrs>) => forward(Conv2D, call));
+export const conv2dForward = floatKernel(Conv2D, (call: KernelCall<ForwardInputs, Conv2DAttrs>) =>
+  forward(Conv2D, call),
+);
 
 /** With a bias, an activation and PReLU's weights, as far as they are there. */
-export const fusedConv2dForward = kernel(FusedConv2D, (call: KernelCall<ForwardInputs & Finishing, FusedConv2DAttrs>) =>
-  finish(call, forward(FusedConv2D, call)),
+export const fusedConv2dForward = floatKernel(
+  FusedConv2D,
+  (call: KernelCall<ForwardInputs & Finishing, FusedConv2DAttrs>) => finish(call, forward(FusedConv2D, call)),
 );
 
 function forward(
@@ -61,7 +64,7 @@ function forward(
   return out;
 }
 
-export const conv2dInputGradient = kernel(
+export const conv2dInputGradient = floatKernel(
   Conv2DBackpropInput,
   ({
     inputs: { dy, filter },
@@ -84,7 +87,7 @@ export const conv2dInputGradient = kernel(
   },
 );
 
-export const conv2dFilterGradient = kernel(
+export const conv2dFilterGradient = floatKernel(
   Conv2DBackpropFilter,
   ({
     inputs: { x, dy },
@@ -95,7 +98,7 @@ export const conv2dFilterGradient = kernel(
     filterGradients(Conv2DBackpropFilter, x, [dy], attrs, { backend, module })[0]!,
 );
 
-export const conv2dFilterGradients = kernel(
+export const conv2dFilterGradients = floatKernel(
   FILTER_GRADIENTS,
   ({
     inputs: { x, ...cotangents },

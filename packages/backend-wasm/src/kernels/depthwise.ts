@@ -20,7 +20,7 @@ import {
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
 import { type Finishing, finish } from './finish.js';
-import { checkConvolution, checkWindow, floats, type KernelCall, kernel, type Shape4D } from './heap.js';
+import { checkConvolution, checkWindow, floatKernel, floats, type KernelCall, type Shape4D } from './heap.js';
 
 /** Calls `visit` with the offsets of the first channel of every (x, ∂y, W) that meet. */
 function forEachTap(info: backend_util.Conv2DInfo, visit: (x: number, dy: number, filter: number) => void): void {
@@ -50,7 +50,7 @@ function forEachTap(info: backend_util.Conv2DInfo, visit: (x: number, dy: number
 
 type ForwardInputs = { readonly x: TensorInfo; readonly filter: TensorInfo };
 
-export const depthwiseForward = kernel(
+export const depthwiseForward = floatKernel(
   DepthwiseConv2dNative,
   (call: KernelCall<ForwardInputs, DepthwiseConv2dNativeAttrs>, stock) => {
     const info = forwardInfo(DepthwiseConv2dNative, call);
@@ -59,7 +59,7 @@ export const depthwiseForward = kernel(
 );
 
 /** With a bias, an activation and PReLU's weights, as far as they are there. */
-export const fusedDepthwiseForward = kernel(
+export const fusedDepthwiseForward = floatKernel(
   FusedDepthwiseConv2D,
   (call: KernelCall<ForwardInputs & Finishing, FusedDepthwiseConv2DAttrs>, stock) => {
     const info = forwardInfo(FusedDepthwiseConv2D, call);
@@ -116,7 +116,7 @@ function forward(
   return out;
 }
 
-export const depthwiseInputGradient = kernel(
+export const depthwiseInputGradient = floatKernel(
   DepthwiseConv2dNativeBackpropInput,
   ({
     inputs: { dy, filter },
@@ -143,7 +143,7 @@ export const depthwiseInputGradient = kernel(
   },
 );
 
-export const depthwiseFilterGradient = kernel(
+export const depthwiseFilterGradient = floatKernel(
   DepthwiseConv2dNativeBackpropFilter,
   ({
     inputs: { x, dy },

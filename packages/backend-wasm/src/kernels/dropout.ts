@@ -2,9 +2,9 @@
 import { DROPOUT, type DropoutAttributes } from '@ghl/core';
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { bits } from '../module.js';
-import { address, type KernelCall, kernel } from './heap.js';
+import { address, floatKernel, type KernelCall } from './heap.js';
 
-export const dropout = kernel(
+export const dropout = floatKernel(
   DROPOUT,
   ({ inputs: { x }, attrs, backend, module }: KernelCall<{ x: TensorInfo }, DropoutAttributes>) => {
     const { key, threshold, scale } = attrs;

@@ -35,7 +35,7 @@ import {
   util,
 } from '@tensorflow/tfjs-core';
 import type { KernelModule } from '../module.js';
-import { address, byKernel, type Kernel, type KernelCall, kernel, share } from './heap.js';
+import { address, byKernel, floatKernel, type Kernel, type KernelCall, kernel, share } from './heap.js';
 
 /** The stock kernel copies. */
 export const identity = kernel(Identity, (call: KernelCall<{ x: TensorInfo }, object>, stock) =>
@@ -144,7 +144,7 @@ export const addN = kernel(AddN, (call: KernelCall<TensorInfo[], object>, stock)
 });
 
 /** ∂y · step(y), where TensorFlow.js multiplies by the cast of a step. */
-export const reluGradient = kernel(
+export const reluGradient = floatKernel(
   'GhlReluGrad',
   ({ inputs: { dy, y }, backend, module }: KernelCall<{ dy: TensorInfo; y: TensorInfo }, object>) => {
     const out = backend.makeOutput(y.shape, 'float32');

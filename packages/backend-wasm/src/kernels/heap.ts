@@ -19,7 +19,7 @@ export interface KernelCall<Inputs, Attrs> {
   readonly module: KernelModule;
 }
 
-/** Runs what stock tfjs-wasm has under the same name. */
+/** Runs what stock tfjs-wasm has under the same name, or what stands in for it (see otherwise.ts). */
 export type Stock = (call: { inputs: object; attrs: object; backend: BackendWasm }) => TensorInfo | TensorInfo[];
 
 /** One kernel of ours, which may hand the calls that it has nothing better for to the stock kernel. */
@@ -34,6 +34,18 @@ export function kernel<Inputs, Attrs>(
   run: (call: KernelCall<Inputs, Attrs>, stock: Stock) => TensorInfo | TensorInfo[],
 ): Kernel {
   return { name, run };
+}
+
+/** A kernel of 32-bit floats, which hands calls with any other input to what stands in for it. */
+export function floatKernel<Inputs extends object, Attrs>(
+  name: string,
+  run: (call: KernelCall<Inputs, Attrs>, stock: Stock) => TensorInfo | TensorInfo[],
+): Kernel {
+  return kernel<Inputs, Attrs & object>(name, (call, stock) =>
+    Object.values(call.inputs).every((input) => input === undefined || input.dtype === 'float32')
+      ? run(call, stock)
+      : stock(call),
+  );
 }
 
 /** What the kernel of this name, ours or the stock one, makes of tensors. */

@@ -16,12 +16,17 @@ import {
 import { dropout } from './dropout.js';
 import { addN, binaryKernels, cast, clip, identity, reluGradient, select, unaryKernels } from './element-wise.js';
 import type { Kernel } from './heap.js';
+import { cropAndResize, gatherNd, slice } from './indices.js';
 import { fusedMatMul, matMul, upperProduct } from './mat-mul.js';
 import { move } from './move.js';
+import { oneHot } from './one-hot.js';
 import { avgPool, avgPoolGradient, maxPool, maxPoolGradient } from './pooling.js';
-import { max, mean, overlap, sum } from './reductions.js';
+import { max, mean, otherReductions, overlap, sum } from './reductions.js';
+import { resizeBilinear, resizeNearestGradient } from './resize.js';
+import { runningKernels } from './running.js';
 import { competition, softmax } from './softmax.js';
 import { tile } from './tile.js';
+import { transform } from './transform.js';
 import { unsortedSegmentSum } from './unsorted-segment-sum.js';
 import {
   avgPool3d,
@@ -69,6 +74,8 @@ export const kernels: readonly Kernel[] = [
   sum,
   mean,
   max,
+  ...otherReductions,
+  ...runningKernels,
   softmax,
   identity,
   ...unaryKernels,
@@ -78,4 +85,11 @@ export const kernels: readonly Kernel[] = [
   cast,
   clip,
   tile,
+  oneHot,
+  resizeBilinear,
+  resizeNearestGradient,
+  cropAndResize,
+  gatherNd,
+  slice,
+  transform,
 ];

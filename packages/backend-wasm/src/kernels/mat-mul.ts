@@ -1,21 +1,41 @@
 /** Matrix products, on our own module: either operand transposed, any number of matrices, one broadcast over the other. */
 import { UPPER_PRODUCT } from '@ghl/core';
+import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import {
   _FusedMatMul,
   type _FusedMatMulAttrs,
   BatchMatMul,
   type BatchMatMulAttrs,
   broadcast_util,
+  Cast,
   type TensorInfo,
   util,
 } from '@tensorflow/tfjs-core';
 import type { Upper } from '../module.js';
 import { type Finishing, finish } from './finish.js';
-import { address, type KernelCall, kernel, type Stock } from './heap.js';
+import { address, byKernel, floatKernel, floats, type KernelCall, kernel, type Stock } from './heap.js';
 
 type Factors = { readonly a: TensorInfo; readonly b: TensorInfo };
 
-export const matMul = kernel(BatchMatMul, (call: KernelCall<Factors, BatchMatMulAttrs>, stock) => product(call, stock));
+export const matMul = kernel(BatchMatMul, (call: KernelCall<Factors, BatchMatMulAttrs>, stock) =>
+  isExact(call) ? ofIntegers(call) : product(call, stock),
+);
+
+/** Whether whole numbers are so small that float32 holds every sum of their products, as in a confusion matrix. */
+function isExact({ inputs: { a, b }, attrs, backend }: KernelCall<Factors, BatchMatMulAttrs>): boolean {
+  if (a.dtype !== 'int32' || b.dtype !== 'int32') return false;
+  const largest = (tensor: TensorInfo) =>
+    (backend.typedArrayFromHeap(tensor) as Int32Array).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  return largest(a) * largest(b) * a.shape.at(attrs.transposeA ? -2 : -1)! <= 2 ** 24;
+}
+
+function ofIntegers({ inputs: { a, b }, attrs, backend }: KernelCall<Factors, BatchMatMulAttrs>): TensorInfo {
+  const [left, right] = [a, b].map((x) => byKernel(backend, Cast, { x }, { dtype: 'float32' }));
+  const floats = byKernel(backend, BatchMatMul, { a: left, b: right }, attrs);
+  const out = byKernel(backend, Cast, { x: floats }, { dtype: 'int32' });
+  for (const { dataId } of [left!, right!, floats]) backend.disposeData(dataId);
+  return out;
+}
 
 /** With a bias, an activation and PReLU's weights, as far as they are there. */
 export const fusedMatMul = kernel(_FusedMatMul, (call: KernelCall<Factors & Finishing, _FusedMatMulAttrs>, stock) => {
@@ -23,7 +43,7 @@ export const fusedMatMul = kernel(_FusedMatMul, (call: KernelCall<Factors & Fini
   return out === null ? stock(call) : finish(call, out);
 });
 
-export const upperProduct = kernel(
+export const upperProduct = floatKernel(
   UPPER_PRODUCT,
   ({
     inputs: { a, b },
@@ -35,11 +55,18 @@ export const upperProduct = kernel(
     const [m, k] = transposeA ? [columns, rows] : [rows, columns];
     const n = b.shape[1]!;
     const out = backend.makeOutput([m, n], 'float32');
+    if (m * n * k === 0) return nothing(backend, out);
     const [left, right, to] = [a, b, out].map((tensor) => address(backend, tensor));
     module.product(left!, right!, to!, [m, n, k], [transposeA, false], upper);
     return out;
   },
 );
+
+/** What comes of no products. */
+function nothing(backend: BackendWasm, out: TensorInfo): TensorInfo {
+  floats(backend, out).fill(0);
+  return out;
+}
 
 function product<Otherwise>(
   call: KernelCall<Factors, BatchMatMulAttrs>,
@@ -59,11 +86,12 @@ function product<Otherwise>(
   const [countA, countB] = [util.sizeFromShape(batchesA), util.sizeFromShape(batchesB)];
   const aligned = util.arraysEqual(batchesA, batchesB) || countA === 1 || countB === 1;
   // The stock kernel has the words for what does not fit.
-  if (!matches || !float || !aligned || m * n * k === 0) return otherwise(call);
+  if (!matches || !float || !aligned) return otherwise(call);
 
   const batches = broadcast_util.assertAndGetBroadcastShape(batchesA, batchesB);
-  const count = Math.max(countA, countB);
+  const count = util.sizeFromShape(batches);
   const out = backend.makeOutput([...batches, m, n], 'float32');
+  if (count * m * n * k === 0) return nothing(backend, out);
   const [fromA, fromB, to] = [a, b, out].map((tensor) => address(backend, tensor));
   for (let i = 0; i < count; i++) {
     const left = fromA! + 4 * m * k * (i % countA);

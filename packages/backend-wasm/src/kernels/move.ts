@@ -2,7 +2,7 @@
 import { MOVE, type Operation } from '@ghl/core';
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { bits } from '../module.js';
-import { address, type KernelCall, kernel } from './heap.js';
+import { address, floatKernel, type KernelCall } from './heap.js';
 
 /** Codes of the operations in assembly/move.ts. */
 const codes: readonly Operation[0][] = [
@@ -24,7 +24,7 @@ interface MoveInputs {
   readonly gradient?: TensorInfo;
 }
 
-export const move = kernel(
+export const move = floatKernel(
   MOVE,
   ({
     inputs: { weights, sums, overlap, gradient },

@@ -13,7 +13,16 @@ import {
   type TensorInfo,
   util,
 } from '@tensorflow/tfjs-core';
-import { address, checkConvolution, checkWindow, type Kernel, type KernelCall, kernel, type Shape4D } from './heap.js';
+import {
+  address,
+  checkConvolution,
+  checkWindow,
+  floatKernel,
+  type Kernel,
+  type KernelCall,
+  kernel,
+  type Shape4D,
+} from './heap.js';
 
 /** The first fields of assembly/pooling.ts. The size of a pool's output is not always that which follows from its input. */
 function geometry(info: backend_util.Conv2DInfo, [, outHeight, outWidth]: readonly number[]): number[] {
@@ -48,7 +57,7 @@ function pool(name: string, run: 'maxPool' | 'averagePool'): Kernel {
 export const maxPool = pool(MaxPool, 'maxPool');
 export const avgPool = pool(AvgPool, 'averagePool');
 
-export const maxPoolGradient = kernel(
+export const maxPoolGradient = floatKernel(
   MaxPoolGrad,
   ({
     inputs: { dy, input, output },
@@ -66,7 +75,7 @@ export const maxPoolGradient = kernel(
   },
 );
 
-export const avgPoolGradient = kernel(
+export const avgPoolGradient = floatKernel(
   AvgPoolGrad,
   ({
     inputs: { dy, input },

@@ -1,15 +1,58 @@
 /**
  * Sums and means over leading axes, over trailing axes and over everything, the largest of everything, and the sum of a
- * product over leading axes, on our own module. Other axes and types are the stock kernels', which transpose first.
+ * product over leading axes, on our own module. Other axes are transposed first; other types are the stock kernels'. What
+ * any of them makes of no values is made here.
  */
-import { OVERLAP } from '@ghl/core';
-import { Max, type MaxAttrs, Mean, Sum, type SumAttrs, type TensorInfo, util } from '@tensorflow/tfjs-core';
-import { address, floats, type Kernel, type KernelCall, kernel } from './heap.js';
+import { checkNotEmpty, OVERLAP } from '@ghl/core';
+import {
+  All,
+  Any,
+  ArgMax,
+  ArgMin,
+  Max,
+  type MaxAttrs,
+  Mean,
+  Min,
+  Prod,
+  Sum,
+  type SumAttrs,
+  type TensorInfo,
+  Transpose,
+  util,
+} from '@tensorflow/tfjs-core';
+import { address, byKernel, floatKernel, type Kernel, type KernelCall, kernel } from './heap.js';
 
 /** The shape without the axes, or with 1 in their place. */
 function outShape(shape: readonly number[], axes: readonly number[], keepDims: boolean): number[] {
   return shape.flatMap((size, axis) => (axes.includes(axis) ? (keepDims ? [1] : []) : [size]));
 }
+
+/** The result over no values, where there is one. */
+const neutral: Readonly<Record<string, number>> = { All: 1, Any: 0, Mean: Number.NaN, Prod: 1, Sum: 0 };
+
+interface ReductionAttrs {
+  readonly axis?: number | number[];
+  readonly reductionIndices?: number | number[];
+  readonly keepDims?: boolean;
+}
+
+type Reduction = KernelCall<{ x: TensorInfo }, ReductionAttrs>;
+
+/** @throws DataError with code `EMPTY_TENSOR` where no values have no such result, such as a largest. */
+function ofNothing(name: string, { inputs: { x }, attrs, backend }: Reduction): TensorInfo {
+  const axes = util.parseAxisParam((attrs.axis ?? attrs.reductionIndices)!, x.shape);
+  const shape = outShape(x.shape, axes, attrs.keepDims ?? false);
+  if (neutral[name] === undefined && !shape.includes(0)) checkNotEmpty(name, { x });
+  const counts = name === ArgMax || name === ArgMin || ((name === Sum || name === Prod) && x.dtype === 'bool');
+  const out = backend.makeOutput(shape, name === Mean ? 'float32' : counts ? 'int32' : x.dtype);
+  backend.typedArrayFromHeap(out).fill(neutral[name] ?? 0);
+  return out;
+}
+
+/** Those that the stock kernels are for, as long as there are values. */
+export const otherReductions: readonly Kernel[] = [All, Any, ArgMax, ArgMin, Min, Prod].map((name) =>
+  kernel(name, (call: Reduction, stock) => (call.inputs.x.shape.includes(0) ? ofNothing(name, call) : stock(call))),
+);
 
 function sumOrMean(name: string, divide: boolean): Kernel {
   return kernel(name, (call: KernelCall<{ x: TensorInfo }, SumAttrs>, stock) => {
@@ -19,20 +62,24 @@ function sumOrMean(name: string, divide: boolean): Kernel {
       backend,
       module,
     } = call;
+    if (x.shape.includes(0)) return ofNothing(name, call);
     const axes = util.parseAxisParam(axis, x.shape).sort((a, b) => a - b);
+    if (x.dtype !== 'float32' || axes.length === 0) return stock(call);
     const first = x.shape.length - axes.length;
     const leading = axes.every((each, i) => each === i);
     const trailing = axes.every((each, i) => each === first + i);
-    if (x.dtype !== 'float32' || axes.length === 0 || !(leading || trailing)) return stock(call);
+    if (!leading && !trailing) {
+      const kept = [...x.shape.keys()].filter((each) => !axes.includes(each));
+      const turned = byKernel(backend, Transpose, { x }, { perm: [...kept, ...axes] });
+      const out = byKernel(backend, name, { x: turned }, { axis: axes.map((_, i) => first + i), keepDims: false });
+      backend.disposeData(turned.dataId);
+      return { ...out, shape: outShape(x.shape, axes, keepDims) };
+    }
 
     const shape = outShape(x.shape, axes, keepDims);
     const out = backend.makeOutput(shape, 'float32');
-    const [size, kept] = [util.sizeFromShape(x.shape), util.sizeFromShape(shape)];
-    if (size === 0) {
-      floats(backend, out).fill(divide ? Number.NaN : 0);
-      return out;
-    }
-    const summed = size / kept;
+    const kept = util.sizeFromShape(shape);
+    const summed = util.sizeFromShape(x.shape) / kept;
     const rest = [divide ? summed : 1, address(backend, x), 0, address(backend, out)];
     if (kept === 1) module.run('sumAll', [1, summed, ...rest]);
     else if (leading) module.run('sumRows', [summed, kept, ...rest]);
@@ -51,16 +98,17 @@ export const max = kernel(Max, (call: KernelCall<{ x: TensorInfo }, MaxAttrs>, s
     backend,
     module,
   } = call;
+  const size = util.sizeFromShape(x.shape);
+  if (size === 0) return ofNothing(Max, call);
   const axes = util.parseAxisParam(reductionIndices, x.shape);
   const shape = outShape(x.shape, axes, keepDims);
-  const size = util.sizeFromShape(x.shape);
-  if (x.dtype !== 'float32' || size === 0 || util.sizeFromShape(shape) > 1) return stock(call);
+  if (x.dtype !== 'float32' || util.sizeFromShape(shape) > 1) return stock(call);
   const out = backend.makeOutput(shape, 'float32');
   module.run('maximumOfAll', [1, size, 1, address(backend, x), 0, address(backend, out)]);
   return out;
 });
 
-export const overlap = kernel(
+export const overlap = floatKernel(
   OVERLAP,
   ({ inputs: { a, b }, backend, module }: KernelCall<{ a: TensorInfo; b: TensorInfo }, object>) => {
     const [rows, columns] = a.shape as [number, number];

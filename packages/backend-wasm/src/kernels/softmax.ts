@@ -2,7 +2,7 @@
 import { COMPETITION, checkNotEmpty } from '@ghl/core';
 import { Softmax, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { bits } from '../module.js';
-import { address, type KernelCall, kernel } from './heap.js';
+import { address, floatKernel, type KernelCall, kernel } from './heap.js';
 
 export const softmax = kernel(Softmax, (call: KernelCall<{ logits: TensorInfo }, object>, stock) => {
   const {
@@ -18,7 +18,7 @@ export const softmax = kernel(Softmax, (call: KernelCall<{ logits: TensorInfo },
   return out;
 });
 
-export const competition = kernel(
+export const competition = floatKernel(
   COMPETITION,
   ({
     inputs: { x },

@@ -4,7 +4,7 @@
  *
  *     out[s, …] = Σ_{i : segmentIds[i] = s} x[i, …]
  *
- * As in TensorFlow, rows with an id below 0 are dropped.
+ * As in TensorFlow, rows with an id below 0 are dropped. Sums are float32 whatever x is, as on the CPU backend.
  */
 import { type TensorInfo, UnsortedSegmentSum, type UnsortedSegmentSumAttrs } from '@tensorflow/tfjs-core';
 import { type KernelCall, kernel } from './heap.js';
@@ -17,7 +17,7 @@ export const unsortedSegmentSum = kernel(
     backend,
   }: KernelCall<{ x: TensorInfo; segmentIds: TensorInfo }, UnsortedSegmentSumAttrs>) => {
     const inner = x.shape.slice(segmentIds.shape.length);
-    const out = backend.makeOutput([numSegments, ...inner], x.dtype);
+    const out = backend.makeOutput([numSegments, ...inner], 'float32');
     const [from, ids, to] = [x, segmentIds, out].map((t) => backend.typedArrayFromHeap(t)) as [
       Float32Array,
       Int32Array,

@@ -1,0 +1,184 @@
+/**
+ * Every kernel that activate() leaves registered, ours or the stock one, against the CPU backend's: types alike and mixed,
+ * axes from either end, shapes of no values. None may touch what is not its own.
+ */
+import '@tensorflow/tfjs-backend-cpu';
+import { GhlError } from '@ghl/core';
+import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
+import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
+import * as tf from '@tensorflow/tfjs-core';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { activate, deactivate } from '../index.js';
+import type { StockModule } from '../stock.js';
+import { type Call, calls, elsewhere, type NumberType, type Operand, own, some } from './every-kernel.fixture.js';
+
+/** Bytes round each block of memory, more than any kernel here could take for its own; and what they hold. */
+const [GUARD, MARK] = [4096, 0xa5];
+const guard = new Uint8Array(GUARD).fill(MARK);
+const blocks = new Map<number, number>();
+let wasm: BackendWasm;
+let heap: () => Uint8Array;
+
+beforeAll(async () => {
+  await activate({ threads: 2 });
+  wasm = tf.findBackend('wasm') as BackendWasm;
+  const stock = wasm.wasm as StockModule;
+  heap = () => stock.HEAPU8;
+  const { _malloc: malloc, _free: free } = stock;
+  stock._malloc = (bytes) => {
+    const at = malloc(bytes + 2 * GUARD) + GUARD;
+    blocks.set(at, bytes);
+    heap().fill(MARK, at - GUARD, at + bytes + GUARD);
+    return at;
+  };
+  stock._free = (at) => free(blocks.delete(at) ? at - GUARD : at);
+});
+afterAll(deactivate);
+
+/** Whether all that lies round the blocks is as it was; makes it so. */
+function isIntact(): boolean {
+  let intact = true;
+  for (const [at, bytes] of blocks) {
+    for (const from of [at - GUARD, at + bytes]) {
+      if (Buffer.compare(heap().subarray(from, from + GUARD), guard) === 0) continue;
+      heap().set(guard, from);
+      intact = false;
+    }
+  }
+  return intact;
+}
+
+class Cpu extends MathBackendCPU {
+  override write(values: Parameters<typeof this.move>[1], _shape: number[], dtype: tf.DataType): object {
+    const dataId = {};
+    this.data.set(dataId, { values, dtype, refCount: 1 });
+    return dataId;
+  }
+
+  override makeOutput(values: never, shape: number[], dtype: tf.DataType): never {
+    return this.makeTensorInfo(shape, dtype, values) as never;
+  }
+}
+
+const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
+type Outcome = readonly Operand[] | Error;
+
+function run(name: string, backendName: 'cpu' | 'wasm', { inputs, attrs }: Pick<Call, 'inputs' | 'attrs'>): Outcome {
+  const backend = backendName === 'cpu' ? new Cpu() : wasm;
+  const kernel = tf.getKernel(name, backendName);
+  const make = ({ shape, dtype, values }: Operand): tf.TensorInfo => {
+    const array = new arrays[dtype](values);
+    const info =
+      backend instanceof Cpu
+        ? backend.makeTensorInfo([...shape], dtype, array)
+        : backend.makeOutput([...shape], dtype, undefined, array);
+    // Some kernels of the CPU backend ask for the rank.
+    return { ...info, rank: shape.length } as tf.TensorInfo;
+  };
+  const read = ({ dataId, shape, dtype }: tf.TensorInfo): Operand => ({
+    shape,
+    dtype: dtype as NumberType,
+    values: Array.from(backend.readSync(dataId) as ArrayLike<number>),
+  });
+  const list = Object.entries(inputs).map(([key, operand]) => [key, make(operand as Operand)] as const);
+  const before = list.map(([, info]) => read(info));
+  const infos = Array.isArray(inputs) ? list.map(([, info]) => info) : Object.fromEntries(list);
+  try {
+    const results = [kernel.kernelFunc({ inputs: infos as never, attrs: attrs as never, backend })].flat();
+    const outs = results.map(read);
+    for (const { dataId } of results) backend.disposeData(dataId);
+    // The CPU backend's update of a tensor changes the tensor.
+    for (const [i, [key, info]] of backendName === 'wasm' ? list.entries() : [])
+      expect(read(info), `input ${key}`).toEqual(before[i]);
+    return outs;
+  } catch (error) {
+    return error as Error;
+  } finally {
+    for (const [, { dataId }] of list) backend.disposeData(dataId);
+  }
+}
+
+/** What kernels may refuse, by code; what else they are called with, they compute. */
+const refusals: Readonly<Record<string, RegExp>> = {
+  EMPTY_TENSOR: /Conv2[Dd]|PoolGrad$/,
+  UNSUPPORTED_DTYPE: /Bincount$|^ResizeNearestNeighborGrad$|^GatherNd$/,
+};
+
+function mayRefuse(name: string, code: string, { inputs }: Call): boolean {
+  const operands = Object.values(inputs) as Operand[];
+  const sound = code === 'EMPTY_TENSOR' && operands.every(({ shape }) => !shape.includes(0));
+  return !sound && refusals[code]?.test(name) === true;
+}
+
+const isClose = (got: number, wanted: number) =>
+  Object.is(got + 0, wanted + 0) || Math.abs(got - wanted) <= 2e-6 + 1e-5 * Math.abs(wanted);
+
+function isSame(got: Operand, { dtype, shape, values }: Operand): boolean {
+  const alike = dtype === 'float32' ? isClose : (a: number, b: number) => a === b;
+  const same = got.dtype === dtype && got.shape.join() === shape.join() && got.values.length === values.length;
+  return same && got.values.every((value, i) => alike(value, values[i]!));
+}
+
+const show = (outcome: Outcome | string) =>
+  typeof outcome === 'string' || outcome instanceof Error
+    ? String(outcome)
+    : outcome.map(({ dtype, shape, values }) => `${dtype}[${shape}] ${values.slice(0, 12)}`).join('; ');
+
+/** What is wrong with what the kernel made of a call, if anything. */
+function fault(name: string, call: Call): string | undefined {
+  const { reference, wanted: right } = call;
+  const before = wasm.numDataIds();
+  const got = run(name, 'wasm', call);
+  if (!isIntact()) return 'wrote beyond its tensors';
+  if (wasm.numDataIds() !== before) return `left ${wasm.numDataIds() - before} buffers behind`;
+  if (got instanceof GhlError && (right === got.code || mayRefuse(name, got.code, call))) return undefined;
+  if (typeof right === 'string') return `${show(got)}, not ${right}`;
+  const wanted = right === undefined ? run(name, 'cpu', { ...call, ...reference }) : [right];
+  if (!(got instanceof Error || wanted instanceof Error) && got.length === wanted.length) {
+    if (got.every((out, i) => isSame(out, { ...wanted[i]!, shape: reference?.shape ?? wanted[i]!.shape })))
+      return undefined;
+  }
+  return `${show(got)}, not ${show(wanted)}`;
+}
+
+const describeCall = ({ inputs, attrs }: Call) => {
+  const list = Object.entries(inputs).map(([key, { dtype, shape }]) => `${key}: ${dtype}[${shape}]`);
+  return `${list.join(', ')} ${JSON.stringify(attrs)}`;
+};
+
+it.each(Object.entries(calls))('%s', (name, list) => {
+  const faults = list(name).flatMap((call) => {
+    const what = fault(name, call);
+    return what === undefined ? [] : [`${describeCall(call)}: ${what}`];
+  });
+  expect(faults.slice(0, 20)).toEqual([]);
+});
+
+it.each(Object.entries(own))('%s', (name, list) => {
+  for (const one of list) {
+    const { inputs, wanted } = one as Call & { inputs: Record<string, Operand> };
+    const got = run(name, 'wasm', one);
+    if (typeof wanted === 'string') expect(got).toMatchObject({ code: wanted });
+    else if (wanted !== undefined) expect((got as Operand[])[0]).toEqual(wanted);
+    else expect(got).toBeInstanceOf(Array);
+    for (const key of Object.keys(inputs)) {
+      for (const dtype of ['int32', 'bool'] as const) {
+        const other = { ...inputs, [key]: some(dtype, inputs[key]!.shape) };
+        const code =
+          wanted === undefined ? 'UNSUPPORTED_DTYPE' : expect.stringMatching(/UNSUPPORTED_DTYPE|EMPTY_TENSOR/);
+        expect(run(name, 'wasm', { ...one, inputs: other }), `${key} ${dtype}`).toMatchObject({ code });
+      }
+    }
+    expect(isIntact()).toBe(true);
+  }
+});
+
+it('no kernel goes untested', () => {
+  const known = [...Object.keys(calls), ...Object.keys(own), ...Object.values(elsewhere).flat()];
+  expect(
+    tf
+      .getKernelsForBackend('wasm')
+      .map(({ kernelName }) => kernelName)
+      .sort(),
+  ).toEqual(known.sort());
+});

@@ -1,0 +1,59 @@
+/**
+ * The kernels of TensorFlow.js's CPU backend on tensors of ours: what no kernel here computes right, they do. They read the
+ * WebAssembly heap in place; only results are copied.
+ */
+import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
+import { type DataType, getKernel, type TensorInfo } from '@tensorflow/tfjs-core';
+import { type Stock, share } from './heap.js';
+
+/** Runs the kernel of a name; undefined where the CPU backend has none of that name. */
+export type Reference = (name: string) => Stock | undefined;
+
+/** Loads the CPU backend, which registers itself, as its importing does. */
+export async function loadReference(): Promise<Reference> {
+  const { MathBackendCPU } = await import('@tensorflow/tfjs-backend-cpu');
+
+  /** Without the advice that the first tensor in Node prints, and without tensors that TensorFlow.js counts. */
+  class Cpu extends MathBackendCPU {
+    override write(values: Parameters<typeof this.move>[1], _shape: number[], dtype: DataType): object {
+      const dataId = {};
+      this.data.set(dataId, { values, dtype, refCount: 1 });
+      return dataId;
+    }
+
+    override makeOutput(values: never, shape: number[], dtype: DataType): never {
+      return this.makeTensorInfo(shape, dtype, values) as never;
+    }
+  }
+
+  return (name) => {
+    const kernel = getKernel(name, 'cpu');
+    if (kernel == null) return undefined;
+    return ({ inputs, attrs, backend }) => {
+      // A new one for each call: whatever the kernel leaves behind goes with it.
+      const cpu = new Cpu();
+      const lent = new Set<object>();
+      const lend = (tensor: TensorInfo) => {
+        lent.add(tensor.dataId);
+        cpu.move(tensor.dataId, backend.typedArrayFromHeap(tensor), tensor.shape, tensor.dtype, 1);
+        // Some kernels ask for the rank, which only a tensor has.
+        return { ...tensor, rank: tensor.shape.length };
+      };
+      const values = Array.isArray(inputs)
+        ? inputs.map(lend)
+        : Object.fromEntries(
+            Object.entries(inputs).flatMap(([key, tensor]) => (tensor == null ? [] : [[key, lend(tensor)]])),
+          );
+      const results = kernel.kernelFunc({ inputs: values as never, attrs: attrs as never, backend: cpu });
+      const take = (result: TensorInfo) =>
+        lent.has(result.dataId) ? share(backend, result) : copied(backend, result, cpu.readSync(result.dataId));
+      return Array.isArray(results) ? results.map(take) : take(results);
+    };
+  };
+}
+
+function copied(backend: BackendWasm, { shape, dtype }: TensorInfo, values: ReturnType<BackendWasm['readSync']>) {
+  const out = backend.makeOutput(shape, dtype);
+  backend.typedArrayFromHeap(out).set(values as Float32Array);
+  return out;
+}

@@ -1,0 +1,11 @@
+/** Running sums and products along axes below 0, too, which neither the stock kernels nor the CPU backend's know. */
+import { Cumprod, Cumsum, type CumsumAttrs, type TensorInfo, util } from '@tensorflow/tfjs-core';
+import { type KernelCall, kernel } from './heap.js';
+
+export const runningKernels = [Cumprod, Cumsum].map((name) =>
+  kernel(name, (call: KernelCall<{ x: TensorInfo }, CumsumAttrs>, stock) => {
+    const { inputs, attrs } = call;
+    const [axis] = util.parseAxisParam(attrs.axis, inputs.x.shape);
+    return stock({ ...call, attrs: { ...attrs, axis } });
+  }),
+);

@@ -1,0 +1,37 @@
+/**
+ * Projective transforms of images. The stock kernel does not reflect what lies before an image; the CPU backend's, which
+ * stands in for it there, takes one image only.
+ */
+import { Concat, Slice, type TensorInfo, Transform, type TransformAttrs } from '@tensorflow/tfjs-core';
+import { byKernel, type KernelCall, kernel, type Shape4D } from './heap.js';
+
+export const transform = kernel(
+  Transform,
+  (call: KernelCall<{ image: TensorInfo; transforms: TensorInfo }, TransformAttrs>, stock) => {
+    const {
+      inputs: { image, transforms },
+      attrs,
+      backend,
+    } = call;
+    const [batch, height, width, channels] = image.shape as Shape4D;
+    const shape = [batch, ...(attrs.outputShape ?? [height, width]), channels];
+    if (shape.includes(0)) return backend.makeOutput(shape, image.dtype);
+    if (batch === 1 || (image.dtype === 'float32' && attrs.fillMode !== 'reflect')) return stock(call);
+    const part = (x: TensorInfo, at: number) =>
+      byKernel(
+        backend,
+        Slice,
+        { x },
+        { begin: x.shape.map((_, axis) => (axis === 0 ? at : 0)), size: [1, ...x.shape.slice(1)] },
+      );
+    const images = Array.from({ length: batch }, (_, i) => {
+      const parts = { image: part(image, i), transforms: part(transforms, transforms.shape[0] === 1 ? 0 : i) };
+      const out = byKernel(backend, Transform, parts, attrs);
+      for (const { dataId } of Object.values(parts)) backend.disposeData(dataId);
+      return out;
+    });
+    const out = byKernel(backend, Concat, images, { axis: 0 });
+    for (const { dataId } of images) backend.disposeData(dataId);
+    return out;
+  },
+);
