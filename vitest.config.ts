@@ -48,6 +48,7 @@ export default defineConfig({
         test: {
           name: 'docs',
           include: ['tools/doc-examples/*.docs.ts'],
+          hookTimeout: 120_000, // type-checks all examples, which takes long on a busy machine
           setupFiles: ['tools/vitest/software-gpu.ts'],
         },
       },
