@@ -8,6 +8,6 @@ export { argumentsAt, configure, isLost, lose, setArena, start, stop, work } fro
 export { averagePool, averagePoolGradient, maxPool, maxPoolGradient } from './pooling';
 export { product } from './product';
 export { rate, rateBytes, rateFlops } from './rate';
-export { maximumOfAll, sumAll, sumColumns, sumRows } from './reductions';
+export { allFinite, maximumOfAll, sumAll, sumColumns, sumRows } from './reductions';
 export { compete, softmax } from './softmax';
 export { winograd, winogradFilterGradient, winogradInputGradient } from './winograd';

@@ -7,11 +7,11 @@
  *     MAGNITUDE     v = −sign(g) · abs(v)         FLIP      v = −sign(g) · v
  *     SCALE a       v = a · v                     DECAY a   v = v − a · W
  *
- * Where any v is not finite, W is copied instead, and the flag is 0.
+ * What is written is W + v, or max(W + v, 0); the flag is 1 if every W + v is finite.
  */
 import { ceilDiv, copy, min } from './pack';
 import { args, control, needed, parallel, reserve, scratch } from './pool';
-import { MOVE_KEEP, MOVE_NORM, MOVE_WRITE } from './tasks';
+import { MOVE_NORM, MOVE_WRITE } from './tasks';
 
 const ELIGIBILITY: i32 = 0;
 const GRADIENT: i32 = 1;
@@ -33,9 +33,11 @@ export class Move {
   sums: usize;
   overlap: usize;
   gradient: usize;
-  /** W + v, and a byte: 1 if all v were finite. */
+  /** W + v, and a byte: 1 if it is finite. */
   out: usize;
   ok: usize;
+  /** Whether weights below 0 become 0. */
+  nonNegative: i32;
   /** Operations before the norm that is being measured. */
   until: i32;
   /** Operations, then for each its code and its number. */
@@ -97,7 +99,6 @@ export function move(): u32 {
   let finite = true;
   for (let block = 0; block < blocks; block++) finite = finite && load<f32>(found(block)) == 0;
   store<u8>(m.ok, finite ? 1 : 0);
-  if (!finite) parallel(MOVE_KEEP, tasks);
   return 0;
 }
 
@@ -133,6 +134,7 @@ export function writeTask(task: i32, thread: i32): void {
   const end = min((task + 1) * SHARE, ceilDiv(m.size, BLOCK));
   for (let block = task * SHARE; block < end; block++) {
     const n = increment(m, v, block);
+    const least: f32 = m.nonNegative ? 0 : -Infinity;
     const offset = <usize>(block * BLOCK) * 4;
     let from = m.weights + offset;
     let to = m.out + offset;
@@ -140,18 +142,18 @@ export function writeTask(task: i32, thread: i32): void {
     const vectors = v + ((<usize>n >> 2) << 4);
     let nothing = f32x4.splat(0);
     while (at < vectors) {
-      const value = v128.load(at);
-      nothing = f32x4.add(nothing, f32x4.mul(value, f32x4.splat(0)));
-      v128.store(to, f32x4.add(v128.load(from), value));
+      const moved = f32x4.add(v128.load(from), v128.load(at));
+      nothing = f32x4.add(nothing, f32x4.mul(moved, f32x4.splat(0)));
+      v128.store(to, f32x4.max(moved, f32x4.splat(least)));
       at += 16;
       from += 16;
       to += 16;
     }
     let rest: f32 = 0;
     while (at < v + <usize>n * 4) {
-      const value = load<f32>(at);
-      rest += value * 0;
-      store<f32>(to, load<f32>(from) + value);
+      const moved = load<f32>(from) + load<f32>(at);
+      rest += moved * 0;
+      store<f32>(to, Mathf.max(moved, least));
       at += 4;
       from += 4;
       to += 4;
@@ -161,13 +163,6 @@ export function writeTask(task: i32, thread: i32): void {
     rest += f32x4.extract_lane(nothing, 2) + f32x4.extract_lane(nothing, 3);
     store<f32>(found(block), rest);
   }
-}
-
-export function keepTask(task: i32): void {
-  const m = args<Move>();
-  const start = task * SHARE * BLOCK;
-  const offset = <usize>start * 4;
-  copy(m.out + offset, m.weights + offset, min(SHARE * BLOCK, m.size - start));
 }
 
 /** v of one block, after the operations before `until`; returns its length. Reads whole vectors of v beyond it. */

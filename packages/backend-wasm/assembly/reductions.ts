@@ -10,7 +10,7 @@ import { BLOCK, read, unordered, write } from './elementwise';
 import { madd } from './madd';
 import { ceilDiv, clear, max, min } from './pack';
 import { args, control, needed, parallel, reserve } from './pool';
-import { ADD_BLOCKS, BLOCK_MAXIMUM, BLOCK_SUM, SUM_BLOCK, SUM_COLUMNS } from './tasks';
+import { ADD_BLOCKS, BLOCK_FINITE, BLOCK_MAXIMUM, BLOCK_SUM, SUM_BLOCK, SUM_COLUMNS } from './tasks';
 
 @unmanaged
 export class Reduction {
@@ -19,7 +19,7 @@ export class Reduction {
   /** By what sums are divided. */
   divisor: i32;
   a: usize;
-  /** A second factor, or 0. */
+  /** A second factor, or what else a number may be that is not finite; or 0. */
   b: usize;
   y: usize;
 }
@@ -238,6 +238,54 @@ export function blockMaximumTask(task: i32): void {
   const p = args<Reduction>();
   const n = min(BLOCK, p.columns - task * BLOCK);
   store<f64>(control().arena + <usize>task * 8, <f64>maximumOf(true, p.a + <usize>(task * BLOCK) * 4, n));
+}
+
+/** A byte, 1 if each number of one row of a is finite, or is that of b where there is a b. */
+export function allFinite(): u32 {
+  const p = args<Reduction>();
+  const blocks = ceilDiv(p.columns, BLOCK);
+  if (!reserve(blocks, 0)) return needed();
+  parallel(BLOCK_FINITE, blocks);
+  let finite = true;
+  for (let block = 0; block < blocks; block++) finite = finite && load<u8>(control().arena + <usize>block) == 1;
+  store<u8>(p.y, finite ? 1 : 0);
+  return 0;
+}
+
+export function blockFiniteTask(task: i32): void {
+  const p = args<Reduction>();
+  const offset = <usize>(task * BLOCK) * 4;
+  const n = min(BLOCK, p.columns - task * BLOCK);
+  const finite = p.b ? finiteOf(true, p.a + offset, p.b + offset, n) : finiteOf(false, p.a + offset, 0, n);
+  store<u8>(control().arena + <usize>task, finite ? 1 : 0);
+}
+
+// @ts-ignore: decorator
+@inline
+function finiteOf(excuses: bool, a: usize, b: usize, n: i32): bool {
+  const end = a + (<usize>n << 2);
+  const vectorEnd = a + ((<usize>n >> 2) << 4);
+  let bad = i32x4.splat(0);
+  while (a < vectorEnd) {
+    bad = v128.or(bad, badOf(4, excuses, a, b));
+    a += 16;
+    if (excuses) b += 16;
+  }
+  while (a < end) {
+    bad = v128.or(bad, badOf(1, excuses, a, b));
+    a += 4;
+    if (excuses) b += 4;
+  }
+  return !v128.any_true(bad);
+}
+
+/** Which are not finite: x − x is 0 for a finite x, else NaN. */
+// @ts-ignore: decorator
+@inline
+function badOf(width: i32, excuses: bool, a: usize, b: usize): v128 {
+  const x = read(width, a);
+  const bad = f32x4.ne(f32x4.sub(x, x), f32x4.splat(0));
+  return excuses ? v128.andnot(bad, f32x4.eq(x, read(width, b))) : bad;
 }
 
 /** The largest of some numbers; NaN, if it `passes`, where there is one. Four maxima at a time, for each waits for the last. */

@@ -15,10 +15,17 @@ import {
 } from './batch-norm';
 import { dropTask } from './dropout';
 import { binaryTask, convertTask, selectTask, unaryTask } from './elementwise';
-import { keepTask, normTask, writeTask } from './move';
+import { normTask, writeTask } from './move';
 import { averagePoolGradientTask, averagePoolTask, maxPoolGradientTask, maxPoolTask } from './pooling';
 import { addTask, multiplyTask, packTask } from './product';
-import { addBlocksTask, blockMaximumTask, blockSumTask, sumBlockTask, sumColumnsTask } from './reductions';
+import {
+  addBlocksTask,
+  blockFiniteTask,
+  blockMaximumTask,
+  blockSumTask,
+  sumBlockTask,
+  sumColumnsTask,
+} from './reductions';
 import { competeTask, softmaxTask } from './softmax';
 import {
   correlateTask,
@@ -59,7 +66,6 @@ export const NORM_GRADIENT_COMBINE: i32 = 14;
 export const NORM_GRADIENT_APPLY: i32 = 15;
 export const MOVE_NORM: i32 = 16;
 export const MOVE_WRITE: i32 = 17;
-export const MOVE_KEEP: i32 = 18;
 export const UNARY: i32 = 20;
 export const BINARY: i32 = 21;
 export const SELECT: i32 = 22;
@@ -73,6 +79,7 @@ export const ADD_BLOCKS: i32 = 29;
 export const SUM_COLUMNS: i32 = 30;
 export const BLOCK_SUM: i32 = 31;
 export const BLOCK_MAXIMUM: i32 = 32;
+export const BLOCK_FINITE: i32 = 35;
 export const SOFTMAX: i32 = 33;
 export const DROP: i32 = 34;
 
@@ -130,8 +137,6 @@ export function perform(phase: i32, task: i32, thread: i32): void {
       return normTask(task, thread);
     case MOVE_WRITE:
       return writeTask(task, thread);
-    case MOVE_KEEP:
-      return keepTask(task);
     case UNARY:
       return unaryTask(task);
     case BINARY:
@@ -158,6 +163,8 @@ export function perform(phase: i32, task: i32, thread: i32): void {
       return blockSumTask(task);
     case BLOCK_MAXIMUM:
       return blockMaximumTask(task);
+    case BLOCK_FINITE:
+      return blockFiniteTask(task);
     case DROP:
       return dropTask(task);
     case SOFTMAX:

@@ -50,6 +50,7 @@ export type KernelName =
   | 'sumColumns'
   | 'sumAll'
   | 'maximumOfAll'
+  | 'allFinite'
   | 'softmax'
   | 'compete'
   | 'dropout';

@@ -89,10 +89,24 @@ export const BATCH_NORM_GRADIENT = 'GhlBatchNormGrad';
 
 /**
  * A weight's step in one kernel: inputs `weights` W, and `sums` Σ, `overlap` m [K] and `gradient` g as far as the
- * attribute `program`, a list of at most {@link MOST_OPERATIONS} of {@link Operation}, reads them; outputs W + v and a flag,
- * true if all of v was finite. Where it is false, the first output is W. May be registered as {@link FILTER_GRADIENTS}.
+ * attribute `program`, a list of at most {@link MOST_OPERATIONS} of {@link Operation}, reads them. The outputs are W + v,
+ * or max(W + v, 0) if the attribute `nonNegative` is true, and a flag: whether all of W + v is finite. May be registered as
+ * {@link FILTER_GRADIENTS}.
  */
 export const MOVE = 'GhlMove';
+
+/**
+ * One of two tensors of one shape and type: inputs `ok`, a bool [], `value` and `before`; the output is `value` where `ok` is
+ * true, else `before`. A backend may return one of them by reference, or write `before` over a `value` that nobody else
+ * holds. May be registered as {@link FILTER_GRADIENTS}.
+ */
+export const CHOOSE = 'GhlChoose';
+
+/**
+ * Whether every entry of a float32 `x` is finite, or equals its entry of the input `before` where there is one: a bool []. May
+ * be registered as {@link FILTER_GRADIENTS}.
+ */
+export const ALL_FINITE = 'GhlAllFinite';
 
 /**
  * Competition: u = softmax(x/τ) over the last axis of x [P, K], with 2⁻¹²⁶ ≤ τ < 2¹²⁶ in the attribute

@@ -4,8 +4,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { type Assignment, isPlasticity, type Plan, type PlannedWeight, resolve } from './assignment.js';
 import { registerDilatedGradients } from './dilation.js';
-import { FiniteFlags } from './finite.js';
-import { layersOf, variableOf } from './model-layers.js';
+import { FiniteFlags, type Watched } from './finite.js';
+import { statefulParts } from './journal.js';
+import { layersOf, variableOf, weightPath } from './model-layers.js';
 
 /** A weight that a plasticity moves, with what it remembers. */
 export interface Managed {
@@ -45,8 +46,27 @@ export function bindTo(model: tfl.LayersModel, assignment: Assignment): Binding 
   const iterations = new Map(
     [...optimizers.keys()].map((optimizer) => [optimizer, tf.tidy(() => tf.variable(tf.scalar(0, 'int32'), false))]),
   );
-  const flags = new FiniteFlags(plan.weights.filter(({ mover }) => mover !== null));
+  const flags = new FiniteFlags(watchedBy(plan, optimizers));
   return { model, plan, managed, optimizers, iterations, flags };
+}
+
+/** All weights of the model, those that a plan moves first, and what tfjs optimizers and stateful layers remember. */
+function watchedBy({ layers, weights }: Plan, optimizers: Binding['optimizers']) {
+  const watched = new Map<object, Watched>();
+  for (const { weight, path, mover } of weights) watched.set(variableOf(weight), { path, mover });
+  for (const owner of layers) {
+    for (const weight of owner.layer.weights) {
+      const variable = variableOf(weight);
+      if (!watched.has(variable)) watched.set(variable, { path: weightPath(owner, weight), mover: null });
+    }
+    for (const part of statefulParts(owner.layer)) {
+      watched.set(part, { path: owner.path, mover: null, of: 'the layer' });
+    }
+  }
+  for (const [optimizer, planned] of optimizers) {
+    watched.set(optimizer, { path: planned[0]?.label as string, mover: optimizer, of: 'the optimizer of' });
+  }
+  return watched;
 }
 
 /** Frees what {@link bindTo} made. */

@@ -42,7 +42,7 @@ function functionalNet(): tfl.LayersModel {
 }
 
 describe('an increment that is not finite', () => {
-  it('leaves the weights and the state of its layer as they were, and moves the others', async () => {
+  it('leaves the weights and the state of every layer as they were', async () => {
     const model = net();
     const head = () => threeFactor(maxAbs(bcm()), scalar({ baseline: 0.5 }));
     const optimizer = own(
@@ -51,19 +51,16 @@ describe('an increment that is not finite', () => {
     const x = random([5, 4], 1);
     for (const reward of [1, 2]) optimizer.minimize(lossOf(model, x), { signals: { reward } });
     await optimizer.checkFinite();
-    const layers = ['first', 'second', 'out'];
     const [before, state, others] = [
-      layers.map((layer) => values(model.getLayer(layer))),
+      values(model),
       await stateOf(optimizer, 'first/'),
       await stateOf(optimizer, 'second/'),
     ];
     expect(state.map(([name]) => name)).toContain('first/kernel/rule/theta');
     optimizer.minimize(lossOf(model, x), { signals: { reward: 4 } });
-    expect(values(model.getLayer('first'))).toEqual(before[0]);
+    expect(values(model)).toEqual(before);
     expect(await stateOf(optimizer, 'first/')).toEqual(state);
-    expect(values(model.getLayer('second'))).not.toEqual(before[1]);
-    expect(values(model.getLayer('out'))).not.toEqual(before[2]);
-    expect(await stateOf(optimizer, 'second/')).not.toEqual(others);
+    expect(await stateOf(optimizer, 'second/')).toEqual(others);
     await expect(optimizer.checkFinite()).rejects.toMatchObject({
       name: 'NonFiniteError',
       code: 'NON_FINITE_STEP',
@@ -120,15 +117,10 @@ describe('an increment that is not finite', () => {
     );
     const x = random([5, 4], 1);
     optimizer.minimize(lossOf(model, x), { signals: { reward: 1 } });
-    const [before, out, state] = [
-      values(model.getLayer('first')),
-      values(model.getLayer('out')),
-      await stateOf(optimizer, 'first/'),
-    ];
+    const [before, state] = [values(model), await stateOf(optimizer, 'first/')];
     optimizer.minimize(lossOf(model, x), { signals: { reward: () => tf.tensor1d([1, 2, Number.NaN, 1, 1]) } });
-    expect(values(model.getLayer('first'))).toEqual(before);
+    expect(values(model)).toEqual(before);
     expect(await stateOf(optimizer, 'first/')).toEqual(state);
-    expect(values(model.getLayer('out'))).not.toEqual(out);
     await expect(optimizer.checkFinite()).rejects.toMatchObject({
       message: expect.stringMatching(/^Step 2: .*first\/kernel/),
       help: expect.stringContaining('signal'),
@@ -146,7 +138,7 @@ describe('an increment that is not finite', () => {
     expect(values(model.getLayer('out')).flat().every(Number.isFinite)).toBe(true);
     await expect(optimizer.checkFinite()).rejects.toMatchObject({
       code: 'NON_FINITE_STEP',
-      message: expect.stringMatching(/^Step 2: the gradient of out\/(kernel|bias)/),
+      message: expect.stringMatching(/^Step 2: the new value of out\/(kernel|bias)/),
       help: expect.stringContaining('loss'),
     });
     const between = values(model.getLayer('out'));

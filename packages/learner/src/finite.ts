@@ -1,52 +1,83 @@
 /** Steps that were not finite: how they are noticed on the device, and what is said of them. */
-import { NonFiniteError } from '@ghl/core';
+import { ALL_FINITE, fuses, NonFiniteError } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
-import { isPlasticity, type PlannedWeight } from './assignment.js';
+import { isPlasticity, type Mover } from './assignment.js';
+import { outOfJournals } from './journal.js';
 
-/** Whether every entry is finite, on the device. By its bits: arithmetic with a NaN need not give one on a GPU. */
-export function allFinite(tensor: tf.Tensor): tf.Tensor {
-  return tf.tidy(() => tf.all(tf.isFinite(tensor)));
+/**
+ * Whether every entry is finite, or equals its entry of `before`; on the device. By its bits: arithmetic with a NaN need not
+ * give one on a GPU.
+ */
+export function allFinite(tensor: tf.Tensor, before?: tf.Tensor): tf.Tensor {
+  if (tensor.dtype !== 'float32' || tensor.size === 0) return tf.scalar(true, 'bool');
+  if (fuses(ALL_FINITE)) {
+    const inputs = { x: tensor, ...(before !== undefined && { before }) };
+    return tf.engine().runKernel(ALL_FINITE, inputs) as tf.Tensor;
+  }
+  return tf.tidy(() => {
+    const finite = tf.isFinite(tensor);
+    return tf.all(before === undefined ? finite : tf.logicalOr(finite, tf.equal(tensor, before)));
+  });
+}
+
+/** Something that a step may change: a weight of the model, or the state of an optimizer or a layer. */
+export interface Watched {
+  /** The path of the weight or layer, or the label of the optimizer. */
+  readonly path: string;
+  /** What moves it; null where only its layer does. */
+  readonly mover: Mover;
+  /** Whose state it is, if it is no weight. */
+  readonly of?: 'the layer' | 'the optimizer of';
 }
 
 /** What a step found, on the device. */
 export interface Findings {
-  /** Whether what moves a weight was finite; absent for a weight that the step did not reach. */
-  readonly weights: ReadonlyMap<PlannedWeight, tf.Tensor>;
+  /** Whether the new value was finite; absent for what the step did not change. */
+  readonly changed: ReadonlyMap<object, tf.Tensor>;
   /** Whether the loss was; null where there is none. */
   readonly loss: tf.Tensor | null;
   /** Whether the signals from elsewhere were. */
   readonly signals: readonly tf.Tensor[];
 }
 
-/** One flag on the device for each weight that moves. */
+/** One flag on the device for each thing that a step may change. */
 export class FiniteFlags {
-  readonly #watched: readonly PlannedWeight[];
-  /** The first bad step, counted from 1, of each weight, of the loss and of the signals; 0 if there was none. */
+  readonly #watched: ReadonlyMap<object, Watched>;
+  /** The first bad step, counted from 1, of each thing watched, of the loss and of the signals; 0 if there was none. */
   readonly #variable: tf.Variable;
 
-  constructor(watched: readonly PlannedWeight[]) {
+  constructor(watched: ReadonlyMap<object, Watched>) {
     this.#watched = watched;
-    this.#variable = tf.tidy(() => tf.variable(tf.zeros([watched.length + 2]), false));
+    this.#variable = outOfJournals(tf.tidy(() => tf.variable(tf.zeros([watched.size + 2]), false)));
   }
 
-  /** Notes what a step found; reads nothing. */
-  note(step: number, { weights, loss, signals }: Findings): void {
-    tf.tidy(() => {
+  /** Whether a variable is a weight of the model. */
+  watches(variable: tf.Variable): boolean {
+    return this.#watched.has(variable);
+  }
+
+  /** Notes what a step found, and returns whether all that it changed was finite; reads nothing. */
+  note(step: number, { changed, loss, signals }: Findings): tf.Tensor {
+    return tf.tidy(() => {
       const yes = tf.scalar(true, 'bool');
-      const ok = this.#watched.map((planned) => weights.get(planned) ?? yes);
+      const ok = [...this.#watched.keys()].map((each) => changed.get(each) ?? yes);
       ok.push(
         loss ?? yes,
         signals.reduce((all, each) => tf.logicalAnd(all, each), yes as tf.Tensor),
       );
-      const now = tf.mul(tf.sub(1, tf.cast(tf.stack(ok), 'float32')), step + 1);
+      const flags = tf.stack(ok);
+      const now = tf.mul(tf.sub(1, tf.cast(flags, 'float32')), step + 1);
       this.#variable.assign(tf.where(tf.greater(this.#variable, 0), this.#variable, now));
+      return tf.all(tf.slice(flags, 0, this.#watched.size));
     });
   }
 
   /** Reads the flags, and clears those that were up; the error for the first bad step, or null. */
   async take(): Promise<NonFiniteError | null> {
     const steps = Array.from(await this.#variable.data());
-    const bad = this.#watched.flatMap((planned, i) => ((steps[i] as number) > 0 ? [{ step: steps[i]!, planned }] : []));
+    const bad = [...this.#watched.values()].flatMap((watched, i) =>
+      steps[i]! > 0 ? [{ step: steps[i]!, watched }] : [],
+    );
     const [first] = bad.sort((a, b) => a.step - b.step);
     if (first === undefined || this.#variable.isDisposed) return null;
     // Steps may have been made since the flags were read.
@@ -56,7 +87,7 @@ export class FiniteFlags {
     });
     const [lossStep, signalStep] = steps.slice(-2) as [number, number];
     const by = (step: number) => step > 0 && step <= first.step;
-    return nonFinite(first.step, first.planned, { loss: by(lossStep), signals: by(signalStep) });
+    return nonFinite(first.step, first.watched, { loss: by(lossStep), signals: by(signalStep) });
   }
 
   dispose(): void {
@@ -64,10 +95,10 @@ export class FiniteFlags {
   }
 }
 
-/** The error for the first bad step of a weight, with the likely cause. */
+/** The error for the first bad step, with the likely cause. */
 function nonFinite(
   step: number,
-  { path, mover }: PlannedWeight,
+  { path, mover, of }: Watched,
   bad: { readonly loss: boolean; readonly signals: boolean },
 ): NonFiniteError {
   const ours = isPlasticity(mover);
@@ -77,11 +108,16 @@ function nonFinite(
     ? 'the loss was not finite either: look for NaN or infinite values in the inputs and labels, then lower the step size.'
     : bad.signals && fromElsewhere
       ? 'a signal that it reads was not finite.'
-      : normalised
-        ? 'lower the step size, and look for infinite values in the inputs.'
-        : "the rule's ΔW is not normalised and outgrew its weights: wrap it in maxAbs(), or lower the step size.";
-  const what = ours
-    ? `the increment of ${path} was not finite; the weights were left as they were.`
-    : `the gradient of ${path} was not finite; its optimizer was handed zeros in its place.`;
-  return new NonFiniteError('NON_FINITE_STEP', `Step ${step}: ${what}`, { help: `likely cause: ${cause}` });
+      : mover === null
+        ? 'inputs that are infinite or too large for float32, or a value that was not finite before the step.'
+        : normalised
+          ? 'lower the step size, and look for infinite values in the inputs.'
+          : "the rule's ΔW is not normalised and outgrew its weights: wrap it in maxAbs(), or lower the step size.";
+  const what =
+    of !== undefined
+      ? `the state of ${of} '${path}'`
+      : `the ${mover === null ? 'value that its layer gave' : 'new value of'} ${path}`;
+  return new NonFiniteError('NON_FINITE_STEP', `Step ${step}: ${what} was not finite; no weight was changed.`, {
+    help: `likely cause: ${cause}`,
+  });
 }

@@ -81,7 +81,7 @@ export function layersOf(model: tfl.LayersModel): ModelLayer[] {
 }
 
 /** The layers that a recurrent layer, a wrapper or a nested model is made of, and what those are made of. */
-function partsOf(layer: Layer): Layer[] {
+export function partsOf(layer: Layer): Layer[] {
   const { cell, cells = [], layer: wrapped, layers = [], forwardLayer, backwardLayer } = layer;
   const parts = [cell, ...cells, wrapped, ...layers, forwardLayer, backwardLayer].filter((part) => part != null);
   return parts.flatMap((part) => [part, ...partsOf(part)]);
@@ -105,6 +105,11 @@ export function weightsOf(layers: readonly ModelLayer[]): ModelWeight[] {
       return { path, owner, weight, isKernel: familyOf(owner.layer) !== null && weight === kernelOf(owner.layer) };
     });
   });
+}
+
+/** The path of any weight of a layer, trainable or not. */
+export function weightPath({ layer, path }: ModelLayer, weight: tfl.LayerVariable): string {
+  return `${path}/${nameOf(weight, layer)}`;
 }
 
 /** The name of a weight within its layer. */

@@ -20,13 +20,14 @@ import { atStep } from './at-step.js';
 import { backward, heldBack, lossOf } from './backward.js';
 import { type Binding, bindTo, checkUnchanged, release } from './binding.js';
 import { endTrainingBy } from './history.js';
+import { journalled } from './journal.js';
 import { variableOf } from './model-layers.js';
 import { quietLayers } from './quiet-layers.js';
 import { type NamedTensor, Progress, readState, writeState } from './saved-state.js';
 import { checkProvided, type SignalInputs } from './signals.js';
 import { withStandIns } from './stand-in.js';
 import { type LayerStatistics, type MeasuredLayer, readStatistics } from './statistics.js';
-import { type ForwardPass, makeStep, move, movingWeights, needsActivity } from './step.js';
+import { type ForwardPass, makeStep, move, movingWeights, needsActivity, settle } from './step.js';
 import { disposeOf } from './tfjs-optimizer.js';
 import { codeDataErrors } from './training-data.js';
 import { codeFiles, codeUnsavedLosses } from './unsaved.js';
@@ -291,9 +292,13 @@ export class PlasticityOptimizer extends tf.Optimizer {
           value = lossOf(f, true);
           return value;
         };
-        const gradients = atStep(bound.plan, this.#step, () =>
-          withStandIns(quietLayers(bound.plan, varList), () => backward(forward, readers, [], held)),
-        );
+        const gradients = journalled(bound.plan.layers, (journal) => {
+          const found = atStep(bound.plan, this.#step, () =>
+            withStandIns(quietLayers(bound.plan, varList), () => backward(forward, readers, [], held)),
+          );
+          settle(bound, this.#step, journal);
+          return found;
+        });
         const named = [...gradients].flatMap(([{ name }, grad]) => (grad === null ? [] : [[name, grad] as const]));
         return { value: value as unknown as tf.Scalar, grads: Object.fromEntries(named) };
       }),
@@ -326,7 +331,9 @@ export class PlasticityOptimizer extends tf.Optimizer {
         [...gradients].map(([variable, tensor]) => [variable, tensor && tf.clone(tensor)] as const),
       );
       const none = { signals: {}, loss: null, plastic: new Map(), measured: null };
-      move(bound, { step, moving, gradients: copies, scale, ...none });
+      journalled(bound.plan.layers, (journal) =>
+        move(bound, { step, moving, gradients: copies, scale, ...none }, journal),
+      );
     });
     this.#advance(bound);
   }

@@ -5,6 +5,7 @@
 import { leaves, mapLeaves, type PlasticityState, StateError, UnsupportedError } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { type Binding, checkUnchanged } from './binding.js';
+import { outOfJournals } from './journal.js';
 import { memoryOf, setIterations } from './tfjs-optimizer.js';
 
 /** A tensor with its name, as `tf.Optimizer` has its weights. */
@@ -13,9 +14,9 @@ export type NamedTensor = Awaited<ReturnType<tf.Optimizer['getWeights']>>[number
 /** How far an optimizer has come, on the device, where it is saved from. */
 export class Progress {
   /** Updates made so far. */
-  readonly step = tf.tidy(() => tf.variable(tf.scalar(0, 'int32'), false));
+  readonly step = outOfJournals(tf.tidy(() => tf.variable(tf.scalar(0, 'int32'), false)));
   /** The step scale: the bits of a number of 64, which a tensor would round. */
-  readonly stepScale = tf.tidy(() => tf.variable(bitsOf(1), false));
+  readonly stepScale = outOfJournals(tf.tidy(() => tf.variable(bitsOf(1), false)));
 
   /** Notes the updates made so far. */
   noteStep(step: number): void {

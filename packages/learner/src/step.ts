@@ -30,7 +30,9 @@ import {
 import { atStep } from './at-step.js';
 import { backward, heldBack, lossOf, unrecorded } from './backward.js';
 import type { Binding, Managed } from './binding.js';
+import { constrain, isNonNegative } from './constraints.js';
 import { allFinite } from './finite.js';
+import { choose, type Journal, journalled } from './journal.js';
 import { withCheckedLabels } from './labels.js';
 import { refuseObstacle, variableOf } from './model-layers.js';
 import { type Correlated, type PlasticLayer, plasticLayer } from './plastic-layer.js';
@@ -38,7 +40,7 @@ import { frozenIn, quietLayers } from './quiet-layers.js';
 import { evaluate, type SignalInputs } from './signals.js';
 import { listening, withStandIns } from './stand-in.js';
 import { type MeasuredLayer, measureLayer } from './statistics.js';
-import { descend } from './tfjs-optimizer.js';
+import { descend, setIterations } from './tfjs-optimizer.js';
 
 /** The forward pass of a step: returns the scalar loss, or nothing. */
 // biome-ignore lint/suspicious/noConfusingVoidType: so that a function without a return statement fits, as a user expects
@@ -105,10 +107,15 @@ function refuseStandstill(plan: Plan, varList: readonly tf.Variable[] | undefine
   });
 }
 
-/** Makes a step; to be called in a tidy. Returns the loss, if there is one. */
-export function makeStep(
+/** Makes a step; to be called in a tidy. Returns the loss, if there is one. If it throws, nothing has changed. */
+export function makeStep(binding: Binding, step: Step): tf.Scalar | null {
+  return journalled(binding.plan.layers, (journal) => stepWith(binding, step, journal));
+}
+
+function stepWith(
   binding: Binding,
   { step, f, moving, varList, signals: inputs, scale, measured }: Step,
+  journal: Journal,
 ): tf.Scalar | null {
   const { plan, managed, optimizers } = binding;
   const active = managed.filter(({ planned }) => moving.has(planned));
@@ -151,7 +158,7 @@ export function makeStep(
         return withCheckedLabels(binding.model, () => backward(run, [...readers], [...observers], held));
       }),
     );
-    move(binding, { step, moving, gradients, signals, loss, plastic, scale, measured });
+    move(binding, { step, moving, gradients, signals, loss, plastic, scale, measured }, journal);
   } finally {
     for (const layer of plastic.values()) layer.dispose();
     tf.dispose(kept);
@@ -171,18 +178,22 @@ export interface Found {
   readonly measured: MeasuredLayer[] | null;
 }
 
-/** A weight and its state after the step; as they were where `ok` is false. */
+/** A weight and its state after the step. */
 interface Move {
   readonly weights: tf.Tensor;
   readonly state: PlasticityState;
-  /** Whether the increment was finite, and the signals that it came of; on the device. */
+  /** Whether both are finite, and the signals that they came of; on the device. */
   readonly ok: tf.Tensor;
 }
 
-/** Computes what moves, then moves it, and flags what was not finite; to be called in a tidy. */
-export function move({ managed, optimizers, flags }: Binding, found: Found): void {
-  const { step, moving, gradients, loss, plastic } = found;
-  const finite = new Map<PlannedWeight, tf.Tensor>();
+/**
+ * Computes what moves, then moves it; to be called in a tidy. If anything that the step changes is not finite, all is as it
+ * was before the step, and the flags say why.
+ */
+export function move(binding: Binding, found: Found, journal: Journal): void {
+  const { managed, optimizers } = binding;
+  const { moving, gradients, loss, plastic } = found;
+  const changed = new Map<object, tf.Tensor>();
   const sound = new Map(
     Object.entries({ ...(loss !== null && { loss }), ...found.signals }).flatMap(([name, signal]) =>
       signal.dtype === 'float32' ? [[name, allFinite(signal)] as const] : [],
@@ -190,37 +201,87 @@ export function move({ managed, optimizers, flags }: Binding, found: Found): voi
   );
   const moves = managed.flatMap((each) => {
     const made = moving.has(each.planned) ? (tf.tidy(() => moveOf(each, found, sound) as never) as Move | null) : null;
-    if (made !== null) finite.set(each.planned, made.ok);
+    if (made !== null) changed.set(variableOf(each.planned.weight), made.ok);
     // As large as the weights, and needed by no other.
     plastic.get(each)?.dispose();
     gradients.get(variableOf(each.planned.weight))?.dispose();
     return made === null ? [] : [{ each, made }];
   });
-  const descents = [...optimizers].map(([optimizer, planned]) => {
-    // tfjs's optimizers find their moments by place in the list, so a weight that stays has its place in it too.
-    const list = planned.map((each) => {
-      const variable = variableOf(each.weight);
-      const gradient = moving.has(each) ? gradients.get(variable) : null;
-      if (gradient == null) return { name: variable.name, tensor: null };
-      const ok = allFinite(gradient);
-      finite.set(each, ok);
-      return { name: variable.name, tensor: tf.where(ok, gradient, tf.zerosLike(gradient)) };
-    });
-    return { optimizer, list };
-  });
-
-  for (const { optimizer, list } of descents) {
-    if (list.some(({ tensor }) => tensor !== null)) descend(optimizer, list, found.scale);
+  for (const [optimizer, planned] of optimizers) {
+    for (const [key, ok] of descended(optimizer, planned, found, journal)) changed.set(key, ok);
   }
+
+  const ok = settle(binding, found.step, journal, changed, sound);
   for (const { each, made } of moves) {
-    for (const [, leaf] of leaves(each.state)) leaf.dispose();
-    each.state = mapLeaves(made.state, tf.keep);
-    variableOf(each.planned.weight).assign(made.weights);
+    const variable = variableOf(each.planned.weight);
+    const old = new Map(leaves(each.state));
+    each.state = mapLeaves(made.state, (leaf, name) => tf.keep(choose(ok, leaf, old.get(name) as tf.Tensor)));
+    tf.dispose([...old.values()]);
+    variable.assign(choose(ok, made.weights, variable));
     made.weights.dispose();
   }
-  const { loss: lossOk = null, ...others } = Object.fromEntries(sound);
-  flags.note(step, { weights: finite, loss: lossOk, signals: Object.values(others) });
 }
+
+/**
+ * Ends a step's journal, after a look at what was assigned: it stays if that, and what else `changed`, is finite. Returns
+ * whether it is, on the device.
+ */
+export function settle(
+  { flags }: Binding,
+  step: number,
+  journal: Journal,
+  changed: Map<object, tf.Tensor> = new Map(),
+  sound: ReadonlyMap<string, tf.Tensor> = new Map(),
+): tf.Tensor {
+  for (const [variable, before] of journal.assigned) {
+    if (flags.watches(variable) && !changed.has(variable)) changed.set(variable, allFinite(variable, before));
+  }
+  for (const { layer, states } of journal.carried) {
+    changed.set(layer, allOf((layer.states_ ?? []).map((state, i) => allFinite(state, states[i]))));
+  }
+  const { loss = null, ...signals } = Object.fromEntries(sound);
+  const ok = flags.note(step, { changed, loss, signals: Object.values(signals) });
+  journal.settle(ok);
+  return ok;
+}
+
+/** Has a tfjs optimizer move its weights; whether they, and what it remembers, are finite. */
+function descended(
+  optimizer: tf.Optimizer,
+  planned: readonly PlannedWeight[],
+  { moving, gradients, scale }: Found,
+  journal: Journal,
+): ReadonlyMap<object, tf.Tensor> {
+  const finite = new Map<object, tf.Tensor>();
+  // tfjs's optimizers find their moments by place in the list, so a weight that stays has its place in it too.
+  const list = planned.map((each) => {
+    const variable = variableOf(each.weight);
+    const gradient = (moving.has(each) && variable.size > 0 && gradients.get(variable)) || null;
+    return { each, variable, name: variable.name, tensor: gradient };
+  });
+  const reached = list.filter(({ tensor }) => tensor !== null);
+  if (reached.length === 0) return finite;
+  const before = new Set(journal.assigned.keys());
+  const { iterations } = optimizer;
+  journal.onUndo(() => setIterations(optimizer, iterations));
+  descend(optimizer, list, scale);
+  for (const { each, variable } of reached) {
+    const limit = () => {
+      const ok = allFinite(variable);
+      const limited = constrain(each, variable);
+      if (limited === variable) return ok;
+      variable.assign(limited);
+      return tf.logicalAnd(ok, allFinite(limited));
+    };
+    finite.set(variable, tf.tidy(limit));
+  }
+  const slots = [...journal.assigned.keys()].filter((variable) => !before.has(variable) && !finite.has(variable));
+  finite.set(optimizer, allOf(slots.map((slot) => allFinite(slot))));
+  return finite;
+}
+
+const allOf = (flags: readonly tf.Tensor[]): tf.Tensor =>
+  flags.reduce((all, one) => tf.logicalAnd(all, one), tf.scalar(true, 'bool') as tf.Tensor);
 
 /** What one weight's plasticity makes of a step; null if the step did not reach it. */
 function moveOf(each: Managed, found: Found, sound: ReadonlyMap<string, tf.Tensor>): Move | null {
@@ -231,13 +292,23 @@ function moveOf(each: Managed, found: Found, sound: ReadonlyMap<string, tf.Tenso
   layer?.open(signals, step, each.state);
   const correlated = layer?.correlated() ?? null;
   const variable = variableOf(weight);
+  if (variable.size === 0) return null;
   const descends = mover.reads.includes('gradient');
   if (needsActivity(mover) ? correlated === null : descends && gradients.get(variable) == null) return null;
   const gradient = gradients.get(variable) ?? (descends || measured ? tf.zerosLike(variable) : undefined);
   const reached: Reached = { mover, variable, correlated, gradient, state: layer?.state ?? each.state };
   const heard = mover.reads.map((name) => sound.get(name)).filter((ok) => ok !== undefined);
   const fused = measured === null && heard.length === 0 ? fusedMove(each, found, reached) : null;
-  return fused ?? plainMove(each, found, reached, layer?.calls.map(({ post }) => post) ?? [], heard);
+  const made = fused ?? plainMove(each, found, reached, layer?.calls.map(({ post }) => post) ?? []);
+  checkState(each, made.state);
+  const old = new Map(leaves(each.state));
+  const states = leaves(made.state).filter(([name, leaf]) => leaf.dataId !== old.get(name)?.dataId);
+  return {
+    weights: made.weights,
+    // Clones, since the rule's own part of it goes with the layer's gates.
+    state: mapLeaves(made.state, (leaf) => tf.clone(leaf)),
+    ok: allOf([...heard, ...made.finite, ...states.map(([, leaf]) => allFinite(leaf))]),
+  };
 }
 
 /** A weight that a step reached. */
@@ -249,12 +320,19 @@ interface Reached {
   readonly state: PlasticityState;
 }
 
+/** The new value of a weight and its state, and whether the value is finite, and was before its constraint. */
+interface Made {
+  readonly weights: tf.Tensor;
+  readonly state: PlasticityState;
+  readonly finite: readonly tf.Tensor[];
+}
+
 /** The move in one kernel, where the backend has it and every part of the plasticity is an operation of it; else null. */
 function fusedMove(
-  { planned, state: before }: Managed,
+  { planned }: Managed,
   { step, scale }: Found,
   { mover, variable, correlated, gradient, state }: Reached,
-): Move | null {
+): Made | null {
   const program = operations(mover, step, scale);
   if (program === null || !fuses(MOVE)) return null;
   const overlap = correlated?.gates.overlaps[0] ?? null;
@@ -265,19 +343,20 @@ function fusedMove(
     ...(overlap !== null && byUnit && { overlap }),
     ...(gradient !== undefined && { gradient }),
   } as tf.NamedTensorMap;
-  const [weights, ok] = tf.engine().runKernel(MOVE, inputs, { program } as never) as unknown as [tf.Tensor, tf.Tensor];
-  return { weights, state: nextState(planned.path, before, state, ok), ok };
+  const nonNegative = isNonNegative(planned);
+  const [moved, ok] = tf.engine().runKernel(MOVE, inputs, { program, nonNegative } as never) as unknown as tf.Tensor[];
+  const made = { weights: moved as tf.Tensor, state, finite: [ok as tf.Tensor] };
+  return nonNegative ? made : limit(planned, made);
 }
 
 /** The move by the engine's own arithmetic. */
 function plainMove(
-  { planned, state: before }: Managed,
+  { planned }: Managed,
   { step, signals, scale, measured }: Found,
   { mover, variable, correlated, gradient, state }: Reached,
   posts: readonly tf.Tensor[],
-  heard: readonly tf.Tensor[],
-): Move {
-  const { connection, owner, path, isKernel } = planned;
+): Made {
+  const { connection, owner, isKernel } = planned;
   const result = increment(
     mover,
     {
@@ -292,32 +371,31 @@ function plainMove(
   );
   const added = scale === 1 ? result.increment : tf.mul(result.increment, scale);
   if (measured && isKernel) measured.push(measureLayer(owner.path, added, gradient as tf.Tensor, posts));
-  const ok = heard.reduce((all, one) => tf.logicalAnd(all, one), allFinite(added));
-  return {
-    weights: tf.tidy(() => tf.where(ok, tf.add(variable, added), variable)),
-    state: nextState(path, before, result.state, ok),
-    ok,
-  };
+  const weights = tf.add(variable, added);
+  return limit(planned, { weights, state: result.state, finite: [allFinite(weights)] });
+}
+
+/** The move with the weight's constraint applied. */
+function limit(planned: PlannedWeight, made: Made): Made {
+  const weights = constrain(planned, made.weights);
+  return weights === made.weights ? made : { ...made, weights, finite: [...made.finite, allFinite(weights)] };
 }
 
 function eligibilitiesOf({ connection, weight }: PlannedWeight, { gates, sums }: Correlated): tf.Tensor[] {
   return eligibilities(connection as Connection, variableOf(weight), gates, sums);
 }
 
-function nextState(path: string, before: PlasticityState, after: PlasticityState, ok: tf.Tensor): PlasticityState {
-  const old = new Map(leaves(before));
+function checkState({ planned, state: before }: Managed, after: PlasticityState): void {
   const shapes = (state: PlasticityState) =>
     JSON.stringify(leaves(state).map(([name, { shape }]) => [name, shape])).replaceAll('"', '');
-  if (shapes(before) !== shapes(after)) {
-    throw new ConfigurationError(
-      'WRONG_SHAPE',
-      `The state of ${path} is ${shapes(after)} after a step, not ${shapes(before)}.`,
-      {
-        help: 'a rule, modulator or transform keeps the structure and shapes of its init() for good.',
-      },
-    );
-  }
-  return mapLeaves(after, (leaf, name) => tf.where(ok, leaf, old.get(name) as tf.Tensor));
+  if (shapes(before) === shapes(after)) return;
+  throw new ConfigurationError(
+    'WRONG_SHAPE',
+    `The state of ${planned.path} is ${shapes(after)} after a step, not ${shapes(before)}.`,
+    {
+      help: 'a rule, modulator or transform keeps the structure and shapes of its init() for good.',
+    },
+  );
 }
 
 /** Whether a mover is a local rule that looks at x and y. */

@@ -1260,6 +1260,7 @@ export const calls: Readonly<Record<string, (name: string) => readonly Call[]>> 
 
 /** Our own kernels: calls of 32-bit floats, and what they make of no values. Their values are tested elsewhere. */
 export const own: Readonly<Record<string, readonly Call[]>> = {
+  GhlAllFinite: of([4, 0], (n) => ({ x: [n, 3] }), {}, given('bool', [1], [])),
   GhlBatchNorm: of([4, 0], (n) => ({ x: [n, 3] }), { epsilon: 1e-3 }, 'EMPTY_TENSOR'),
   GhlBatchNormGrad: of([4, 0], (n) => ({ dy: [n, 3], y: [n, 3], precision: [3] }), {}, 'EMPTY_TENSOR'),
   GhlCompetition: of([4, 0], (n) => ({ x: [n, 3] }), { temperature: 1 }, 'EMPTY_TENSOR'),
@@ -1306,6 +1307,7 @@ function of(
 
 /** Where kernels are tested that this does not call, by file; those of strings, not at all. */
 export const elsewhere: Readonly<Record<string, readonly string[]>> = {
+  'fused.test.ts': ['GhlChoose'],
   'volumes.test.ts': [
     'AvgPool3D',
     'AvgPool3DGrad',

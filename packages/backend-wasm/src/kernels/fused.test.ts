@@ -1,5 +1,5 @@
 /** Fused kernels against the plain ones that they stand for. */
-import { BATCH_NORM, BATCH_NORM_GRADIENT, COMPETITION, MOVE, type Operation } from '@ghl/core';
+import { ALL_FINITE, BATCH_NORM, BATCH_NORM_GRADIENT, CHOOSE, COMPETITION, MOVE, type Operation } from '@ghl/core';
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
@@ -90,20 +90,22 @@ describe('a move', () => {
 
   it('is its operations one by one', () => {
     fc.assert(
-      fc.property(shapes, program, fc.nat(1000), (shape, operations, seed) => {
+      fc.property(shapes, program, fc.boolean(), fc.nat(1000), (shape, operations, nonNegative, seed) => {
         tf.tidy(() => {
           const all = given(shape, seed);
-          const [weights, ok] = run(MOVE, { ...all }, { program: operations });
+          const [weights, ok] = run(MOVE, { ...all }, { program: operations, nonNegative });
           expect(ok!.dataSync()[0]).toBe(1);
           expect(weights!.shape).toEqual([...shape]);
-          expect(weights!.dataSync()).toBeAllClose(plain(operations, all).dataSync(), { rtol: 1e-5, atol: 1e-4 });
+          const moved = plain(operations, all);
+          const expected = (nonNegative ? tf.relu(moved) : moved).dataSync();
+          expect(weights!.dataSync()).toBeAllClose(expected, { rtol: 1e-5, atol: 1e-4 });
         });
       }),
       { numRuns: 80 },
     );
   });
 
-  it.each([Number.NaN, Number.POSITIVE_INFINITY])('keeps the weights and says so where it is %s', (bad) => {
+  it.each([Number.NaN, Number.POSITIVE_INFINITY])('says so where it is %s, of which a bound hides nothing', (bad) => {
     const poison = (g: tf.Tensor) => tf.concat([tf.fill([1, g.shape[1]!], bad), tf.slice(g, [1, 0])]);
     tf.tidy(() => {
       for (const shape of [
@@ -111,11 +113,21 @@ describe('a move', () => {
         [300, 70],
       ] as const) {
         const all = given(shape, 1, poison);
-        const [weights, ok] = run(MOVE, { ...all }, { program: [['gradient'], ['scale', 0.5]] });
-        expect(ok!.dataSync()[0]).toBe(0);
-        expect(weights!.dataSync()).toEqual(all.weights.dataSync());
+        for (const nonNegative of [false, true]) {
+          const [, ok] = run(MOVE, { ...all }, { program: [['gradient'], ['scale', 0.5]], nonNegative });
+          expect(ok!.dataSync()[0]).toBe(0);
+        }
         const divided = run(MOVE, { ...all, sums: all.gradient }, { program: [['eligibility'], ['maxAbs']] });
         expect(divided[1]!.dataSync()[0]).toBe(0);
+      }
+    });
+  });
+
+  it('says so where finite weights and increments add up to infinity', () => {
+    tf.tidy(() => {
+      for (const size of [1, 4, 9000]) {
+        const [weights, gradient] = [tf.fill([size], 3e38), tf.fill([size], -3e38)];
+        expect(run(MOVE, { weights, gradient }, { program: [['gradient']] })[1]!.dataSync()[0]).toBe(0);
       }
     });
   });
@@ -127,6 +139,63 @@ describe('a move', () => {
       expect(ok!.dataSync()[0]).toBe(1);
       expect(moved!.dataSync()).toEqual(weights.dataSync());
     });
+  });
+});
+
+describe('a choice', () => {
+  it.each([
+    ['float32', [1, 2], [3, 4]],
+    ['int32', [1, 2], [3, 4]],
+    ['bool', [true, false], [false, true]],
+  ] as const)('is one of two tensors of %s, by reference', (dtype, value, before) => {
+    tf.tidy(() => {
+      const [a, b] = [tf.tensor1d([...value] as number[], dtype), tf.tensor1d([...before] as number[], dtype)];
+      for (const [flag, chosen] of [
+        [true, a],
+        [false, b],
+      ] as const) {
+        const ok = tf.scalar(flag, 'bool');
+        const out = tf.engine().runKernel(CHOOSE, { ok, value: a, before: b }) as tf.Tensor;
+        expect([out.dtype, out.dataId]).toEqual([dtype, chosen.dataId]);
+        out.dispose();
+        expect(chosen.dataSync()).toHaveLength(2);
+      }
+    });
+  });
+});
+
+it('whether all is finite, or as it was, is found in each place', () => {
+  const bad = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  const finite = (x: readonly number[], before?: readonly number[]) =>
+    tf.tidy(() => {
+      const inputs = { x: tf.tensor1d([...x]), ...(before && { before: tf.tensor1d([...before]) }) };
+      return (tf.engine().runKernel(ALL_FINITE, inputs) as tf.Tensor).dataSync()[0] === 1;
+    });
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 40 }), fc.nat(), fc.constantFrom(...bad), (size, place, value) => {
+      const numbers = Array.from({ length: size }, (_, i) => 3e38 * Math.sin(i));
+      const spoilt = numbers.map((number, i) => (i === place % size ? value : number));
+      expect([finite(numbers), finite(spoilt), finite(numbers, spoilt), finite(spoilt, numbers)]).toEqual([
+        true,
+        false,
+        true,
+        false,
+      ]);
+      expect(finite(spoilt, spoilt)).toBe(!Number.isNaN(value));
+    }),
+  );
+  const long = new Array(100_001).fill(1);
+  expect([finite(long), finite([...long, Number.NaN]), finite([])]).toEqual([true, false, true]);
+});
+
+it.each([
+  [COMPETITION, { x: [0, 3] }, { temperature: 1 }],
+  [COMPETITION, { x: [3, 0] }, { temperature: 1 }],
+] as const)('%s refuses what is empty, and the backend lives: %o', (name, shapes, attributes) => {
+  tf.tidy(() => {
+    const inputs = Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [key, tf.zeros([...shape])]));
+    expect(() => run(name, inputs, attributes)).toThrow(expect.objectContaining({ code: 'EMPTY_TENSOR' }));
+    expect(tf.matMul(tf.ones([2, 3]), tf.ones([3, 2])).dataSync()).toEqual(Float32Array.of(3, 3, 3, 3));
   });
 });
 

@@ -18,10 +18,10 @@ import { addN, binaryKernels, cast, clip, identity, reluGradient, select, unaryK
 import type { Kernel } from './heap.js';
 import { cropAndResize, gatherNd, slice } from './indices.js';
 import { fusedMatMul, matMul, upperProduct } from './mat-mul.js';
-import { move } from './move.js';
+import { choose, move } from './move.js';
 import { oneHot } from './one-hot.js';
 import { avgPool, avgPoolGradient, maxPool, maxPoolGradient } from './pooling.js';
-import { max, mean, otherReductions, overlap, sum } from './reductions.js';
+import { allFinite, max, mean, otherReductions, overlap, sum } from './reductions.js';
 import { resizeBilinear, resizeNearestGradient } from './resize.js';
 import { runningKernels } from './running.js';
 import { competition, softmax } from './softmax.js';
@@ -45,6 +45,8 @@ export const kernels: readonly Kernel[] = [
   batchNorm,
   batchNormGradient,
   move,
+  choose,
+  allFinite,
   competition,
   upperProduct,
   overlap,

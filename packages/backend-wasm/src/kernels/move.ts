@@ -1,8 +1,8 @@
-/** A weight's whole step in one kernel. */
-import { MOVE, type Operation } from '@ghl/core';
+/** A weight's whole step in one kernel, and the choice between it and the weight before. */
+import { CHOOSE, MOVE, type Operation } from '@ghl/core';
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { bits } from '../module.js';
-import { address, floatKernel, type KernelCall } from './heap.js';
+import { address, floatKernel, type KernelCall, kernel, share } from './heap.js';
 
 /** Codes of the operations in assembly/move.ts. */
 const codes: readonly Operation[0][] = [
@@ -28,19 +28,26 @@ export const move = floatKernel(
   MOVE,
   ({
     inputs: { weights, sums, overlap, gradient },
-    attrs: { program },
+    attrs: { program, nonNegative = false },
     backend,
     module,
-  }: KernelCall<MoveInputs, { program: readonly Operation[] }>) => {
+  }: KernelCall<MoveInputs, { program: readonly Operation[]; nonNegative?: boolean }>) => {
     const out = backend.makeOutput(weights.shape, 'float32');
     const ok = backend.makeOutput([], 'bool');
     const at = (tensor: TensorInfo | undefined) => (tensor === undefined ? 0 : address(backend, tensor));
     module.run('move', [
       ...[util.sizeFromShape(weights.shape), overlap?.shape[0] ?? 1],
       ...[at(weights), at(sums), at(overlap), at(gradient), at(out), at(ok)],
-      ...[0, program.length],
+      ...[Number(nonNegative), 0, program.length],
       ...program.flatMap(([name, by]) => [codes.indexOf(name), bits(by ?? 0)]),
     ]);
     return [out, ok];
   },
+);
+
+/** By reference: the flag lies in memory that the host reads, so nothing waits and nothing is copied. */
+export const choose = kernel(
+  CHOOSE,
+  ({ inputs: { ok, value, before }, backend }: KernelCall<Record<'ok' | 'value' | 'before', TensorInfo>, object>) =>
+    share(backend, backend.typedArrayFromHeap(ok)[0] ? value : before),
 );

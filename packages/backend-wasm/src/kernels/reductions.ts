@@ -3,7 +3,7 @@
  * product over leading axes, on our own module. Other axes are transposed first; other types are the stock kernels'. What
  * any of them makes of no values is made here.
  */
-import { checkNotEmpty, OVERLAP } from '@ghl/core';
+import { ALL_FINITE, checkNotEmpty, OVERLAP } from '@ghl/core';
 import {
   All,
   Any,
@@ -115,6 +115,16 @@ export const overlap = floatKernel(
     const out = backend.makeOutput([columns], 'float32');
     if (columns === 0) return out;
     module.run('sumRows', [rows, columns, 1, ...[a, b, out].map((tensor) => address(backend, tensor))]);
+    return out;
+  },
+);
+
+export const allFinite = floatKernel(
+  ALL_FINITE,
+  ({ inputs: { x, before }, backend, module }: KernelCall<{ x: TensorInfo; before?: TensorInfo }, object>) => {
+    const out = backend.makeOutput([], 'bool');
+    const [a, b, y] = [x, before, out].map((tensor) => (tensor === undefined ? 0 : address(backend, tensor)));
+    module.run('allFinite', [1, util.sizeFromShape(x.shape), 1, a!, b!, y!]);
     return out;
   },
 );

@@ -1,6 +1,15 @@
 /** Fused kernels against their definitions. */
 import '@tensorflow/tfjs-backend-cpu';
-import { BATCH_NORM, BATCH_NORM_GRADIENT, COMPETITION, DROPOUT, MOVE, type Operation, OVERLAP } from '@ghl/core';
+import {
+  BATCH_NORM,
+  BATCH_NORM_GRADIENT,
+  CHOOSE,
+  COMPETITION,
+  DROPOUT,
+  MOVE,
+  type Operation,
+  OVERLAP,
+} from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -118,6 +127,28 @@ describe('fused kernels', () => {
     none.dispose();
   });
 
+  it.each([true, false])('a choice is one of two tensors, whoever holds the new one: %s', async (flag) => {
+    for (const size of [1, 700 * 301]) {
+      const doubled = values(size, 1).map((x) => 2 * x);
+      const made = () => tf.tidy(() => tf.mul(tensor([size], 1), 2));
+      const shared = made();
+      const ways: [make: () => tf.Tensor, expected: ArrayLike<number>][] = [
+        [made, doubled],
+        [() => tf.clone(shared), doubled],
+        [() => tf.tensor1d(doubled), doubled],
+        [() => tf.tidy(() => tf.add(tf.fill([size], 3, 'int32'), tf.scalar(4, 'int32'))), new Int32Array(size).fill(7)],
+      ];
+      for (const [make, expected] of ways) {
+        const value = make();
+        const before = tf.fill([size], -1, value.dtype as 'float32');
+        const [got] = await run(CHOOSE, { ok: tf.scalar(flag, 'bool'), value, before }, {});
+        expect(error(got!, flag ? expected : new Float32Array(size).fill(-1))).toBeLessThan(1e-6);
+      }
+      expect(error(await shared.data(), doubled)).toBeLessThan(1e-6);
+      shared.dispose();
+    }
+  });
+
   describe('a move', () => {
     const wrapper = fc.constantFrom<Operation>(['maxAbs'], ['rms']);
     const modulator = fc.constantFrom<Operation>(['magnitude'], ['flip']);
@@ -173,21 +204,28 @@ describe('fused kernels', () => {
       return v.map((value, i) => value + weights[i]!);
     }
 
-    const moved = async (all: Given, operations: readonly Operation[], [rows, units]: readonly [number, number]) => {
+    const moved = async (
+      all: Given,
+      program: readonly Operation[],
+      [rows, units]: readonly [number, number],
+      nonNegative = false,
+    ) => {
       const { overlap, ...rest } = all;
       const inputs = Object.fromEntries(Object.entries(rest).map(([name, v]) => [name, tf.tensor2d(v, [rows, units])]));
-      const [weights, ok] = await run(MOVE, { ...inputs, overlap: tf.tensor1d(overlap) }, { program: operations });
+      const [weights, ok] = await run(MOVE, { ...inputs, overlap: tf.tensor1d(overlap) }, { program, nonNegative });
       return { weights: weights!, ok: ok![0] };
     };
 
     it('is its operations one by one', async () => {
       const shapes = fc.oneof(fc.tuple(nat(90), nat(90)), fc.constant<[number, number]>([700, 301]));
       await fc.assert(
-        fc.asyncProperty(shapes, program, async (shape, operations) => {
+        fc.asyncProperty(shapes, program, fc.boolean(), async (shape, operations, nonNegative) => {
           const all = given(shape);
-          const { weights, ok } = await moved(all, operations, shape);
+          const { weights, ok } = await moved(all, operations, shape, nonNegative);
           expect(ok).toBe(1);
-          expect(error(weights, plain(operations, all))).toBeLessThan(1e-5);
+          const expected = plain(operations, all);
+          const bounded = nonNegative ? expected.map((w) => Math.max(w, 0)) : expected;
+          expect(error(weights, bounded)).toBeLessThan(1e-5);
         }),
         { numRuns: 20 },
       );
@@ -204,7 +242,7 @@ describe('fused kernels', () => {
     });
 
     const bad = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-    it.each(bad)('keeps the weights and says so where it is %s', async (value) => {
+    it.each(bad)('says so where it is %s, of which a bound hides nothing', async (value) => {
       for (const shape of [
         [3, 5],
         [700, 301],
@@ -220,11 +258,18 @@ describe('fused kernels', () => {
           ...(Number.isNaN(value) ? ([[['one'], ['flip']]] satisfies Operation[][]) : []),
         ];
         for (const operations of programs) {
-          const { weights, ok } = await moved(all, operations, shape);
-          expect(ok).toBe(0);
-          expect(weights).toEqual(all.weights);
+          for (const nonNegative of [false, true]) {
+            const { ok } = await moved(all, operations, shape, nonNegative);
+            expect(ok).toBe(0);
+          }
         }
       }
+    });
+
+    it('says so where finite weights and increments add up to infinity', async () => {
+      const [weights, gradient] = [tf.fill([300], 3e38), tf.fill([300], -3e38)];
+      const [, ok] = await run(MOVE, { weights, gradient }, { program: [['gradient']] });
+      expect(ok![0]).toBe(0);
     });
 
     it('leaves a weight whose eligibility is 0 everywhere', async () => {

@@ -7,7 +7,7 @@ import { competition } from './competition.js';
 import { dropout } from './dropout.js';
 import { filterGradient, filterGradients } from './filter-gradient.js';
 import { inputGradient } from './input-gradient.js';
-import { move } from './move.js';
+import { choose, move } from './move.js';
 
 /** Those that the stock backend lacks. */
 export const kernels: readonly KernelConfig[] = [
@@ -15,6 +15,7 @@ export const kernels: readonly KernelConfig[] = [
   competition,
   overlap,
   move,
+  choose,
   batchNorm,
   batchNormGradient,
   dropout,

@@ -1,5 +1,5 @@
 /**
- * A weight's whole step: v, its increment, goes through a program, and W + v is written. With i the entry and k its unit,
+ * A weight's whole step: v, its increment, goes through a program, and W + v or max(W + v, 0) is written. With i the entry and k its unit,
  * i mod K:
  *
  *     eligibility  v = Σ − W·m_k         gradient  v = −g       one  v = 1
@@ -7,10 +7,10 @@
  *     magnitude    v = −sign(g)·abs(v)   flip      v = −sign(g)·v
  *     scale a      v = a·v               decay a   v = v − a·W
  *
- * Each norm is a pass of its own, over v up to there. A last one puts W back where any v was not finite, which is read from
- * its bits: WGSL may take for granted that there are no NaN and no infinities.
+ * Each norm is a pass of its own, over v up to there. Whether all is finite is read from the bits: WGSL may take for granted
+ * that there are no NaN and no infinities.
  */
-import { checkNotEmpty, MOVE, type Operation } from '@ghl/core';
+import { CHOOSE, checkNotEmpty, MOVE, type Operation } from '@ghl/core';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { type Buffer, isNan, type KernelCall, kernel, makeOutput, runPass, workgroupSize } from './pass.js';
@@ -27,7 +27,11 @@ const mostWorkgroups = 512;
 
 export const move = kernel(
   MOVE,
-  ({ inputs, attrs: { program }, backend }: KernelCall<MoveInputs, { program: readonly Operation[] }>) => {
+  ({
+    inputs,
+    attrs: { program, nonNegative = false },
+    backend,
+  }: KernelCall<MoveInputs, { program: readonly Operation[]; nonNegative?: boolean }>) => {
     checkNotEmpty(MOVE, { weights: inputs.weights });
     const size = util.sizeFromShape(inputs.weights.shape);
     const workgroups = Math.min(mostWorkgroups, Math.ceil(size / workgroupSize));
@@ -75,9 +79,12 @@ export const move = kernel(
       program,
       { ...inputs, norms, found, out },
       {
-        variant: 'write',
+        variant: `write${nonNegative ? ' not below 0' : ''}`,
         before: 'var all = 0u;',
-        each: 'out[i] = w + v; all |= select(0u, 1u, bad || !finite(v));',
+        each: `
+          let moved = w + v;
+          out[i] = ${nonNegative ? 'select(moved, 0.0, moved < 0.0)' : 'moved'};
+          all |= select(0u, 1u, bad || !finite(moved));`,
         type: 'u32',
         combine: 'all[local] | all[local + half]',
       },
@@ -93,21 +100,42 @@ export const move = kernel(
         write: 'ok[0] = select(0, 1, all == 0u && uniforms.size > 0);',
       },
     );
-    runPass(backend, {
-      name: MOVE,
-      variant: 'keep',
-      outputs: { out: { tensor: out } },
-      inputs: { weights: { tensor: inputs.weights }, ok: { tensor: ok, type: 'i32' } },
-      integers: { size },
-      workgroups,
-      body: `
-        if (ok[0] == 1) { return; }
-        for (var i = group * ${workgroupSize} + local; i < uniforms.size; i += uniforms.workgroups * ${workgroupSize}) {
-          out[i] = weights[i];
-        }`,
-    });
     for (const { dataId } of [found, norms]) backend.disposeData(dataId);
     return [out, ok];
+  },
+);
+
+/**
+ * Where nobody else holds the new values, the old ones are written over them, by a pass that does nothing unless the flag is
+ * down; else the choice is written to a tensor of its own.
+ */
+export const choose = kernel(
+  CHOOSE,
+  ({ inputs: { ok, value, before }, backend }: KernelCall<Record<'ok' | 'value' | 'before', TensorInfo>, object>) => {
+    const size = util.sizeFromShape(value.shape);
+    const { refCount, resource, values } = backend.tensorMap.get(value.dataId);
+    const inPlace = refCount === 1 && resource != null && values == null;
+    const out = inPlace ? value : makeOutput(backend, value.shape, value.dtype);
+    const type = value.dtype === 'float32' ? 'f32' : 'i32';
+    runPass(backend, {
+      name: CHOOSE,
+      variant: inPlace ? 'in place' : 'apart',
+      outputs: { out: { tensor: out, type } },
+      inputs: {
+        ok: { tensor: ok, type: 'i32' },
+        before: { tensor: before, type },
+        ...(!inPlace && { value: { tensor: value, type } }),
+      },
+      integers: { size },
+      workgroups: Math.min(mostWorkgroups, Math.ceil(size / workgroupSize)),
+      body: `
+        ${inPlace ? 'if (ok[0] != 0) { return; }' : ''}
+        for (var i = group * ${workgroupSize} + local; i < uniforms.size; i += uniforms.workgroups * ${workgroupSize}) {
+          out[i] = ${inPlace ? 'before[i]' : 'select(before[i], value[i], ok[0] != 0)'};
+        }`,
+    });
+    if (inPlace) backend.incRef(value.dataId);
+    return { dataId: out.dataId, shape: value.shape, dtype: value.dtype };
   },
 );
 

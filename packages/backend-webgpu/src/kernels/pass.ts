@@ -3,7 +3,7 @@
  * memory hold, but its code generator is left out: that knows one output only.
  */
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
-import { type KernelConfig, type TensorInfo, util } from '@tensorflow/tfjs-core';
+import { type DataType, type KernelConfig, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import type { StockFix } from '../stock-fixes/stock-fix.js';
 
 /** What TensorFlow.js hands to a kernel of this backend. */
@@ -74,11 +74,7 @@ export const workgroupSize = 256;
 export const isNan = 'fn isNan(v: f32) -> bool { return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u; }';
 
 /** A new tensor, not filled yet. */
-export function makeOutput(
-  backend: WebGPUBackend,
-  shape: readonly number[],
-  dtype: 'float32' | 'bool' = 'float32',
-): TensorInfo {
+export function makeOutput(backend: WebGPUBackend, shape: readonly number[], dtype: DataType = 'float32'): TensorInfo {
   return backend.makeTensorInfo([...shape], dtype);
 }
 

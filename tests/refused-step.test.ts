@@ -1,0 +1,99 @@
+/** On WebAssembly, a refused step leaves every weight as it was, and a good one makes no pass over weights to be able to. */
+import { activate, deactivate } from '@ghl/backend-wasm';
+import { ALL_FINITE, CHOOSE, chain, gradient, MOVE, maxAbs, scaleBy, threeFactor } from '@ghl/core';
+import { plasticity } from '@ghl/learner';
+import { batchNorm } from '@ghl/models';
+import { sign } from '@ghl/modulator-sign';
+import { bcm } from '@ghl/rule-bcm';
+import { swta } from '@ghl/rule-swta';
+import * as tf from '@tensorflow/tfjs-core';
+import { constraints, layers, type Sequential, sequential } from '@tensorflow/tfjs-layers';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+beforeAll(async () => {
+  await activate({ threads: 2 });
+});
+afterAll(deactivate);
+
+const kernelConstraint = constraints.nonNeg();
+
+function network(): Sequential {
+  return sequential({
+    layers: [
+      layers.conv2d({
+        name: 'conv',
+        inputShape: [8, 8, 2],
+        filters: 6,
+        kernelSize: 3,
+        useBias: false,
+        kernelConstraint,
+      }),
+      batchNorm({ name: 'ours', momentum: 0.5, scale: true, center: true }),
+      layers.reLU(),
+      layers.flatten(),
+      layers.dense({ name: 'hidden', units: 5 }),
+      layers.batchNormalization({ name: 'theirs', momentum: 0.5 }),
+      layers.dense({ name: 'out', units: 3, activation: 'softmax' }),
+    ],
+  });
+}
+
+const ghl = () => chain(threeFactor(maxAbs(swta()), sign()), scaleBy(0.05));
+const rest = () => chain(gradient(), scaleBy(0.05));
+const plans = {
+  'fused moves': () => ({ conv: ghl(), '*': rest() }),
+  'rules with state': () => ({ hidden: chain(threeFactor(maxAbs(bcm()), sign()), scaleBy(0.05)), '*': rest() }),
+  'tf.train.adam': () => ({ conv: ghl(), '*': tf.train.adam(0.05) }),
+};
+
+const lossOf = (model: Sequential, x: tf.Tensor) => () => {
+  const p = model.apply(x, { training: true }) as tf.Tensor;
+  return tf.neg(tf.mean(tf.log(tf.slice(p, [0, 0], [-1, 1])))) as tf.Scalar;
+};
+
+const bits = (weights: tf.Tensor[]) => weights.map((weight) => weight.dataSync().slice());
+
+it.each(Object.entries(plans))('%s', async (_, plan) => {
+  const [model, oracle] = [network(), network()];
+  oracle.setWeights(model.getWeights());
+  model.setWeights(oracle.getWeights()); // setWeights() applies constraints
+  const [optimizer, never] = [plasticity(model, plan()), plasticity(oracle, plan())];
+  const [first, second] = [1, 2].map((seed) => tf.randomNormal([6, 8, 8, 2], 0, 1, 'float32', seed)) as [
+    tf.Tensor,
+    tf.Tensor,
+  ];
+  optimizer.minimize(lossOf(model, first));
+  never.minimize(lossOf(oracle, first));
+  for (const factor of [Number.NaN, Number.POSITIVE_INFINITY, 1e30]) {
+    const before = bits(model.getWeights());
+    optimizer.minimize(lossOf(model, tf.mul(first, factor)));
+    await expect(optimizer.checkFinite()).rejects.toMatchObject({ code: 'NON_FINITE_STEP' });
+    expect(bits(model.getWeights())).toEqual(before);
+  }
+  optimizer.minimize(lossOf(model, second));
+  never.minimize(lossOf(oracle, second));
+  await optimizer.checkFinite();
+  expect(bits(model.getWeights())).toEqual(bits(oracle.getWeights()));
+  expect(Math.min(...(model.getLayer('conv').getWeights()[0] as tf.Tensor).dataSync())).toBe(0);
+});
+
+it('a good step chooses by reference: it selects, tiles and compares nothing as large as a weight', async () => {
+  const model = network();
+  const optimizer = plasticity(model, plans['fused moves']());
+  const x = tf.randomNormal([6, 8, 8, 2], 0, 1, 'float32', 1);
+  optimizer.minimize(lossOf(model, x));
+  const { kernels } = await tf.profile(() => {
+    optimizer.minimize(lossOf(model, x));
+    return tf.scalar(0);
+  });
+  const weights = model.trainableWeights.length;
+  const statistics = 4;
+  const count = (name: string) => kernels.filter((kernel) => kernel.name === name).length;
+  expect([count(MOVE), count(CHOOSE), count(ALL_FINITE)]).toEqual([weights, weights + statistics, statistics + 1]);
+  const large = kernels.filter(
+    ({ name, outputShapes }) =>
+      ['Select', 'Tile', 'BroadcastTo', 'IsFinite', 'ZerosLike', 'Fill', 'Add'].includes(name) &&
+      outputShapes.some((shape) => ['3,3,2,6', '216,5'].includes(shape.join())),
+  );
+  expect(large.map(({ name, outputShapes }) => [name, outputShapes])).toEqual([]);
+});
