@@ -97,8 +97,9 @@ interface Activation {
   /** The threads that were asked for. */
   readonly asked: number | undefined;
   readonly module: KernelModule;
-  /** The stock kernels, which ours stand in for. */
-  readonly replaced: readonly tf.KernelConfig[];
+  readonly wasm: BackendWasm;
+  /** Our kernels, each with the stock kernel that it stands in for, if any. */
+  readonly registered: readonly { readonly ours: tf.KernelConfig; readonly stock: tf.KernelConfig | undefined }[];
   /** Puts the gradient back that ours stands in for. */
   readonly restoreGradient: () => void;
   /** How TensorFlow.js would have made its own backend, if it was asked to. */
@@ -111,7 +112,26 @@ interface Activation {
 const stockPriority = 2;
 
 let active: Activation | undefined;
-const inTheirTurn = inTurn();
+
+/**
+ * What all copies of this package in a process share: two versions may be installed, and one may be loaded twice under two
+ * URLs. TensorFlow.js has one backend named `wasm`, so one copy is active at a time.
+ */
+interface Copies {
+  /** Lets calls of all copies take turns. */
+  readonly inTheirTurn: ReturnType<typeof inTurn>;
+  /** Where the copy that is active was loaded from. */
+  owner?: { readonly url: string };
+}
+const self = { url: import.meta.url };
+const key = Symbol.for('@ghl/backend-wasm');
+
+/** It stands on the engine of TensorFlow.js, which is one for all of its own copies too. */
+function copies(): Copies {
+  const engine = tf.engine() as unknown as { [key]?: Copies };
+  engine[key] ??= { inTheirTurn: inTurn() };
+  return engine[key];
+}
 
 /**
  * Makes WebAssembly the backend that TensorFlow.js computes on, able to train. Idempotent: what is active already is
@@ -122,7 +142,8 @@ const inTheirTurn = inTurn();
  * @throws UnsupportedError with code `WASM_UNSUPPORTED` and the reason of {@link isSupported}, or `WASM_FAILED` where
  * the module could not be loaded; ConfigurationError with code `UNKNOWN_OPTION`, `BAD_THREADS`, `BAD_VALUE` for another
  * variant than there are, `BAD_VARIANT` for one that does not run here, or `ALREADY_ACTIVE` where it is active with other
- * threads, another variant or another choice of `winograd`.
+ * threads, another variant or another choice of `winograd`; StateError with code `OTHER_COPY` where another copy of this
+ * package is active.
  */
 export async function activate(options: WasmOptions = {}): Promise<ActiveBackend> {
   checkOptions('activate', options, ['threads', 'wasmPaths', 'variant', 'winograd']);
@@ -134,10 +155,25 @@ export async function activate(options: WasmOptions = {}): Promise<ActiveBackend
       help: `use a whole number from 1 to ${mostThreads}, or leave it out.`,
     });
   }
-  return inTheirTurn(async () => {
+  const shared = copies();
+  return shared.inTheirTurn(async () => {
+    if (shared.owner !== undefined && shared.owner !== self) {
+      throw new StateError(
+        'OTHER_COPY',
+        `Another copy of @ghl/backend-wasm is active: ${shared.owner.url}, while this one is ${self.url}.`,
+        { help: 'call deactivate() of that copy first, or install one: npm ls @ghl/backend-wasm shows all.' },
+      );
+    }
+    if (active !== undefined && !isThere(active)) await stop(active);
     active ??= await start(options);
+    shared.owner = self;
     return settled(active, options);
   });
+}
+
+/** Whether TensorFlow.js still has the backend: `tf.removeBackend()` takes it away too. */
+function isThere({ wasm }: Activation): boolean {
+  return tf.engine().registry.wasm === wasm;
 }
 
 /** What is active, as long as it is what these options ask for. */
@@ -169,30 +205,36 @@ async function settled(
  * before, if any. Tensors that live on the backend are lost. Does nothing where it is not active.
  */
 export function deactivate(): Promise<void> {
-  return inTheirTurn(async () => {
-    if (active === undefined) return;
-    const activation = active;
-    active = undefined;
-    await stop(activation);
+  return copies().inTheirTurn(async () => {
+    if (active !== undefined) await stop(active);
   });
 }
 
-async function stop({ replaced, restoreGradient, stockFactory, previous, module }: Activation): Promise<void> {
+/** Undoes an activation; what others have put in the place of ours since stays. */
+async function stop(activation: Activation): Promise<void> {
+  const { registered, restoreGradient, stockFactory, previous, module, wasm } = activation;
+  active = undefined;
+  delete copies().owner;
   const ended = module.dispose();
-  for (const { kernelName } of tf.getKernelsForBackend('wasm')) tf.unregisterKernel(kernelName, 'wasm');
-  for (const kernel of replaced) tf.registerKernel(kernel);
+  for (const { ours, stock } of registered) {
+    if (tf.getKernel(ours.kernelName, 'wasm') !== ours) continue;
+    tf.unregisterKernel(ours.kernelName, 'wasm');
+    if (stock !== undefined) tf.registerKernel(stock);
+  }
   restoreGradient();
-  const gone = tf.findBackend('wasm');
-  keepListeners(() => tf.removeBackend('wasm'));
-  if (stockFactory != null) tf.registerBackend('wasm', stockFactory, stockPriority);
+  const there = isThere(activation);
+  if (there) {
+    keepListeners(() => tf.removeBackend('wasm'));
+    if (stockFactory != null) tf.registerBackend('wasm', stockFactory, stockPriority);
+  }
   // Tensors outlive their backend; without this, letting go of one reads from null.
   const lost = (): never => {
     throw new StateError('BACKEND_GONE', 'The tensor was on the WebAssembly backend, which was deactivated.', {
       help: 'read tensors before deactivate(), or make them anew.',
     });
   };
-  Object.assign(gone, { disposeData: () => true, readSync: lost, read: async () => lost() });
-  if (previous !== undefined && tf.findBackendFactory(previous) != null) await tf.setBackend(previous);
+  Object.assign(wasm, { disposeData: () => true, readSync: lost, read: async () => lost() });
+  if (there && previous !== undefined && tf.findBackendFactory(previous) != null) await tf.setBackend(previous);
   await ended;
 }
 
@@ -210,6 +252,7 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
   const wanted = threads ?? Math.min(parallelism(), usualThreads);
   const read = reader(wasmPaths);
   const release = node ? watchListeners() : undefined;
+  let wasm: BackendWasm;
   let memory: GuardedMemory;
   let module: KernelModule;
   let refused: unknown;
@@ -229,7 +272,9 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
       tf.registerBackend('wasm', () => new tfjs.BackendWasm(loaded));
     }
     if (!(await tf.setBackend('wasm'))) throw new Error('tf.setBackend answered false.');
-    const wasm = tf.findBackend('wasm') as BackendWasm;
+    wasm = tf.findBackend('wasm') as BackendWasm;
+    // Another copy of TensorFlow.js's package may have made it, whose kernels the import above has replaced.
+    if (found) for (const { setupFunc } of tf.getKernelsForBackend('wasm')) setupFunc?.(wasm);
     memory = new GuardedMemory(wasm);
     const stock = wasm.wasm as StockModule;
     module = await KernelModule.load(stock, { threads: wanted, variant, winograd, read });
@@ -254,25 +299,35 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
   }
   const notes = module.threads < wanted ? [`One thread: ${whyOne(module.unstarted, refused, found)}`] : [];
 
-  const replaced = tf.getKernelsForBackend('wasm');
-  const names = new Set([...replaced.map(({ kernelName }) => kernelName), ...kernels.map(({ name }) => name)]);
-  for (const name of names) {
-    const stock = sound(name, tf.getKernel(name, 'wasm')?.kernelFunc as Stock | undefined, reference);
+  const names = new Set([
+    ...tf.getKernelsForBackend('wasm').map(({ kernelName }) => kernelName),
+    ...kernels.map(({ name }) => name),
+  ]);
+  const registered = [...names].map((name) => {
+    const stock = tf.getKernel(name, 'wasm');
+    const sure = sound(name, stock?.kernelFunc as Stock | undefined, reference);
     const run = kernels.find((kernel) => kernel.name === name)?.run;
-    if (tf.getKernel(name, 'wasm') !== undefined) tf.unregisterKernel(name, 'wasm');
-    tf.registerKernel({
+    const ours: tf.KernelConfig = {
+      ...stock,
       kernelName: name,
       backendName: 'wasm',
-      kernelFunc: (call) =>
-        memory.guard({ name, inputs: call.inputs }, () =>
-          run === undefined ? stock(call as never) : run({ ...call, module } as never, stock),
-        ),
-    });
-  }
+      kernelFunc: (call) => {
+        // Addresses of another backend lie in other memory.
+        if (call.backend !== wasm) return elsewhere(name, stock)(call);
+        return memory.guard({ name, inputs: call.inputs }, () =>
+          run === undefined ? sure(call as never) : run({ ...call, module } as never, sure),
+        );
+      },
+    };
+    if (stock !== undefined) tf.unregisterKernel(name, 'wasm');
+    tf.registerKernel(ours);
+    return { ours, stock };
+  });
   return {
     asked: threads,
     module,
-    replaced,
+    wasm,
+    registered,
     restoreGradient: replaceReluGradient(reluGradient.name),
     stockFactory,
     previous,
@@ -291,6 +346,14 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
       notes,
     },
   };
+}
+
+/** What a kernel of ours does on a backend that was registered in the place of ours. */
+function elsewhere(name: string, stock: tf.KernelConfig | undefined): tf.KernelFunc {
+  if (stock !== undefined) return stock.kernelFunc;
+  throw new StateError('BACKEND_GONE', `${name} runs on another WebAssembly backend than activate() made.`, {
+    help: 'call activate() again; take the backend away with deactivate(), not with tf.removeBackend().',
+  });
 }
 
 /** Why there is one thread where there could be more. */
