@@ -30,21 +30,29 @@ describe.each(names)('%s', (name) => {
   });
 
   it('exports from ESM and through require() what its source exports', async () => {
-    const source = Object.keys(await import(`${all.get(name)}/src/index.ts`)).sort();
-    const print = 'console.log(JSON.stringify(Object.keys(module).sort()))';
-    const imported = await project.node(
-      '--input-type=module',
-      '-e',
-      `const module = await import('${name}'); ${print}`,
-    );
-    const required = await project.node(
-      '--input-type=commonjs',
-      '-e',
-      `{ const module = require('${name}'); ${print} }`,
-    );
-    expect(source).not.toEqual([]);
-    expect(JSON.parse(imported)).toEqual(source);
-    expect(JSON.parse(required).filter((key: string) => key !== '__esModule')).toEqual(source);
+    const folder = all.get(name) as string;
+    const { exports } = JSON.parse(await readFile(`${folder}/package.json`, 'utf8')) as {
+      exports: Record<string, Record<string, string>>;
+    };
+    for (const [path, { '@ghl/source': source }] of Object.entries(exports)) {
+      if (source === undefined) continue;
+      const entry = `${name}${path.slice(1)}`;
+      const exported = Object.keys(await import(`${folder}/${source}`)).sort();
+      const print = 'console.log(JSON.stringify(Object.keys(module).sort()))';
+      const imported = await project.node(
+        '--input-type=module',
+        '-e',
+        `const module = await import('${entry}'); ${print}`,
+      );
+      const required = await project.node(
+        '--input-type=commonjs',
+        '-e',
+        `{ const module = require('${entry}'); ${print} }`,
+      );
+      expect(exported).not.toEqual([]);
+      expect(JSON.parse(imported)).toEqual(exported);
+      expect(JSON.parse(required).filter((key: string) => key !== '__esModule')).toEqual(exported);
+    }
   });
 });
 

@@ -1,52 +1,21 @@
 /** CIFAR-10 and CIFAR-100 (Krizhevsky, "Learning multiple layers of features from tiny images", 2009), binary version. */
 import { DataError } from '@ghl/core';
-import { type FileBytes, type FileOptions, type FileSource, loadFiles } from './files.js';
+import { type FileBytes, type FileOptions, loadFiles } from './files.js';
 import type { ImageSet } from './image-set.js';
+import { CIFAR10, CIFAR100 } from './published.js';
 import { parseCifar10, parseCifar100 } from './records.js';
-
-const CIFAR10: FileSource = {
-  name: 'cifar10',
-  folder: 'cifar-10-batches-bin',
-  files: [
-    'data_batch_1.bin',
-    'data_batch_2.bin',
-    'data_batch_3.bin',
-    'data_batch_4.bin',
-    'data_batch_5.bin',
-    'test_batch.bin',
-  ],
-  downloads: [
-    {
-      url: 'https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz',
-      md5: 'c32a1d4ab5d03f1284b67883e8d87530',
-      archive: true,
-    },
-  ],
-};
-
-const CIFAR100: FileSource = {
-  name: 'cifar100',
-  folder: 'cifar-100-binary',
-  files: ['train.bin', 'test.bin'],
-  downloads: [
-    {
-      url: 'https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz',
-      md5: '03b5dce01913d631647c71ecec9e9cb8',
-      archive: true,
-    },
-  ],
-};
 
 const SHAPE = [32, 32, 3] as const;
 
 /**
  * CIFAR-10: 50,000 training and 10,000 test images of 32 × 32 × 3 in 10 classes. Reads `data_batch_1.bin` …
- * `data_batch_5.bin` and `test_batch.bin`, the binary version, from `folder` or `folder/cifar-10-batches-bin`. Node only.
+ * `data_batch_5.bin` and `test_batch.bin`, the binary version, from `folder` or `folder/cifar-10-batches-bin`. Only the published
+ * files are read, unless `verify` is false.
  *
- * @throws DataError `DATA_NOT_FOUND`, `DATA_INCOMPLETE`, `DATA_UNREADABLE`, `DATA_TRUNCATED`, `DATA_CORRUPT`, `TRAIN_SIZE`,
+ * @throws DataError `WRONG_DATASET` if a file is known to be another one, `CHECKSUM_MISMATCH` if it is not the published one,
+ * `DATA_NOT_FOUND`, `DATA_INCOMPLETE`, `DATA_UNREADABLE`, `DATA_TRUNCATED`, `DATA_CORRUPT`, `TRAIN_SIZE`,
  * `VALIDATION_SIZE`; from a download `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `CACHE_UNWRITABLE`.
  * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`.
- * @throws UnsupportedError `NO_FILE_SYSTEM` in a browser.
  */
 export function cifar10(options: FileOptions = {}): Promise<ImageSet> {
   return loadFiles(CIFAR10, options, (files) => {
@@ -59,7 +28,8 @@ export function cifar10(options: FileOptions = {}): Promise<ImageSet> {
 
 /**
  * CIFAR-100: 50,000 training and 10,000 test images of 32 × 32 × 3 in 100 classes, the fine labels. Reads `train.bin` and
- * `test.bin`, the binary version, from `folder` or `folder/cifar-100-binary`. Node only.
+ * `test.bin`, the binary version, from `folder` or `folder/cifar-100-binary`. Files of another size are refused,
+ * unless `verify` is false.
  *
  * @throws as {@link cifar10}.
  */

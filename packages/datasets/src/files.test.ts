@@ -9,9 +9,10 @@ import { create } from 'tar';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { cifar10, cifar100 } from './cifar.js';
 import { dataset, datasets } from './datasets.js';
-import { type DownloadProgress, type FileSource, loadFiles } from './files.js';
+import { type DownloadProgress, loadFiles } from './files.js';
 import { fashionMnist, mnist } from './mnist.js';
-import { parseCifar10 } from './records.js';
+import type { FileSource } from './published.js';
+import { parseCifar10, parseIdx } from './records.js';
 
 let folder: string;
 beforeEach(() => {
@@ -69,14 +70,26 @@ function mnistFiles(testLabels: readonly number[] = [1, 2, 3]): Contents {
   };
 }
 
+/** Sets of a few images, which are not the published ones. */
+const SMALL = { verify: false } as const;
+
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+
+/** Files as if these contents were the published ones. */
+const published = (contents: Contents): FileSource['files'] =>
+  Object.entries(contents).map(([name, bytes]) => ({ name, bytes: bytes.length, sha256: sha256(bytes) }));
+
 const gzipped = (contents: Contents): Contents =>
   Object.fromEntries(Object.entries(contents).map(([name, bytes]) => [`${name}.gz`, gzipSync(bytes)]));
 
+const renamed = (contents: Contents, make: () => Uint8Array): Contents =>
+  Object.fromEntries(Object.keys(contents).map((name) => [name, make()]));
+
 describe('files in a folder', () => {
   it('are found in it, or in the folder inside it that bears the usual name', async () => {
-    const bare = await cifar10({ folder: write(join(folder, 'bare'), cifar10Files()) });
+    const bare = await cifar10({ ...SMALL, folder: write(join(folder, 'bare'), cifar10Files()) });
     write(join(folder, 'data', 'cifar-10-batches-bin'), cifar10Files());
-    const inner = await cifar10({ folder: join(folder, 'data') });
+    const inner = await cifar10({ ...SMALL, folder: join(folder, 'data') });
     expect(inner.checksum).toBe(bare.checksum);
     expect([bare.name, bare.shape, bare.classes.length]).toEqual(['cifar10', [32, 32, 3], 10]);
     expect([bare.train.size, bare.validation.size, bare.test.size]).toEqual([18, 2, 3]);
@@ -86,7 +99,7 @@ describe('files in a folder', () => {
   it('are read as CIFAR-100 with its hundred fine classes', async () => {
     const files = { 'train.bin': records(10, (i) => [i, 90 + i]), 'test.bin': records(2, (i) => [i, 40 * i]) };
     write(join(folder, 'cifar-100-binary'), files);
-    const { test, classes, name } = await cifar100({ folder, validationSize: 0 });
+    const { test, classes, name } = await cifar100({ ...SMALL, folder, validationSize: 0 });
     expect(name).toBe('cifar100');
     expect(new Set(classes).size).toBe(100);
     expect([...classes].sort()).toEqual(classes);
@@ -96,7 +109,7 @@ describe('files in a folder', () => {
   it('may be gzipped or not', async () => {
     write(join(folder, 'mnist'), gzipped(mnistFiles()));
     write(join(folder, 'fashion-mnist'), mnistFiles());
-    const [digits, clothes] = [await mnist({ folder }), await fashionMnist({ folder })];
+    const [digits, clothes] = [await mnist({ ...SMALL, folder }), await fashionMnist({ ...SMALL, folder })];
     expect(clothes.checksum).toBe(digits.checksum);
     expect([digits.name, clothes.name]).toEqual(['mnist', 'fashion-mnist']);
     expect(digits.shape).toEqual([28, 28, 1]);
@@ -105,15 +118,15 @@ describe('files in a folder', () => {
 
   it('are those of GHL_DATA where no folder is given', async () => {
     vi.stubEnv('GHL_DATA', write(join(folder, 'a'), mnistFiles()));
-    const set = await mnist();
+    const set = await mnist(SMALL);
     expect(set.test.size).toBe(3);
-    const given = await mnist({ folder: write(join(folder, 'b'), mnistFiles([4])) });
+    const given = await mnist({ ...SMALL, folder: write(join(folder, 'b'), mnistFiles([4])) });
     expect(given.test.size).toBe(1);
   });
 
   it('pass their options on', async () => {
     write(folder, mnistFiles());
-    const options = { folder, trainSize: 4, validationSize: 3, seed: 7, normalise: { mean: 0, std: 1 } };
+    const options = { ...SMALL, folder, trainSize: 4, validationSize: 3, seed: 7, normalise: { mean: 0, std: 1 } };
     const { train, validation } = await mnist(options);
     expect([train.size, validation.size]).toEqual([4, 3]);
     expect((await mnist({ ...options, seed: 8 })).checksum).not.toBe((await mnist(options)).checksum);
@@ -171,7 +184,7 @@ describe('bad files', () => {
     const files = cifar10Files();
     files['data_batch_2.bin'] = files['data_batch_2.bin']!.subarray(0, 3 * 3073);
     await refused(
-      cifar10({ folder: write(folder, files) }),
+      cifar10({ ...SMALL, folder: write(folder, files) }),
       'DATA_TRUNCATED',
       /data_batch_2.bin has 9219 bytes .* 12292/,
     );
@@ -208,16 +221,22 @@ describe('bad files', () => {
     const name = 'train-images-idx3-ubyte.gz';
     const cut = (bytes: number) => ({ folder: write(folder, { ...whole, [name]: whole[name]!.subarray(0, bytes) }) });
     await refused(mnist(cut(100)), 'DATA_TRUNCATED', /train-images-idx3-ubyte.gz has \d+ bytes where .* need 7856/);
-    await refused(mnist(cut(whole[name]!.length - 4)), 'DATA_TRUNCATED', /bytes and ends before its gzip stream does/);
+    await refused(
+      mnist({ ...SMALL, ...cut(whole[name]!.length - 4) }),
+      'DATA_TRUNCATED',
+      /bytes and ends before its gzip stream does/,
+    );
   });
 
-  it('files of the other set of the same names', async () => {
-    const digits = write(join(folder, 'a'), mnistFiles([7, 2, 1, 0, 4, 1, 4, 9, 5, 9, 0, 6, 9, 0, 1, 5, 9]));
-    const clothes = write(join(folder, 'b'), mnistFiles([9, 2, 1, 1, 6, 1, 4, 6, 5, 7, 4, 5, 7, 3, 4, 1, 2]));
-    await refused(fashionMnist({ folder: digits }), 'WRONG_DATASET', /is mnist's, not fashion-mnist's/);
-    await refused(mnist({ folder: clothes }), 'WRONG_DATASET', /is fashion-mnist's, not mnist's/);
-    expect((await mnist({ folder: digits })).test.size).toBe(17);
-    expect((await fashionMnist({ folder: clothes })).test.size).toBe(17);
+  it.each([
+    ['folder', 5],
+    ['mirror', {}],
+    ['verify', 'no'],
+  ])('an option %s of another kind', async (name, value) => {
+    await expect(mnist({ [name]: value } as object)).rejects.toMatchObject({
+      name: 'ConfigurationError',
+      code: 'BAD_VALUE',
+    });
   });
 
   it('an option that is none', async () => {
@@ -225,12 +244,105 @@ describe('bad files', () => {
     await expect(made).rejects.toMatchObject({ code: 'UNKNOWN_OPTION' });
     await expect(made).rejects.toThrow(/did you mean 'folder'/);
   });
+});
 
-  it('a place without files', async () => {
-    vi.stubGlobal('process', undefined);
-    const made = cifar10({ folder });
-    await made.catch(() => undefined).finally(() => vi.unstubAllGlobals());
-    await expect(made).rejects.toMatchObject({ name: 'UnsupportedError', code: 'NO_FILE_SYSTEM' });
+describe('files of another set', () => {
+  /** A set of small files in MNIST's format, as if they were what its authors published. */
+  const setOf = (name: string, labels: readonly number[]): [FileSource, Contents] => {
+    const contents = mnistFiles(labels);
+    return [{ name, folder: name, files: published(contents), downloads: [] }, contents];
+  };
+  const [digits, digitFiles] = setOf('digits', [7, 2, 1]);
+  const [clothes, clothFiles] = setOf('clothes', [9, 2, 1]);
+  const load = (source: FileSource, contents: Contents, verify = true) =>
+    loadFiles(
+      source,
+      { folder: write(join(folder, String(Math.random())), contents), verify, validationSize: 1 },
+      (files) => {
+        const [a, b, c, d] = files.map(({ bytes }) => bytes) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
+        return { classes: [...'0123456789'], shape: [28, 28, 1], train: [parseIdx(a, b)], test: [parseIdx(c, d)] };
+      },
+      [digits, clothes],
+    );
+  const names = Object.keys(digitFiles) as [string, string, string, string];
+
+  it('are read where they are the published ones, or on purpose', async () => {
+    expect((await load(digits, digitFiles)).test.label(0)).toBe(7);
+    expect((await load(digits, gzipped(digitFiles))).test.label(0)).toBe(7);
+    expect((await load(digits, clothFiles, false)).test.label(0)).toBe(9);
+  });
+
+  it('are named where they are known, in any place of any other', async () => {
+    await expect(load(clothes, digitFiles)).rejects.toMatchObject({
+      code: 'WRONG_DATASET',
+      message: expect.stringMatching(/t10k-labels-idx1-ubyte is digits's t10k-labels-idx1-ubyte, not clothes's t10k-l/),
+    });
+    const distinct = names.filter((name) => sha256(digitFiles[name]!) !== sha256(clothFiles[name]!));
+    expect(distinct).toEqual(['t10k-labels-idx1-ubyte']);
+    for (const [i, place] of names.entries()) {
+      for (const other of names.filter((_, at) => at !== i)) {
+        const swapped = { ...digitFiles, [place]: digitFiles[other]! };
+        await expect(load(digits, swapped)).rejects.toMatchObject({
+          code: 'WRONG_DATASET',
+          message: expect.stringContaining(`${place} is digits's ${other}, not digits's ${place}.`),
+        });
+      }
+    }
+  });
+
+  it('are refused where one byte differs, or a whole record is missing or too many', async () => {
+    for (const name of names) {
+      const bytes = Uint8Array.from(digitFiles[name]!);
+      bytes[bytes.length - 1]! ^= 1;
+      await expect(load(digits, { ...digitFiles, [name]: bytes })).rejects.toMatchObject({
+        name: 'DataError',
+        code: 'CHECKSUM_MISMATCH',
+        message: expect.stringMatching(new RegExp(`${name} has the SHA-256 .*; digits's ${name} has `)),
+        help: expect.stringContaining('verify: false'),
+      });
+    }
+    await expect(load(digits, mnistFiles([7, 2]))).rejects.toMatchObject({ code: 'DATA_TRUNCATED' });
+    await expect(load(digits, mnistFiles([7, 2, 1, 0]))).rejects.toMatchObject({ code: 'DATA_CORRUPT' });
+  });
+
+  it('with the sizes of MNIST are neither MNIST nor Fashion-MNIST', async () => {
+    const labels = (count: number) => new Uint8Array(count).map((_, i) => (i * 7) % 10);
+    const files: Contents = {
+      [names[0]]: idx(0x803, [60_000, 28, 28], new Uint8Array(60_000 * 784)),
+      [names[1]]: idx(0x801, [60_000], labels(60_000)),
+      [names[2]]: idx(0x803, [10_000, 28, 28], new Uint8Array(10_000 * 784)),
+      [names[3]]: idx(0x801, [10_000], labels(10_000)),
+    };
+    write(folder, files);
+    for (const load of [mnist, fashionMnist]) {
+      await expect(load({ folder })).rejects.toMatchObject({ code: 'CHECKSUM_MISMATCH' });
+    }
+  });
+
+  it.each([
+    ['CIFAR-10', cifar10, cifar10Files(), 'DATA_TRUNCATED'],
+    [
+      'CIFAR-100',
+      cifar100,
+      { 'train.bin': records(9, () => [0, 0]), 'test.bin': records(3, () => [0, 0]) },
+      'DATA_TRUNCATED',
+    ],
+    ['MNIST', mnist, mnistFiles(), 'DATA_TRUNCATED'],
+    ['Fashion-MNIST', fashionMnist, gzipped(mnistFiles()), 'DATA_TRUNCATED'],
+    [
+      'CIFAR-10 in records of CIFAR-100',
+      cifar10,
+      renamed(cifar10Files(), () => records(3, () => [0, 0])),
+      'WRONG_DATASET',
+    ],
+    [
+      'CIFAR-100 in records of CIFAR-10',
+      cifar100,
+      { 'train.bin': records(9, () => [0]), 'test.bin': records(3, () => [0]) },
+      'WRONG_DATASET',
+    ],
+  ] as const)('that are a few of %s are refused', async (_, load, files, code) => {
+    await expect(load({ folder: write(folder, files) })).rejects.toMatchObject({ name: 'DataError', code });
   });
 });
 
@@ -263,7 +375,7 @@ describe('files from the cache', () => {
     const source: FileSource = {
       name: 'example',
       folder: 'cifar-10-batches-bin',
-      files: Object.keys(cifar10Files()),
+      files: published(cifar10Files()),
       downloads: [{ url: 'https://example.org/a.tar.gz', md5: md5(served['a.tar.gz']), archive: true }],
     };
     const seen: DownloadProgress[] = [];
@@ -275,7 +387,7 @@ describe('files from the cache', () => {
         test: [parseCifar10(files[5]!.bytes)],
       }));
     const { checksum } = await load();
-    expect(checksum).toBe((await cifar10({ folder })).checksum);
+    expect(checksum).toBe((await cifar10({ ...SMALL, folder })).checksum);
     const size = served['a.tar.gz'].length;
     expect(seen.at(-1)).toEqual({ file: 'a.tar.gz', received: size, total: size });
     expect((await load()).checksum).toBe(checksum);
@@ -289,7 +401,7 @@ describe('files from the cache', () => {
     const source: FileSource = {
       name: 'example',
       folder: 'example',
-      files: Object.keys(mnistFiles()),
+      files: published(mnistFiles()),
       downloads: Object.entries(files).map(([name, bytes]) => ({ url: `x:/${name}`, md5: md5(bytes), archive: false })),
     };
     const read: string[][] = [];
@@ -332,7 +444,7 @@ describe('datasets by name', () => {
     write(folder, { ...mnistFiles(), ...cifar10Files() });
     write(folder, { 'train.bin': records(3, () => [0, 0]), 'test.bin': records(1, () => [0, 0]) });
     for (const name of Object.keys(datasets)) {
-      const set = await dataset(name, name === 'glyphs' ? { trainSize: 1, testSize: 1 } : { folder });
+      const set = await dataset(name, name === 'glyphs' ? { trainSize: 1, testSize: 1 } : { ...SMALL, folder });
       expect(set.name).toBe(name);
     }
   });
@@ -343,28 +455,4 @@ describe('datasets by name', () => {
     await expect(made).rejects.toThrow(/no dataset 'cifar-10'.\n.*did you mean 'cifar10'/);
     await expect(dataset('toString')).rejects.toMatchObject({ code: 'UNKNOWN_DATASET' });
   });
-});
-
-it("nothing of Node is imported before a dataset's files are read", () => {
-  const seen = new Set<string>();
-  const foreign = new Set<string>();
-  const visit = (file: string): void => {
-    if (seen.has(file)) return;
-    seen.add(file);
-    const text = readFileSync(new URL(file, import.meta.url), 'utf8');
-    for (const [, name] of text.matchAll(/^(?:import|export) (?!type )[^;]*?from '([^']+)'/gm)) {
-      if (name!.startsWith('./')) visit(name!.replace(/\.js$/, '.ts'));
-      else foreign.add(name!);
-    }
-  };
-  visit('./index.ts');
-  expect(seen.size).toBeGreaterThan(6);
-  expect([...foreign].sort()).toEqual([
-    '@ghl/core',
-    '@noble/hashes/sha2.js',
-    '@noble/hashes/utils.js',
-    '@tensorflow/tfjs-core',
-    '@tensorflow/tfjs-data',
-    'seedrandom',
-  ]);
 });

@@ -1,6 +1,9 @@
-/** Datasets that come as files: which files, from where; reading them is Node's part, in `read-files.ts`. */
-import { checkOptions, type DataError, UnsupportedError } from '@ghl/core';
+/** Datasets that come as files: their options, and the way from files to a set. Node only. */
+import { createHash } from 'node:crypto';
+import { ConfigurationError, checkBoolean, checkOptions, DataError } from '@ghl/core';
 import { type ImageSet, type ImageSource, imageSet, SET_OPTIONS, type SetOptions } from './image-set.js';
+import { type FileSource, PUBLISHED } from './published.js';
+import { readFiles } from './read-files.js';
 
 /** How far a download has come. */
 export interface DownloadProgress {
@@ -19,30 +22,15 @@ export interface FileOptions extends SetOptions {
    * environment variable `GHL_DATA`; without it, a per-user cache (`GHL_CACHE` names another), filled by a download.
    */
   readonly folder?: string;
+  /**
+   * Whether to refuse files that are not those that the authors published, by their SHA-256 (CIFAR-100: by their size).
+   * Default true. False reads any files of the same format: a part of the set, or other images.
+   */
+  readonly verify?: boolean;
   /** Base URL of a server that has the archives under their official names. Default: the official servers. */
   readonly mirror?: string;
   /** Called as a download advances. */
   readonly onProgress?: (progress: DownloadProgress) => void;
-}
-
-/** A file to download, with the checksum that its authors publish. */
-export interface Download {
-  /** Where its authors, or the mirror that common libraries use, keep it. */
-  readonly url: string;
-  /** MD5, in hex. */
-  readonly md5: string;
-  /** Whether it is a .tar.gz whose one folder holds the dataset's files; else it is one of them. */
-  readonly archive: boolean;
-}
-
-/** A dataset as files. */
-export interface FileSource {
-  readonly name: string;
-  /** Usual name of its folder. */
-  readonly folder: string;
-  /** Its files; each may also be there gzipped, with `.gz` after its name. */
-  readonly files: readonly string[];
-  readonly downloads: readonly Download[];
 }
 
 /** A file that has been read. */
@@ -54,23 +42,71 @@ export interface FileBytes {
   readonly cut?: DataError;
 }
 
-/** Reads a dataset's files, in the order of `source.files`, and makes a set of what `parse` finds in them. */
+/**
+ * Reads a dataset's files, in the order of `source.files`, and makes a set of what `parse` finds in them.
+ *
+ * @param known Datasets whose files are recognised where those of `source` should be.
+ */
 export async function loadFiles(
   source: FileSource,
   options: FileOptions,
   parse: (files: readonly FileBytes[]) => Omit<ImageSource, 'name'>,
+  known: readonly FileSource[] = PUBLISHED,
 ): Promise<ImageSet> {
-  checkOptions(source.name, options, [...SET_OPTIONS, 'folder', 'mirror', 'onProgress']);
-  if (typeof process === 'undefined' || process.versions?.node === undefined) {
-    throw new UnsupportedError('NO_FILE_SYSTEM', `${source.name} is read from files, which a browser does not have.`, {
-      help: 'fetch the bytes yourself, then imageSet() on what parseCifar10(), parseCifar100() or parseIdx() make of them.',
-    });
+  checkOptions(source.name, options, [...SET_OPTIONS, 'folder', 'verify', 'mirror', 'onProgress']);
+  for (const name of ['folder', 'mirror'] as const) {
+    if (options[name] === undefined || typeof options[name] === 'string') continue;
+    throw new ConfigurationError('BAD_VALUE', `${name} is ${String(options[name])}.`, { help: 'pass a string.' });
   }
-  const { readFiles } = await import('./read-files.js');
+  const { verify = true, trainSize, validationSize, seed, normalise } = options;
+  checkBoolean('verify', verify);
   const files = await readFiles(source, options);
+  const checksums = verify ? files.map(({ bytes }) => createHash('sha256').update(bytes).digest('hex')) : null;
+  if (checksums !== null) refuseOthers(source, files, checksums, known);
+  // A parser says what is wrong with a damaged file, a checksum only that something is.
   const parsed = parse(files);
   const cut = files.find((file) => file.cut)?.cut;
   if (cut) throw cut;
-  const { trainSize, validationSize, seed, normalise } = options;
+  if (checksums !== null) refuseUnpublished(source, files, checksums);
   return imageSet({ name: source.name, ...parsed }, { trainSize, validationSize, seed, normalise });
+}
+
+/** Refuses a file that is known as another one: of another dataset, or of another part of this one. */
+function refuseOthers(
+  source: FileSource,
+  files: readonly FileBytes[],
+  checksums: readonly string[],
+  known: readonly FileSource[],
+): void {
+  for (const [i, { path }] of files.entries()) {
+    const { name, sha256 } = source.files[i]!;
+    if (checksums[i] === sha256) continue;
+    for (const other of known) {
+      const same = other.files.find((file) => file.sha256 === checksums[i]);
+      if (same === undefined) continue;
+      throw new DataError('WRONG_DATASET', `${path} is ${other.name}'s ${same.name}, not ${source.name}'s ${name}.`, {
+        help: `pass the folder of ${source.name}, or the one that holds a folder ${source.folder}.`,
+      });
+    }
+  }
+}
+
+/** Refuses a file that is not the published one. */
+function refuseUnpublished(source: FileSource, files: readonly FileBytes[], checksums: readonly string[]): void {
+  const help =
+    'it is damaged, or of another dataset in this format: fetch it again. To read other files on purpose, such as a part of the ' +
+    'set, pass verify: false.';
+  for (const [i, { path, bytes }] of files.entries()) {
+    const { name, bytes: size, sha256 } = source.files[i]!;
+    const published = `${source.name}'s ${name} has`;
+    if (bytes.length !== size) {
+      const code = bytes.length < size ? 'DATA_TRUNCATED' : 'DATA_CORRUPT';
+      throw new DataError(code, `${path} has ${bytes.length} bytes; ${published} ${size}.`, { help });
+    }
+    if (sha256 !== undefined && checksums[i] !== sha256) {
+      throw new DataError('CHECKSUM_MISMATCH', `${path} has the SHA-256 ${checksums[i]}; ${published} ${sha256}.`, {
+        help,
+      });
+    }
+  }
 }

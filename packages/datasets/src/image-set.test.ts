@@ -17,13 +17,13 @@ function records(count: number, first = 0): Records {
   return { pixels, labels: Uint8Array.from({ length: count }, (_, i) => (first + i) % 3) };
 }
 
-const source: ImageSource = {
+const source = {
   name: 'numbered',
   classes: ['a', 'b', 'c'],
   shape: [6, 5, 3],
   train: [records(20), records(10, 20)],
   test: [records(4, 200)],
-};
+} satisfies ImageSource;
 
 const numbers = (split: Split): number[] => Array.from({ length: split.size }, (_, i) => split.image(i)[0]!);
 
@@ -118,7 +118,7 @@ describe('the split', () => {
     const one = records(1);
     for (const [train, message] of [
       [{ ...one, labels: Uint8Array.of(3) }, /label 3/],
-      [{ ...one, pixels: one.pixels.subarray(1) }, /1 labels come with 89 bytes/],
+      [{ ...one, pixels: one.pixels.subarray(1) }, /1 labels and 89 pixels/],
     ] as const) {
       const make = () => imageSet({ ...source, train: [train] });
       expect(make).toThrow(expect.objectContaining({ code: 'DATA_CORRUPT' }));

@@ -8,7 +8,6 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import * as tf from '@tensorflow/tfjs-core';
 import { type Dataset, generator } from '@tensorflow/tfjs-data';
 import { permutation, random } from './random.js';
-import type { Records } from './records.js';
 
 /** One batch, as `model.fitDataset` and `model.evaluateDataset` take it. Whoever iterates disposes it. */
 export interface Batch {
@@ -62,7 +61,7 @@ export interface Split {
 
 /** Labelled images in three parts. */
 export interface ImageSet {
-  /** Its name in {@link datasets}. */
+  /** Its name; of a set that comes with the package, the one that `dataset()` of `@ghl/datasets/node` takes. */
   readonly name: string;
   /** Names of the classes, by label. */
   readonly classes: readonly string[];
@@ -70,7 +69,7 @@ export interface ImageSet {
   readonly shape: readonly [number, number, number];
   /**
    * SHA-256, in hex, of what is in use: of the training, the validation and the test part in turn, the labels and then
-   * the pixels, a byte each, in the split's order.
+   * the pixels, a byte each (of more than 256 classes, labels of four bytes), in the split's order.
    */
   readonly checksum: string;
   /** What to train on. */
@@ -104,34 +103,61 @@ export interface SetOptions {
 /** Names of the options in {@link SetOptions}. */
 export const SET_OPTIONS = ['trainSize', 'validationSize', 'seed', 'normalise'] as const;
 
-/** What {@link imageSet} makes a set of: images and labels as bytes. */
+/** Images with their labels, in arrays of any kind. {@link Records} are such images. */
+export interface LabelledImages {
+  /** Pixels, images one after another, each [height, width, channels] row-major: whole numbers from 0 to 255. */
+  readonly pixels: ArrayLike<number>;
+  /** Class index of each image: a whole number from 0 to the number of classes less one. */
+  readonly labels: ArrayLike<number>;
+}
+
+/** What {@link imageSet} makes a set of. */
 export interface ImageSource {
   /** What to call the set. */
   readonly name: string;
-  /** Names of the classes, by label. */
+  /** Names of the classes, by label; at least one. */
   readonly classes: readonly string[];
   /** Height, width, channels. */
   readonly shape: readonly [number, number, number];
-  /** Training images, file by file. */
-  readonly train: readonly Records[];
-  /** Test images, file by file. */
-  readonly test: readonly Records[];
+  /** Training images, in one piece or several: at least one image. */
+  readonly train: readonly LabelledImages[];
+  /** Test images, likewise; there may be none. */
+  readonly test: readonly LabelledImages[];
+}
+
+/** Images that have been checked. */
+interface Checked {
+  readonly pixels: Uint8Array;
+  readonly labels: ArrayLike<number>;
+}
+
+/** One part of a set. Labels have a byte each, four where there are more than 256 classes. */
+interface Part extends Checked {
+  readonly labels: Uint8Array | Uint32Array;
 }
 
 /**
- * Makes a set of parsed files, here or in a browser. Training and validation images are drawn from a seeded permutation
- * of the training images: the first `validationSize` of it, then the next `trainSize`, so that the validation part does
- * not depend on how many are trained on.
+ * Makes a set of images in memory, in Node or in a browser. Training and validation images are drawn from a seeded
+ * permutation of the training images: the first `validationSize` of it, then the next `trainSize`, so that the validation
+ * part does not depend on how many are trained on. The images are copied.
  *
- * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`.
+ * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`, the latter also for a `name`, `classes`, `shape`, `train` or `test` of
+ * another kind than {@link ImageSource} has.
  * @throws DataError `TRAIN_SIZE` or `VALIDATION_SIZE` if there are not that many images, `DATA_CORRUPT` if pixels and
- * labels do not match `shape` and `classes`.
+ * labels do not match `shape` and `classes`: another number of them, a pixel that is not a whole number from 0 to 255, or a
+ * label that no class has.
  */
 export function imageSet(source: ImageSource, options: SetOptions = {}): ImageSet {
   checkOptions('imageSet', options, SET_OPTIONS);
   const { seed = 0 } = options;
   checkWhole('seed', seed, Number.MIN_SAFE_INTEGER);
-  const count = source.train.reduce((sum, { labels }) => sum + labels.length, 0);
+  checkSource(source);
+  const train = source.train.map((images, i) => checkImages(source, `train[${i}]`, images));
+  const test = source.test.map((images, i) => checkImages(source, `test[${i}]`, images));
+  const count = train.reduce((sum, { labels }) => sum + labels.length, 0);
+  if (count === 0) {
+    throw new DataError('TRAIN_SIZE', `${source.name} has no training images.`, { help: 'pass at least one.' });
+  }
   const { validationSize = Math.floor(count / 10) } = options;
   checkWhole('validationSize', validationSize, 0);
   if (validationSize >= count) {
@@ -154,22 +180,24 @@ export function imageSet(source: ImageSource, options: SetOptions = {}): ImageSe
   }
   const order = permutation(count, random('split', seed));
   return splitSet(source, options, {
-    train: gather(source, source.train, order.subarray(validationSize, validationSize + trainSize)),
-    validation: gather(source, source.train, order.subarray(0, validationSize)),
-    test: gather(source, source.test),
+    train: gather(source, train, order.subarray(validationSize, validationSize + trainSize)),
+    validation: gather(source, train, order.subarray(0, validationSize)),
+    test: gather(source, test),
   });
 }
 
-/** A set whose three parts are given. */
+/** A set of three parts. */
 export function splitSet(
   { name, classes, shape }: Pick<ImageSource, 'name' | 'classes' | 'shape'>,
   { normalise }: SetOptions,
-  parts: { readonly train: Records; readonly validation: Records; readonly test: Records },
+  parts: { readonly train: Part; readonly validation: Part; readonly test: Part },
 ): ImageSet {
   const scale = scaleOf(shape[2], normalise);
   const hash = sha256.create();
-  for (const { labels, pixels } of [parts.train, parts.validation, parts.test]) hash.update(labels).update(pixels);
-  const split = (records: Records) => splitOf(records, classes.length, shape, scale);
+  for (const { labels, pixels } of [parts.train, parts.validation, parts.test]) {
+    hash.update(new Uint8Array(labels.buffer, labels.byteOffset, labels.byteLength)).update(pixels);
+  }
+  const split = (part: Part) => splitOf(part, classes.length, shape, scale);
   return {
     name,
     classes,
@@ -181,30 +209,84 @@ export function splitSet(
   };
 }
 
-/** Copies the images numbered `order` across `files` (default: all, in order) into one piece. */
-function gather({ classes, shape }: ImageSource, files: readonly Records[], order?: Uint32Array): Records {
+function checkSource(source: ImageSource): void {
+  const refuse = (what: string, value: unknown, help: string) => {
+    throw new ConfigurationError('BAD_VALUE', `${what} is ${shown(value)}.`, { help });
+  };
+  if (typeof source !== 'object' || source === null) {
+    refuse('The source of imageSet', source, 'pass { name, classes, shape, train, test }.');
+  }
+  const { name, classes, shape } = source;
+  if (typeof name !== 'string') refuse('name', name, 'pass a string.');
+  if (!Array.isArray(classes) || classes.length === 0 || !classes.every((each) => typeof each === 'string')) {
+    refuse('classes', classes, 'pass the names of the classes, at least one, in the order of the labels.');
+  }
+  if (!Array.isArray(shape) || shape.length !== 3 || !shape.every((side) => Number.isSafeInteger(side) && side > 0)) {
+    refuse('shape', shape, 'pass [height, width, channels], whole numbers of at least 1.');
+  }
+  for (const part of ['train', 'test'] as const) {
+    if (!Array.isArray(source[part])) refuse(part, source[part], 'pass an array of { pixels, labels }.');
+  }
+}
+
+/** Refuses images that do not fit shape and classes; returns them with their pixels as bytes. */
+function checkImages({ classes, shape }: ImageSource, where: string, images: LabelledImages): Checked {
+  const [pixels, labels] = (['pixels', 'labels'] as const).map((key) => {
+    const values = images?.[key];
+    if (typeof values === 'object' && values !== null && Number.isSafeInteger(values.length)) return values;
+    throw new ConfigurationError('BAD_VALUE', `${where}.${key} is ${shown(values)}.`, {
+      help: 'pass an array of numbers, of any kind; of an ArrayBuffer, new Uint8Array(buffer).',
+    });
+  }) as [ArrayLike<number>, ArrayLike<number>];
   const length = shape[0] * shape[1] * shape[2];
-  const places: { file: Records; at: number }[] = [];
-  for (const file of files) {
-    if (file.pixels.length !== file.labels.length * length) {
-      throw new DataError(
-        'DATA_CORRUPT',
-        `${file.labels.length} labels come with ${file.pixels.length} bytes of pixels, where images are ${shape.join(' × ')}.`,
-        { help: 'give a label for every image, and the shape that the images have.' },
-      );
-    }
-    file.labels.forEach((label, at) => {
-      if (label >= classes.length) {
-        throw new DataError('DATA_CORRUPT', `Image ${places.length} has the label ${label}.`, {
-          help: `labels are 0 to ${classes.length - 1}: ${classes.join(', ')}.`,
-        });
-      }
-      places.push({ file, at });
+  if (pixels.length !== labels.length * length) {
+    throw new DataError(
+      'DATA_CORRUPT',
+      `${where} has ${labels.length} labels and ${pixels.length} pixels, where images are ${shape.join(' × ')}.`,
+      { help: 'pass a label for every image, and the shape that the images have.' },
+    );
+  }
+  for (let i = 0; i < labels.length; i++) {
+    if (isWhole(labels[i], classes.length)) continue;
+    throw new DataError('DATA_CORRUPT', `${where}: image ${i} has the label ${String(labels[i])}.`, {
+      help: `labels are whole numbers from 0 to ${classes.length - 1}, one for each of the ${classes.length} classes.`,
     });
   }
+  return { pixels: asBytes(where, pixels, length), labels };
+}
+
+/** Pixels as bytes: the same memory where they are bytes already. */
+function asBytes(where: string, pixels: ArrayLike<number>, length: number): Uint8Array {
+  if (pixels instanceof Uint8Array) return pixels;
+  if (pixels instanceof Uint8ClampedArray) return new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.length);
+  for (let at = 0; at < pixels.length; at++) {
+    if (isWhole(pixels[at], 256)) continue;
+    throw new DataError(
+      'DATA_CORRUPT',
+      `${where}: image ${Math.floor(at / length)} has the pixel ${String(pixels[at])} at ${at % length}.`,
+      { help: 'pixels are whole numbers from 0 to 255: multiply those between 0 and 1 by 255, and round them.' },
+    );
+  }
+  return Uint8Array.from(pixels);
+}
+
+const isWhole = (value: unknown, below: number) =>
+  Number.isInteger(value) && (value as number) >= 0 && (value as number) < below;
+
+/** A value of the wrong kind as a message can hold it. */
+function shown(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.slice(0, 8).map(shown).join()}${value.length > 8 ? ',…' : ''}]`;
+  if (typeof value === 'string') return JSON.stringify(value);
+  return typeof value === 'object' && value !== null ? `of the kind ${value.constructor?.name}` : String(value);
+}
+
+/** Copies the images numbered `order` across `files` (default: all, in order) into one piece. */
+function gather({ classes, shape }: ImageSource, files: readonly Checked[], order?: Uint32Array): Part {
+  const length = shape[0] * shape[1] * shape[2];
+  const places = files.flatMap((file) => Array.from({ length: file.labels.length }, (_, at) => ({ file, at })));
   const count = order?.length ?? places.length;
   const pixels = new Uint8Array(count * length);
-  const labels = new Uint8Array(count);
+  const labels = new (classes.length > 256 ? Uint32Array : Uint8Array)(count);
   for (let i = 0; i < count; i++) {
     const { file, at } = places[order?.[i] ?? i]!;
     labels[i] = file.labels[at]!;
@@ -214,21 +296,30 @@ function gather({ classes, shape }: ImageSource, files: readonly Records[], orde
 }
 
 /** The normalised value of each byte, channel by channel: [channels · 256]. */
-function scaleOf(channels: number, { mean, std }: Normalisation = { mean: 0.5, std: 0.5 }): Float32Array {
+function scaleOf(channels: number, normalise: Normalisation = { mean: 0.5, std: 0.5 }): Float32Array {
+  checkOptions('normalise', normalise, ['mean', 'std']);
+  const { mean, std } = normalise;
   const means = perChannel('normalise.mean', mean, channels);
   const stds = perChannel('normalise.std', std, channels);
   if (!stds.every((each) => each > 0)) {
-    throw new ConfigurationError('BAD_VALUE', `normalise.std is ${JSON.stringify(std)}.`, {
+    throw new ConfigurationError('BAD_VALUE', `normalise.std is ${shown(std)}.`, {
       help: 'give numbers above 0.',
     });
   }
-  return Float32Array.from({ length: channels * 256 }, (_, i) => ((i & 255) / 255 - means[i >> 8]!) / stds[i >> 8]!);
+  const scale = Float32Array.from(
+    { length: channels * 256 },
+    (_, i) => ((i & 255) / 255 - means[i >> 8]!) / stds[i >> 8]!,
+  );
+  if (scale.every(Number.isFinite)) return scale;
+  throw new ConfigurationError('BAD_VALUE', `normalise.mean is ${shown(mean)} and normalise.std ${shown(std)}.`, {
+    help: 'pass numbers with which (x − mean) / std is finite in float32.',
+  });
 }
 
 function perChannel(name: string, value: number | readonly number[], channels: number): readonly number[] {
   const values = typeof value === 'number' ? Array<number>(channels).fill(value) : value;
   if (!Array.isArray(values) || values.length !== channels || !values.every(Number.isFinite)) {
-    throw new ConfigurationError('BAD_VALUE', `${name} is ${JSON.stringify(value)}.`, {
+    throw new ConfigurationError('BAD_VALUE', `${name} is ${shown(value)}.`, {
       help: `give a number, or ${channels}: one a channel.`,
     });
   }
@@ -238,7 +329,7 @@ function perChannel(name: string, value: number | readonly number[], channels: n
 const PAD = 4;
 
 function splitOf(
-  { pixels, labels }: Records,
+  { pixels, labels }: Part,
   classes: number,
   [height, width, channels]: readonly [number, number, number],
   scale: Float32Array,
@@ -323,13 +414,9 @@ const BATCH_OPTIONS = ['batchSize', 'seed', 'shuffle', 'augment', 'startEpoch', 
  */
 export function checkWhole(name: string, value: unknown, least: number): void {
   if (Number.isSafeInteger(value) && (value as number) >= least) return;
-  throw new ConfigurationError(
-    'BAD_VALUE',
-    `${name} is ${typeof value === 'number' ? value : JSON.stringify(value)}.`,
-    {
-      help: `give a whole number${least > Number.MIN_SAFE_INTEGER ? ` of at least ${least}` : ''}.`,
-    },
-  );
+  throw new ConfigurationError('BAD_VALUE', `${name} is ${shown(value)}.`, {
+    help: `give a whole number${least > Number.MIN_SAFE_INTEGER ? ` of at least ${least}` : ''}.`,
+  });
 }
 
 function checkIndex(index: number, size: number): number {

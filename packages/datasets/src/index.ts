@@ -1,7 +1,4 @@
-/** Labelled images in three parts, as resumable batches: CIFAR, MNIST, Fashion-MNIST, and generated glyphs. */
-export { cifar10, cifar100 } from './cifar.js';
-export { type DatasetLoader, dataset, datasets } from './datasets.js';
-export type { DownloadProgress, FileOptions } from './files.js';
+/** Labelled images in three parts, as resumable batches: generated glyphs, and images of your own. Runs in browsers too. */
 export { type GlyphOptions, glyphs } from './glyphs.js';
 export {
   type Batch,
@@ -9,9 +6,9 @@ export {
   type ImageSet,
   type ImageSource,
   imageSet,
+  type LabelledImages,
   type Normalisation,
   type SetOptions,
   type Split,
 } from './image-set.js';
-export { fashionMnist, mnist } from './mnist.js';
 export { type IdxNames, parseCifar10, parseCifar100, parseIdx, type Records } from './records.js';

@@ -7,7 +7,8 @@ import { DataError } from '@ghl/core';
 import envPaths from 'env-paths';
 import { extract } from 'tar';
 import { download } from './download.js';
-import type { FileBytes, FileOptions, FileSource } from './files.js';
+import type { FileBytes, FileOptions } from './files.js';
+import type { FileSource } from './published.js';
 
 /**
  * Reads `source.files` from `folder`, else from `GHL_DATA`, else from the cache, which is filled first if need be.
@@ -24,8 +25,9 @@ export async function readFiles(source: FileSource, options: FileOptions): Promi
 /** Paths of all files in `folder`, or in the folder inside it that bears the dataset's name. */
 function find(source: FileSource, folder: string): string[] {
   const inner = join(folder, source.folder);
-  const here = [inner, folder].find((place) => source.files.some((file) => present(place, file)));
-  const missing = source.files.filter((file) => here === undefined || !present(here, file));
+  const names = source.files.map(({ name }) => name);
+  const here = [inner, folder].find((place) => names.some((file) => present(place, file)));
+  const missing = names.filter((file) => here === undefined || !present(here, file));
   if (here === undefined || missing.length > 0) {
     const place = here ?? (existsSync(inner) ? inner : folder);
     throw new DataError(
@@ -33,12 +35,12 @@ function find(source: FileSource, folder: string): string[] {
       existsSync(place) ? `${place} has no ${missing.join(', no ')}.` : `There is no folder ${place}.`,
       {
         help:
-          `${source.name} is looked for in ${inner} and in ${folder}, as ${source.files.join(', ')} ` +
+          `${source.name} is looked for in ${inner} and in ${folder}, as ${names.join(', ')} ` +
           '(or with .gz after the name). Name no folder, and leave GHL_DATA unset, to have it downloaded.',
       },
     );
   }
-  return source.files.map((file) => present(here, file)!);
+  return names.map((file) => present(here, file)!);
 }
 
 function present(folder: string, file: string): string | undefined {
@@ -49,7 +51,7 @@ function present(folder: string, file: string): string | undefined {
 async function cached(source: FileSource, { mirror, onProgress }: FileOptions): Promise<string[]> {
   const cache = process.env.GHL_CACHE || envPaths('ghl', { suffix: '' }).cache;
   const folder = join(cache, source.folder);
-  if (!source.files.every((file) => present(folder, file))) {
+  if (!source.files.every(({ name }) => present(folder, name))) {
     for (const { url, md5, archive } of source.downloads) {
       const name = basename(url);
       const from = mirror === undefined ? url : `${mirror.replace(/\/$/, '')}/${name}`;

@@ -99,3 +99,28 @@ describe('parseIdx', () => {
     expect(parse).toThrow(message);
   });
 });
+
+describe('bytes of another kind', () => {
+  const whole = cifar([3]);
+  it.each([
+    ['an ArrayBuffer', whole.buffer],
+    ['an array', [...whole]],
+    ['floats', Float32Array.from(whole)],
+    ['clamped bytes', Uint8ClampedArray.from(whole)],
+    ['a text', 'bytes'],
+    ['nothing', undefined],
+    ['null', null],
+  ])('are refused: %s', (_, bytes) => {
+    const refused = expect.objectContaining({ name: 'ConfigurationError', code: 'BAD_VALUE' });
+    for (const parse of [parseCifar10, parseCifar100]) expect(() => parse(bytes as never)).toThrow(refused);
+    expect(() => parseIdx(bytes as never, labels(1))).toThrow(refused);
+    expect(() => parseIdx(images(1), bytes as never)).toThrow(refused);
+  });
+});
+
+it('records of the other CIFAR are named', () => {
+  const refused = (set: string) =>
+    expect.objectContaining({ code: 'WRONG_DATASET', message: expect.stringContaining(`records of ${set} have`) });
+  expect(() => parseCifar10(cifar([1, 2], [3, 4]))).toThrow(refused('CIFAR-100'));
+  expect(() => parseCifar100(cifar([1], [3]))).toThrow(refused('CIFAR-10'));
+});

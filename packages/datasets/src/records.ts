@@ -1,5 +1,5 @@
 /** Images as the files hold them: bytes and labels, parsed from CIFAR's binary records and from MNIST's idx format. */
-import { DataError } from '@ghl/core';
+import { ConfigurationError, DataError } from '@ghl/core';
 
 /** Labelled images as bytes. */
 export interface Records {
@@ -23,7 +23,8 @@ const CORRUPT =
  * @param bytes A whole file, of any number of records.
  * @param file What to call it in errors.
  * @returns Pixels as [n, 32, 32, 3].
- * @throws DataError `DATA_TRUNCATED`, `DATA_CORRUPT`.
+ * @throws DataError `DATA_TRUNCATED`, `DATA_CORRUPT`, `WRONG_DATASET` for records of the other CIFAR.
+ * @throws ConfigurationError `BAD_VALUE` if `bytes` is not a Uint8Array.
  */
 export function parseCifar10(bytes: Uint8Array, file = 'CIFAR-10 records'): Records {
   return parseCifar(bytes, file, [10]);
@@ -36,7 +37,8 @@ export function parseCifar10(bytes: Uint8Array, file = 'CIFAR-10 records'): Reco
  * @param bytes A whole file, of any number of records.
  * @param file What to call it in errors.
  * @returns Pixels as [n, 32, 32, 3].
- * @throws DataError `DATA_TRUNCATED`, `DATA_CORRUPT`.
+ * @throws DataError `DATA_TRUNCATED`, `DATA_CORRUPT`, `WRONG_DATASET` for records of the other CIFAR.
+ * @throws ConfigurationError `BAD_VALUE` if `bytes` is not a Uint8Array.
  */
 export function parseCifar100(bytes: Uint8Array, file = 'CIFAR-100 records'): Records {
   return parseCifar(bytes, file, [20, 100]);
@@ -44,8 +46,15 @@ export function parseCifar100(bytes: Uint8Array, file = 'CIFAR-100 records'): Re
 
 /** @param classes How many values each label byte may take; the last is the class. */
 function parseCifar(bytes: Uint8Array, file: string, classes: readonly number[]): Records {
+  checkBytes(bytes, file);
   const size = classes.length + PIXELS;
   const count = Math.floor(bytes.length / size);
+  const [set, other] = classes.length === 1 ? ['CIFAR-10', 'CIFAR-100'] : ['CIFAR-100', 'CIFAR-10'];
+  if (bytes.length % size !== 0 && bytes.length % (3 - classes.length + PIXELS) === 0) {
+    throw new DataError('WRONG_DATASET', `${file} has ${bytes.length} bytes, as records of ${other} have.`, {
+      help: `pass the files of ${set}, in its binary version.`,
+    });
+  }
   if (count === 0 || bytes.length % size !== 0) {
     throw truncated(file, bytes.length, Math.max(1, Math.ceil(bytes.length / size)) * size, `whole records of ${size}`);
   }
@@ -80,6 +89,7 @@ export interface IdxNames {
  *
  * @returns Pixels as [n, 28, 28, 1].
  * @throws DataError `DATA_TRUNCATED`, `DATA_CORRUPT`.
+ * @throws ConfigurationError `BAD_VALUE` if `images` or `labels` is not a Uint8Array.
  */
 export function parseIdx(images: Uint8Array, labels: Uint8Array, names: IdxNames = {}): Records {
   const imageFile = names.images ?? 'idx images';
@@ -106,6 +116,7 @@ export function parseIdx(images: Uint8Array, labels: Uint8Array, names: IdxNames
 }
 
 function idxBody(bytes: Uint8Array, file: string, magic: number): { shape: number[]; body: Uint8Array } {
+  checkBytes(bytes, file);
   const axes = magic & 0xff;
   const header = 4 * (1 + axes);
   if (bytes.length < header) throw truncated(file, bytes.length, header, 'its header');
@@ -128,6 +139,15 @@ function idxBody(bytes: Uint8Array, file: string, magic: number): { shape: numbe
     );
   }
   return { shape, body: bytes.subarray(header) };
+}
+
+/** Arrays of another kind would be read as bytes that they are not. */
+function checkBytes(bytes: Uint8Array, file: string): void {
+  const kind = Object.prototype.toString.call(bytes).slice(8, -1);
+  if (kind === 'Uint8Array') return;
+  throw new ConfigurationError('BAD_VALUE', `${file} is a value of the kind ${kind}, not a Uint8Array.`, {
+    help: 'of an ArrayBuffer, pass new Uint8Array(buffer).',
+  });
 }
 
 function checkLabel(label: number, classes: number, file: string, record: number): void {

@@ -1,6 +1,7 @@
 /** What is trained: a dataset and a network by name. */
 import { ConfigurationError, DataError, unknownName } from '@ghl/core';
-import { type DownloadProgress, dataset, datasets, type ImageSet } from '@ghl/datasets';
+import type { ImageSet } from '@ghl/datasets';
+import { type DownloadProgress, dataset, datasets } from '@ghl/datasets/node';
 import { type NetworkBuilder, networks } from '@ghl/models';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
@@ -14,7 +15,7 @@ export const datasetNames: readonly string[] = Object.keys(datasets);
 const GENERATED = 'glyphs';
 
 /** What a folder says of a dataset that is not, or not wholly, in it, so that another may be. */
-const ELSEWHERE = ['DATA_NOT_FOUND', 'DATA_INCOMPLETE', 'WRONG_DATASET'];
+const ELSEWHERE = ['DATA_NOT_FOUND', 'DATA_INCOMPLETE', 'WRONG_DATASET', 'CHECKSUM_MISMATCH'];
 
 /** Which images. */
 export interface DataChoice {
@@ -30,7 +31,8 @@ export interface DataChoice {
  * Loads images. Without a name, the first dataset whose files lie in the folder: CIFAR-10, CIFAR-100, MNIST, and the rest.
  *
  * @throws ConfigurationError `UNKNOWN_DATASET`, `NO_FOLDER` for a folder to generated images; DataError
- * `DATA_NOT_FOUND` and others of `@ghl/datasets`, such as `DATA_INCOMPLETE` where part of one dataset lies there.
+ * `DATA_NOT_FOUND` and others of `@ghl/datasets`, such as `DATA_INCOMPLETE` where part of one dataset lies there, or
+ * `CHECKSUM_MISMATCH` where files only have the names of one.
  */
 export async function loadData({ name, folder, trainSize, validationSize, onProgress }: DataChoice): Promise<ImageSet> {
   // A tenth of all images would take longer to evaluate than a small part of them to train on.
@@ -48,16 +50,16 @@ export async function loadData({ name, folder, trainSize, validationSize, onProg
   if (name !== undefined) return dataset(name, name === GENERATED ? sizes : fromFiles);
   if (folder === undefined) return dataset(GENERATED, sizes);
   const candidates = datasetNames.filter((each) => each !== GENERATED);
-  let incomplete: DataError | undefined;
+  let nearly: DataError | undefined;
   for (const candidate of candidates) {
     try {
       return await dataset(candidate, fromFiles);
     } catch (error) {
       if (!(error instanceof DataError && ELSEWHERE.includes(error.code))) throw error;
-      if (error.code === 'DATA_INCOMPLETE') incomplete ??= error;
+      if (error.code !== 'DATA_NOT_FOUND') nearly ??= error;
     }
   }
-  if (incomplete !== undefined) throw incomplete;
+  if (nearly !== undefined) throw nearly;
   throw new DataError('DATA_NOT_FOUND', `${folder} holds none of ${candidates.join(', ')}.`, {
     help: 'give the folder with the files of one, or the folder above it; --dataset NAME says what is missing.',
   });
