@@ -183,7 +183,7 @@ describe('a race', () => {
     ]);
     // It did write numbers that are not finite.
     const run = new RunFolder(join(folder, 'race'), 'oja+raw', 0);
-    expect(await readFile(join(run.path, 'events.jsonl'), 'utf8')).toMatch(/"NaN".*"Infinity"/s);
+    expect(await readFile(join(run.path, 'events.jsonl'), 'utf8')).toContain('"NaN"');
     expect(await run.readEvents()).not.toEqual([]);
 
     expect(JSON.parse((await bench('report', 'race', '--json')).stdout)).toEqual(document);
