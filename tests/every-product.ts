@@ -180,6 +180,18 @@ export function everyProduct(backend: BackendAdapter, { every, steps }: Effort):
     const moved = await kernel();
     expect(moved.every(Number.isFinite)).toBe(true);
     expect(moved).not.toEqual(initial);
+    // An empty batch is refused, and changes nothing.
+    const state = async () =>
+      Promise.all((await optimizer.getWeights()).map(async ({ tensor }) => (await tensor.data()).slice()));
+    const remembered = await state();
+    expect(() =>
+      tf.tidy(() => {
+        const f = () => tf.sum(model.apply(tf.zeros([0, ...inputShape]), { training: true }) as tf.Tensor) as tf.Scalar;
+        optimizer.minimize(f, { signals: { reward: tf.zeros([0]) } });
+      }),
+    ).toThrow(expect.objectContaining({ code: 'EMPTY_TENSOR' }));
+    expect(await kernel()).toEqual(moved);
+    expect(await state()).toEqual(remembered);
     optimizer.dispose();
     model.dispose();
     expect(tf.memory().numTensors).toBe(before);

@@ -163,6 +163,18 @@ export function checkFinite(what: string, tree: ReadonlyMap<string, Snapshot>, h
   }
 }
 
+/**
+ * What `make` returns; null where it refuses its arguments as empty.
+ *
+ * @throws What `make` throws with another code than `EMPTY_TENSOR`.
+ */
+export async function unlessEmpty(make: () => StateTree): Promise<Map<string, Snapshot> | null> {
+  return evaluate(make).catch((error: unknown) => {
+    if (error instanceof GhlError && error.code === 'EMPTY_TENSOR') return null;
+    throw error;
+  });
+}
+
 /** As many tensors after `work` as before. */
 export async function checkNoLeak(what: string, help: string, work: () => Promise<unknown>): Promise<void> {
   const before = tf.memory().numTensors;

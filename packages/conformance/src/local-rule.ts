@@ -4,6 +4,7 @@ import {
   type Connection,
   type Factory,
   initState,
+  type LocalContext,
   type LocalRule,
   layerIncrement,
   local,
@@ -23,6 +24,7 @@ import {
   relativeError,
   type Snapshot,
   snapshot,
+  unlessEmpty,
 } from './case.js';
 import { lifecycleCases, part, type Step, type Steps } from './lifecycle.js';
 import {
@@ -59,7 +61,7 @@ const TOLERANCE = 1e-5;
 
 /**
  * The cases of a local rule. Case ids: `reference`, `dense-on-patches`, `calls`, `batch-additivity`, `equivariance`,
- * `purity`, `leaks`, `finite`, `state-structure`, `resume`, `spec`, and `schedules` where there are any.
+ * `purity`, `leaks`, `finite`, `empty`, `state-structure`, `resume`, `spec`, and `schedules` where there are any.
  *
  * The rule's ΔW is looked at as the engine forms it, before wrappers; purity, finiteness, leaks, resuming and the spec are
  * those of the whole rule, wrappers included.
@@ -245,6 +247,33 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
             const help = 'guard divisions (tf.divNoNan), and subtract the largest before an exponential.';
             for (const found of trace) checkFinite(`With ${what}, a step of ${nameOf(sample)}`, found, help);
           }
+        }
+      },
+    },
+    {
+      id: 'empty',
+      title: 'remembers nothing of no positions, or refuses them with a code',
+      run: async () => {
+        for (const sample of ruleSamples) {
+          const rule = factory();
+          const { units, kernelShape } = connectionOf(sample.geometry);
+          const use = async (state: PlasticityState) => {
+            const before = await snapshot(state.rule);
+            const found = await unlessEmpty(() => {
+              const [weights, post] = [tf.tensor(weightsOf(sample), [...kernelShape]), tf.zeros([0, units.fanOut])];
+              const context = { post, weights: tf.reshape(weights, [-1, units.fanOut]), units, step: 1 };
+              const said = rule.gate({ ...context, forward: () => post } as LocalContext, state.rule);
+              return { gate: said.gate, state: said.state };
+            });
+            if (found === null) return;
+            const help =
+              'begin gate() with checkNotEmpty(name, { post }) of @ghl/core: means over no positions are NaN.';
+            const { shape } = found.get('gate') as Snapshot;
+            const isEmpty = String(shape) === String([0, units.fanOut]);
+            check(isEmpty, 'MISMATCH', `The gate of no positions has the shape [${shape.join(', ')}].`, help);
+            checkIdentical('The state after no positions', part(found, 'state/'), before, 'MISMATCH', help);
+          };
+          await steps(rule, sample, { count: 1, use });
         }
       },
     },

@@ -27,6 +27,7 @@ import {
   relativeError,
   type Snapshot,
   snapshot,
+  unlessEmpty,
 } from './case.js';
 import { lifecycleCases, part, type Step, type Steps } from './lifecycle.js';
 import { type LayerGeometry, type ModulatorReference, numbersAt, type ReferenceState, unitsOf } from './reference.js';
@@ -64,7 +65,7 @@ const TOLERANCE = 1e-5;
 const BATCH = 5;
 
 /**
- * The cases of a global modulator. Case ids: `reference`, `signals`, `factor-shape`, `purity`, `leaks`, `finite`,
+ * The cases of a global modulator. Case ids: `reference`, `signals`, `factor-shape`, `purity`, `leaks`, `finite`, `empty`,
  * `state-structure`, `resume`, `spec`; `linearity` unless the factor is per example, and `example-equals-scalar` if it is;
  * `baseline`, `descent`, `magnitude`, `all-or-nothing` and `schedules` where there is a claim.
  *
@@ -232,6 +233,27 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
             const help = 'guard divisions (tf.divNoNan), and keep exponentials from overflowing.';
             for (const found of steps) checkFinite(`With ΔW and signals ${what}, a step`, found, help);
           }
+        }
+      },
+    },
+    {
+      id: 'empty',
+      title: 'stays finite on the signals of no examples, or refuses them with a code',
+      run: async () => {
+        const reads = factory().reads as readonly string[];
+        if (reads.every((name) => name === 'gradient' || name === 'loss')) return; // of which there is one in any case
+        for (const sample of samples) {
+          const modulator = factory();
+          const use = async (state: StateTree) => {
+            const found = await unlessEmpty(() => {
+              const own = claims.signals?.(sample.geometry.kernelShape, 0, 1);
+              const signals = { ...signalsOf(sample, {}, 1), ...own, reward: tf.zeros([0]) } as Signals;
+              return apply(modulator, eligibilityOf(sample, 1), signals, sample, 1, state, 0);
+            });
+            const help = 'begin with checkNotEmpty(name, signals) of @ghl/core: means over no examples are NaN.';
+            if (found !== null) checkFinite('Without examples, a step', found, help);
+          };
+          await trace(modulator, sample, { count: 1, use });
         }
       },
     },
@@ -473,8 +495,9 @@ function apply(
   { units }: ModulatorSample,
   step: number,
   state: StateTree,
+  batch = BATCH,
 ): { readonly result: tf.Tensor; readonly state: StateTree } {
-  const context = { units, step, batch: BATCH };
+  const context = { units, step, batch };
   if (modulator.actsOn === 'gate') {
     const { factor, state: next } = modulator.factor(signals, context, state);
     return { result: factor, state: next };

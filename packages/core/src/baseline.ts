@@ -1,6 +1,6 @@
 /** A running baseline: what a signal is expected to be. It starts at the first value seen, so a constant changes nothing. */
 import * as tf from '@tensorflow/tfjs-core';
-import { checkNumber } from './checks.js';
+import { checkNotEmpty, checkNumber } from './checks.js';
 
 /** What a baseline remembers. */
 export type BaselineState = {
@@ -29,10 +29,12 @@ export function initBaseline(): BaselineState {
  *
  * @param signal Any shape.
  * @param rate λ in [0, 1]: 0 is the previous value, 1 the first.
+ * @throws DataError `EMPTY_TENSOR` for a signal without values.
  * @throws ConfigurationError `BAD_VALUE` for another λ.
  */
 export function deviation({ mean, seen }: BaselineState, signal: tf.Tensor, rate: number): DeviationResult {
   checkNumber('The rate of a baseline', rate, { least: 0, most: 1 });
+  checkNotEmpty('A baseline', { signal });
   const value = tf.mean(signal);
   const before = tf.add(tf.mul(mean, seen), tf.mul(value, tf.sub(1, seen)));
   const after = tf.add(tf.mul(before, rate), tf.mul(value, 1 - rate));

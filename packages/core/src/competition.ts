@@ -1,7 +1,7 @@
 /** Competition between the units of a layer, which several rules are gated by. */
 import * as tf from '@tensorflow/tfjs-core';
 import { COMPETITION, fuses } from './backend.js';
-import { checkNumber } from './checks.js';
+import { checkNotEmpty, checkNumber } from './checks.js';
 import type { GateResult } from './local-rule.js';
 
 /** The smallest float32 number that every processor computes with: a GPU may take one below it for 0. */
@@ -14,10 +14,12 @@ const LEAST = 2 ** -126;
  * @param post y: [P, K], finite.
  * @param temperature τ > 0.
  * @returns The gate, and where the backend forms it on the way, its overlap with y, for a rule whose reconstruction is y.
- * @throws ConfigurationError `BAD_VALUE` for a temperature that is not a finite number above 0.
+ * @throws ConfigurationError `BAD_VALUE` for a temperature that is not a finite number above 0; DataError `EMPTY_TENSOR` for
+ * no positions or no units.
  */
 export function competition(post: tf.Tensor2D, temperature: number): Pick<GateResult<never>, 'gate' | 'overlap'> {
   checkNumber('The temperature of a competition', temperature, { above: 0 });
+  checkNotEmpty('A competition', { post });
   // Where τ or 1/τ is no float32 number, y and τ are multiplied by a power of two first. Beyond the bounds the gate is the
   // limit: differences of y, at least 2⁻¹⁴⁹ and then 2⁻²³, are over 100 times τ, or y, then under 4, is no part of it.
   if (temperature < LEAST) {

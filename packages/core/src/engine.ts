@@ -11,6 +11,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { fuses, MOST_OPERATIONS, type Operation, OVERLAP, UPPER_PRODUCT } from './backend.js';
+import { checkNotEmpty } from './checks.js';
 import type { Connection, Units } from './connection.js';
 import { ConfigurationError, SignalError } from './errors.js';
 import type { LocalContext, Scope } from './local-rule.js';
@@ -76,6 +77,7 @@ export function initState(plasticity: Plasticity, shape: readonly number[], unit
  *
  * @param signals Needed here only by a modulator that acts on the gate.
  * @returns Null for a plasticity without a rule, or whose rule looks at no activity.
+ * @throws DataError `EMPTY_TENSOR` where a call has no examples, or no positions.
  * @throws SignalError `SIGNAL_MISSING`, or `EXAMPLE_COUNT` where a call's batch is not the signal's.
  * @throws ConfigurationError `WRONG_SHAPE` where the rule's gate or reconstruction is not shaped like y.
  */
@@ -89,6 +91,7 @@ export function openGate(
   state: PlasticityState,
 ): OpenGate | null {
   const { rule, modulator } = plasticity;
+  for (const { pre, post } of calls) checkNotEmpty('A layer', { 'its input': pre, 'its output': post });
   if (rule === null || rule.active === false) return null;
   const { units, kernelShape } = connection;
   const flat = (tensors: readonly tf.Tensor[]) =>
@@ -171,7 +174,7 @@ export interface IncrementInput {
 /**
  * What is added to the weights: the head's increment through every transform.
  *
- * @throws SignalError `SIGNAL_MISSING`.
+ * @throws SignalError `SIGNAL_MISSING`; DataError `EMPTY_TENSOR` for weights or a signal without values.
  * @throws ConfigurationError `WRONG_SHAPE` where the increment of the modulator, or of a transform, is not shaped like the
  * weights.
  */
@@ -180,6 +183,7 @@ export function increment(
   { weights, eligibilities, signals, units, batch, step }: IncrementInput,
   state: PlasticityState,
 ): IncrementResult<PlasticityState> {
+  checkNotEmpty('A plasticity', { weights });
   const headed = freed(() => {
     const wrappers: StateTree[] = [];
     if (rule === null) {
@@ -253,7 +257,7 @@ export interface LayerIncrement extends IncrementResult<PlasticityState> {
 /**
  * The increment of one layer, and the ΔW behind it.
  *
- * @throws SignalError `SIGNAL_MISSING`.
+ * @throws SignalError `SIGNAL_MISSING`; DataError `EMPTY_TENSOR` where a call has no examples, or no positions.
  */
 export function layerIncrement(
   plasticity: Plasticity,
@@ -383,5 +387,7 @@ function pick<R extends SignalName>(signals: AvailableSignals, reads: readonly R
       help: `hand it in: optimizer.minimize(f, { signals: { ${missing} } }).`,
     });
   }
-  return Object.fromEntries(reads.map((name) => [name, signals[name]])) as unknown as Pick<Signals, R>;
+  const picked = Object.fromEntries(reads.map((name) => [name, signals[name] as tf.Tensor]));
+  checkNotEmpty('A plasticity', picked);
+  return picked as unknown as Pick<Signals, R>;
 }

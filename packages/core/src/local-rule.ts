@@ -63,7 +63,10 @@ export interface GateResult<S extends StateTree> {
 export interface LocalRule<S extends StateTree = any> extends Specified {
   /** The state before the first step. */
   init(units: Units): S;
-  /** Gate, reconstruction and scope of one step. Neither context nor state may be changed. */
+  /**
+   * Gate, reconstruction and scope of one step. Neither context nor state may be changed. The engine does not ask for the
+   * gate of no positions; who does gets an empty one and the state as it was, or DataError `EMPTY_TENSOR`.
+   */
   gate(context: LocalContext, state: S): GateResult<S>;
   /** False for a rule whose ΔW is 1 whatever the activity: its gate is never asked for. */
   readonly active?: false;

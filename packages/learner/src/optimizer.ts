@@ -19,6 +19,7 @@ import { type Assignment, assignmentFrom, assignmentSpec, isPlasticity } from '.
 import { atStep } from './at-step.js';
 import { backward, heldBack, lossOf } from './backward.js';
 import { type Binding, bindTo, checkUnchanged, release } from './binding.js';
+import { withoutEmptyBatches } from './empty-batch.js';
 import { endTrainingBy } from './history.js';
 import { journalled } from './journal.js';
 import { variableOf } from './model-layers.js';
@@ -163,7 +164,7 @@ export class PlasticityOptimizer extends tf.Optimizer {
    * `UNKNOWN_OPTION`, `DISPOSED`, `NO_MODEL`, `MODEL_CHANGED`, `STEP_UNDER_WAY` within a step of its own; UnsupportedError `MODEL_DISPOSED`; NonFiniteError
    * `NON_FINITE_STEP` of an earlier step. After it, with nothing moved: SignalError `SIGNAL_SHAPE`, `SIGNAL_DTYPE`,
    * `SIGNAL_NOT_FINITE`, `EXAMPLE_COUNT`; ConfigurationError `NOT_A_FUNCTION`, `NO_LOSS`, `NOT_A_LOSS`, `LOSS_SHAPE`, `NO_GRADIENT`, `WRONG_SHAPE`;
-   * DataError `LABEL_SHAPE` under `fit`; and whatever `f`, a rule, modulator or transform throws.
+   * DataError `EMPTY_TENSOR` for a batch without examples, `LABEL_SHAPE` under `fit`; and whatever `f`, a rule, modulator or transform throws.
    */
   override minimize(f: ForwardPass, options: boolean | StepOptions = {}, varList?: tf.Variable[]): tf.Scalar | null {
     const bound = this.#ready();
@@ -289,7 +290,7 @@ export class PlasticityOptimizer extends tf.Optimizer {
       tf.tidy(() => {
         let value: tf.Scalar | null = null;
         const forward = () => {
-          value = lossOf(f, true);
+          value = withoutEmptyBatches(readers, () => lossOf(f, true));
           return value;
         };
         const gradients = journalled(bound.plan.layers, (journal) => {

@@ -31,6 +31,7 @@ import { atStep } from './at-step.js';
 import { backward, heldBack, lossOf, unrecorded } from './backward.js';
 import type { Binding, Managed } from './binding.js';
 import { constrain, isNonNegative } from './constraints.js';
+import { withoutEmptyBatches } from './empty-batch.js';
 import { allFinite } from './finite.js';
 import { choose, type Journal, journalled } from './journal.js';
 import { withCheckedLabels } from './labels.js';
@@ -146,7 +147,7 @@ function stepWith(
     const gradients = atStep(plan, step, () =>
       withStandIns(standIns, (withOriginals) => {
         const run = () => {
-          loss = lossOf(f, needsLoss);
+          loss = withoutEmptyBatches(moving, () => lossOf(f, needsLoss));
           const calls = [...plastic.values()].find((layer) => layer.calls.length > 0)?.calls ?? [];
           // Now, since the tape ends with the forward pass, and the network's output with it. Kept for the same reason.
           const given = Object.entries(withOriginals(() => unrecorded(() => evaluate(inputs, calls))));

@@ -4,6 +4,7 @@ import {
   type BaselineState,
   checkChoice,
   checkHyperparameter,
+  checkNotEmpty,
   checkOptions,
   deviation,
   type Hyperparameter,
@@ -65,6 +66,7 @@ export function gate<On extends GateSignal>(options: GateOptions<On>): Increment
   const spread = checkHyperparameter('gate width', width, { least: 0 });
   const reads: 'gradient' | 'reward' | 'loss' = on === 'surprise' ? 'reward' : (on as Exclude<On, 'surprise'>);
   const watch = (signals: Partial<Signals>, { units }: ModulatorContext, state: GateState) => {
+    checkNotEmpty('gate', { [reads]: signals[reads] as tf.Tensor });
     if (on === 'gradient') return { watched: magnitude(signals.gradient as tf.Tensor, per, units.fanOut), state };
     if (on !== 'surprise') return { watched: tf.mean(signals[reads] as tf.Tensor), state };
     const reward = tf.mean(signals.reward as tf.Tensor);

@@ -5,6 +5,7 @@ import {
   ConfigurationError,
   checkChoice,
   checkHyperparameter,
+  checkNotEmpty,
   checkOptions,
   deviation,
   type GateModulator,
@@ -75,7 +76,9 @@ export function scalar(
       actsOn: 'increment',
       modulate(eligibility, signals, { step }, before) {
         // Averaged first, so that the first factor is 0 exactly, not the mean of numbers that add up to nearly 0.
-        const { factor, state } = surprise(tf.mean((signals as Signals)[signal]), before, step);
+        const value = (signals as Signals)[signal];
+        checkNotEmpty('scalar', { [signal]: value });
+        const { factor, state } = surprise(tf.mean(value), before, step);
         return { increment: tf.mul(eligibility, factor), state };
       },
     };

@@ -3,6 +3,7 @@ import {
   at,
   checkBoolean,
   checkHyperparameter,
+  checkNotEmpty,
   checkNumber,
   checkOptions,
   type Hyperparameter,
@@ -50,6 +51,7 @@ export function bcm(options: BcmOptions = {}): LocalRule<BcmState> {
     spec: specOf('bcm', { rate, theta, divide }),
     init: ({ fanOut }) => ({ theta: tf.fill([fanOut], theta) }),
     gate({ post: y, step }, state) {
+      checkNotEmpty('bcm', { post: y });
       const rho = at(follow, step);
       const slid = tf.add(tf.mul(state.theta, 1 - rho), tf.mul(sumOfProducts(y, y), rho / y.shape[0]));
       const gate = tf.mul(y, tf.sub(y, slid)) as tf.Tensor2D;

@@ -117,6 +117,32 @@ const relativeClaims: ModulatorClaims = {
   plugins: { relative },
 };
 
+/** Averages the rewards of a batch, which may have none. */
+function average(): Increment<'reward'> {
+  return {
+    spec: specOf('average'),
+    actsOn: 'increment',
+    reads: ['reward'],
+    init: () => ({}),
+    modulate: (eligibility, { reward }, _, state) => ({
+      increment: tf.mul(eligibility, tf.div(tf.sum(reward), reward.size)),
+      state,
+    }),
+  };
+}
+
+const averageClaims: ModulatorClaims = {
+  reference: {
+    modulate: ({ eligibility, signals }) => ({
+      result: eligibility.map((delta) => mean(signals.reward as number[]) * delta),
+    }),
+  },
+  factor: 'layer',
+  linear: true,
+  baselined: false,
+  plugins: { average },
+};
+
 /** An increment modulator with its increment changed. */
 function changed<R extends SignalName, S extends {}>(
   sound: Increment<R, S>,
@@ -199,6 +225,7 @@ const mutants: Mutant[] = [
       changed(advantage(options), (increment, _, { loss }) => tf.div(tf.mul(increment, tf.exp(loss)), tf.exp(loss))),
     claims: advantageClaims,
   },
+  { name: 'mean over no rewards', fails: ['empty'], make: average, claims: averageClaims },
   {
     name: 'gradient mutated in place',
     fails: ['purity'],

@@ -1,6 +1,14 @@
 /** Rules broken on purpose: each fails the cases named beside it, and passes all others. */
 import '@tensorflow/tfjs-backend-cpu';
-import { at, checkHyperparameter, type Hyperparameter, type LocalContext, type LocalRule, specOf } from '@ghl/core';
+import {
+  at,
+  checkHyperparameter,
+  checkNotEmpty,
+  type Hyperparameter,
+  type LocalContext,
+  type LocalRule,
+  specOf,
+} from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
@@ -28,6 +36,7 @@ function rule({ temperature = 1 }: Options = {}): LocalRule<State> {
     spec: specOf('rule', { temperature }),
     init: ({ fanOut }) => ({ activity: tf.zeros([fanOut]) }),
     gate({ post: y, step }, { activity }): Said {
+      checkNotEmpty('rule', { post: y });
       const above = tf.sub(y, activity);
       return {
         gate: tf.softmax(tf.div(above, at(temperature, step))) as tf.Tensor2D,
@@ -274,6 +283,28 @@ const mutants: Mutant[] = [
       return { gate: tf.mul(gate, tf.div(power, tf.add(power, 1))) as tf.Tensor2D };
     }),
     claims: { reference: referenceWith((gate, y) => gate.map((each, k) => each / (1 + Math.exp(-(y[k] as number))))) },
+  },
+  {
+    name: 'mean over no positions',
+    fails: ['empty'],
+    make: (options) => ({
+      ...rule(options),
+      gate: (context, state: State) =>
+        context.post.shape[0] > 0
+          ? rule(options).gate(context, state)
+          : { gate: context.post, scope: 'none', state: { activity: tf.mean(context.post, 0) } },
+    }),
+  },
+  {
+    name: 'no positions, no code',
+    fails: ['empty'],
+    make: (options) => ({
+      ...rule(options),
+      gate(context, state: State) {
+        if (context.post.shape[0] === 0) throw new Error('empty');
+        return rule(options).gate(context, state);
+      },
+    }),
   },
   {
     name: 'option left out of the spec',
