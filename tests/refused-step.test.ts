@@ -1,5 +1,7 @@
-/** On WebAssembly, a refused step leaves every weight as it was, and a good one makes no pass over weights to be able to. */
-import { activate, deactivate } from '@ghl/backend-wasm';
+/** A refused step leaves every weight as it was; on WebAssembly, a good one makes no pass over weights to be able to. */
+import '../tools/vitest/software-gpu.js';
+import { backend as wasm } from '@ghl/backend-wasm';
+import { backend as webgpu } from '@ghl/backend-webgpu';
 import { ALL_FINITE, CHOOSE, chain, gradient, MOVE, maxAbs, scaleBy, threeFactor } from '@ghl/core';
 import { plasticity } from '@ghl/learner';
 import { batchNorm } from '@ghl/models';
@@ -8,12 +10,7 @@ import { bcm } from '@ghl/rule-bcm';
 import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';
 import { constraints, layers, type Sequential, sequential } from '@tensorflow/tfjs-layers';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-
-beforeAll(async () => {
-  await activate({ threads: 2 });
-});
-afterAll(deactivate);
+import { afterEach, describe, expect, it } from 'vitest';
 
 const kernelConstraint = constraints.nonNeg();
 
@@ -51,33 +48,42 @@ const lossOf = (model: Sequential, x: tf.Tensor) => () => {
   return tf.neg(tf.mean(tf.log(tf.slice(p, [0, 0], [-1, 1])))) as tf.Scalar;
 };
 
-const bits = (weights: tf.Tensor[]) => weights.map((weight) => weight.dataSync().slice());
+const bits = (weights: tf.Tensor[]) => Promise.all(weights.map(async (weight) => (await weight.data()).slice()));
 
-it.each(Object.entries(plans))('%s', async (_, plan) => {
-  const [model, oracle] = [network(), network()];
-  oracle.setWeights(model.getWeights());
-  model.setWeights(oracle.getWeights()); // setWeights() applies constraints
-  const [optimizer, never] = [plasticity(model, plan()), plasticity(oracle, plan())];
-  const [first, second] = [1, 2].map((seed) => tf.randomNormal([6, 8, 8, 2], 0, 1, 'float32', seed)) as [
-    tf.Tensor,
-    tf.Tensor,
-  ];
-  optimizer.minimize(lossOf(model, first));
-  never.minimize(lossOf(oracle, first));
-  for (const factor of [Number.NaN, Number.POSITIVE_INFINITY, 1e30]) {
-    const before = bits(model.getWeights());
-    optimizer.minimize(lossOf(model, tf.mul(first, factor)));
-    await expect(optimizer.checkFinite()).rejects.toMatchObject({ code: 'NON_FINITE_STEP' });
-    expect(bits(model.getWeights())).toEqual(before);
-  }
-  optimizer.minimize(lossOf(model, second));
-  never.minimize(lossOf(oracle, second));
-  await optimizer.checkFinite();
-  expect(bits(model.getWeights())).toEqual(bits(oracle.getWeights()));
-  expect(Math.min(...(model.getLayer('conv').getWeights()[0] as tf.Tensor).dataSync())).toBe(0);
+describe.each([
+  ['WebAssembly', wasm],
+  ['WebGPU', webgpu],
+] as const)('on %s', (_, backend) => {
+  afterEach(() => backend.deactivate());
+
+  it.each(Object.entries(plans))('%s', async (__, plan) => {
+    await backend.activate();
+    const [model, oracle] = [network(), network()];
+    oracle.setWeights(model.getWeights());
+    model.setWeights(oracle.getWeights()); // setWeights() applies constraints
+    const [optimizer, never] = [plasticity(model, plan()), plasticity(oracle, plan())];
+    const [first, second] = [1, 2].map((seed) => tf.randomNormal([6, 8, 8, 2], 0, 1, 'float32', seed)) as [
+      tf.Tensor,
+      tf.Tensor,
+    ];
+    optimizer.minimize(lossOf(model, first));
+    never.minimize(lossOf(oracle, first));
+    for (const factor of [Number.NaN, Number.POSITIVE_INFINITY, 1e30]) {
+      const before = await bits(model.getWeights());
+      optimizer.minimize(lossOf(model, tf.mul(first, factor)));
+      await expect(optimizer.checkFinite()).rejects.toMatchObject({ code: 'NON_FINITE_STEP' });
+      expect(await bits(model.getWeights())).toEqual(before);
+    }
+    optimizer.minimize(lossOf(model, second));
+    never.minimize(lossOf(oracle, second));
+    await optimizer.checkFinite();
+    expect(await bits(model.getWeights())).toEqual(await bits(oracle.getWeights()));
+    expect(Math.min(...(await (model.getLayer('conv').getWeights()[0] as tf.Tensor).data()))).toBe(0);
+  });
 });
 
 it('a good step chooses by reference: it selects, tiles and compares nothing as large as a weight', async () => {
+  await wasm.activate();
   const model = network();
   const optimizer = plasticity(model, plans['fused moves']());
   const x = tf.randomNormal([6, 8, 8, 2], 0, 1, 'float32', 1);
@@ -96,4 +102,5 @@ it('a good step chooses by reference: it selects, tiles and compares nothing as 
       outputShapes.some((shape) => ['3,3,2,6', '216,5'].includes(shape.join())),
   );
   expect(large.map(({ name, outputShapes }) => [name, outputShapes])).toEqual([]);
+  await wasm.deactivate();
 });

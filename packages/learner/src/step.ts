@@ -282,7 +282,7 @@ function descended(
 }
 
 const allOf = (flags: readonly tf.Tensor[]): tf.Tensor =>
-  flags.reduce((all, one) => tf.logicalAnd(all, one), tf.scalar(true, 'bool') as tf.Tensor);
+  flags.length === 0 ? tf.scalar(true, 'bool') : flags.reduce((all, one) => tf.logicalAnd(all, one));
 
 /** What one weight's plasticity makes of a step; null if the step did not reach it. */
 function moveOf(each: Managed, found: Found, sound: ReadonlyMap<string, tf.Tensor>): Move | null {

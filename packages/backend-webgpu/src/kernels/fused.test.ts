@@ -1,6 +1,7 @@
 /** Fused kernels against their definitions. */
 import '@tensorflow/tfjs-backend-cpu';
 import {
+  ALL_FINITE,
   BATCH_NORM,
   BATCH_NORM_GRADIENT,
   CHOOSE,
@@ -146,6 +147,30 @@ describe('fused kernels', () => {
       }
       expect(error(await shared.data(), doubled)).toBeLessThan(1e-6);
       shared.dispose();
+    }
+  });
+
+  it('whether all is finite, or as it was, is found in each place', async () => {
+    const finite = async (x: Float32Array, before?: Float32Array) => {
+      const inputs = { x: tf.tensor1d(x), ...(before && { before: tf.tensor1d(before) }) };
+      return (await run(ALL_FINITE, inputs, {}))[0]![0] === 1;
+    };
+    const bad = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    for (const [size, place] of [
+      [1, 0],
+      [5, 4],
+      [4096, 4095],
+      [4097, 4096],
+      [200_003, 77_777],
+    ] as const) {
+      for (const value of bad) {
+        const sound = values(size, 1);
+        const spoilt = sound.map((number, i) => (i === place ? value : number));
+        expect(
+          await Promise.all([finite(sound), finite(spoilt), finite(sound, spoilt), finite(spoilt, sound)]),
+        ).toEqual([true, false, true, false]);
+        expect(await finite(spoilt, spoilt)).toBe(!Number.isNaN(value));
+      }
     }
   });
 

@@ -7,7 +7,7 @@ import { competition } from './competition.js';
 import { dropout } from './dropout.js';
 import { filterGradient, filterGradients } from './filter-gradient.js';
 import { inputGradient } from './input-gradient.js';
-import { choose, move } from './move.js';
+import { allFinite, choose, move } from './move.js';
 
 /** Those that the stock backend lacks. */
 export const kernels: readonly KernelConfig[] = [
@@ -16,6 +16,7 @@ export const kernels: readonly KernelConfig[] = [
   overlap,
   move,
   choose,
+  allFinite,
   batchNorm,
   batchNormGradient,
   dropout,

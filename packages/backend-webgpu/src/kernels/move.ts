@@ -10,7 +10,7 @@
  * Each norm is a pass of its own, over v up to there. Whether all is finite is read from the bits: WGSL may take for granted
  * that there are no NaN and no infinities.
  */
-import { CHOOSE, checkNotEmpty, MOVE, type Operation } from '@ghl/core';
+import { ALL_FINITE, CHOOSE, checkNotEmpty, MOVE, type Operation } from '@ghl/core';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { type Buffer, isNan, type KernelCall, kernel, makeOutput, runPass, workgroupSize } from './pass.js';
@@ -102,6 +102,54 @@ export const move = kernel(
     );
     for (const { dataId } of [found, norms]) backend.disposeData(dataId);
     return [out, ok];
+  },
+);
+
+const finiteByBits = 'fn finite(value: f32) -> bool { return (bitcast<u32>(value) & 0x7f800000u) != 0x7f800000u; }';
+
+/** Numbers that an invocation looks at before there is a second workgroup. */
+const mostLooked = 16;
+
+/** One pass where one workgroup does, as with the statistics of a layer; else each leaves what it found. */
+export const allFinite = kernel(
+  ALL_FINITE,
+  ({ inputs: { x, before }, backend }: KernelCall<{ x: TensorInfo; before?: TensorInfo }, object>) => {
+    checkNotEmpty(ALL_FINITE, { x });
+    const size = util.sizeFromShape(x.shape);
+    const workgroups = Math.min(mostWorkgroups, Math.ceil(size / (mostLooked * workgroupSize)));
+    const ok: Buffer = { tensor: makeOutput(backend, [], 'bool'), type: 'i32' };
+    const found = workgroups === 1 ? null : makeOutput(backend, [workgroups]);
+    runPass(backend, {
+      name: ALL_FINITE,
+      variant: `${before === undefined ? '' : 'or as before '}${found === null ? 'whole' : 'parts'}`,
+      outputs: found === null ? { ok } : { found: { tensor: found, type: 'u32' } },
+      inputs: { x: { tensor: x }, ...(before && { before: { tensor: before } }) },
+      integers: { size },
+      workgroups,
+      declarations: `
+        var<workgroup> all: array<u32, ${workgroupSize}>;
+        ${finiteByBits}
+        ${isNan}`,
+      body: `
+        var mine = 0u;
+        for (var i = group * ${workgroupSize} + local; i < uniforms.size; i += uniforms.workgroups * ${workgroupSize}) {
+          let same = ${before === undefined ? 'false' : '!isNan(x[i]) && bitcast<u32>(x[i]) == bitcast<u32>(before[i])'};
+          mine |= select(1u, 0u, finite(x[i]) || same);
+        }
+        all[local] = mine;
+        workgroupBarrier();
+        for (var half = ${workgroupSize / 2}; half > 0; half /= 2) {
+          if (local < half) { all[local] |= all[local + half]; }
+          workgroupBarrier();
+        }
+        if (local == 0) { ${found === null ? 'ok[0] = select(0, 1, all[0] == 0u);' : 'found[group] = all[0];'} }`,
+    });
+    if (found !== null) {
+      const write = 'ok[0] = select(0, 1, all == 0u);';
+      fold(backend, found, { ok }, { variant: 'finite', size, combine: 'all |= found[i];', write });
+      backend.disposeData(found.dataId);
+    }
+    return ok.tensor;
   },
 );
 
@@ -197,7 +245,7 @@ function pass(
     workgroups: found.shape[0]!,
     declarations: `
       var<workgroup> all: array<${code.type}, ${workgroupSize}>;
-      fn finite(value: f32) -> bool { return (bitcast<u32>(value) & 0x7f800000u) != 0x7f800000u; }
+      ${finiteByBits}
       ${isNan}`,
     body: `
       ${Array.from({ length: measured }, (_, n) => `let norm${n} = bitcast<f32>(norms[${n}]);`).join('\n')}
