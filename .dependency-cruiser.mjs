@@ -40,7 +40,10 @@ export default {
       comment: "A package is imported by its name: another one's inner files are its own.",
       severity: 'error',
       from: { path: '^((?:packages|apps)/[^/]+)/' },
-      to: { path: '^(packages|apps|tools|tests)/', pathNot: '^($1/|packages/[^/]+/src/(index|node)\\.ts$|tools/vitest/)' },
+      to: {
+        path: '^(packages|apps|tools|tests)/',
+        pathNot: '^($1/|packages/[^/]+/src/(index|node)\\.ts$|tools/vitest/)',
+      },
     },
     {
       name: 'by-its-name',

@@ -164,7 +164,7 @@ describe('a race', () => {
     expect(await bench('run', '--resume', 'a race')).toMatchObject({ status: 0 });
   });
 
-  it('of which one recipe diverges goes on with the others, and is reported and resumed without it', async () => {
+  it('continues without a recipe that diverges, and reports and resumes without it', async () => {
     const words = [...DIVERGING, '--recipe', 'ghl', '--seeds', '1', '--out', 'race', '--json'];
     const { status, stdout, stderr } = await bench(...words);
     expect([status, stderr]).toEqual([1, expect.stringContaining('One run failed.\nNON_FINITE_STEP: Step 3: ')]);
@@ -202,7 +202,7 @@ describe('a race', () => {
     expect(await readFile(join(folder, 'race', 'report.html'), 'utf8')).toContain('NON_FINITE_STEP');
   });
 
-  it('whose process of one run is killed goes on with the others, and can be resumed', async () => {
+  it('continues when the process of one run is killed, and can be resumed', async () => {
     const { end } = begin([...SMALL, '--recipe', 'ghl,backprop', '--seeds', '1', '--out', 'race', '--json']);
     while (!(await begun('race', 'ghl'))) await setTimeout(20);
     const owner = await readFile(join(folder, 'race', 'ghl', '0', 'lock', 'owner.json'), 'utf8');

@@ -104,7 +104,7 @@ describe('a lock', () => {
     await new Promise((done) => setImmediate(done));
     vi.advanceTimersByTime(10_000);
     await expect(lost).rejects.toMatchObject({ code: 'LOCK_LOST', help: expect.stringContaining('--resume') });
-    await (held.pop() as Lock).release(); // that is no error
+    await (held.pop() as Lock).release(); // must not throw
     expect(existsSync(path)).toBe(true);
   });
 });

@@ -18,7 +18,7 @@ const HELP =
 
 /**
  * Of a product made with a schedule: at step 0 it is what it is with the first number, at step 1 what it is with the
- * second, and these differ. What is no finite number, or one out of range, is refused with `BAD_VALUE`.
+ * second, and these differ. A value that is not finite, or out of range, is refused with `BAD_VALUE`.
  *
  * @param run The result of a product at a step.
  */

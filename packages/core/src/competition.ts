@@ -20,8 +20,8 @@ const LEAST = 2 ** -126;
 export function competition(post: tf.Tensor2D, temperature: number): Pick<GateResult<never>, 'gate' | 'overlap'> {
   checkNumber('The temperature of a competition', temperature, { above: 0 });
   checkNotEmpty('A competition', { post });
-  // Where τ or 1/τ is no float32 number, y and τ are multiplied by a power of two first. Beyond the bounds the gate is the
-  // limit: differences of y, at least 2⁻¹⁴⁹ and then 2⁻²³, are over 100 times τ, or y, then under 4, is no part of it.
+  // Where float32 cannot hold τ or 1/τ, y and τ are multiplied by a power of two first. Beyond the bounds the gate is the
+  // limit: differences of y, at least 2⁻¹⁴⁹ and then 2⁻²³, are over 100 times τ, or y, then under 4, does not change it.
   if (temperature < LEAST) {
     return { gate: competition(tf.mul(behind(post), 1 / LEAST), Math.max(temperature / LEAST, 2 ** -100)).gate };
   }

@@ -302,7 +302,7 @@ export function refuseStrangers(model: tfl.LayersModel, weights: readonly ModelW
     'UNCLAIMED_WEIGHT',
     `Nothing moves ${strangers.map(({ name }) => `'${name}'`).join(', ')}, which the model exposes as trainable.`,
     {
-      help: 'a layer should expose its weights as trainableWeights when plasticity() is called; make the optimizer anew after a change.',
+      help: 'a layer should expose its weights as trainableWeights when plasticity() is called; make a new optimizer after a change.',
     },
   );
 }

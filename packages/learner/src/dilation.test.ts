@@ -170,7 +170,7 @@ describe('a dilated conv2d whose gradient nobody has', () => {
     }
   });
 
-  it('is refused at the step where a layer hides it, and the next step of another model goes on', () => {
+  it('is refused at the step where a layer hides it, and the next step of another model works', () => {
     class Block extends tfl.layers.Layer {
       static className = 'Block';
       readonly inner = tfl.layers.conv2d({ filters: 2, kernelSize: 2, dilationRate: 2 });

@@ -26,7 +26,7 @@ export interface Watched {
   readonly path: string;
   /** What moves it; null where only its layer does. */
   readonly mover: Mover;
-  /** Whose state it is, if it is no weight. */
+  /** Whose state it is, if it is not a weight. */
   readonly of?: 'the layer' | 'the optimizer of';
 }
 

@@ -98,7 +98,7 @@ export function memoryOf(
   });
   setIterations(optimizer, iterations);
   const lists = Object.entries(optimizer).flatMap(([key, list]) =>
-    // RMSProp keeps these, unused, when it is no longer centered.
+    // RMSProp keeps these, unused, after it stops being centered.
     Array.isArray(list) && (key !== 'accumulatedMeanGrads' || (optimizer as unknown as Parts).centered)
       ? [list as { originalName: string; variable: tf.Variable }[]]
       : [],

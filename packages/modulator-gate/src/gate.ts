@@ -43,7 +43,7 @@ export type GateState = {
   readonly baseline?: BaselineState;
 };
 
-/** Below it, a width is no number that every processor divides by. */
+/** Not every processor divides by a width below it. */
 const SHARPEST = 2 ** -126;
 
 const SURPRISE_BASELINE = 0.99;

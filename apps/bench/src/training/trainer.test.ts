@@ -191,7 +191,7 @@ describe('training that ends in numbers that are not finite', () => {
     ),
   });
 
-  it('has no result where the last step made it so, however often it goes on', async () => {
+  it('has no result where the last step made it so, however often it resumes', async () => {
     const folder = new RunFolder(race, 'last', 0);
     for (let attempt = 0; attempt < 2; attempt++) {
       await expect(once(folder, leap(STEPS - 1, STEPS - 1))).rejects.toMatchObject({
