@@ -123,7 +123,8 @@ interface Copies {
   /** Where the copy that is active was loaded from. */
   owner?: { readonly url: string };
 }
-const self = { url: import.meta.url };
+// Not `self`: in a worker, Vite replaces `import.meta.url` with `self.location.href`.
+const thisCopy = { url: import.meta.url };
 const key = Symbol.for('@ghl/backend-wasm');
 
 /** It stands on the engine of TensorFlow.js, which is one for all of its own copies too. */
@@ -157,16 +158,16 @@ export async function activate(options: WasmOptions = {}): Promise<ActiveBackend
   }
   const shared = copies();
   return shared.inTheirTurn(async () => {
-    if (shared.owner !== undefined && shared.owner !== self) {
+    if (shared.owner !== undefined && shared.owner !== thisCopy) {
       throw new StateError(
         'OTHER_COPY',
-        `Another copy of @ghl/backend-wasm is active: ${shared.owner.url}, while this one is ${self.url}.`,
+        `Another copy of @ghl/backend-wasm is active: ${shared.owner.url}, while this one is ${thisCopy.url}.`,
         { help: 'call deactivate() of that copy first, or install one: npm ls @ghl/backend-wasm shows all.' },
       );
     }
     if (active !== undefined && !isThere(active)) await stop(active);
     active ??= await start(options);
-    shared.owner = self;
+    shared.owner = thisCopy;
     return settled(active, options);
   });
 }
