@@ -39,6 +39,7 @@ export async function failures(cases: readonly ConformanceCase[]): Promise<Failu
  * in either direction, `UNSUPPORTED` a backend cannot run here.
  */
 export class ConformanceError extends GhlError {
+  /** The name of the class, also in a bundle whose minifier has renamed it. */
   override readonly name: string = 'ConformanceError';
 }
 
