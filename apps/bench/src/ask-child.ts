@@ -48,7 +48,7 @@ export function askChild<Answer, Progress = never>(
       else if (message.type === 'done') end = () => resolve(message.answer);
       else end = () => reject(errorOf(message.failure));
     });
-    const die = (how: string) => reject(new GhlError(died.code, `${died.what} ${how}`.trim(), { help: died.help }));
+    const die = (how: string) => reject(new GhlError(died.code, `${died.what} ${how}`.trim(), died.help));
     child.on('error', (error) => die(`failed: ${error.message}.`));
     child.on('close', (status, signal) => {
       if (end) end();

@@ -182,13 +182,15 @@ function refusal({ message }: CommanderError, command: Command): ConfigurationEr
       command.options.flatMap(({ long }) => long ?? []),
     );
   }
-  return new ConfigurationError('BAD_ARGUMENTS', `${message.replace(/^error: /, '').replace(/\.$/, '')}.`, {
-    help: `\`bench ${command.name()} --help\` shows what it takes.`,
-  });
+  return new ConfigurationError(
+    'BAD_ARGUMENTS',
+    `${message.replace(/^error: /, '').replace(/\.$/, '')}.`,
+    `\`bench ${command.name()} --help\` shows what it takes.`,
+  );
 }
 
 const bad = (option: string, value: string, help: string) =>
-  new ConfigurationError('BAD_VALUE', `${option} is '${value}'.`, { help });
+  new ConfigurationError('BAD_VALUE', `${option} is '${value}'.`, help);
 
 function whole(option: string, least: number): (text: string) => number {
   return (text) => {

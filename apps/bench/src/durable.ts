@@ -66,14 +66,18 @@ export async function onDisk<T>(
     if (cause instanceof GhlError) throw cause;
     const { code = '', message } = cause as NodeJS.ErrnoException;
     if (FULL.includes(code)) {
-      throw new StateError('DISK_FULL', `${path} could not be written: ${message}.`, {
-        help: 'make room, then go on with `bench run --resume DIR`: the last checkpoint stands.',
+      throw new StateError(
+        'DISK_FULL',
+        `${path} could not be written: ${message}.`,
+        'make room, then go on with `bench run --resume DIR`: the last checkpoint stands.',
         cause,
-      });
+      );
     }
-    throw new StateError(FORBIDDEN.includes(code) ? 'NOT_WRITABLE' : 'WRITE_FAILED', `${path}: ${message}.`, {
+    throw new StateError(
+      FORBIDDEN.includes(code) ? 'NOT_WRITABLE' : 'WRITE_FAILED',
+      `${path}: ${message}.`,
       help,
       cause,
-    });
+    );
   }
 }

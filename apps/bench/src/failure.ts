@@ -16,7 +16,7 @@ export function failureOf(error: unknown): Failure {
   const stack = error instanceof Error && error.stack !== undefined ? { stack: error.stack } : {};
   if (error instanceof GhlError) {
     const { code, help } = error;
-    const message = error.message.replace(/\nhelp: [\s\S]*$/, '');
+    const message = error.summary;
     return { code, message, help, usage: error instanceof ConfigurationError, ...stack };
   }
   return {
@@ -31,7 +31,7 @@ export function failureOf(error: unknown): Failure {
 /** The error that a failure came from, as far as it is known. */
 export function errorOf(failure: Failure): GhlError {
   const { message, help, usage, stack } = failure;
-  const error = new (usage ? ConfigurationError : GhlError)(failure.code, message, { help });
+  const error = new (usage ? ConfigurationError : GhlError)(failure.code, message, help);
   if (stack !== undefined) error.stack = stack;
   return error;
 }

@@ -50,10 +50,12 @@ export async function lockFolder(folder: string, patience = 0): Promise<Lock> {
   lost.catch(() => {}); // nobody has to listen
   const onCompromised = (cause: Error) =>
     lose(
-      new StateError(LOCK_LOST, `Another process took the lock of ${folder}: ${cause.message}.`, {
-        help: 'this process was suspended, or somebody deleted the lock; go on with `bench run --resume` once no other is at work.',
+      new StateError(
+        LOCK_LOST,
+        `Another process took the lock of ${folder}: ${cause.message}.`,
+        'this process was suspended, or somebody deleted the lock; go on with `bench run --resume` once no other is at work.',
         cause,
-      }),
+      ),
     );
   await onDisk(folder, () => makeFolder(folder));
   const until = performance.now() + patience;
@@ -79,11 +81,9 @@ function underWay(folder: string, owner: Owner | null): StateError {
   return new StateError(
     UNDER_WAY,
     `Another process is at work in ${folder}: ${here ? `number ${owner.pid} on this machine` : 'on another machine'}.`,
-    {
-      help: here
-        ? 'wait for it, or stop it first.'
-        : `wait for it, or stop it first. If it was killed, its lock lapses after ${STALE / 1000} seconds.`,
-    },
+    here
+      ? 'wait for it, or stop it first.'
+      : `wait for it, or stop it first. If it was killed, its lock lapses after ${STALE / 1000} seconds.`,
   );
 }
 

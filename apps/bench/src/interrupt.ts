@@ -11,7 +11,7 @@ import { INTERRUPTED } from './failure.js';
 export async function untilInterrupted<T>(work: Promise<T>, what: string, help: string): Promise<T> {
   let interrupt: (signal: NodeJS.Signals) => void = () => {};
   const interrupted = new Promise<never>((_, reject) => {
-    interrupt = (signal) => reject(new GhlError(INTERRUPTED, `${what} was stopped by ${signal}.`, { help }));
+    interrupt = (signal) => reject(new GhlError(INTERRUPTED, `${what} was stopped by ${signal}.`, help));
   });
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   try {

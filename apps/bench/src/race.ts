@@ -54,9 +54,11 @@ export class RaceFolder {
   /** @throws StateError `RACE_EXISTS`, or as `replaceFile` does. */
   async begin(plan: RacePlan, dataFolder: string | null): Promise<void> {
     if (existsSync(this.#planPath)) {
-      throw new StateError('RACE_EXISTS', `${this.path} holds a race already.`, {
-        help: `go on with it: --resume ${this.typed}; or give another folder with --out.`,
-      });
+      throw new StateError(
+        'RACE_EXISTS',
+        `${this.path} holds a race already.`,
+        `go on with it: --resume ${this.typed}; or give another folder with --out.`,
+      );
     }
     await replaceFile(this.#localPath, asFile({ dataFolder }));
     await replaceFile(this.#planPath, asFile(plan));
@@ -66,9 +68,11 @@ export class RaceFolder {
   async readPlan(): Promise<RacePlan> {
     const plan = await readJson(this.#planPath, planSchema);
     if (plan !== null) return plan;
-    throw new ConfigurationError('NO_RACE', `${this.path} holds no race: there is no ${basename(this.#planPath)}.`, {
-      help: 'give the folder that `bench run` named when it began.',
-    });
+    throw new ConfigurationError(
+      'NO_RACE',
+      `${this.path} holds no race: there is no ${basename(this.#planPath)}.`,
+      'give the folder that `bench run` named when it began.',
+    );
   }
 
   async readDataFolder(): Promise<string | null> {

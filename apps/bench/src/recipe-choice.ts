@@ -24,9 +24,7 @@ export function chosenRecipes(options: RecipeOptions): PlannedRecipe[] {
       throw new ConfigurationError(
         'NO_RULE',
         `--${option.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} says how to use a rule, but there is no --rule.`,
-        {
-          help: 'name the rule too: --rule swta.',
-        },
+        'name the rule too: --rule swta.',
       );
     }
     return named;

@@ -34,9 +34,11 @@ const TARGETS: Readonly<Record<string, number>> = {
 /** Does what the options say; what is said meanwhile goes to standard error. */
 export async function run(options: RunOptions): Promise<Report> {
   if (options.inexact && options.resume === undefined) {
-    throw new ConfigurationError('BAD_ARGUMENTS', '--inexact says how to go on, but there is no --resume.', {
-      help: 'give the folder of a race to go on with: --resume DIR --inexact.',
-    });
+    throw new ConfigurationError(
+      'BAD_ARGUMENTS',
+      '--inexact says how to go on, but there is no --resume.',
+      'give the folder of a race to go on with: --resume DIR --inexact.',
+    );
   }
   const say = (text: string) => process.stderr.write(`${text}\n`);
   const begun = options.resume === undefined ? await begin(options, say) : await resume(options.resume, options, say);
@@ -129,9 +131,7 @@ async function resume(path: string, options: RunOptions, say: (text: string) => 
     throw new StateError(
       'RESUME_MISMATCH',
       `The code is version ${code.slice(0, 12)}; the race began with ${plan.code.slice(0, 12)}.`,
-      {
-        help: 'build the code that the race began with (its manifests name the commit), or begin another race.',
-      },
+      'build the code that the race began with (its manifests name the commit), or begin another race.',
     );
   }
   const lock = await lockFolder(folder.path);
@@ -156,9 +156,11 @@ function checkUnchanged(plan: RacePlan, options: RunOptions): void {
     throw inexactly(options.backend, plan.backend);
   }
   const differs = (what: string, now: unknown, before: unknown) =>
-    new StateError('RESUME_MISMATCH', `${what} is ${String(now)}; the race began with ${String(before)}.`, {
-      help: 'leave the option out to go on, or begin another race in another folder.',
-    });
+    new StateError(
+      'RESUME_MISMATCH',
+      `${what} is ${String(now)}; the race began with ${String(before)}.`,
+      'leave the option out to go on, or begin another race in another folder.',
+    );
   for (const [key, value] of Object.entries(options)) {
     if (Object.hasOwn(began, key) && value !== began[key as keyof RunOptions]) {
       throw differs(key, value, began[key as keyof RunOptions]);

@@ -178,9 +178,11 @@ export class RunFolder {
       const { size } = await file.stat();
       if (size < length) {
         await file.close();
-        throw new StateError('EVENTS_LOST', `${path} has ${size} bytes; its checkpoint was made after ${length}.`, {
-          help: 'the file was changed from outside; delete the folder of this run to run it again.',
-        });
+        throw new StateError(
+          'EVENTS_LOST',
+          `${path} has ${size} bytes; its checkpoint was made after ${length}.`,
+          'the file was changed from outside; delete the folder of this run to run it again.',
+        );
       }
       await file.truncate(length);
       return new EventLog(path, file, length);
@@ -267,8 +269,10 @@ function parse<T>(where: string, text: string, schema: z.ZodType<T>): T {
 }
 
 function corrupt(where: string, what: string, cause: unknown): StateError {
-  return new StateError('CORRUPT_RUN', `${where} is not what the bench writes: ${what}`, {
-    help: 'it was changed from outside, or by another version; delete the folder of this run to run it again.',
+  return new StateError(
+    'CORRUPT_RUN',
+    `${where} is not what the bench writes: ${what}`,
+    'it was changed from outside, or by another version; delete the folder of this run to run it again.',
     cause,
-  });
+  );
 }

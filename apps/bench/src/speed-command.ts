@@ -61,9 +61,11 @@ export async function speed(options: SpeedOptions): Promise<SpeedSummary | Backe
   if (options.backend !== ALL) return measureBackend(options);
   for (const name of ['against', 'threads'] as const) {
     if (options[name] === undefined) continue;
-    throw new ConfigurationError('BAD_ARGUMENTS', `--${name} does not go with --backend all.`, {
-      help: 'give it with the name of one backend.',
-    });
+    throw new ConfigurationError(
+      'BAD_ARGUMENTS',
+      `--${name} does not go with --backend all.`,
+      'give it with the name of one backend.',
+    );
   }
   const { network = DEFAULTS.network, batch = DEFAULTS.batch } = options;
   checkNetwork(network);
@@ -125,9 +127,7 @@ async function measure(
     throw new ConfigurationError(
       'TOO_MANY_THREADS',
       `--threads is ${options.threads}; ${backend} runs on ${threads}.`,
-      {
-        help: `leave it out, or give ${threads}.`,
-      },
+      `leave it out, or give ${threads}.`,
     );
   }
   const choice = {

@@ -155,7 +155,7 @@ export const backend: BackendAdapter = { name, isSupported, activate, deactivate
 
 async function start(): Promise<Activation> {
   const result = await find();
-  if ('supported' in result) throw new UnsupportedError('NODE_GPU_UNSUPPORTED', result.reason, { help: result.help });
+  if ('supported' in result) throw new UnsupportedError('NODE_GPU_UNSUPPORTED', result.reason, result.help);
   const { tfjsNode, probed } = result;
   const previous = tf.engine().backendName ?? undefined;
   // Not findBackend(), which starts a backend that it does not find.
@@ -170,10 +170,12 @@ async function start(): Promise<Activation> {
     if (!stays && name in tf.engine().registry) tf.removeBackend(name);
     if (previous !== undefined) await tf.setBackend(previous);
     if (cause instanceof GhlError) throw cause;
-    throw new UnsupportedError('NODE_GPU_FAILED', `${tfjsNode.name} does not start: ${describe(cause)}`, {
-      help: installHelp,
+    throw new UnsupportedError(
+      'NODE_GPU_FAILED',
+      `${tfjsNode.name} does not start: ${describe(cause)}`,
+      installHelp,
       cause,
-    });
+    );
   }
   const gpu = instance.isUsingGpuDevice;
   const replaced: tf.KernelConfig[] = [];

@@ -152,9 +152,11 @@ export async function activate(options: WasmOptions = {}): Promise<ActiveBackend
   if (variant !== undefined) checkChoice('activate.variant', variant, variants);
   if (winograd !== undefined) checkBoolean('activate.winograd', winograd);
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= mostThreads)) {
-    throw new ConfigurationError('BAD_THREADS', `activate got threads ${threads}.`, {
-      help: `use a whole number from 1 to ${mostThreads}, or leave it out.`,
-    });
+    throw new ConfigurationError(
+      'BAD_THREADS',
+      `activate got threads ${threads}.`,
+      `use a whole number from 1 to ${mostThreads}, or leave it out.`,
+    );
   }
   const shared = copies();
   return shared.inTheirTurn(async () => {
@@ -162,7 +164,7 @@ export async function activate(options: WasmOptions = {}): Promise<ActiveBackend
       throw new StateError(
         'OTHER_COPY',
         `Another copy of @ghl/backend-wasm is active: ${shared.owner.url}, while this one is ${thisCopy.url}.`,
-        { help: 'call deactivate() of that copy first, or install one: npm ls @ghl/backend-wasm shows all.' },
+        'call deactivate() of that copy first, or install one: npm ls @ghl/backend-wasm shows all.',
       );
     }
     if (active !== undefined && !isThere(active)) await stop(active);
@@ -186,7 +188,7 @@ async function settled(
     throw new ConfigurationError(
       'ALREADY_ACTIVE',
       `activate got threads ${threads}, while the backend runs on ${result.threads}.`,
-      { help: 'call deactivate() first; tensors that live on the backend are lost then.' },
+      'call deactivate() first; tensors that live on the backend are lost then.',
     );
   }
   const { numerics } = result;
@@ -194,7 +196,7 @@ async function settled(
     throw new ConfigurationError(
       'ALREADY_ACTIVE',
       `activate got ${JSON.stringify({ variant, winograd })}, while the backend runs with ${JSON.stringify(numerics)}.`,
-      { help: 'call deactivate() first; tensors that live on the backend are lost then.' },
+      'call deactivate() first; tensors that live on the backend are lost then.',
     );
   }
   if (tf.getBackend() !== 'wasm') await tf.setBackend('wasm');
@@ -230,9 +232,11 @@ async function stop(activation: Activation): Promise<void> {
   }
   // Tensors outlive their backend; without this, letting go of one reads from null.
   const lost = (): never => {
-    throw new StateError('BACKEND_GONE', 'The tensor was on the WebAssembly backend, which was deactivated.', {
-      help: 'read tensors before deactivate(), or make them anew.',
-    });
+    throw new StateError(
+      'BACKEND_GONE',
+      'The tensor was on the WebAssembly backend, which was deactivated.',
+      'read tensors before deactivate(), or make them anew.',
+    );
   };
   Object.assign(wasm, { disposeData: () => true, readSync: lost, read: async () => lost() });
   if (there && previous !== undefined && tf.findBackendFactory(previous) != null) await tf.setBackend(previous);
@@ -244,7 +248,7 @@ export const backend: BackendAdapter<WasmOptions> = { name: 'wasm', isSupported,
 
 async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptions): Promise<Activation> {
   const support = await isSupported();
-  if (!support.supported) throw new UnsupportedError('WASM_UNSUPPORTED', support.reason, { help: support.help });
+  if (!support.supported) throw new UnsupportedError('WASM_UNSUPPORTED', support.reason, support.help);
   const previous = tf.engine().backendName ?? undefined;
   const stockFactory = tf.findBackendFactory('wasm');
   const tfjs = await import('@tensorflow/tfjs-backend-wasm');
@@ -288,13 +292,15 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
     }
     if (previous !== undefined) await tf.setBackend(previous);
     if (cause instanceof GhlError) throw cause;
-    throw new UnsupportedError('WASM_FAILED', `The WebAssembly backend could not be started: ${describe(cause)}`, {
-      help: node
+    throw new UnsupportedError(
+      'WASM_FAILED',
+      `The WebAssembly backend could not be started: ${describe(cause)}`,
+      node
         ? 'reinstall @ghl/backend-wasm, and @tensorflow/tfjs-backend-wasm 4.22.0, or activate with threads: 1.'
         : 'serve the .wasm files of @ghl/backend-wasm and of @tensorflow/tfjs-backend-wasm, and name their folder in the ' +
-          'option wasmPaths.',
+            'option wasmPaths.',
       cause,
-    });
+    );
   } finally {
     release?.();
   }
@@ -352,9 +358,11 @@ async function start({ threads, wasmPaths, variant, winograd = true }: WasmOptio
 /** What a kernel of ours does on a backend that was registered in the place of ours. */
 function elsewhere(name: string, stock: tf.KernelConfig | undefined): tf.KernelFunc {
   if (stock !== undefined) return stock.kernelFunc;
-  throw new StateError('BACKEND_GONE', `${name} runs on another WebAssembly backend than activate() made.`, {
-    help: 'call activate() again; take the backend away with deactivate(), not with tf.removeBackend().',
-  });
+  throw new StateError(
+    'BACKEND_GONE',
+    `${name} runs on another WebAssembly backend than activate() made.`,
+    'call activate() again; take the backend away with deactivate(), not with tf.removeBackend().',
+  );
 }
 
 /** Why there is one thread where there could be more. */

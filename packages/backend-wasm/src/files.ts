@@ -39,11 +39,12 @@ export function reader(wasmPaths: WasmPaths = {}): Read {
         failures.push(`${place} (${error instanceof Error ? error.message : error})`);
       }
     }
-    throw new UnsupportedError('WASM_FAILED', `The file ${file} was not found: looked for ${failures.join(', ')}.`, {
-      help:
-        `${node ? 'copy' : 'serve'} the .wasm files in dist/wasm of @ghl/backend-wasm and in wasm-out of ` +
+    throw new UnsupportedError(
+      'WASM_FAILED',
+      `The file ${file} was not found: looked for ${failures.join(', ')}.`,
+      `${node ? 'copy' : 'serve'} the .wasm files in dist/wasm of @ghl/backend-wasm and in wasm-out of ` +
         "@tensorflow/tfjs-backend-wasm 4.22.0 in one folder, and name it: activate({ wasmPaths: './wasm/' }).",
-    });
+    );
   };
 }
 

@@ -117,7 +117,7 @@ export class GuardedMemory {
       'OUT_OF_MEMORY',
       `There is no room for ${what} shape [${shape.join(', ')}] (${mebibytes(bytes)} in one piece): WebAssembly has ` +
         `${mebibytes(MOST)} in all, and ${mebibytes(this.#inUse)} are in use.`,
-      { help: `${smallerBatch(shape, this.#inUse + bytes)}tf.dispose() and tf.tidy() free what is no longer needed.` },
+      `${smallerBatch(shape, this.#inUse + bytes)}tf.dispose() and tf.tidy() free what is no longer needed.`,
     );
   }
 }

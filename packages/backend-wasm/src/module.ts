@@ -143,14 +143,18 @@ export class KernelModule {
     }
     const best = quickest(candidates, candidates.length > 1 ? measure(candidates, stock) : {});
     if (best === undefined && asked === undefined) {
-      throw new UnsupportedError('WASM_FAILED', 'No variant of the kernels computes right here.', {
-        help: 'reinstall @ghl/backend-wasm, and update Node or the browser; else train on @tensorflow/tfjs-backend-cpu.',
-      });
+      throw new UnsupportedError(
+        'WASM_FAILED',
+        'No variant of the kernels computes right here.',
+        'reinstall @ghl/backend-wasm, and update Node or the browser; else train on @tensorflow/tfjs-backend-cpu.',
+      );
     }
     if (best === undefined) {
-      throw new ConfigurationError('BAD_VARIANT', `Kernel variant '${asked}' does not run here.`, {
-        help: `leave it out, or use one of ${variants.map((name) => `'${name}'`).join(', ')}.`,
-      });
+      throw new ConfigurationError(
+        'BAD_VARIANT',
+        `Kernel variant '${asked}' does not run here.`,
+        `leave it out, or use one of ${variants.map((name) => `'${name}'`).join(', ')}.`,
+      );
     }
     if (best.variant !== 'relaxed-6x16') setV8Flag('--no-experimental-wasm-revectorize', 13);
     let workers: Worker[] = [];
@@ -356,7 +360,9 @@ function quickest(candidates: readonly Candidate[], rates: Partial<Record<Varian
 }
 
 function workerLost(why: string): StateError {
-  return new StateError('WORKER_LOST', `A thread of the WebAssembly backend was lost: ${why}`, {
-    help: 'call deactivate(), then activate() again, and go on from the last checkpoint.',
-  });
+  return new StateError(
+    'WORKER_LOST',
+    `A thread of the WebAssembly backend was lost: ${why}`,
+    'call deactivate(), then activate() again, and go on from the last checkpoint.',
+  );
 }

@@ -81,7 +81,7 @@ export async function activate(options: WebGpuOptions = {}): Promise<ActiveBacke
       throw new ConfigurationError(
         'ALREADY_ACTIVE',
         `activate got subgroups: ${subgroups}, while the backend runs with subgroups: ${on}.`,
-        { help: 'call deactivate() first; tensors that live on the backend are lost then.' },
+        'call deactivate() first; tensors that live on the backend are lost then.',
       );
     }
     if (tf.getBackend() !== 'webgpu') await tf.setBackend('webgpu');
@@ -131,12 +131,14 @@ async function start({ subgroups = true }: WebGpuOptions): Promise<Activation> {
 
 async function begin(subgroups: boolean): Promise<Activation> {
   if ('webgpu' in tf.engine().registry) {
-    throw new StateError('STOCK_BACKEND_ACTIVE', "TensorFlow.js runs its own 'webgpu' backend already.", {
-      help: "call activate() before any other use of TensorFlow.js, or tf.removeBackend('webgpu') first.",
-    });
+    throw new StateError(
+      'STOCK_BACKEND_ACTIVE',
+      "TensorFlow.js runs its own 'webgpu' backend already.",
+      "call activate() before any other use of TensorFlow.js, or tf.removeBackend('webgpu') first.",
+    );
   }
   const found = await findGpu();
-  if ('supported' in found) throw new UnsupportedError('WEBGPU_UNSUPPORTED', found.reason, { help: found.help });
+  if ('supported' in found) throw new UnsupportedError('WEBGPU_UNSUPPORTED', found.reason, found.help);
   const { adapter, gpu, globals } = found;
   const previous = tf.engine().backendName ?? undefined;
   const stockFactory = tf.findBackendFactory('webgpu');
@@ -210,10 +212,12 @@ function registration(): Iterable<tf.KernelConfig> {
 
 function failed(cause: unknown): GhlError {
   if (cause instanceof GhlError) return cause;
-  return new UnsupportedError('WEBGPU_FAILED', `The WebGPU backend could not be started: ${describe(cause)}`, {
-    help: 'update the graphics driver and the browser or the package webgpu; else train on @ghl/backend-wasm.',
+  return new UnsupportedError(
+    'WEBGPU_FAILED',
+    `The WebGPU backend could not be started: ${describe(cause)}`,
+    'update the graphics driver and the browser or the package webgpu; else train on @ghl/backend-wasm.',
     cause,
-  });
+  );
 }
 
 /** The limits, of which each is the better the larger it is, except for alignments. */

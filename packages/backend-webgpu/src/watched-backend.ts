@@ -53,7 +53,7 @@ export function watchedBackend(Stock: typeof WebGPUBackend, device: GPUDevice, i
           'TENSOR_TOO_LARGE',
           `A tensor [${shape.join(', ')}] takes ${bytes.toLocaleString('en')} bytes, and this GPU holds at most ` +
             `${most.toLocaleString('en')} in one piece.`,
-          { help: `lower the batch size to at most ${Math.floor((1000 * most) / bytes) / 10} % of what it is.` },
+          `lower the batch size to at most ${Math.floor((1000 * most) / bytes) / 10} % of what it is.`,
         );
       }
       if (data.resource == null && bytes === 0) {
@@ -96,17 +96,21 @@ export function watchedBackend(Stock: typeof WebGPUBackend, device: GPUDevice, i
       this.check();
       const { values, dtype } = this.tensorMap.get(dataId);
       if (values == null && dtype !== 'string' && typeof OffscreenCanvas === 'undefined') {
-        throw new UnsupportedError('NO_SYNC_READ', 'A GPU cannot be read synchronously here.', {
-          help: 'use await tensor.data() or await tensor.array() in place of dataSync() and arraySync().',
-        });
+        throw new UnsupportedError(
+          'NO_SYNC_READ',
+          'A GPU cannot be read synchronously here.',
+          'use await tensor.data() or await tensor.array() in place of dataSync() and arraySync().',
+        );
       }
       return super.readSync(dataId);
     }
 
     end(): void {
-      this.#failure = new StateError('BACKEND_GONE', 'The tensor was on the WebGPU backend, which was deactivated.', {
-        help: 'read tensors before deactivate(), or make them anew.',
-      });
+      this.#failure = new StateError(
+        'BACKEND_GONE',
+        'The tensor was on the WebGPU backend, which was deactivated.',
+        'read tensors before deactivate(), or make them anew.',
+      );
       this.disposeData = () => true; // tensors outlive their backend, and are let go of later
       this.dispose();
       device.destroy();
@@ -115,24 +119,29 @@ export function watchedBackend(Stock: typeof WebGPUBackend, device: GPUDevice, i
 }
 
 function lost(reason: string, message: string): GhlError {
-  return new StateError('DEVICE_LOST', `The GPU was lost: ${message.trim() || reason}.`, {
-    help:
-      'its driver was reset, or the browser took it away. Call deactivate() and activate() for a new one, make the model ' +
+  return new StateError(
+    'DEVICE_LOST',
+    `The GPU was lost: ${message.trim() || reason}.`,
+    'its driver was reset, or the browser took it away. Call deactivate() and activate() for a new one, make the model ' +
       'anew, and resume from the last checkpoint, which stands.',
-  });
+  );
 }
 
 function refused({ constructor: { name }, message }: GPUError, bytes: number): GhlError {
   if (name === 'GPUOutOfMemoryError') {
-    return new UnsupportedError('OUT_OF_MEMORY', `The GPU's memory is full: tensors hold ${mebibytes(bytes)}.`, {
-      help: 'lower the batch size, and dispose of tensors; deactivate() and activate() first.',
-      cause: new Error(message),
-    });
+    return new UnsupportedError(
+      'OUT_OF_MEMORY',
+      `The GPU's memory is full: tensors hold ${mebibytes(bytes)}.`,
+      'lower the batch size, and dispose of tensors; deactivate() and activate() first.',
+      new Error(message),
+    );
   }
-  return new UnsupportedError('GPU_ERROR', `The GPU refused an operation: ${message.split('\n')[0]}`, {
-    help: 'update the driver and the browser or the package webgpu; if it stays, report it with the message in `cause`.',
-    cause: new Error(message),
-  });
+  return new UnsupportedError(
+    'GPU_ERROR',
+    `The GPU refused an operation: ${message.split('\n')[0]}`,
+    'update the driver and the browser or the package webgpu; if it stays, report it with the message in `cause`.',
+    new Error(message),
+  );
 }
 
 const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 24 ? 1 : 0)} MiB`;

@@ -45,7 +45,7 @@ export class ConformanceError extends GhlError {
 
 /** Throws a {@link ConformanceError} unless `holds`. */
 export function check(holds: boolean, code: string, message: string, help: string): asserts holds {
-  if (!holds) throw new ConformanceError(code, message, { help });
+  if (!holds) throw new ConformanceError(code, message, help);
 }
 
 /** Numbers on the JavaScript side, with their shape. */

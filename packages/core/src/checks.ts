@@ -9,12 +9,13 @@ import { ConfigurationError, DataError, unknownName } from './errors.js';
  */
 export function checkOptions(factory: string, options: unknown, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new ConfigurationError('BAD_VALUE', `The options of ${factory} are ${shown(options)}.`, {
-      help:
-        known.length === 0
-          ? 'leave them out: there are none yet.'
-          : `give them by name: ${factory}({ ${known[0]}: … }). Known: ${known.join(', ')}.`,
-    });
+    throw new ConfigurationError(
+      'BAD_VALUE',
+      `The options of ${factory} are ${shown(options)}.`,
+      known.length === 0
+        ? 'leave them out: there are none yet.'
+        : `give them by name: ${factory}({ ${known[0]}: … }). Known: ${known.join(', ')}.`,
+    );
   }
   for (const name of Object.keys(options)) {
     if (!known.includes(name)) throw unknownName('option', name, known, `${factory} has no option '${name}'.`);
@@ -53,9 +54,11 @@ export function checkNumber(name: string, value: unknown, { least, above, most, 
     most !== undefined && `at most ${most}`,
     below !== undefined && `below ${below}`,
   ].filter(Boolean);
-  throw new ConfigurationError('BAD_VALUE', `${name} is ${shown(value)}.`, {
-    help: `give a finite number${bounds.length ? `, ${bounds.join(' and ')}` : ''}.`,
-  });
+  throw new ConfigurationError(
+    'BAD_VALUE',
+    `${name} is ${shown(value)}.`,
+    `give a finite number${bounds.length ? `, ${bounds.join(' and ')}` : ''}.`,
+  );
 }
 
 /**
@@ -65,9 +68,11 @@ export function checkNumber(name: string, value: unknown, { least, above, most, 
  */
 export function checkChoice(name: string, value: unknown, choices: readonly string[]): void {
   if (choices.includes(value as string)) return;
-  throw new ConfigurationError('BAD_VALUE', `${name} is ${shown(value)}.`, {
-    help: `give one of ${choices.map((choice) => `'${choice}'`).join(', ')}.`,
-  });
+  throw new ConfigurationError(
+    'BAD_VALUE',
+    `${name} is ${shown(value)}.`,
+    `give one of ${choices.map((choice) => `'${choice}'`).join(', ')}.`,
+  );
 }
 
 /**
@@ -77,7 +82,7 @@ export function checkChoice(name: string, value: unknown, choices: readonly stri
  */
 export function checkBoolean(name: string, value: unknown): void {
   if (typeof value === 'boolean') return;
-  throw new ConfigurationError('BAD_VALUE', `${name} is ${shown(value)}.`, { help: 'give true or false.' });
+  throw new ConfigurationError('BAD_VALUE', `${name} is ${shown(value)}.`, 'give true or false.');
 }
 
 /**
@@ -90,7 +95,7 @@ export function checkBoolean(name: string, value: unknown): void {
  */
 export function checkPart(name: string, value: unknown, member: string, help: string): void {
   if (typeof value === 'object' && value !== null && member in value) return;
-  throw new ConfigurationError('BAD_VALUE', `${name} is ${shown(value)}.`, { help });
+  throw new ConfigurationError('BAD_VALUE', `${name} is ${shown(value)}.`, help);
 }
 
 /** A value as a message can hold it: functions and products by their names. */
@@ -114,9 +119,7 @@ export function checkNotEmpty(kernel: string, tensors: Readonly<Record<string, T
     throw new DataError(
       'EMPTY_TENSOR',
       `${kernel} got ${name} of shape [${shape.join(', ')}], which holds no values.`,
-      {
-        help: 'drop empty batches before training on them.',
-      },
+      'drop empty batches before training on them.',
     );
   }
 }
@@ -131,6 +134,6 @@ export function checkShape(kernel: string, name: string, { shape }: TensorInfo, 
   throw new DataError(
     'WRONG_SHAPE',
     `${kernel} got ${name} of shape [${shape.join(', ')}], not [${expected.join(', ')}].`,
-    { help: 'check strides, padding and the shape that was asked for.' },
+    'check strides, padding and the shape that was asked for.',
   );
 }

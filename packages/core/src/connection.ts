@@ -243,18 +243,22 @@ function check(kind: Connection['kind'], kernelShape: unknown, rank: number, opt
 function checkShape(kind: Connection['kind'], shape: unknown, rank: number): void {
   const whole = (size: unknown) => Number.isSafeInteger(size) && (size as number) > 0;
   if (Array.isArray(shape) && shape.length === rank && shape.every(whole)) return;
-  throw new ConfigurationError('BAD_VALUE', `The kernel of ${kind} has the shape ${JSON.stringify(shape)}.`, {
-    help: `give ${rank} whole numbers above 0.`,
-  });
+  throw new ConfigurationError(
+    'BAD_VALUE',
+    `The kernel of ${kind} has the shape ${JSON.stringify(shape)}.`,
+    `give ${rank} whole numbers above 0.`,
+  );
 }
 
 function perAxis(name: string, value: number | readonly number[] | undefined, axes: number): number[] {
   const values =
     value === undefined ? Array(axes).fill(1) : typeof value === 'number' ? Array(axes).fill(value) : [...value];
   if (values.length !== axes || !values.every((each) => Number.isInteger(each) && each >= 1)) {
-    throw new ConfigurationError('BAD_VALUE', `${name} is ${JSON.stringify(value)}.`, {
-      help: `give a whole number of at least 1, or ${axes} of them.`,
-    });
+    throw new ConfigurationError(
+      'BAD_VALUE',
+      `${name} is ${JSON.stringify(value)}.`,
+      `give a whole number of at least 1, or ${axes} of them.`,
+    );
   }
   return values;
 }
@@ -267,9 +271,11 @@ function explicit(padding: Exclude<Padding, string>, axes: number): [number, num
         ? padding.map((pair) => [...pair])
         : [];
   if (amounts.length !== axes || !amounts.flat().every((each: number) => Number.isInteger(each) && each >= 0)) {
-    throw new ConfigurationError('BAD_VALUE', `padding is ${JSON.stringify(padding)}.`, {
-      help: `give 'same', 'valid', a whole number, or a [before, after] pair for each of ${axes} axes.`,
-    });
+    throw new ConfigurationError(
+      'BAD_VALUE',
+      `padding is ${JSON.stringify(padding)}.`,
+      `give 'same', 'valid', a whole number, or a [before, after] pair for each of ${axes} axes.`,
+    );
   }
   return amounts as [number, number][];
 }

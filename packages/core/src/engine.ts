@@ -367,25 +367,31 @@ function perExample(factor: tf.Tensor1D, first: number, gate: tf.Tensor): tf.Ten
 
 function wrongCount(count: number, calls: readonly Call[]): SignalError {
   const batches = calls.map(({ post }) => post.shape[0]).join(' + ');
-  return new SignalError('EXAMPLE_COUNT', `There are ${count} factors for a layer called with ${batches} examples.`, {
-    help: "give one number per example of the batch, and call the layer with the whole batch at once where parts are ambiguous: predict(x, { batchSize }); or use per: 'batch'.",
-  });
+  return new SignalError(
+    'EXAMPLE_COUNT',
+    `There are ${count} factors for a layer called with ${batches} examples.`,
+    "give one number per example of the batch, and call the layer with the whole batch at once where parts are ambiguous: predict(x, { batchSize }); or use per: 'batch'.",
+  );
 }
 
 /** Broadcasting would turn a wrong shape into a wrong step. */
 function checkShape(what: string, { shape }: tf.Tensor, expected: readonly number[]): void {
   if (tf.util.arraysEqual(shape, [...expected])) return;
-  throw new ConfigurationError('WRONG_SHAPE', `The ${what} has the shape [${shape}], not [${expected}].`, {
-    help: 'a rule gives gates and reconstructions shaped like post, modulators and transforms increments like the weights.',
-  });
+  throw new ConfigurationError(
+    'WRONG_SHAPE',
+    `The ${what} has the shape [${shape}], not [${expected}].`,
+    'a rule gives gates and reconstructions shaped like post, modulators and transforms increments like the weights.',
+  );
 }
 
 function pick<R extends SignalName>(signals: AvailableSignals, reads: readonly R[]): Pick<Signals, R> {
   const missing = reads.find((name) => signals[name] === undefined);
   if (missing !== undefined) {
-    throw new SignalError('SIGNAL_MISSING', `This plasticity reads '${missing}', which nobody provides.`, {
-      help: `hand it in: optimizer.minimize(f, { signals: { ${missing} } }).`,
-    });
+    throw new SignalError(
+      'SIGNAL_MISSING',
+      `This plasticity reads '${missing}', which nobody provides.`,
+      `hand it in: optimizer.minimize(f, { signals: { ${missing} } }).`,
+    );
   }
   const picked = Object.fromEntries(reads.map((name) => [name, signals[name] as tf.Tensor]));
   checkNotEmpty('A plasticity', picked);

@@ -5,7 +5,7 @@ const { ConfigurationError, GhlError, nearest, StateError, unknownName } = error
 
 it('an error has a class, a code, a help line, and a cause', () => {
   const cause = new Error('disk');
-  const error = new StateError('CORRUPT_STATE', '3 bytes are not a state.', { help: 'pass them all.', cause });
+  const error = new StateError('CORRUPT_STATE', '3 bytes are not a state.', 'pass them all.', cause);
   expect(error).toBeInstanceOf(GhlError);
   expect(error.name).toBe('StateError');
   expect(error.code).toBe('CORRUPT_STATE');
@@ -18,7 +18,7 @@ const classes = Object.entries(errors).filter(([name]) => name.endsWith('Error')
 
 it.each(classes as [string, typeof GhlError][])('%s says its name, whatever a minifier calls it', (name, Class) => {
   const renamed = { x: class extends Class {} }.x;
-  expect(new renamed('CODE', 'x', { help: 'y' }).name).toBe(name);
+  expect(new renamed('CODE', 'x', 'y').name).toBe(name);
 });
 
 describe('nearest', () => {

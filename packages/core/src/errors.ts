@@ -4,26 +4,27 @@
  */
 import { distance } from 'fastest-levenshtein';
 
-/** Options of {@link GhlError}: what to do about it, and the error that led to it. */
-export interface GhlErrorOptions {
-  /** What the user can do, printed after `help:`. */
-  readonly help: string;
-  /** The error that this one reports. */
-  readonly cause?: unknown;
-}
-
-/** Base of all errors of the library. `message` holds what was wrong and, on its own line, `help: …`. */
+/** Base class of all errors of the library. `message` is the summary, then `help: …` on a line of its own. */
 export class GhlError extends Error {
   /** Stable identifier, never reworded: test for this, not for the message. */
   readonly code: string;
+  /** What was wrong, with the offending value. */
+  readonly summary: string;
   /** What the user can do about it. */
   readonly help: string;
   /** The name of the class, also in a bundle whose minifier has renamed it. */
   override readonly name: string = 'GhlError';
 
-  constructor(code: string, message: string, { help, cause }: GhlErrorOptions) {
-    super(`${message}\nhelp: ${help}`, cause === undefined ? undefined : { cause });
+  /**
+   * @param code Stable identifier, such as `'BAD_VALUE'`.
+   * @param summary What was wrong, with the offending value.
+   * @param help What the user can do about it.
+   * @param cause The error that led to this one.
+   */
+  constructor(code: string, summary: string, help: string, cause?: unknown) {
+    super(`${summary}\nhelp: ${help}`, cause === undefined ? undefined : { cause });
     this.code = code;
+    this.summary = summary;
     this.help = help;
   }
 }
@@ -87,7 +88,9 @@ export function unknownName(
 ): ConfigurationError {
   const known = [...candidates];
   const near = nearest(name, known);
-  return new ConfigurationError(`UNKNOWN_${kind.toUpperCase().replace(/\W+/g, '_')}`, message, {
-    help: `${near === undefined ? '' : `did you mean '${near}'? `}Known: ${known.join(', ') || 'none'}.`,
-  });
+  return new ConfigurationError(
+    `UNKNOWN_${kind.toUpperCase().replace(/\W+/g, '_')}`,
+    message,
+    `${near === undefined ? '' : `did you mean '${near}'? `}Known: ${known.join(', ') || 'none'}.`,
+  );
 }

@@ -29,9 +29,11 @@ const ofCore: Readonly<Record<string, Factory>> = {
  */
 export function fromSpec<T = unknown>(spec: Spec, plugins: Readonly<Record<string, Factory>> = {}): T {
   if (!isSpec(spec as unknown as Json)) {
-    throw new ConfigurationError('BAD_SPEC', `${JSON.stringify(spec)} is no spec.`, {
-      help: 'give the `spec` of a product, or the JSON of it: { name, args }.',
-    });
+    throw new ConfigurationError(
+      'BAD_SPEC',
+      `${JSON.stringify(spec)} is no spec.`,
+      'give the `spec` of a product, or the JSON of it: { name, args }.',
+    );
   }
   const factories = { ...ofCore, ...plugins };
   const build = (value: Json): unknown => {
@@ -39,9 +41,11 @@ export function fromSpec<T = unknown>(spec: Spec, plugins: Readonly<Record<strin
     if (typeof value !== 'object' || value === null) return value;
     if (!isSpec(value)) return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, build(each)]));
     if (value.name === 'function') {
-      throw new ConfigurationError('UNNAMED_FUNCTION', `A plain function cannot be rebuilt: ${value.args[0]}`, {
-        help: 'use a schedule factory such as cosine(peak, steps), or give the function a `spec` and pass its factory.',
-      });
+      throw new ConfigurationError(
+        'UNNAMED_FUNCTION',
+        `A plain function cannot be rebuilt: ${value.args[0]}`,
+        'use a schedule factory such as cosine(peak, steps), or give the function a `spec` and pass its factory.',
+      );
     }
     const factory = Object.hasOwn(factories, value.name) ? factories[value.name] : undefined;
     if (factory === undefined) throw unknownName('factory', value.name, Object.keys(factories));

@@ -40,7 +40,7 @@ export function threeFactor<R extends SignalName>(rule: LocalRule, modulator: Gl
     throw new ConfigurationError(
       'PER_EXAMPLE_REFUSED',
       `${modulator.spec.name} has one factor per example, but ${obstacle} sums over the examples before it.`,
-      { help: `use a modulator with one factor per batch, or a rule without ${obstacle}.` },
+      `use a modulator with one factor per batch, or a rule without ${obstacle}.`,
     );
   }
   return {

@@ -69,17 +69,21 @@ function decode(bytes: ArrayBuffer): Record<string, tf.Tensor> {
     if (values.byteLength !== header.bytes) throw new RangeError(`${values.byteLength} bytes, not ${header.bytes}.`);
     return tf.io.decodeWeights(values, header.leaves);
   } catch (cause) {
-    throw new StateError('CORRUPT_STATE', `${bytes.byteLength} bytes are not a saved state.`, {
-      help: 'pass the bytes that saveState() returned, unchanged.',
+    throw new StateError(
+      'CORRUPT_STATE',
+      `${bytes.byteLength} bytes are not a saved state.`,
+      'pass the bytes that saveState() returned, unchanged.',
       cause,
-    });
+    );
   }
 }
 
 const describe = (tensor: tf.Tensor) => `${tensor.dtype} [${tensor.shape.join(', ')}]`;
 
 function mismatch(path: string, expected: string, found: string): StateError {
-  return new StateError('STATE_MISMATCH', `State at '${path}' should be ${expected}, but is ${found}.`, {
-    help: 'load state into the same product, on weights of the same shape, as it was saved from.',
-  });
+  return new StateError(
+    'STATE_MISMATCH',
+    `State at '${path}' should be ${expected}, but is ${found}.`,
+    'load state into the same product, on weights of the same shape, as it was saved from.',
+  );
 }

@@ -47,9 +47,11 @@ function checkEqual(files: readonly FileBytes[]): void {
   const longest = Math.max(...files.map(({ bytes }) => bytes.length));
   for (const { path, bytes } of files) {
     if (bytes.length === longest) continue;
-    throw new DataError('DATA_TRUNCATED', `${path} has ${bytes.length} bytes where another batch has ${longest}.`, {
-      help: 'the file was cut short, by a copy or a download that did not finish: fetch it again.',
-    });
+    throw new DataError(
+      'DATA_TRUNCATED',
+      `${path} has ${bytes.length} bytes where another batch has ${longest}.`,
+      'the file was cut short, by a copy or a download that did not finish: fetch it again.',
+    );
   }
 }
 

@@ -35,9 +35,11 @@ export async function download(
     await onDisk(part, () => rm(part));
     // The earlier part may have been of another version of the file; what came in one piece is simply wrong.
     if (!continued) {
-      throw new DataError('CHECKSUM_MISMATCH', `${url} has the MD5 ${actual}, not ${md5}.`, {
-        help: 'the server holds another file, or something on the way changed it; try another mirror, or a folder of files.',
-      });
+      throw new DataError(
+        'CHECKSUM_MISMATCH',
+        `${url} has the MD5 ${actual}, not ${md5}.`,
+        'the server holds another file, or something on the way changed it; try another mirror, or a folder of files.',
+      );
     }
   }
   await onDisk(path, () => rename(part, path));
@@ -64,10 +66,12 @@ async function fetchInto(
         const { size } = await file.stat();
         fruitless = size > have ? 0 : fruitless + 1;
         if (fruitless === FRUITLESS) {
-          throw new DataError('DOWNLOAD_FAILED', `${url} broke off after ${size} bytes: ${reason(cause)}.`, {
-            help: 'check the network and run it again: it goes on from there. Or give a folder that has the files.',
+          throw new DataError(
+            'DOWNLOAD_FAILED',
+            `${url} broke off after ${size} bytes: ${reason(cause)}.`,
+            'check the network and run it again: it goes on from there. Or give a folder that has the files.',
             cause,
-          });
+          );
         }
         await setTimeout(wait * fruitless);
       }
@@ -93,9 +97,11 @@ async function append(
   }
   if (response.status >= 500) throw new Error(`the server answered ${response.status}`);
   if (!response.ok || response.body === null) {
-    throw new DataError('DOWNLOAD_FAILED', `${url}: the server answered ${response.status} ${response.statusText}.`, {
-      help: 'the file has moved: give a folder that has the files, or another server as mirror.',
-    });
+    throw new DataError(
+      'DOWNLOAD_FAILED',
+      `${url}: the server answered ${response.status} ${response.statusText}.`,
+      'the file has moved: give a folder that has the files, or another server as mirror.',
+    );
   }
   // Should a server send another range than was asked for, the checksum finds it out.
   const continues = have > 0 && response.status === 206;
@@ -126,10 +132,12 @@ async function onDisk<T>(path: string, action: () => Promise<T>): Promise<T> {
   try {
     return await action();
   } catch (cause) {
-    throw new DataError('CACHE_UNWRITABLE', `${path}: ${String(cause)}.`, {
-      help: 'free some space there, or name another folder in the environment variable GHL_CACHE.',
+    throw new DataError(
+      'CACHE_UNWRITABLE',
+      `${path}: ${String(cause)}.`,
+      'free some space there, or name another folder in the environment variable GHL_CACHE.',
       cause,
-    });
+    );
   }
 }
 

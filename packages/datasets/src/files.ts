@@ -56,7 +56,7 @@ export async function loadFiles(
   checkOptions(source.name, options, [...SET_OPTIONS, 'folder', 'verify', 'mirror', 'onProgress']);
   for (const name of ['folder', 'mirror'] as const) {
     if (options[name] === undefined || typeof options[name] === 'string') continue;
-    throw new ConfigurationError('BAD_VALUE', `${name} is ${String(options[name])}.`, { help: 'pass a string.' });
+    throw new ConfigurationError('BAD_VALUE', `${name} is ${String(options[name])}.`, 'pass a string.');
   }
   const { verify = true, trainSize, validationSize, seed, normalise } = options;
   checkBoolean('verify', verify);
@@ -84,9 +84,11 @@ function refuseOthers(
     for (const other of known) {
       const same = other.files.find((file) => file.sha256 === checksums[i]);
       if (same === undefined) continue;
-      throw new DataError('WRONG_DATASET', `${path} is ${other.name}'s ${same.name}, not ${source.name}'s ${name}.`, {
-        help: `pass the folder of ${source.name}, or the one that holds a folder ${source.folder}.`,
-      });
+      throw new DataError(
+        'WRONG_DATASET',
+        `${path} is ${other.name}'s ${same.name}, not ${source.name}'s ${name}.`,
+        `pass the folder of ${source.name}, or the one that holds a folder ${source.folder}.`,
+      );
     }
   }
 }
@@ -101,12 +103,14 @@ function refuseUnpublished(source: FileSource, files: readonly FileBytes[], chec
     const published = `${source.name}'s ${name} has`;
     if (bytes.length !== size) {
       const code = bytes.length < size ? 'DATA_TRUNCATED' : 'DATA_CORRUPT';
-      throw new DataError(code, `${path} has ${bytes.length} bytes; ${published} ${size}.`, { help });
+      throw new DataError(code, `${path} has ${bytes.length} bytes; ${published} ${size}.`, help);
     }
     if (sha256 !== undefined && checksums[i] !== sha256) {
-      throw new DataError('CHECKSUM_MISMATCH', `${path} has the SHA-256 ${checksums[i]}; ${published} ${sha256}.`, {
+      throw new DataError(
+        'CHECKSUM_MISMATCH',
+        `${path} has the SHA-256 ${checksums[i]}; ${published} ${sha256}.`,
         help,
-      });
+      );
     }
   }
 }

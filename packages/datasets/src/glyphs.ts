@@ -75,10 +75,12 @@ function allocate(count: number, length: number, part: string): Uint8Array {
   try {
     return new Uint8Array(count * length);
   } catch (cause) {
-    throw new ConfigurationError('BAD_VALUE', `${part}Size is ${count}, which is more than memory holds.`, {
-      help: `give fewer images: all are kept, at ${length} bytes each.`,
+    throw new ConfigurationError(
+      'BAD_VALUE',
+      `${part}Size is ${count}, which is more than memory holds.`,
+      `give fewer images: all are kept, at ${length} bytes each.`,
       cause,
-    });
+    );
   }
 }
 

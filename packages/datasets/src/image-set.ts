@@ -156,7 +156,7 @@ export function imageSet(source: ImageSource, options: SetOptions = {}): ImageSe
   const test = source.test.map((images, i) => checkImages(source, `test[${i}]`, images));
   const count = train.reduce((sum, { labels }) => sum + labels.length, 0);
   if (count === 0) {
-    throw new DataError('TRAIN_SIZE', `${source.name} has no training images.`, { help: 'pass at least one.' });
+    throw new DataError('TRAIN_SIZE', `${source.name} has no training images.`, 'pass at least one.');
   }
   const { validationSize = Math.floor(count / 10) } = options;
   checkWhole('validationSize', validationSize, 0);
@@ -164,9 +164,7 @@ export function imageSet(source: ImageSource, options: SetOptions = {}): ImageSe
     throw new DataError(
       'VALIDATION_SIZE',
       `validationSize ${validationSize} leaves none of ${count} images to train on.`,
-      {
-        help: `give at most ${count - 1}; validation is held out of the training images.`,
-      },
+      `give at most ${count - 1}; validation is held out of the training images.`,
     );
   }
   const { trainSize = count - validationSize } = options;
@@ -175,7 +173,7 @@ export function imageSet(source: ImageSource, options: SetOptions = {}): ImageSe
     throw new DataError(
       'TRAIN_SIZE',
       `trainSize is ${trainSize}; ${source.name} has ${count} training images, of which ${validationSize} are held out.`,
-      { help: `give at most ${count - validationSize}, or a smaller validationSize.` },
+      `give at most ${count - validationSize}, or a smaller validationSize.`,
     );
   }
   const order = permutation(count, random('split', seed));
@@ -211,7 +209,7 @@ export function splitSet(
 
 function checkSource(source: ImageSource): void {
   const refuse = (what: string, value: unknown, help: string) => {
-    throw new ConfigurationError('BAD_VALUE', `${what} is ${shown(value)}.`, { help });
+    throw new ConfigurationError('BAD_VALUE', `${what} is ${shown(value)}.`, help);
   };
   if (typeof source !== 'object' || source === null) {
     refuse('The source of imageSet', source, 'pass { name, classes, shape, train, test }.');
@@ -234,23 +232,27 @@ function checkImages({ classes, shape }: ImageSource, where: string, images: Lab
   const [pixels, labels] = (['pixels', 'labels'] as const).map((key) => {
     const values = images?.[key];
     if (typeof values === 'object' && values !== null && Number.isSafeInteger(values.length)) return values;
-    throw new ConfigurationError('BAD_VALUE', `${where}.${key} is ${shown(values)}.`, {
-      help: 'pass an array of numbers, of any kind; of an ArrayBuffer, new Uint8Array(buffer).',
-    });
+    throw new ConfigurationError(
+      'BAD_VALUE',
+      `${where}.${key} is ${shown(values)}.`,
+      'pass an array of numbers, of any kind; of an ArrayBuffer, new Uint8Array(buffer).',
+    );
   }) as [ArrayLike<number>, ArrayLike<number>];
   const length = shape[0] * shape[1] * shape[2];
   if (pixels.length !== labels.length * length) {
     throw new DataError(
       'DATA_CORRUPT',
       `${where} has ${labels.length} labels and ${pixels.length} pixels, where images are ${shape.join(' × ')}.`,
-      { help: 'pass a label for every image, and the shape that the images have.' },
+      'pass a label for every image, and the shape that the images have.',
     );
   }
   for (let i = 0; i < labels.length; i++) {
     if (isWhole(labels[i], classes.length)) continue;
-    throw new DataError('DATA_CORRUPT', `${where}: image ${i} has the label ${String(labels[i])}.`, {
-      help: `labels are whole numbers from 0 to ${classes.length - 1}, one for each of the ${classes.length} classes.`,
-    });
+    throw new DataError(
+      'DATA_CORRUPT',
+      `${where}: image ${i} has the label ${String(labels[i])}.`,
+      `labels are whole numbers from 0 to ${classes.length - 1}, one for each of the ${classes.length} classes.`,
+    );
   }
   return { pixels: asBytes(where, pixels, length), labels };
 }
@@ -264,7 +266,7 @@ function asBytes(where: string, pixels: ArrayLike<number>, length: number): Uint
     throw new DataError(
       'DATA_CORRUPT',
       `${where}: image ${Math.floor(at / length)} has the pixel ${String(pixels[at])} at ${at % length}.`,
-      { help: 'pixels are whole numbers from 0 to 255: multiply those between 0 and 1 by 255, and round them.' },
+      'pixels are whole numbers from 0 to 255: multiply those between 0 and 1 by 255, and round them.',
     );
   }
   return Uint8Array.from(pixels);
@@ -302,26 +304,28 @@ function scaleOf(channels: number, normalise: Normalisation = { mean: 0.5, std: 
   const means = perChannel('normalise.mean', mean, channels);
   const stds = perChannel('normalise.std', std, channels);
   if (!stds.every((each) => each > 0)) {
-    throw new ConfigurationError('BAD_VALUE', `normalise.std is ${shown(std)}.`, {
-      help: 'give numbers above 0.',
-    });
+    throw new ConfigurationError('BAD_VALUE', `normalise.std is ${shown(std)}.`, 'give numbers above 0.');
   }
   const scale = Float32Array.from(
     { length: channels * 256 },
     (_, i) => ((i & 255) / 255 - means[i >> 8]!) / stds[i >> 8]!,
   );
   if (scale.every(Number.isFinite)) return scale;
-  throw new ConfigurationError('BAD_VALUE', `normalise.mean is ${shown(mean)} and normalise.std ${shown(std)}.`, {
-    help: 'pass numbers with which (x − mean) / std is finite in float32.',
-  });
+  throw new ConfigurationError(
+    'BAD_VALUE',
+    `normalise.mean is ${shown(mean)} and normalise.std ${shown(std)}.`,
+    'pass numbers with which (x − mean) / std is finite in float32.',
+  );
 }
 
 function perChannel(name: string, value: number | readonly number[], channels: number): readonly number[] {
   const values = typeof value === 'number' ? Array<number>(channels).fill(value) : value;
   if (!Array.isArray(values) || values.length !== channels || !values.every(Number.isFinite)) {
-    throw new ConfigurationError('BAD_VALUE', `${name} is ${shown(value)}.`, {
-      help: `give a number, or ${channels}: one a channel.`,
-    });
+    throw new ConfigurationError(
+      'BAD_VALUE',
+      `${name} is ${shown(value)}.`,
+      `give a number, or ${channels}: one a channel.`,
+    );
   }
   return values;
 }
@@ -369,9 +373,11 @@ function splitOf(
       checkBoolean('dropRemainder', dropRemainder);
       const count = dropRemainder ? Math.floor(size / batchSize) : Math.ceil(size / batchSize);
       if (startBatch > 0 && startBatch >= count) {
-        throw new ConfigurationError('BAD_VALUE', `startBatch is ${startBatch}; an epoch has ${count} batches.`, {
-          help: `after the last batch, go on with { startEpoch: ${startEpoch + 1}, startBatch: 0 }.`,
-        });
+        throw new ConfigurationError(
+          'BAD_VALUE',
+          `startBatch is ${startBatch}; an epoch has ${count} batches.`,
+          `after the last batch, go on with { startEpoch: ${startEpoch + 1}, startBatch: 0 }.`,
+        );
       }
 
       let nextEpoch = startEpoch;
@@ -414,14 +420,14 @@ const BATCH_OPTIONS = ['batchSize', 'seed', 'shuffle', 'augment', 'startEpoch', 
  */
 export function checkWhole(name: string, value: unknown, least: number): void {
   if (Number.isSafeInteger(value) && (value as number) >= least) return;
-  throw new ConfigurationError('BAD_VALUE', `${name} is ${shown(value)}.`, {
-    help: `give a whole number${least > Number.MIN_SAFE_INTEGER ? ` of at least ${least}` : ''}.`,
-  });
+  throw new ConfigurationError(
+    'BAD_VALUE',
+    `${name} is ${shown(value)}.`,
+    `give a whole number${least > Number.MIN_SAFE_INTEGER ? ` of at least ${least}` : ''}.`,
+  );
 }
 
 function checkIndex(index: number, size: number): number {
   if (Number.isInteger(index) && index >= 0 && index < size) return index;
-  throw new ConfigurationError('BAD_VALUE', `There is no image ${index}.`, {
-    help: `the split has ${size} images, from 0.`,
-  });
+  throw new ConfigurationError('BAD_VALUE', `There is no image ${index}.`, `the split has ${size} images, from 0.`);
 }

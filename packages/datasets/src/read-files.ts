@@ -33,11 +33,8 @@ function find(source: FileSource, folder: string): string[] {
     throw new DataError(
       here === undefined ? 'DATA_NOT_FOUND' : 'DATA_INCOMPLETE',
       existsSync(place) ? `${place} has no ${missing.join(', no ')}.` : `There is no folder ${place}.`,
-      {
-        help:
-          `${source.name} is looked for in ${inner} and in ${folder}, as ${names.join(', ')} ` +
-          '(or with .gz after the name). Name no folder, and leave GHL_DATA unset, to have it downloaded.',
-      },
+      `${source.name} is looked for in ${inner} and in ${folder}, as ${names.join(', ')} ` +
+        '(or with .gz after the name). Name no folder, and leave GHL_DATA unset, to have it downloaded.',
     );
   }
   return names.map((file) => present(here, file)!);
@@ -74,10 +71,12 @@ async function unpack(archive: string, folder: string): Promise<void> {
     await rename(part, folder);
     await rm(archive);
   } catch (cause) {
-    throw new DataError('CACHE_UNWRITABLE', `${archive} could not be unpacked to ${folder}: ${String(cause)}.`, {
-      help: 'free some space there, or name another folder in the environment variable GHL_CACHE.',
+    throw new DataError(
+      'CACHE_UNWRITABLE',
+      `${archive} could not be unpacked to ${folder}: ${String(cause)}.`,
+      'free some space there, or name another folder in the environment variable GHL_CACHE.',
       cause,
-    });
+    );
   }
 }
 
@@ -86,10 +85,12 @@ async function read(path: string): Promise<FileBytes> {
   try {
     bytes = await readFile(path);
   } catch (cause) {
-    throw new DataError('DATA_UNREADABLE', `${path} could not be read: ${String(cause)}.`, {
-      help: 'it has to be a file that you may read.',
+    throw new DataError(
+      'DATA_UNREADABLE',
+      `${path} could not be read: ${String(cause)}.`,
+      'it has to be a file that you may read.',
       cause,
-    });
+    );
   }
   return path.endsWith('.gz') ? gunzip(path, bytes) : { path, bytes };
 }
@@ -100,11 +101,11 @@ function gunzip(path: string, bytes: Uint8Array): FileBytes {
   } catch (cause) {
     const help = 'fetch the file again, and compare its checksum with the official one.';
     if ((cause as NodeJS.ErrnoException).code !== 'Z_BUF_ERROR') {
-      throw new DataError('DATA_CORRUPT', `${path} is no sound gzip file: ${String(cause)}.`, { help, cause });
+      throw new DataError('DATA_CORRUPT', `${path} is no sound gzip file: ${String(cause)}.`, help, cause);
     }
     // What is there is handed on, since only its parser knows how many bytes there should have been.
     const partial = gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH });
     const message = `${path} has ${bytes.length} bytes and ends before its gzip stream does.`;
-    return { path, bytes: partial, cut: new DataError('DATA_TRUNCATED', message, { help, cause }) };
+    return { path, bytes: partial, cut: new DataError('DATA_TRUNCATED', message, help, cause) };
   }
 }

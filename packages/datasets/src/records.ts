@@ -51,9 +51,11 @@ function parseCifar(bytes: Uint8Array, file: string, classes: readonly number[])
   const count = Math.floor(bytes.length / size);
   const [set, other] = classes.length === 1 ? ['CIFAR-10', 'CIFAR-100'] : ['CIFAR-100', 'CIFAR-10'];
   if (bytes.length % size !== 0 && bytes.length % (3 - classes.length + PIXELS) === 0) {
-    throw new DataError('WRONG_DATASET', `${file} has ${bytes.length} bytes, as records of ${other} have.`, {
-      help: `pass the files of ${set}, in its binary version.`,
-    });
+    throw new DataError(
+      'WRONG_DATASET',
+      `${file} has ${bytes.length} bytes, as records of ${other} have.`,
+      `pass the files of ${set}, in its binary version.`,
+    );
   }
   if (count === 0 || bytes.length % size !== 0) {
     throw truncated(file, bytes.length, Math.max(1, Math.ceil(bytes.length / size)) * size, `whole records of ${size}`);
@@ -98,17 +100,13 @@ export function parseIdx(images: Uint8Array, labels: Uint8Array, names: IdxNames
   const classes = idxBody(labels, labelFile, 0x801);
   const [count, height, width] = pixels.shape as [number, number, number];
   if (height !== 28 || width !== 28) {
-    throw new DataError('DATA_CORRUPT', `${imageFile} holds images of ${height} × ${width}, not 28 × 28.`, {
-      help: CORRUPT,
-    });
+    throw new DataError('DATA_CORRUPT', `${imageFile} holds images of ${height} × ${width}, not 28 × 28.`, CORRUPT);
   }
   if (classes.shape[0] !== count) {
     throw new DataError(
       'DATA_CORRUPT',
       `${imageFile} holds ${count} images, ${labelFile} ${classes.shape[0]} labels.`,
-      {
-        help: 'take both files from the same release of the dataset.',
-      },
+      'take both files from the same release of the dataset.',
     );
   }
   for (const [i, label] of classes.body.entries()) checkLabel(label, 10, labelFile, i);
@@ -122,9 +120,11 @@ function idxBody(bytes: Uint8Array, file: string, magic: number): { shape: numbe
   if (bytes.length < header) throw truncated(file, bytes.length, header, 'its header');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.getUint32(0) !== magic) {
-    throw new DataError('DATA_CORRUPT', `${file} begins with ${hex(view.getUint32(0))}, not with ${hex(magic)}.`, {
-      help: CORRUPT,
-    });
+    throw new DataError(
+      'DATA_CORRUPT',
+      `${file} begins with ${hex(view.getUint32(0))}, not with ${hex(magic)}.`,
+      CORRUPT,
+    );
   }
   const shape = Array.from({ length: axes }, (_, axis) => view.getUint32(4 * (axis + 1)));
   const expected = header + shape.reduce((product, side) => product * side, 1);
@@ -133,9 +133,7 @@ function idxBody(bytes: Uint8Array, file: string, magic: number): { shape: numbe
     throw new DataError(
       'DATA_CORRUPT',
       `${file} has ${bytes.length} bytes; its header says ${shape.join(' × ')} entries.`,
-      {
-        help: CORRUPT,
-      },
+      CORRUPT,
     );
   }
   return { shape, body: bytes.subarray(header) };
@@ -145,9 +143,11 @@ function idxBody(bytes: Uint8Array, file: string, magic: number): { shape: numbe
 function checkBytes(bytes: Uint8Array, file: string): void {
   const kind = Object.prototype.toString.call(bytes).slice(8, -1);
   if (kind === 'Uint8Array') return;
-  throw new ConfigurationError('BAD_VALUE', `${file} is a value of the kind ${kind}, not a Uint8Array.`, {
-    help: 'of an ArrayBuffer, pass new Uint8Array(buffer).',
-  });
+  throw new ConfigurationError(
+    'BAD_VALUE',
+    `${file} is a value of the kind ${kind}, not a Uint8Array.`,
+    'of an ArrayBuffer, pass new Uint8Array(buffer).',
+  );
 }
 
 function checkLabel(label: number, classes: number, file: string, record: number): void {
@@ -155,17 +155,17 @@ function checkLabel(label: number, classes: number, file: string, record: number
   throw new DataError(
     'DATA_CORRUPT',
     `${file} has the label ${label} in record ${record}; labels are 0 to ${classes - 1}.`,
-    {
-      help: CORRUPT,
-    },
+    CORRUPT,
   );
 }
 
 /** The error for a file of `actual` bytes where `expected` are needed for `what`. */
 function truncated(file: string, actual: number, expected: number, what: string): DataError {
-  return new DataError('DATA_TRUNCATED', `${file} has ${actual} bytes where ${what} need ${expected}.`, {
-    help: 'the file was cut short, by a copy or a download that did not finish: fetch it again.',
-  });
+  return new DataError(
+    'DATA_TRUNCATED',
+    `${file} has ${actual} bytes where ${what} need ${expected}.`,
+    'the file was cut short, by a copy or a download that did not finish: fetch it again.',
+  );
 }
 
 function hex(value: number): string {

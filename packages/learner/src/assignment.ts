@@ -64,9 +64,11 @@ export function resolve(model: tfl.LayersModel, assignment: Assignment): Plan {
   const layers = layersOf(model);
   const weights = weightsOf(layers);
   if (weights.length === 0) {
-    throw new ConfigurationError('NO_WEIGHTS', `Model '${model.name}' has no trainable weights.`, {
-      help: 'build it first: give its first layer an inputShape.',
-    });
+    throw new ConfigurationError(
+      'NO_WEIGHTS',
+      `Model '${model.name}' has no trainable weights.`,
+      'build it first: give its first layer an inputShape.',
+    );
   }
   const labels = Object.entries(assignment);
   checkLabels(
@@ -89,9 +91,11 @@ export function resolve(model: tfl.LayersModel, assignment: Assignment): Plan {
       continue;
     }
     if (second !== undefined && rank(first[0], weight) === PATTERN && rank(second[0], weight) === PATTERN) {
-      throw new ConfigurationError('TWO_PATTERNS', `Both '${first[0]}' and '${second[0]}' match ${weight.path}.`, {
-        help: `name '${weight.owner.path}' itself, which goes before patterns, or narrow one of them.`,
-      });
+      throw new ConfigurationError(
+        'TWO_PATTERNS',
+        `Both '${first[0]}' and '${second[0]}' match ${weight.path}.`,
+        `name '${weight.owner.path}' itself, which goes before patterns, or narrow one of them.`,
+      );
     }
     const [label, mover] = first;
     const connection = isRule(mover) ? connectionOf(weight.owner) : null;
@@ -116,9 +120,7 @@ export function resolve(model: tfl.LayersModel, assignment: Assignment): Plan {
     throw new ConfigurationError(
       'LABEL_CLAIMS_NOTHING',
       `Label '${label}' matches nothing that its mover could move.`,
-      {
-        help: isRule(mover) ? 'a local rule moves kernels; give a bias or a scale gradient().' : 'remove it.',
-      },
+      isRule(mover) ? 'a local rule moves kernels; give a bias or a scale gradient().' : 'remove it.',
     );
   }
   return { model, assignment, layers, weights: planned, unclaimed, frozen };
@@ -212,9 +214,11 @@ function canMove(label: string, mover: Mover, weight: ModelWeight): boolean {
   if (label === weight.owner.path && !hasConnection(weight.owner)) connectionOf(weight.owner);
   if (label === weight.path && !weight.isKernel) {
     if (hasConnection(weight.owner)) {
-      throw new ConfigurationError('RULE_ON_BIAS', `'${label}' is no kernel, and a local rule moves kernels only.`, {
-        help: `give it gradient(), as in { '${label}': chain(gradient(), scaleBy(1e-2)) }.`,
-      });
+      throw new ConfigurationError(
+        'RULE_ON_BIAS',
+        `'${label}' is no kernel, and a local rule moves kernels only.`,
+        `give it gradient(), as in { '${label}': chain(gradient(), scaleBy(1e-2)) }.`,
+      );
     }
     connectionOf(weight.owner);
   }
@@ -227,9 +231,7 @@ function checkAssignment(assignment: Assignment): void {
     throw new ConfigurationError(
       'BAD_ASSIGNMENT',
       `The assignment is ${isMover(assignment) ? 'a mover' : assignment}.`,
-      {
-        help: "give movers by label: { conv1: chain(…), '*': chain(gradient(), scaleBy(1e-2)) }.",
-      },
+      "give movers by label: { conv1: chain(…), '*': chain(gradient(), scaleBy(1e-2)) }.",
     );
   }
   for (const [label, mover] of Object.entries(assignment)) checkMover(label, mover);
@@ -242,9 +244,11 @@ function isMover(value: unknown): value is Mover {
 
 function checkMover(label: string, mover: unknown): void {
   if (isMover(mover)) return;
-  throw new ConfigurationError('BAD_MOVER', `Label '${label}' is given ${describe(mover)}.`, {
-    help: 'give it a plasticity such as chain(threeFactor(rule, modulator), scaleBy(1e-2)), a tf.Optimizer, or null.',
-  });
+  throw new ConfigurationError(
+    'BAD_MOVER',
+    `Label '${label}' is given ${describe(mover)}.`,
+    'give it a plasticity such as chain(threeFactor(rule, modulator), scaleBy(1e-2)), a tf.Optimizer, or null.',
+  );
 }
 
 function describe(value: unknown): string {
@@ -260,9 +264,11 @@ function checkLabels(labels: readonly string[], layers: readonly ModelLayer[], w
     if (label === '*' || names.has(label)) continue;
     if (!isPattern(label)) throw unknownName('layer', label, names);
     if ([...names].some((name) => toRegExp(label).test(name))) continue;
-    throw new ConfigurationError('LABEL_UNMATCHED', `Pattern '${label}' matches no layer or weight.`, {
-      help: `there are ${[...names].join(', ')}.`,
-    });
+    throw new ConfigurationError(
+      'LABEL_UNMATCHED',
+      `Pattern '${label}' matches no layer or weight.`,
+      `there are ${[...names].join(', ')}.`,
+    );
   }
 }
 
@@ -280,12 +286,9 @@ export function refuseUnclaimed(unclaimed: readonly ModelWeight[], assignment: A
   throw new ConfigurationError(
     'UNCLAIMED_WEIGHT',
     `Nothing moves ${paths.join(', ')}: ${reason} ${paths.length > 1 ? 'them' : 'it'}.`,
-    {
-      help:
-        rest === undefined
-          ? "add a label for it, or '*': chain(gradient(), scaleBy(1e-2)); null freezes."
-          : "add a label for it, for example '**/bias': chain(gradient(), scaleBy(1e-2)); null freezes.",
-    },
+    rest === undefined
+      ? "add a label for it, or '*': chain(gradient(), scaleBy(1e-2)); null freezes."
+      : "add a label for it, for example '**/bias': chain(gradient(), scaleBy(1e-2)); null freezes.",
   );
 }
 
@@ -301,9 +304,7 @@ export function refuseStrangers(model: tfl.LayersModel, weights: readonly ModelW
   throw new ConfigurationError(
     'UNCLAIMED_WEIGHT',
     `Nothing moves ${strangers.map(({ name }) => `'${name}'`).join(', ')}, which the model exposes as trainable.`,
-    {
-      help: 'a layer should expose its weights as trainableWeights when plasticity() is called; make a new optimizer after a change.',
-    },
+    'a layer should expose its weights as trainableWeights when plasticity() is called; make a new optimizer after a change.',
   );
 }
 

@@ -63,10 +63,12 @@ function gradients(forward: () => tf.Tensor, variables: tf.Variable[]): { readon
     }
     const { message } = cause as Error;
     if (!/dilation rates/.test(message)) throw cause;
-    throw new UnsupportedError('UNSUPPORTED_LAYER', `A layer has no gradient. TensorFlow.js says: ${message}`, {
-      help: 'a Conv2D layer inside a layer of your own, or with a call() of its own, must not have a dilationRate: use tf.conv2d(), whose dilation has a gradient here.',
+    throw new UnsupportedError(
+      'UNSUPPORTED_LAYER',
+      `A layer has no gradient. TensorFlow.js says: ${message}`,
+      'a Conv2D layer inside a layer of your own, or with a call() of its own, must not have a dilationRate: use tf.conv2d(), whose dilation has a gradient here.',
       cause,
-    });
+    );
   }
 }
 
@@ -94,9 +96,7 @@ export function backward(
     throw new ConfigurationError(
       'NO_GRADIENT',
       `The loss depends on none of ${readers.map(({ path }) => path).join(', ')}.`,
-      {
-        help: 'compute the loss from the output of this model, inside the function given to minimize().',
-      },
+      'compute the loss from the output of this model, inside the function given to minimize().',
     );
   }
   return new Map(variables.map((variable, i) => [variable, grads[i] ?? null]));
@@ -110,9 +110,11 @@ export function backward(
  */
 export function lossOf(f: unknown, needed: boolean): tf.Scalar | null {
   if (typeof f !== 'function') {
-    throw new ConfigurationError('NOT_A_FUNCTION', `The forward pass is ${f}, which is no function.`, {
-      help: 'give minimize() a function that returns the scalar loss.',
-    });
+    throw new ConfigurationError(
+      'NOT_A_FUNCTION',
+      `The forward pass is ${f}, which is no function.`,
+      'give minimize() a function that returns the scalar loss.',
+    );
   }
   const result = f() ?? null;
   if (result === null) {
@@ -120,28 +122,32 @@ export function lossOf(f: unknown, needed: boolean): tf.Scalar | null {
     throw new ConfigurationError(
       'NO_LOSS',
       'The function given to minimize() returned nothing, but its loss is read.',
-      {
-        help: 'return the scalar loss.',
-      },
+      'return the scalar loss.',
     );
   }
   if (result instanceof Promise) {
     result.catch(() => {}); // its own failure would be reported as unhandled
-    throw new ConfigurationError('NOT_A_LOSS', 'The function given to minimize() returned a promise.', {
-      help: 'do the forward pass at once: await data before the step.',
-    });
+    throw new ConfigurationError(
+      'NOT_A_LOSS',
+      'The function given to minimize() returned a promise.',
+      'do the forward pass at once: await data before the step.',
+    );
   }
   if (!(result instanceof tf.Tensor) || result.dtype !== 'float32') {
     const kind = Array.isArray(result) ? 'array' : typeof result;
     const what = result instanceof tf.Tensor ? `a tensor of ${result.dtype}` : `no tensor, but this ${kind}: ${result}`;
-    throw new ConfigurationError('NOT_A_LOSS', `The function given to minimize() returned ${what}.`, {
-      help: 'return the scalar loss, a tensor of float32, or nothing if nobody reads it.',
-    });
+    throw new ConfigurationError(
+      'NOT_A_LOSS',
+      `The function given to minimize() returned ${what}.`,
+      'return the scalar loss, a tensor of float32, or nothing if nobody reads it.',
+    );
   }
   if (result.rank !== 0) {
-    throw new ConfigurationError('LOSS_SHAPE', `The loss has shape [${result.shape}].`, {
-      help: 'return a scalar: tf.mean() of the losses of the examples.',
-    });
+    throw new ConfigurationError(
+      'LOSS_SHAPE',
+      `The loss has shape [${result.shape}].`,
+      'return a scalar: tf.mean() of the losses of the examples.',
+    );
   }
   return result as tf.Scalar;
 }

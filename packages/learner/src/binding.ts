@@ -87,18 +87,22 @@ export function checkUnchanged({ model, plan }: Binding): void {
     now.find((layer) => plan.layers.every((each) => each.layer !== layer)) ??
     plan.layers.find(({ layer }) => !now.includes(layer))?.layer;
   if (changed !== undefined) {
-    throw new ConfigurationError('MODEL_CHANGED', `Layer '${changed.name}' was added or removed after plasticity().`, {
-      help: 'make a new optimizer with plasticity(model, assignment).',
-    });
+    throw new ConfigurationError(
+      'MODEL_CHANGED',
+      `Layer '${changed.name}' was added or removed after plasticity().`,
+      'make a new optimizer with plasticity(model, assignment).',
+    );
   }
   for (const { path, weight } of plan.weights) {
     try {
       weight.read();
     } catch (cause) {
-      throw new UnsupportedError('MODEL_DISPOSED', `The weight ${path} has been disposed of.`, {
-        help: 'dispose of a model after its last step.',
+      throw new UnsupportedError(
+        'MODEL_DISPOSED',
+        `The weight ${path} has been disposed of.`,
+        'dispose of a model after its last step.',
         cause,
-      });
+      );
     }
   }
 }

@@ -23,7 +23,9 @@ export function constrain({ weight: { constraint }, path }: ModelWeight, value: 
   const fits = result?.dtype === value.dtype && tf.util.arraysEqual(result.shape, value.shape);
   if (fits) return tf.clone(result); // it may be a tensor of the constraint's own
   const found = result?.shape === undefined ? String(result) : `a tensor of ${result.dtype} [${result.shape}]`;
-  throw new ConfigurationError('WRONG_SHAPE', `The constraint of ${path} returned ${found}.`, {
-    help: `return a tensor of ${value.dtype} [${value.shape}] from apply().`,
-  });
+  throw new ConfigurationError(
+    'WRONG_SHAPE',
+    `The constraint of ${path} returned ${found}.`,
+    `return a tensor of ${value.dtype} [${value.shape}] from apply().`,
+  );
 }

@@ -117,7 +117,9 @@ function nonFinite(
     of !== undefined
       ? `the state of ${of} '${path}'`
       : `the ${mover === null ? 'value that its layer gave' : 'new value of'} ${path}`;
-  return new NonFiniteError('NON_FINITE_STEP', `Step ${step}: ${what} was not finite; no weight was changed.`, {
-    help: `likely cause: ${cause}`,
-  });
+  return new NonFiniteError(
+    'NON_FINITE_STEP',
+    `Step ${step}: ${what} was not finite; no weight was changed.`,
+    `likely cause: ${cause}`,
+  );
 }

@@ -46,6 +46,6 @@ function checkLabels(loss: string | undefined, name: string, labels: tf.Tensor, 
   throw new DataError(
     'LABEL_SHAPE',
     `The labels of '${name}' have the shape [${labels.shape}], but its output has the shape [${output.shape}].`,
-    { help: `${loss} takes labels of the shape ${fitting.map((shape) => `[${shape}]`).join(' or ')}.` },
+    `${loss} takes labels of the shape ${fitting.map((shape) => `[${shape}]`).join(' or ')}.`,
   );
 }

@@ -218,7 +218,7 @@ export function refuseDilated(owner: ModelLayer): void {
   throw new UnsupportedError(
     'UNSUPPORTED_LAYER',
     `Layer '${owner.path}' is ${what} and dilationRate ${rate}, of which TensorFlow.js has no gradient.`,
-    { help: 'use a stock Conv2D layer, channels last; or one without dilationRate, whose call() uses tf.conv2d().' },
+    'use a stock Conv2D layer, channels last; or one without dilationRate, whose call() uses tf.conv2d().',
   );
 }
 
@@ -258,7 +258,7 @@ export function connectionOf(owner: ModelLayer): Connection {
 export function refuseObstacle(owner: ModelLayer): void {
   const what = obstacle(owner);
   if (what === null) return;
-  throw new UnsupportedError('UNSUPPORTED_LAYER', `Layer '${owner.path}' is ${what}.`, { help: HELP });
+  throw new UnsupportedError('UNSUPPORTED_LAYER', `Layer '${owner.path}' is ${what}.`, HELP);
 }
 
 /** What a layer is that has no connection; null if it has one. */

@@ -258,9 +258,11 @@ export class PlasticityOptimizer extends tf.Optimizer {
   measureNextStep(): Promise<Record<string, LayerStatistics>> {
     this.#alive();
     if (this.#measurement !== null) {
-      throw new ConfigurationError('ALREADY_MEASURING', 'The next step is being measured already.', {
-        help: 'await the first measureNextStep() before asking again.',
-      });
+      throw new ConfigurationError(
+        'ALREADY_MEASURING',
+        'The next step is being measured already.',
+        'await the first measureNextStep() before asking again.',
+      );
     }
     return new Promise((resolve, reject) => {
       this.#measurement = { resolve, reject };
@@ -346,9 +348,7 @@ export class PlasticityOptimizer extends tf.Optimizer {
     throw new ConfigurationError(
       'NEEDS_ACTIVITY',
       `${method}() cannot move ${rule.planned.path}: its rule needs the layer's activity.`,
-      {
-        help: 'call minimize(), which records it.',
-      },
+      'call minimize(), which records it.',
     );
   }
 
@@ -409,16 +409,18 @@ export class PlasticityOptimizer extends tf.Optimizer {
     if (this.#disposed) throw disposed();
     if (this.#unusable !== null) throw this.#unusable;
     if (this.#bound === null) {
-      throw new ConfigurationError('NO_MODEL', 'This optimizer does not know its model.', { help: NO_MODEL_HELP });
+      throw new ConfigurationError('NO_MODEL', 'This optimizer does not know its model.', NO_MODEL_HELP);
     }
     return this.#bound;
   }
 
   #refuseWithin(): void {
     if (!this.#stepping) return;
-    throw new ConfigurationError('STEP_UNDER_WAY', 'The function given to minimize() used the optimizer itself.', {
-      help: 'let it only compute the loss; make the next step after it.',
-    });
+    throw new ConfigurationError(
+      'STEP_UNDER_WAY',
+      'The function given to minimize() used the optimizer itself.',
+      'let it only compute the loss; make the next step after it.',
+    );
   }
 
   #idle(): Binding {
@@ -450,20 +452,22 @@ function checkGradient(name: string, gradient: tf.Tensor, { shape }: tf.Variable
   throw new ConfigurationError(
     'WRONG_SHAPE',
     `The gradient of '${name}' has the shape [${gradient.shape}], not [${shape}].`,
-    {
-      help: 'give each gradient in the shape of its variable.',
-    },
+    'give each gradient in the shape of its variable.',
   );
 }
 
 function noLearningRate(rate: unknown): ConfigurationError {
-  return new ConfigurationError('NO_LEARNING_RATE', `This optimizer has no learning rate to be set to ${rate}.`, {
-    help: 'set optimizer.stepScale, which multiplies every step size, or give a mover a schedule: scaleBy(cosine(1e-2, steps)).',
-  });
+  return new ConfigurationError(
+    'NO_LEARNING_RATE',
+    `This optimizer has no learning rate to be set to ${rate}.`,
+    'set optimizer.stepScale, which multiplies every step size, or give a mover a schedule: scaleBy(cosine(1e-2, steps)).',
+  );
 }
 
 function disposed(): ConfigurationError {
-  return new ConfigurationError('DISPOSED', 'This optimizer has been disposed of.', {
-    help: 'make a new one with plasticity(model, assignment).',
-  });
+  return new ConfigurationError(
+    'DISPOSED',
+    'This optimizer has been disposed of.',
+    'make a new one with plasticity(model, assignment).',
+  );
 }

@@ -27,9 +27,11 @@ export function plasticity(
   if (!(model instanceof tfl.LayersModel)) {
     const name = (model as object | null)?.constructor?.name;
     const what = name === undefined ? String(model) : `a ${name}`;
-    throw new UnsupportedError('NOT_A_MODEL', `plasticity() was given ${what}.`, {
-      help: 'give it a tf.LayersModel; a graph model has no layers to learn in.',
-    });
+    throw new UnsupportedError(
+      'NOT_A_MODEL',
+      `plasticity() was given ${what}.`,
+      'give it a tf.LayersModel; a graph model has no layers to learn in.',
+    );
   }
   const optimizer = new PlasticityOptimizer(assignment);
   try {

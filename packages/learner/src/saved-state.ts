@@ -137,15 +137,19 @@ function tfjsOptimizers(binding: Binding) {
 
 function refuseUnsaved(optimizer: tf.Optimizer): void {
   if (optimizer.getWeights !== tf.Optimizer.prototype.getWeights) return;
-  throw new UnsupportedError('OPTIMIZER_NOT_SAVED', `${optimizer.getClassName()} has no getWeights() to be saved by.`, {
-    help: 'give it getWeights() and setWeights(), or save the model without its optimizer.',
-  });
+  throw new UnsupportedError(
+    'OPTIMIZER_NOT_SAVED',
+    `${optimizer.getClassName()} has no getWeights() to be saved by.`,
+    'give it getWeights() and setWeights(), or save the model without its optimizer.',
+  );
 }
 
 const describe = ({ dtype, shape }: tf.Tensor) => `${dtype} [${shape}]`;
 
 function mismatch(what: string): StateError {
-  return new StateError('STATE_MISMATCH', `Optimizer state ${what}.`, {
-    help: 'load the state of an optimizer with the same assignment, on a model of the same shape.',
-  });
+  return new StateError(
+    'STATE_MISMATCH',
+    `Optimizer state ${what}.`,
+    'load the state of an optimizer with the same assignment, on a model of the same shape.',
+  );
 }

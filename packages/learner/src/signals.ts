@@ -24,9 +24,7 @@ export function checkProvided(moving: ReadonlySet<PlannedWeight>, signals: Signa
     throw new SignalError(
       'SIGNAL_MISSING',
       `The plasticity of ${path} reads '${missing}', which nobody provides${given.length > 0 ? ` (given: ${given.join(', ')})` : ''}.`,
-      {
-        help: `hand it in, in a loop of your own: optimizer.minimize(f, { signals: { ${missing} } }); fit() has only gradient and loss.`,
-      },
+      `hand it in, in a loop of your own: optimizer.minimize(f, { signals: { ${missing} } }); fit() has only gradient and loss.`,
     );
   }
 }
@@ -50,16 +48,18 @@ export function evaluate(inputs: SignalInputs, calls: readonly Call[]): Availabl
 function tensorOf(name: string, value: unknown, calls: readonly Call[]): tf.Tensor {
   if (typeof value === 'number') {
     if (Number.isFinite(value)) return tf.scalar(value);
-    throw new SignalError('SIGNAL_NOT_FINITE', `Signal '${name}' is ${value}.`, { help: 'give a finite number.' });
+    throw new SignalError('SIGNAL_NOT_FINITE', `Signal '${name}' is ${value}.`, 'give a finite number.');
   }
   if (!isTensor(value)) throw wrongShape(name, `the value ${String(value)}`, calls);
   if (value.isDisposed) throw wrongShape(name, 'a tensor that has been disposed of', calls);
   if (!fits(name, value, calls)) throw wrongShape(name, `shape [${value.shape}]`, calls);
   if (name !== 'loss' && name !== 'reward') return value;
   if (['float32', 'int32', 'bool'].includes(value.dtype)) return tf.cast(value, 'float32');
-  throw new SignalError('SIGNAL_DTYPE', `Signal '${name}' is a tensor of ${value.dtype}.`, {
-    help: 'give a tensor of float32, int32 or bool.',
-  });
+  throw new SignalError(
+    'SIGNAL_DTYPE',
+    `Signal '${name}' is a tensor of ${value.dtype}.`,
+    'give a tensor of float32, int32 or bool.',
+  );
 }
 
 /** tfjs's instanceof reads a property, so it cannot be asked of null. */
@@ -78,8 +78,6 @@ function wrongShape(name: string, found: string, calls: readonly Call[]): Signal
   return new SignalError(
     'SIGNAL_SHAPE',
     `Signal '${name}' has ${found}${batches === '' ? '' : ` in a batch of ${batches}`}.`,
-    {
-      help: 'give one number, a tensor of one number or of one number per example, or a function that returns it.',
-    },
+    'give one number, a tensor of one number or of one number per example, or a function that returns it.',
   );
 }

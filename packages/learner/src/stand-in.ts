@@ -68,9 +68,11 @@ export function withStandIns<T>(
       standsFor.set(call, layer.call as LayerCall);
       // Not by assignment, since a class may have declared it as an accessor or as read-only.
       if (Reflect.defineProperty(layer, 'call', { value: call, configurable: true, writable: true })) continue;
-      throw new UnsupportedError('UNSUPPORTED_LAYER', `Layer '${layer.name}' does not let its call() be replaced.`, {
-        help: 'declare call() as a method of its class, or as a property that is configurable.',
-      });
+      throw new UnsupportedError(
+        'UNSUPPORTED_LAYER',
+        `Layer '${layer.name}' does not let its call() be replaced.`,
+        'declare call() as a method of its class, or as a property that is configurable.',
+      );
     }
   };
   const restore = () => {

@@ -76,9 +76,7 @@ export function movingWeights({ plan }: Binding, varList: readonly tf.Variable[]
     throw new ConfigurationError(
       'UNKNOWN_VARIABLE',
       `Variable '${foreign.name}' is no weight that this optimizer was given.`,
-      {
-        help: 'make the optimizer on the model whose weights it should move.',
-      },
+      'make the optimizer on the model whose weights it should move.',
     );
   }
   const listed = varList && new Set(varList);
@@ -101,11 +99,13 @@ function refuseStandstill(plan: Plan, varList: readonly tf.Variable[] | undefine
       : varList !== undefined
         ? 'no listed variable is trainable and has a mover'
         : 'the assignment gives null to every trainable weight';
-  throw new ConfigurationError('NOTHING_TRAINABLE', `None of the ${weights.length} weights can move: ${why}.`, {
-    help: trains
+  throw new ConfigurationError(
+    'NOTHING_TRAINABLE',
+    `None of the ${weights.length} weights can move: ${why}.`,
+    trains
       ? 'give a trainable weight a plasticity or a tf.Optimizer, and list it if there is a varList.'
       : 'set trainable = true on the model or its layers before the step, also where a larger model needs it frozen later.',
-  });
+  );
 }
 
 /** Makes a step; to be called in a tidy. Returns the loss, if there is one. If it throws, nothing has changed. */
@@ -393,9 +393,7 @@ function checkState({ planned, state: before }: Managed, after: PlasticityState)
   throw new ConfigurationError(
     'WRONG_SHAPE',
     `The state of ${planned.path} is ${shapes(after)} after a step, not ${shapes(before)}.`,
-    {
-      help: 'a rule, modulator or transform keeps the structure and shapes of its init() for good.',
-    },
+    'a rule, modulator or transform keeps the structure and shapes of its init() for good.',
   );
 }
 

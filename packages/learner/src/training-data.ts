@@ -85,10 +85,12 @@ export function codeDataErrors(optimizer: tf.Optimizer): void {
 
 function throwCoded(cause: Error): never {
   if (cause instanceof GhlError || !/classWeight/.test(cause.message)) throw cause;
-  throw new ConfigurationError('CLASS_WEIGHT', `TensorFlow.js says: ${cause.message}`, {
-    help: 'give a weight for each class, { 0: 1, 1: 2 }; for several outputs, one such record for each by name.',
+  throw new ConfigurationError(
+    'CLASS_WEIGHT',
+    `TensorFlow.js says: ${cause.message}`,
+    'give a weight for each class, { 0: 1, 1: 2 }; for several outputs, one such record for each by name.',
     cause,
-  });
+  );
 }
 
 /** Refuses options that tfjs has not implemented or ignores. */
@@ -102,9 +104,11 @@ function refuseWeights(args: object | undefined): void {
 const isWeights = (name: string) => /^((sample|example).?)?weights?$/i.test(name);
 
 function sampleWeight(what: string): UnsupportedError {
-  return new UnsupportedError('SAMPLE_WEIGHT', `${what} a weight for each example, which TensorFlow.js ignores.`, {
-    help: 'use classWeight; or multiply the losses of the examples by their weights in a loop of minimize().',
-  });
+  return new UnsupportedError(
+    'SAMPLE_WEIGHT',
+    `${what} a weight for each example, which TensorFlow.js ignores.`,
+    'use classWeight; or multiply the losses of the examples by their weights in a loop of minimize().',
+  );
 }
 
 /** The dataset or iterator with each element checked as it comes. */
@@ -165,9 +169,7 @@ function inOrder(kind: Kind, names: readonly string[], data: Data): tf.Tensor[] 
   throw new DataError(
     kind === 'INPUT' ? 'INPUT_SHAPE' : 'LABEL_SHAPE',
     `For ${names.join(', ')} the dataset gives ${given || 'nothing'}.`,
-    {
-      help: `give ${names.length} tensors, each a batch of examples.`,
-    },
+    `give ${names.length} tensors, each a batch of examples.`,
   );
 }
 
@@ -188,17 +190,17 @@ function missing(kind: Kind, name: string, data: object): DataError {
   return new DataError(
     kind === 'INPUT' ? 'INPUT_MISSING' : 'LABEL_MISSING',
     `The ${what} '${name}' is missing. Given: ${given}.`,
-    {
-      help: `give a record by the model's ${kind === 'INPUT' ? 'inputNames' : 'outputNames'}; in a dataset, within { xs, ys }.`,
-    },
+    `give a record by the model's ${kind === 'INPUT' ? 'inputNames' : 'outputNames'}; in a dataset, within { xs, ys }.`,
   );
 }
 
 function wrongShape(kind: Kind, name: string, shape: readonly number[], expected: string): DataError {
   const what = kind === 'INPUT' ? `The input '${name}' has` : `The labels of '${name}' have`;
-  return new DataError(kind === 'INPUT' ? 'INPUT_SHAPE' : 'LABEL_SHAPE', `${what} the shape ${bracketed(shape)}.`, {
-    help: `give ${expected}.`,
-  });
+  return new DataError(
+    kind === 'INPUT' ? 'INPUT_SHAPE' : 'LABEL_SHAPE',
+    `${what} the shape ${bracketed(shape)}.`,
+    `give ${expected}.`,
+  );
 }
 
 /** Labels in float32 for losses of tfjs; disposes of those in another type, except what somebody keeps. */
@@ -240,6 +242,7 @@ function misfit(model: Training, x: Data, y: Data, cause: Error): DataError {
     ofLabels
       ? `For the model's ${outputs} there are labels of shape ${given(y)}.`
       : `For the model's ${inputs} there are inputs of shape ${given(x)}.`,
-    { help: `the model takes ${inputs} and gives ${outputs}; TensorFlow.js says: ${cause.message}`, cause },
+    `the model takes ${inputs} and gives ${outputs}; TensorFlow.js says: ${cause.message}`,
+    cause,
   );
 }

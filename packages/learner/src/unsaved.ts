@@ -16,13 +16,13 @@ export function refuseUnsaved(model: tfl.LayersModel, unsavedMetric: string | nu
         ? new StateError(
             'LOSS_NOT_SAVED',
             `The loss of output '${trainer.outputNames[i]}' was not saved with the model.`,
-            {
-              help: `TensorFlow.js saves a loss by its name only, not a function; ${AGAIN}`,
-            },
+            `TensorFlow.js saves a loss by its name only, not a function; ${AGAIN}`,
           )
-        : new StateError('METRIC_NOT_SAVED', `The metric '${unsavedMetric}' was not saved with the model.`, {
-            help: `TensorFlow.js saves a metric by its name only, not a function; ${AGAIN}`,
-          });
+        : new StateError(
+            'METRIC_NOT_SAVED',
+            `The metric '${unsavedMetric}' was not saved with the model.`,
+            `TensorFlow.js saves a metric by its name only, not a function; ${AGAIN}`,
+          );
     };
   });
 }
@@ -48,10 +48,12 @@ export function codeUnsavedLosses(optimizer: tf.Optimizer): void {
       return identify.call(this);
     } catch (cause) {
       if (this.optimizer === undefined || !coded.has(this.optimizer)) throw cause;
-      throw new StateError('LOSS_NOT_SAVED', 'A loss in a list or record is a function, which cannot be saved.', {
-        help: 'compile the model with losses by name, or save it without its optimizer.',
+      throw new StateError(
+        'LOSS_NOT_SAVED',
+        'A loss in a list or record is a function, which cannot be saved.',
+        'compile the model with losses by name, or save it without its optimizer.',
         cause,
-      });
+      );
     }
   };
 }
@@ -103,8 +105,10 @@ export function codeFiles(): void {
 const NONE = null as unknown as tf.io.IOHandler;
 
 function unreachable(what: string, instead: string, cause?: unknown): UnsupportedError {
-  return new UnsupportedError('NO_IO_HANDLER', `TensorFlow.js cannot ${what} in Node.`, {
-    help: `without tfjs-node it reaches http only; use ${instead}, as the README of @ghl/learner does under "Saving".`,
+  return new UnsupportedError(
+    'NO_IO_HANDLER',
+    `TensorFlow.js cannot ${what} in Node.`,
+    `without tfjs-node it reaches http only; use ${instead}, as the README of @ghl/learner does under "Saving".`,
     cause,
-  });
+  );
 }

@@ -70,9 +70,11 @@ export class BatchNorm extends layers.Layer {
   override build(inputShape: (number | null)[]): void {
     const channels = inputShape.at(-1);
     if (channels == null) {
-      throw new ConfigurationError('UNKNOWN_CHANNELS', `Layer '${this.name}' is built on [${inputShape}].`, {
-        help: 'give the last axis of the input a size.',
-      });
+      throw new ConfigurationError(
+        'UNKNOWN_CHANNELS',
+        `Layer '${this.name}' is built on [${inputShape}].`,
+        'give the last axis of the input a size.',
+      );
     }
     const zeros = initializers.zeros();
     const ones = initializers.ones();

@@ -99,5 +99,5 @@ export class Dropout extends layers.Layer implements StepFollower {
  */
 export function checkSeed(name: string, seed: unknown): void {
   if (Number.isSafeInteger(seed)) return;
-  throw new ConfigurationError('BAD_VALUE', `${name} is ${String(seed)}.`, { help: 'give a whole number.' });
+  throw new ConfigurationError('BAD_VALUE', `${name} is ${String(seed)}.`, 'give a whole number.');
 }

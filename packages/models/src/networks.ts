@@ -198,19 +198,25 @@ function checked(network: string, options: NetworkOptions, least: number): Requi
   const { inputShape = [32, 32, 3], classes = 10, seed = 0, activation = 'relu' } = options;
   const isSize = (value: unknown) => Number.isSafeInteger(value) && (value as number) > 0;
   if (!Array.isArray(inputShape) || inputShape.length !== 3 || !inputShape.every(isSize)) {
-    throw new ConfigurationError('BAD_VALUE', `${network}.inputShape is ${JSON.stringify(inputShape)}.`, {
-      help: 'give [height, width, channels], three whole numbers above 0.',
-    });
+    throw new ConfigurationError(
+      'BAD_VALUE',
+      `${network}.inputShape is ${JSON.stringify(inputShape)}.`,
+      'give [height, width, channels], three whole numbers above 0.',
+    );
   }
   if (Math.min(inputShape[0], inputShape[1]) < least) {
-    throw new ConfigurationError('INPUT_TOO_SMALL', `${network} got images of ${inputShape[0]}×${inputShape[1]}.`, {
-      help: `its layers need at least ${least}×${least}.`,
-    });
+    throw new ConfigurationError(
+      'INPUT_TOO_SMALL',
+      `${network} got images of ${inputShape[0]}×${inputShape[1]}.`,
+      `its layers need at least ${least}×${least}.`,
+    );
   }
   if (!isSize(classes) || classes < 2) {
-    throw new ConfigurationError('BAD_VALUE', `${network}.classes is ${String(classes)}.`, {
-      help: 'give a whole number of at least 2.',
-    });
+    throw new ConfigurationError(
+      'BAD_VALUE',
+      `${network}.classes is ${String(classes)}.`,
+      'give a whole number of at least 2.',
+    );
   }
   checkSeed(`${network}.seed`, seed);
   checkChoice(`${network}.activation`, activation, ['relu', 'triangle']);

@@ -59,9 +59,11 @@ export function scalar(
   checkChoice('scalar per', per, ['batch', 'example']);
   const lambda = checkHyperparameter('scalar baseline', baseline, { least: 0, most: 1 });
   if (per === 'example' && on !== 'reward') {
-    throw new ConfigurationError('PER_EXAMPLE_REFUSED', `scalar has per: 'example' on '${on}', which is one number.`, {
-      help: "use per: 'batch', or hand in one reward per example and read that.",
-    });
+    throw new ConfigurationError(
+      'PER_EXAMPLE_REFUSED',
+      `scalar has per: 'example' on '${on}', which is one number.`,
+      "use per: 'batch', or hand in one reward per example and read that.",
+    );
   }
   const signal = on === 'reward' ? 'reward' : 'loss';
   const towards = on === 'reward' ? 1 : -1;

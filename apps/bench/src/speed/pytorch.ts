@@ -52,10 +52,12 @@ export class Twin {
     try {
       await once(child, 'spawn');
     } catch (cause) {
-      throw new UnsupportedError('NO_PYTHON', `--against pytorch needs python3, which could not be started: ${cause}`, {
-        help: `put Python 3.9 or later on the PATH as python3, then \`${INSTALL}\`.`,
+      throw new UnsupportedError(
+        'NO_PYTHON',
+        `--against pytorch needs python3, which could not be started: ${cause}`,
+        `put Python 3.9 or later on the PATH as python3, then \`${INSTALL}\`.`,
         cause,
-      });
+      );
     }
     const answers = answersOf(child);
     const hello = (await answers.next()).value as Answer;
@@ -63,7 +65,7 @@ export class Twin {
     throw new UnsupportedError(
       'NO_TORCH',
       `--against pytorch needs PyTorch, which python3 (${hello.python ?? 'of unknown version'}) cannot load: ${hello.message}`,
-      { help: `\`${INSTALL}\`, in an environment whose python3 comes first on the PATH.` },
+      `\`${INSTALL}\`, in an environment whose python3 comes first on the PATH.`,
     );
   }
 
@@ -144,9 +146,11 @@ export class Twin {
     for (const each of numbers) this.#child.stdin.write(new Uint8Array(each.buffer, each.byteOffset, each.byteLength));
     const answer = (await this.#answers.next()).value as Answer;
     if (answer.error === undefined) return answer;
-    throw new GhlError('TWIN_FAILED', `The PyTorch twin failed: ${answer.message}`, {
-      help: 'often memory ran out: try a smaller --batch; else leave out --against.',
-    });
+    throw new GhlError(
+      'TWIN_FAILED',
+      `The PyTorch twin failed: ${answer.message}`,
+      'often memory ran out: try a smaller --batch; else leave out --against.',
+    );
   }
 }
 

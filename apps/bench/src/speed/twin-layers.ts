@@ -82,8 +82,6 @@ function noTwin(layer: layers.Layer, what: string): UnsupportedError {
   return new UnsupportedError(
     'NO_TWIN',
     `The PyTorch twin does not know ${what}: ${layer.name}, ${layer.getClassName()}.`,
-    {
-      help: 'compare another network, or leave out --against.',
-    },
+    'compare another network, or leave out --against.',
   );
 }

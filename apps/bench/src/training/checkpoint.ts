@@ -130,10 +130,12 @@ function parse(path: string, bytes: Buffer): { header: z.infer<typeof headerSche
     if (sha256(state) !== header.state) throw new Error('its checksum does not match');
     return { header, state: state.buffer };
   } catch (cause) {
-    throw new StateError('CORRUPT_CHECKPOINT', `${path} is no checkpoint: ${(cause as Error).message}.`, {
-      help: 'it was changed from outside; delete the folder of this run to run it again.',
+    throw new StateError(
+      'CORRUPT_CHECKPOINT',
+      `${path} is no checkpoint: ${(cause as Error).message}.`,
+      'it was changed from outside; delete the folder of this run to run it again.',
       cause,
-    });
+    );
   }
 }
 

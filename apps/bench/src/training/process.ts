@@ -97,9 +97,11 @@ function checkSame(path: string, before: RunManifest, now: RunManifest, inexact:
 }
 
 function otherThan(what: string, now: string, before: string): StateError {
-  return new StateError('RESUME_MISMATCH', `${what}: now ${now}, when the race began ${before}.`, {
-    help: 'go on with the same code, options and data as before, or begin a race in another folder.',
-  });
+  return new StateError(
+    'RESUME_MISMATCH',
+    `${what}: now ${now}, when the race began ${before}.`,
+    'go on with the same code, options and data as before, or begin a race in another folder.',
+  );
 }
 
 await answerParent<Task, RunResult, Progress>(runTask);

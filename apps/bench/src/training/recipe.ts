@@ -62,7 +62,7 @@ function customRecipe({
     throw new ConfigurationError(
       'SENSELESS_PAIR',
       `${rule} × ${modulator ?? 'no modulator'} would push every weight of a layer the same way: its ΔW has no sign of its own.`,
-      { help: 'use --modulator sign, which gives each weight a direction, or another rule.' },
+      'use --modulator sign, which gives each weight a direction, or another rule.',
     );
   }
   return product({
@@ -81,5 +81,5 @@ function find<T>(kind: string, known: Readonly<Record<string, T>>, name: string)
 function withOptions(name: string, options: Options, make: () => LocalRule): LocalRule {
   const [first] = Object.keys(options);
   if (first === undefined) return make();
-  throw new ConfigurationError('UNKNOWN_OPTION', `${name} has no option '${first}'.`, { help: 'it takes none.' });
+  throw new ConfigurationError('UNKNOWN_OPTION', `${name} has no option '${first}'.`, 'it takes none.');
 }

@@ -106,9 +106,11 @@ export async function train(run: Run): Promise<RunResult> {
 
 /** The error for a run that cannot go on bit for bit. */
 export function inexactly(now: string, before: string): StateError {
-  return new StateError('RESUME_INEXACT', `The backend computes with ${now}; the run began with ${before}.`, {
-    help: 'go on where it began, or with --inexact: results then differ by rounding from those of an uninterrupted run.',
-  });
+  return new StateError(
+    'RESUME_INEXACT',
+    `The backend computes with ${now}; the run began with ${before}.`,
+    'go on where it began, or with --inexact: results then differ by rounding from those of an uninterrupted run.',
+  );
 }
 
 class Trainer {
@@ -271,9 +273,11 @@ class Trainer {
     const { step, window, sums } = this.#position;
     if (window.images > 0) this.#loss = window.loss / window.images;
     if (Number.isFinite(sums.loss)) return;
-    throw new NonFiniteError('NON_FINITE_LOSS', `The loss was ${this.#loss} at step ${step} or shortly before.`, {
-      help: 'look for NaN or infinite values in the data, and lower the step size.',
-    });
+    throw new NonFiniteError(
+      'NON_FINITE_LOSS',
+      `The loss was ${this.#loss} at step ${step} or shortly before.`,
+      'look for NaN or infinite values in the data, and lower the step size.',
+    );
   }
 
   async #checkpointIfDue(): Promise<void> {
@@ -341,9 +345,11 @@ async function finish({ model, epochs, folder }: Run, position: Position, log: E
   if (!hasLosses(last)) {
     const { validation, test } = last;
     const losses = `The loss was ${test.loss} on the test images${validation === null ? '' : ` and ${validation.loss} on the validation images`}`;
-    throw new NonFiniteError('NON_FINITE_LOSS', `${losses} after the last epoch.`, {
-      help: 'the last steps made the weights or the moving statistics too large: lower the step size.',
-    });
+    throw new NonFiniteError(
+      'NON_FINITE_LOSS',
+      `${losses} after the last epoch.`,
+      'the last steps made the weights or the moving statistics too large: lower the step size.',
+    );
   }
   let best: RunResult['best'] = null;
   for (const end of ends) {

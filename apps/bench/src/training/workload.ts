@@ -42,9 +42,11 @@ export async function loadData({ name, folder, trainSize, validationSize, onProg
     ...(heldOut !== undefined && { validationSize: heldOut }),
   };
   if (name === GENERATED && folder !== undefined) {
-    throw new ConfigurationError('NO_FOLDER', `${GENERATED} are generated: there is nothing to read in ${folder}.`, {
-      help: 'leave out --data, or name a dataset that comes as files.',
-    });
+    throw new ConfigurationError(
+      'NO_FOLDER',
+      `${GENERATED} are generated: there is nothing to read in ${folder}.`,
+      'leave out --data, or name a dataset that comes as files.',
+    );
   }
   const fromFiles = { ...sizes, ...(folder !== undefined && { folder }), ...(onProgress && { onProgress }) };
   if (name !== undefined) return dataset(name, name === GENERATED ? sizes : fromFiles);
@@ -60,9 +62,11 @@ export async function loadData({ name, folder, trainSize, validationSize, onProg
     }
   }
   if (nearly !== undefined) throw nearly;
-  throw new DataError('DATA_NOT_FOUND', `${folder} holds none of ${candidates.join(', ')}.`, {
-    help: 'give the folder with the files of one, or the folder above it; --dataset NAME says what is missing.',
-  });
+  throw new DataError(
+    'DATA_NOT_FOUND',
+    `${folder} holds none of ${candidates.join(', ')}.`,
+    'give the folder with the files of one, or the folder above it; --dataset NAME says what is missing.',
+  );
 }
 
 /**

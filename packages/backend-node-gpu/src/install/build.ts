@@ -33,9 +33,11 @@ export async function build({ folder, binding }: TfjsNode, library: string, comp
     ...['-o', part],
   ]);
   if (!ok) {
-    throw new UnsupportedError('BUILD_FAILED', `${compiler} does not build ${binding}: ${lastLines(stderr, 12)}`, {
-      help: 'use a compiler that knows C++17, such as g++ 8 or later; CXX in the environment names it.',
-    });
+    throw new UnsupportedError(
+      'BUILD_FAILED',
+      `${compiler} does not build ${binding}: ${lastLines(stderr, 12)}`,
+      'use a compiler that knows C++17, such as g++ 8 or later; CXX in the environment names it.',
+    );
   }
   await rename(part, binding);
 }

@@ -75,7 +75,9 @@ function refusal({ message }: CommanderError, command: Command): ConfigurationEr
     );
   }
   const name = command.parent === null ? '' : ` ${command.name()}`;
-  return new ConfigurationError('BAD_ARGUMENTS', `${message.replace(/^error: /, '').replace(/\.$/, '')}.`, {
-    help: `'npx @ghl/backend-node-gpu${name} --help' shows what it takes.`,
-  });
+  return new ConfigurationError(
+    'BAD_ARGUMENTS',
+    `${message.replace(/^error: /, '').replace(/\.$/, '')}.`,
+    `'npx @ghl/backend-node-gpu${name} --help' shows what it takes.`,
+  );
 }

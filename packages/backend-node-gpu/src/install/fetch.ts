@@ -35,15 +35,17 @@ export async function fetchWheel(
     throw new DataError(
       'DOWNLOAD_FAILED',
       `pip does not bring ${requirement}: ${ok ? `there is no ${file}` : lastLines(stderr)}`,
-      { help: "see that pip reaches its index ('python3 -m pip config list'), and run the command again." },
+      "see that pip reaches its index ('python3 -m pip config list'), and run the command again.",
     );
   }
   const actual = await sha256Of(path);
   if (actual !== sha256) {
     await rm(path);
-    throw new DataError('CHECKSUM_MISMATCH', `${file} has the SHA-256 ${actual}, not ${sha256}.`, {
-      help: "the index that pip uses holds another file, or something on the way changed it; 'python3 -m pip config list' shows which it is.",
-    });
+    throw new DataError(
+      'CHECKSUM_MISMATCH',
+      `${file} has the SHA-256 ${actual}, not ${sha256}.`,
+      "the index that pip uses holds another file, or something on the way changed it; 'python3 -m pip config list' shows which it is.",
+    );
   }
   return path;
 }

@@ -34,16 +34,20 @@ export async function install(project: string, library: Library, say: (line: str
     await build(tfjsNode, home, compiler);
   } catch (cause) {
     if (cause instanceof GhlError || (cause as NodeJS.ErrnoException).syscall === undefined) throw cause;
-    throw new UnsupportedError('WRITE_FAILED', `The installation stopped: ${(cause as Error).message}.`, {
-      help: `see that all in ${cache} and in ${tfjsNode.folder} is yours and that there is room, and run the command again.`,
+    throw new UnsupportedError(
+      'WRITE_FAILED',
+      `The installation stopped: ${(cause as Error).message}.`,
+      `see that all in ${cache} and in ${tfjsNode.folder} is yours and that there is room, and run the command again.`,
       cause,
-    });
+    );
   }
   const probed = await probe(tfjsNode.binding);
   if ('supported' in probed) {
-    throw new UnsupportedError('BINDING_UNUSABLE', probed.reason, {
-      help: `remove ${home} and run the command again; if it says the same, train on @ghl/backend-wasm.`,
-    });
+    throw new UnsupportedError(
+      'BINDING_UNUSABLE',
+      probed.reason,
+      `remove ${home} and run the command again; if it says the same, train on @ghl/backend-wasm.`,
+    );
   }
   return probed;
 }

@@ -89,7 +89,7 @@ export async function checkMachine(project: string, { unpacked, wheels }: Librar
     throw new UnsupportedError(
       'REQUIREMENTS_MISSING',
       `This machine lacks ${absent.map(({ what }) => what).join('; ')}.`,
-      { help: `${absent.map(({ help }) => help).join('; ')}.` },
+      `${absent.map(({ help }) => help).join('; ')}.`,
     );
   }
   return { tfjsNode, compiler, resumes, cache };
@@ -113,7 +113,7 @@ export function checkPlatform(system: string, processor: string, glibc: string |
     throw new UnsupportedError(
       'PLATFORM_UNSUPPORTED',
       `The libraries are for Linux on x64; this is ${system} on ${processor}.`,
-      { help },
+      help,
     );
   }
   const [major = 0, minor = 0] = glibc?.split('.').map(Number) ?? [];
@@ -121,7 +121,7 @@ export function checkPlatform(system: string, processor: string, glibc: string |
   throw new UnsupportedError(
     'PLATFORM_UNSUPPORTED',
     `The libraries need glibc 2.17 or later; this system has ${glibc === undefined ? 'another C library' : glibc}.`,
-    { help },
+    help,
   );
 }
 

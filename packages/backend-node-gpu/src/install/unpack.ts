@@ -25,9 +25,11 @@ export async function unpack(wheel: string, folder: string, onBytes: (bytes: num
       onBytes(entry.uncompressedSize);
     }
   } catch (cause) {
-    throw new DataError('BROKEN_WHEEL', `${wheel} cannot be unpacked to ${folder}: ${(cause as Error).message}.`, {
-      help: 'free some space there, or name another folder in GHL_CACHE, and run the command again.',
+    throw new DataError(
+      'BROKEN_WHEEL',
+      `${wheel} cannot be unpacked to ${folder}: ${(cause as Error).message}.`,
+      'free some space there, or name another folder in GHL_CACHE, and run the command again.',
       cause,
-    });
+    );
   }
 }

@@ -81,9 +81,11 @@ export function checkConvolution(
   dataFormat = 'NHWC',
 ): void {
   if (dataFormat !== 'NHWC') {
-    throw new UnsupportedError('UNSUPPORTED_DATA_FORMAT', `${kernel} got data format '${dataFormat}'.`, {
-      help: "use 'NHWC' ('channelsLast'): the WebAssembly backend has no other.",
-    });
+    throw new UnsupportedError(
+      'UNSUPPORTED_DATA_FORMAT',
+      `${kernel} got data format '${dataFormat}'.`,
+      "use 'NHWC' ('channelsLast'): the WebAssembly backend has no other.",
+    );
   }
   checkNotEmpty(kernel, tensors);
 }
@@ -96,9 +98,11 @@ export function checkConvolution(
 export function checkFloats(kernel: string, tensors: Readonly<Record<string, TensorInfo>>): void {
   for (const [name, { dtype }] of Object.entries(tensors)) {
     if (dtype === 'float32') continue;
-    throw new UnsupportedError('UNSUPPORTED_DTYPE', `${kernel} got ${name} of dtype '${dtype}'.`, {
-      help: "cast it first: tf.cast(x, 'float32').",
-    });
+    throw new UnsupportedError(
+      'UNSUPPORTED_DTYPE',
+      `${kernel} got ${name} of dtype '${dtype}'.`,
+      "cast it first: tf.cast(x, 'float32').",
+    );
   }
 }
 
@@ -114,8 +118,6 @@ export function checkWindow(kernel: string, info: backend_util.Conv2DInfo): void
   throw new DataError(
     'INPUT_TOO_SMALL',
     `${kernel} got an image of ${inHeight} × ${inWidth} for a window of ${window}.`,
-    {
-      help: "use larger images, a smaller window, or padding 'same'.",
-    },
+    "use larger images, a smaller window, or padding 'same'.",
   );
 }

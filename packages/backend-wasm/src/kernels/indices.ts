@@ -15,9 +15,11 @@ import { type KernelCall, kernel } from './heap.js';
 /** @throws DataError with code `INDEX_OUT_OF_RANGE`. */
 function checkIndex(name: string, index: number, size: number): void {
   if (index >= 0 && index < size) return;
-  throw new DataError('INDEX_OUT_OF_RANGE', `${name} got index ${index} for an axis of ${size}.`, {
-    help: 'use indices from 0 to the size of the axis less 1.',
-  });
+  throw new DataError(
+    'INDEX_OUT_OF_RANGE',
+    `${name} got index ${index} for an axis of ${size}.`,
+    'use indices from 0 to the size of the axis less 1.',
+  );
 }
 
 export const gatherNd = kernel(

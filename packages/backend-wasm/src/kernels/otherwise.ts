@@ -32,9 +32,11 @@ export function sound(name: string, stock: Stock | undefined, reference: Referen
     if (other !== undefined) return other(call);
     const key = wrong ?? Object.keys(inputs).find((each) => inputs[each]!.dtype !== 'float32')!;
     const { dtype } = inputs[key]!;
-    throw new UnsupportedError('UNSUPPORTED_DTYPE', `${name} got ${key} of dtype '${dtype}'.`, {
-      help: `cast it first: tf.cast(${key}, '${dtype === 'float32' ? 'int32' : 'float32'}').`,
-    });
+    throw new UnsupportedError(
+      'UNSUPPORTED_DTYPE',
+      `${name} got ${key} of dtype '${dtype}'.`,
+      `cast it first: tf.cast(${key}, '${dtype === 'float32' ? 'int32' : 'float32'}').`,
+    );
   };
 }
 

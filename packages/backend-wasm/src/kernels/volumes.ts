@@ -39,7 +39,7 @@ function checkWindow(kernel: string, info: Info): void {
   throw new DataError(
     'INPUT_TOO_SMALL',
     `${kernel} got a volume of ${inDepth} × ${inHeight} × ${inWidth} for a window of ${window}.`,
-    { help: "use larger volumes, a smaller window, or padding 'same'." },
+    "use larger volumes, a smaller window, or padding 'same'.",
   );
 }
 

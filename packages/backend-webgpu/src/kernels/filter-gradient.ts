@@ -45,9 +45,11 @@ export const filterGradients = kernel(
     backend,
   }: KernelCall<{ x: TensorInfo; [dy: `dy${number}`]: TensorInfo }, Conv2DBackpropFilterAttrs>) => {
     if (attrs.dataFormat === 'NCHW') {
-      throw new UnsupportedError('UNSUPPORTED_DATA_FORMAT', `${FILTER_GRADIENTS} got data format 'NCHW'.`, {
-        help: "use 'NHWC' ('channelsLast'): several gradients of a filter at once on WebGPU have no other.",
-      });
+      throw new UnsupportedError(
+        'UNSUPPORTED_DATA_FORMAT',
+        `${FILTER_GRADIENTS} got data format 'NCHW'.`,
+        "use 'NHWC' ('channelsLast'): several gradients of a filter at once on WebGPU have no other.",
+      );
     }
     return gradients(backend, FILTER_GRADIENTS, x, Object.values(cotangents) as TensorInfo[], attrs);
   },
