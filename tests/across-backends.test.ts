@@ -2,8 +2,8 @@
 import '../tools/vitest/software-gpu.js';
 import { backend as wasm } from '@ghl/backend-wasm';
 import { backend as webgpu } from '@ghl/backend-webgpu';
-import { chain, gradient, scaleBy } from '@ghl/core';
-import { plasticity, register as registerOptimizers } from '@ghl/learner';
+import { chain, gradientDescent, scaleBy } from '@ghl/core';
+import { plasticOptimizer, register as registerOptimizers } from '@ghl/learner';
 import { register as registerLayers } from '@ghl/models';
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
@@ -102,7 +102,7 @@ async function trainVolumes(ours: boolean): Promise<Float32Array[]> {
   tf.tidy(() =>
     model.setWeights(model.getWeights().map(({ shape }, i) => tf.randomNormal(shape, 0, 0.3, 'float32', i + 1))),
   );
-  const optimizer = ours ? plasticity(model, { '*': chain(gradient(), scaleBy(0.1)) }) : tf.train.sgd(0.1);
+  const optimizer = ours ? plasticOptimizer(model, { '*': chain(gradientDescent(), scaleBy(0.1)) }) : tf.train.sgd(0.1);
   model.compile({ optimizer, loss: 'meanSquaredError' });
   const [x, y] = [tf.randomNormal([4, 6, 5, 7, 2], 0, 1, 'float32', 9), tf.randomNormal([4, 2], 0, 1, 'float32', 8)];
   for (let step = 0; step < 4; step++) await model.trainOnBatch(x, y);
@@ -112,7 +112,7 @@ async function trainVolumes(ours: boolean): Promise<Float32Array[]> {
   return weights;
 }
 
-it('a network of volumes trains on wasm as on the CPU, by gradient() as by tf.train.sgd', async () => {
+it('a network of volumes trains on wasm as on the CPU, by gradientDescent() as by tf.train.sgd', async () => {
   const expected = await on('cpu', () => trainVolumes(false));
   for (const [name, ours] of [
     ['cpu', true],

@@ -5,8 +5,8 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { backend as wasm } from '@ghl/backend-wasm';
-import { chain, gradient, scaleBy } from '@ghl/core';
-import { plasticity } from '@ghl/learner';
+import { chain, gradientDescent, scaleBy } from '@ghl/core';
+import { plasticOptimizer } from '@ghl/learner';
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
@@ -142,13 +142,13 @@ function build([shape, layer, { whole = false } = {}]: Case): tfl.LayersModel {
   return tfl.model({ inputs: input, outputs: layers.dense({ units: 2 }).apply(x) as tfl.SymbolicTensor });
 }
 
-/** The weights after one step, by gradient() or by tf.train.sgd. */
+/** The weights after one step, by gradientDescent() or by tf.train.sgd. */
 async function step(
   model: tfl.LayersModel,
   [shape, , { whole = false, batch = 4 } = {}]: Case,
   ours: boolean,
 ): Promise<Float32Array[]> {
-  const optimizer = ours ? plasticity(model, { '*': chain(gradient(), scaleBy(0.1)) }) : tf.train.sgd(0.1);
+  const optimizer = ours ? plasticOptimizer(model, { '*': chain(gradientDescent(), scaleBy(0.1)) }) : tf.train.sgd(0.1);
   model.compile({ optimizer, loss: 'meanSquaredError' });
   const [x, y] = tf.tidy(() => {
     const plain = tf.randomNormal([batch, ...shape], 0, 1, 'float32', 1);
@@ -275,7 +275,7 @@ async function stepWith(
       ],
     });
     seed(model);
-    const optimizer = plasticity(model, { '*': chain(gradient(), scaleBy(0.1)) });
+    const optimizer = plasticOptimizer(model, { '*': chain(gradientDescent(), scaleBy(0.1)) });
     model.compile({ optimizer, loss, metrics });
     const [x, y] = tf.tidy(() => {
       const classes = tf.tensor1d([0, 2, 1, 2]);

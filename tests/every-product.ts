@@ -2,7 +2,7 @@
 import {
   type BackendAdapter,
   chain,
-  gradient,
+  gradientDescent,
   type LocalRule,
   local,
   maxAbs,
@@ -11,7 +11,7 @@ import {
   scaleBy,
   threeFactor,
 } from '@ghl/core';
-import { plasticity } from '@ghl/learner';
+import { plasticOptimizer } from '@ghl/learner';
 import { networks } from '@ghl/models';
 import { gate } from '@ghl/modulator-gate';
 import { scalar } from '@ghl/modulator-scalar';
@@ -164,9 +164,9 @@ export function everyProduct(backend: BackendAdapter, { every, steps }: Effort):
       inputs: input,
       outputs: tfl.layers.dense({ units: 2, kernelInitializer: kernelInitializer() }).apply(flat) as tfl.SymbolicTensor,
     });
-    const optimizer = plasticity(model, {
+    const optimizer = plasticOptimizer(model, {
       plastic: chain(product(), scaleBy(1e-2)),
-      '*': chain(gradient(), scaleBy(1e-2)),
+      '*': chain(gradientDescent(), scaleBy(1e-2)),
     });
     const kernel = async () => (await (model.getLayer('plastic').getWeights()[0] as tf.Tensor).data()).slice();
     const initial = await kernel();
@@ -202,7 +202,7 @@ export function everyProduct(backend: BackendAdapter, { every, steps }: Effort):
       inputShape: [8, 8, 1],
       classes: 3,
     });
-    const optimizer = plasticity(
+    const optimizer = plasticOptimizer(
       model,
       (recipes[name] as NonNullable<(typeof recipes)[string]>)('deephebb-small', { steps }),
     );

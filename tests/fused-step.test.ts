@@ -8,9 +8,9 @@ import {
   DROPOUT,
   decayWeights,
   FILTER_GRADIENTS,
-  gradient,
+  FUSED_UPDATE,
+  gradientDescent,
   local,
-  MOVE,
   maxAbs,
   OVERLAP,
   type Plasticity,
@@ -18,7 +18,7 @@ import {
   scaleBy,
   threeFactor,
 } from '@ghl/core';
-import { plasticity } from '@ghl/learner';
+import { plasticOptimizer } from '@ghl/learner';
 import { batchNorm, dropout } from '@ghl/models';
 import { sign } from '@ghl/modulator-sign';
 import { bcm } from '@ghl/rule-bcm';
@@ -34,7 +34,7 @@ beforeAll(async () => {
 });
 afterAll(deactivate);
 
-const fused = [FILTER_GRADIENTS, MOVE, BATCH_NORM, BATCH_NORM_GRADIENT, OVERLAP, DROPOUT];
+const fused = [FILTER_GRADIENTS, FUSED_UPDATE, BATCH_NORM, BATCH_NORM_GRADIENT, OVERLAP, DROPOUT];
 
 /** Runs `body` with some kernels missing, and those that are called noted. */
 function withKernels<T>(missing: readonly string[], called: Set<string>, body: () => T): T {
@@ -98,7 +98,7 @@ const heads: Record<string, Plasticity> = {
   Oja: local(maxAbs(oja())),
   'HPCA with a sign': threeFactor(maxAbs(hpca()), sign()),
   'BCM with its state': threeFactor(maxAbs(bcm()), sign()),
-  'gradient descent': gradient(),
+  'gradient descent': gradientDescent(),
 };
 
 function train(head: Plasticity, missing: readonly string[], called: Set<string>): Float32Array[] {
@@ -106,12 +106,12 @@ function train(head: Plasticity, missing: readonly string[], called: Set<string>
     tf.tidy(() => {
       const model = network();
       const product = chain(head, ...step);
-      const optimizer = plasticity(model, {
+      const optimizer = plasticOptimizer(model, {
         conv1: product,
         conv2: product,
         depthwise: product,
         hidden: product,
-        '*': chain(gradient(), scaleBy(1e-2)),
+        '*': chain(gradientDescent(), scaleBy(1e-2)),
       });
       const x = tf.randomNormal([6, 10, 10, 3], 0, 1, 'float32', 7);
       const y = tf.oneHot(tf.tensor1d([0, 1, 2, 3, 0, 1], 'int32'), 4);
@@ -137,7 +137,7 @@ describe.each(Object.entries(heads))('%s', (_, head) => {
     const quick = train(head, [], used);
     expect(tf.memory().numTensors).toBe(before);
     expect(unused).toEqual(new Set());
-    expect(used).toContain(MOVE);
+    expect(used).toContain(FUSED_UPDATE);
     expect(used).toContain(BATCH_NORM);
     expect(used).toContain(DROPOUT);
     const distance = (a: Float32Array, b: Float32Array) => Math.max(...a.map((value, i) => Math.abs(value - b[i]!)));

@@ -2,8 +2,8 @@
 import '../tools/vitest/software-gpu.js';
 import { backend as wasm } from '@ghl/backend-wasm';
 import { backend as webgpu } from '@ghl/backend-webgpu';
-import { ALL_FINITE, CHOOSE, chain, gradient, MOVE, maxAbs, scaleBy, threeFactor } from '@ghl/core';
-import { plasticity } from '@ghl/learner';
+import { ALL_FINITE, CHOOSE, chain, FUSED_UPDATE, gradientDescent, maxAbs, scaleBy, threeFactor } from '@ghl/core';
+import { plasticOptimizer } from '@ghl/learner';
 import { batchNorm } from '@ghl/models';
 import { sign } from '@ghl/modulator-sign';
 import { bcm } from '@ghl/rule-bcm';
@@ -36,7 +36,7 @@ function network(): Sequential {
 }
 
 const ghl = () => chain(threeFactor(maxAbs(swta()), sign()), scaleBy(0.05));
-const rest = () => chain(gradient(), scaleBy(0.05));
+const rest = () => chain(gradientDescent(), scaleBy(0.05));
 const plans = {
   'fused moves': () => ({ conv: ghl(), '*': rest() }),
   'rules with state': () => ({ hidden: chain(threeFactor(maxAbs(bcm()), sign()), scaleBy(0.05)), '*': rest() }),
@@ -61,7 +61,7 @@ describe.each([
     const [model, oracle] = [network(), network()];
     oracle.setWeights(model.getWeights());
     model.setWeights(oracle.getWeights()); // setWeights() applies constraints
-    const [optimizer, never] = [plasticity(model, plan()), plasticity(oracle, plan())];
+    const [optimizer, never] = [plasticOptimizer(model, plan()), plasticOptimizer(oracle, plan())];
     const [first, second] = [1, 2].map((seed) => tf.randomNormal([6, 8, 8, 2], 0, 1, 'float32', seed)) as [
       tf.Tensor,
       tf.Tensor,
@@ -85,7 +85,7 @@ describe.each([
 it('a good step chooses by reference: it selects, tiles and compares nothing as large as a weight', async () => {
   await wasm.activate();
   const model = network();
-  const optimizer = plasticity(model, plans['fused moves']());
+  const optimizer = plasticOptimizer(model, plans['fused moves']());
   const x = tf.randomNormal([6, 8, 8, 2], 0, 1, 'float32', 1);
   optimizer.minimize(lossOf(model, x));
   const { kernels } = await tf.profile(() => {
@@ -95,7 +95,11 @@ it('a good step chooses by reference: it selects, tiles and compares nothing as 
   const weights = model.trainableWeights.length;
   const statistics = 4;
   const count = (name: string) => kernels.filter((kernel) => kernel.name === name).length;
-  expect([count(MOVE), count(CHOOSE), count(ALL_FINITE)]).toEqual([weights, weights + statistics, statistics + 1]);
+  expect([count(FUSED_UPDATE), count(CHOOSE), count(ALL_FINITE)]).toEqual([
+    weights,
+    weights + statistics,
+    statistics + 1,
+  ]);
   const large = kernels.filter(
     ({ name, outputShapes }) =>
       ['Select', 'Tile', 'BroadcastTo', 'IsFinite', 'ZerosLike', 'Fill', 'Add'].includes(name) &&

@@ -3,7 +3,7 @@
  * gradient is so near 0 that rounding decides its sign, which is a step of another direction: so few and such small images
  * that there is none.
  */
-import { plasticity } from '@ghl/learner';
+import { plasticOptimizer } from '@ghl/learner';
 import { deepHebbSmall } from '@ghl/models';
 import { ghl } from '@ghl/recipes';
 import * as tf from '@tensorflow/tfjs-core';
@@ -16,7 +16,7 @@ export const steps = 20;
 export function fresh(): tfl.LayersModel {
   const model = deepHebbSmall({ inputShape: [8, 8, 3], classes: 4, seed: 1 });
   model.compile({
-    optimizer: plasticity(model, ghl('deephebb-small', { steps: 100 })),
+    optimizer: plasticOptimizer(model, ghl('deephebb-small', { steps: 100 })),
     loss: 'categoricalCrossentropy',
   });
   return model;

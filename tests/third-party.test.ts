@@ -53,8 +53,8 @@ console.log(JSON.stringify({
 `;
 
 const training = `
-import { chain, gradient, maxAbs, scaleBy, threeFactor } from '@ghl/core';
-import { plasticity, register } from '@ghl/learner';
+import { chain, gradientDescent, maxAbs, scaleBy, threeFactor } from '@ghl/core';
+import { plasticOptimizer, register } from '@ghl/learner';
 import { sign } from '@ghl/modulator-sign';
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
@@ -69,9 +69,9 @@ const model = tfl.sequential({
   ],
 });
 model.compile({
-  optimizer: plasticity(model, {
+  optimizer: plasticOptimizer(model, {
     'conv/kernel': chain(threeFactor(maxAbs(instar()), sign()), scaleBy(0.02)),
-    '*': chain(gradient(), scaleBy(0.1)),
+    '*': chain(gradientDescent(), scaleBy(0.1)),
   }),
   loss: 'categoricalCrossentropy',
 });

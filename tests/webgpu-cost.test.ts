@@ -4,7 +4,7 @@
  */
 import '../tools/vitest/software-gpu.js';
 import { activate, deactivate } from '@ghl/backend-webgpu';
-import { plasticity } from '@ghl/learner';
+import { plasticOptimizer } from '@ghl/learner';
 import { deepHebb } from '@ghl/models';
 import { backprop, ghl, type Recipe } from '@ghl/recipes';
 import * as tf from '@tensorflow/tfjs-core';
@@ -31,7 +31,7 @@ function cost(recipe: Recipe): { readonly kernels: number; readonly bytes: numbe
   });
   const before = tf.memory().numTensors;
   const model = deepHebb();
-  const optimizer = plasticity(model, recipe('deephebb', { steps: 1 }));
+  const optimizer = plasticOptimizer(model, recipe('deephebb', { steps: 1 }));
   tf.tidy(() => {
     const x = tf.zeros([64, 32, 32, 3]);
     const y = tf.oneHot(tf.zeros([64], 'int32'), 10);

@@ -1,8 +1,8 @@
 /** Training on one device, which the last tests lose. */
 import '../tools/vitest/software-gpu.js';
 import { activate, deactivate } from '@ghl/backend-webgpu';
-import { chain, gradient, maxAbs, scaleBy, threeFactor } from '@ghl/core';
-import { plasticity } from '@ghl/learner';
+import { chain, gradientDescent, maxAbs, scaleBy, threeFactor } from '@ghl/core';
+import { plasticOptimizer } from '@ghl/learner';
 import { sign } from '@ghl/modulator-sign';
 import { swta } from '@ghl/rule-swta';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
@@ -34,9 +34,9 @@ function net(): Sequential {
 }
 
 const ghl = (model: Sequential) =>
-  plasticity(model, {
+  plasticOptimizer(model, {
     conv: chain(threeFactor(maxAbs(swta()), sign()), scaleBy(1e-2)),
-    '*': chain(gradient(), scaleBy(1e-2)),
+    '*': chain(gradientDescent(), scaleBy(1e-2)),
   });
 
 const batch = (): [tf.Tensor, tf.Tensor] => [

@@ -1,7 +1,7 @@
 /** What every backend must do in every runtime. Runs in each Node, and bundled in a page: see matrix.test.ts. */
 import { backendCases, failures } from '@ghl/conformance';
 import type { ActiveBackend, BackendAdapter } from '@ghl/core';
-import { plasticity } from '@ghl/learner';
+import { plasticOptimizer } from '@ghl/learner';
 import { deepHebbSmall } from '@ghl/models';
 import { ghl } from '@ghl/recipes';
 import * as tf from '@tensorflow/tfjs-core';
@@ -66,7 +66,7 @@ function watch(called: Record<string, string[]>): () => void {
 async function train(): Promise<number[]> {
   const count = 20;
   const model = deepHebbSmall({ inputShape: [16, 16, 3], seed: 1 });
-  const optimizer = plasticity(model, ghl('deephebb-small', { steps: 100 }));
+  const optimizer = plasticOptimizer(model, ghl('deephebb-small', { steps: 100 }));
   model.compile({ optimizer, loss: 'categoricalCrossentropy' });
   const wave = Float32Array.from({ length: count * 768 }, (_, i) => Math.sin(i * (1 + (Math.floor(i / 768) % 10))));
   const x = tf.tensor4d(wave, [count, 16, 16, 3]);

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { glyphs } from '@ghl/datasets';
-import { plasticity } from '@ghl/learner';
+import { plasticOptimizer } from '@ghl/learner';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { activateBackend, checkBackend } from './backends.js';
@@ -25,7 +25,7 @@ async function lossOn(backend: string): Promise<number> {
   expect(tf.getBackend()).toBe(active.name);
   const data = await glyphs({ trainSize: 8, validationSize: 4, testSize: 4 });
   const model = buildNetwork(NETWORK, data, 0);
-  const optimizer = plasticity(model, assignmentOf({ name: 'ghl' }, NETWORK, 2));
+  const optimizer = plasticOptimizer(model, assignmentOf({ name: 'ghl' }, NETWORK, 2));
   const folder = new RunFolder(race, backend, 0);
   await train({ model, optimizer, data, seed: 0, epochs: 1, batch: 4, folder, backend });
   optimizer.dispose();

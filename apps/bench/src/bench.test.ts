@@ -391,7 +391,7 @@ describe('going on', () => {
       await cp(join(folder, 'whole'), join(folder, 'race'), { recursive: true });
     };
     await change('backprop/0/manifest.json', (manifest) => {
-      manifest.spec['*'] = { name: 'gradient', args: [] };
+      manifest.spec['*'] = { name: 'gradientDescent', args: [] };
     });
     await refused('the spec of');
     await restore();

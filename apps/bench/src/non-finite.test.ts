@@ -3,8 +3,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import '@tensorflow/tfjs-backend-cpu';
-import { gradient, type Json } from '@ghl/core';
-import { plasticity } from '@ghl/learner';
+import { gradientDescent, type Json } from '@ghl/core';
+import { plasticOptimizer } from '@ghl/learner';
 import * as tf from '@tensorflow/tfjs-core';
 import { layers, sequential } from '@tensorflow/tfjs-layers';
 import fc from 'fast-check';
@@ -153,7 +153,7 @@ describe('with NaN and ±∞ in any number, the bench reads what it wrote', () =
 
   it('of a checkpoint', async () => {
     const model = sequential({ layers: [layers.dense({ units: 1, inputShape: [1] })] });
-    const optimizer = plasticity(model, { '*': gradient() });
+    const optimizer = plasticOptimizer(model, { '*': gradientDescent() });
     const path = join(folder, 'checkpoint.bin');
     await fc.assert(
       fc.asyncProperty(some<Position>(positionSchema), async (position) => {

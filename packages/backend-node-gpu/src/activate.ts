@@ -10,7 +10,7 @@ import {
   checkOptions,
   completeTensorFlow,
   GhlError,
-  inTurn,
+  mutex,
   replaceReluGradient,
   type Support,
   UnsupportedError,
@@ -108,7 +108,7 @@ interface Activation {
 }
 
 let active: Activation | undefined;
-const inTheirTurn = inTurn();
+const inTheirTurn = mutex();
 /** The one instance that a process can have, kept over `deactivate()`. */
 let instance: NodeBackend | undefined;
 

@@ -9,7 +9,7 @@ import {
   checkOptions,
   completeTensorFlow,
   GhlError,
-  inTurn,
+  mutex,
   replaceReluGradient,
   StateError,
   type Support,
@@ -119,7 +119,7 @@ let active: Activation | undefined;
  */
 interface Copies {
   /** Lets calls of all copies take turns. */
-  readonly inTheirTurn: ReturnType<typeof inTurn>;
+  readonly inTheirTurn: ReturnType<typeof mutex>;
   /** Where the copy that is active was loaded from. */
   owner?: { readonly url: string };
 }
@@ -130,7 +130,7 @@ const key = Symbol.for('@ghl/backend-wasm');
 /** It stands on the engine of TensorFlow.js, which is one for all of its own copies too. */
 function copies(): Copies {
   const engine = tf.engine() as unknown as { [key]?: Copies };
-  engine[key] ??= { inTheirTurn: inTurn() };
+  engine[key] ??= { inTheirTurn: mutex() };
   return engine[key];
 }
 

@@ -8,7 +8,7 @@ import {
   checkOptions,
   completeTensorFlow,
   GhlError,
-  inTurn,
+  mutex,
   StateError,
   type Support,
   UnsupportedError,
@@ -52,7 +52,7 @@ interface Activation {
 }
 
 let active: Activation | undefined;
-const inTheirTurn = inTurn();
+const inTheirTurn = mutex();
 
 /**
  * Makes WebGPU the backend that TensorFlow.js computes on, able to train. Idempotent: what is active already is returned as

@@ -1,5 +1,5 @@
 /** The cases of a backend: its kernels against float64 loops, and what it says about itself. */
-import { type BackendAdapter, type Connection, competition, UnsupportedError } from '@ghl/core';
+import { type BackendAdapter, type Connection, softmaxCompetition, UnsupportedError } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { type ConformanceCase, check, checkClose, checkNoLeak, evaluate, evaluateOne, type Snapshot } from './case.js';
 import {
@@ -185,7 +185,7 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
         for (const temperature of TEMPERATURES) {
           const found = await evaluate(() => {
             const y = tf.tensor2d(post, [post.length / columns, columns]);
-            const { gate, overlap = tf.sum(tf.mul(gate, y), 0) } = competition(y, temperature);
+            const { gate, overlap = tf.sum(tf.mul(gate, y), 0) } = softmaxCompetition(y, temperature);
             return { gate, overlap };
           });
           const { gate, overlap } = competed(post, columns, temperature);

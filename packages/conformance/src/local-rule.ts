@@ -1,9 +1,9 @@
 /** The cases of a local rule. */
 import {
-  type Call,
   type Connection,
   type Factory,
   initState,
+  type LayerUse,
   type LocalContext,
   type LocalRule,
   layerIncrement,
@@ -336,7 +336,7 @@ function callsOf(
   kernel: tf.Tensor,
   { preShape }: Sample,
   inputs: readonly Float32Array[],
-): Call[] {
+): LayerUse[] {
   const rest = preShape.slice(1);
   return inputs.map((input) => {
     const pre = tf.tensor(input, [input.length / rest.reduce((product, size) => product * size, 1), ...rest]);
@@ -348,7 +348,7 @@ function stepOf(
   rule: LocalRule,
   connection: Connection,
   kernel: tf.Tensor,
-  calls: readonly Call[],
+  calls: readonly LayerUse[],
   step: number,
   state: PlasticityState,
 ): { readonly delta: tf.Tensor; readonly increment: tf.Tensor; readonly state: PlasticityState } {

@@ -162,7 +162,7 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
           for (const [step, { result }] of steps
             .map((each) => ({ result: each.get('result') as Snapshot }))
             .entries()) {
-            const perExample = factory().actsOn === 'gate';
+            const perExample = factory().actsOn === 'example';
             const shape = perExample ? [BATCH] : sample.geometry.kernelShape;
             check(
               result.dtype === 'float32' && String(result.shape) === String(shape),
@@ -498,7 +498,7 @@ function apply(
   batch = BATCH,
 ): { readonly result: tf.Tensor; readonly state: StateTree } {
   const context = { units, step, batch };
-  if (modulator.actsOn === 'gate') {
+  if (modulator.actsOn === 'example') {
     const { factor, state: next } = modulator.factor(signals, context, state);
     return { result: factor, state: next };
   }
@@ -580,7 +580,7 @@ async function checkUniform(modulator: GlobalModulator, claims: ModulatorClaims,
       const given = signalsOf({ geometry, units, rewards: 'one' }, claims, step);
       const signals = { ...given, reward: tf.fill([batch], drawn(500 + step, [1])[0] as number) };
       const { factor } =
-        modulator.actsOn === 'gate'
+        modulator.actsOn === 'example'
           ? modulator.factor(signals, { units, step, batch }, state.modulator as never)
           : { factor: tf.ones([batch]) };
       const layer = { connection, kernel, calls, signals, step };

@@ -3,7 +3,7 @@ import {
   type Factory,
   fromSpec,
   type GlobalModulator,
-  gradient,
+  gradientDescent,
   initState,
   type LocalRule,
   layerIncrement,
@@ -91,7 +91,7 @@ function plasticityOf(product: Specified): Plasticity {
   if ('transforms' in product) return product as Plasticity;
   if ('gate' in product) return local(product as LocalRule);
   if ('actsOn' in product) return threeFactor(competitive('own'), product as unknown as GlobalModulator);
-  return { ...gradient(), transforms: [product as unknown as Transform] };
+  return { ...gradientDescent(), transforms: [product as unknown as Transform] };
 }
 
 async function steps(plasticity: Plasticity): Promise<Tree[]> {

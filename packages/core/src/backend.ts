@@ -61,7 +61,7 @@ export interface BackendAdapter<Options extends object = object> {
 }
 
 /** Whether the backend that TensorFlow.js computes on has a kernel, such as those below. */
-export function fuses(kernel: string): boolean {
+export function hasKernel(kernel: string): boolean {
   return tf.getKernel(kernel, tf.getBackend()) !== undefined;
 }
 
@@ -89,11 +89,11 @@ export const BATCH_NORM_GRADIENT = 'GhlBatchNormGrad';
 
 /**
  * A weight's step in one kernel: inputs `weights` W, and `sums` Σ, `overlap` m [K] and `gradient` g as far as the
- * attribute `program`, a list of at most {@link MOST_OPERATIONS} of {@link Operation}, reads them. The outputs are W + v,
+ * attribute `program`, a list of at most {@link MAX_OPERATIONS} of {@link Operation}, reads them. The outputs are W + v,
  * or max(W + v, 0) if the attribute `nonNegative` is true, and a flag: whether all of W + v is finite. May be registered as
  * {@link FILTER_GRADIENTS}.
  */
-export const MOVE = 'GhlMove';
+export const FUSED_UPDATE = 'GhlMove';
 
 /**
  * One of two tensors of one shape and type: inputs `ok`, a bool [], `value` and `before`; the output is `value` where `ok` is
@@ -141,8 +141,8 @@ export interface DropoutAttributes {
  */
 export const DROPOUT = 'GhlDropout';
 
-/** The longest program of {@link MOVE}: a kernel has room for so many operations. */
-export const MOST_OPERATIONS = 64;
+/** The longest program of {@link FUSED_UPDATE}: a kernel has room for so many operations. */
+export const MAX_OPERATIONS = 64;
 
 /** An operation on the increment v of a weight, of which a fused step is made. */
 export type Operation =

@@ -10,10 +10,10 @@ export type BaselineState = {
   readonly seen: tf.Tensor;
 };
 
-/** What {@link deviation} found. */
-export interface DeviationResult {
+/** What {@link predictionError} found. */
+export interface PredictionError {
   /** signal − r̄, in the signal's shape, with the r̄ from before this value; 0 on average at the first. */
-  readonly deviation: tf.Tensor;
+  readonly error: tf.Tensor;
   /** The baseline after this value. */
   readonly state: BaselineState;
 }
@@ -32,11 +32,11 @@ export function initBaseline(): BaselineState {
  * @throws DataError `EMPTY_TENSOR` for a signal without values.
  * @throws ConfigurationError `BAD_VALUE` for another λ.
  */
-export function deviation({ mean, seen }: BaselineState, signal: tf.Tensor, rate: number): DeviationResult {
+export function predictionError({ mean, seen }: BaselineState, signal: tf.Tensor, rate: number): PredictionError {
   checkNumber('The rate of a baseline', rate, { least: 0, most: 1 });
   checkNotEmpty('A baseline', { signal });
   const value = tf.mean(signal);
   const before = tf.add(tf.mul(mean, seen), tf.mul(value, tf.sub(1, seen)));
   const after = tf.add(tf.mul(before, rate), tf.mul(value, 1 - rate));
-  return { deviation: tf.sub(signal, before), state: { mean: after, seen: tf.onesLike(seen) } };
+  return { error: tf.sub(signal, before), state: { mean: after, seen: tf.onesLike(seen) } };
 }

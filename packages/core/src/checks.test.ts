@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { checkBoolean, checkChoice, checkNumber, checkOptions } from './checks.js';
 import { constant, maxAbs } from './local-rule.js';
 import type { GlobalModulator } from './modulator.js';
-import { chain, gradient, local, threeFactor } from './plasticity.js';
+import { chain, gradientDescent, local, threeFactor } from './plasticity.js';
 import { specOf } from './spec.js';
 import { scaleBy } from './transform.js';
 
@@ -70,7 +70,7 @@ it('checkBoolean takes nothing that is merely truthy', () => {
 describe('a product', () => {
   const modulator: GlobalModulator = {
     spec: specOf('still'),
-    actsOn: 'increment',
+    actsOn: 'weights',
     reads: [],
     init: () => ({}),
     modulate: (increment, _signals, _context, state) => ({ increment, state }),
@@ -95,9 +95,13 @@ describe('a product', () => {
       'What maxAbs wraps is threeFactor(…).',
     ],
     ['a rule for a head', () => chain(any(constant())), 'The head of chain is constant(…).'],
-    ['an uncalled head', () => chain(any(gradient)), 'The head of chain is the function gradient.'],
-    ['a bare number', () => chain(gradient(), any(0.1)), 'Transform 1 of chain is 0.1.'],
-    ['a second head', () => chain(gradient(), scaleBy(1), any(gradient())), 'Transform 2 of chain is gradient(…).'],
+    ['an uncalled head', () => chain(any(gradientDescent)), 'The head of chain is the function gradientDescent.'],
+    ['a bare number', () => chain(gradientDescent(), any(0.1)), 'Transform 1 of chain is 0.1.'],
+    [
+      'a second head',
+      () => chain(gradientDescent(), scaleBy(1), any(gradientDescent())),
+      'Transform 2 of chain is gradientDescent(…).',
+    ],
   ])('refuses %s', (_, make, message) => {
     expect(make).toThrow(badValue);
     expect(make).toThrow(message);

@@ -11,7 +11,7 @@ export function checkOptions(factory: string, options: unknown, known: readonly 
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new ConfigurationError(
       'BAD_VALUE',
-      `The options of ${factory} are ${shown(options)}.`,
+      `The options of ${factory} are ${printable(options)}.`,
       known.length === 0
         ? 'leave them out: there are none yet.'
         : `give them by name: ${factory}({ ${known[0]}: … }). Known: ${known.join(', ')}.`,
@@ -56,7 +56,7 @@ export function checkNumber(name: string, value: unknown, { least, above, most, 
   ].filter(Boolean);
   throw new ConfigurationError(
     'BAD_VALUE',
-    `${name} is ${shown(value)}.`,
+    `${name} is ${printable(value)}.`,
     `give a finite number${bounds.length ? `, ${bounds.join(' and ')}` : ''}.`,
   );
 }
@@ -70,7 +70,7 @@ export function checkChoice(name: string, value: unknown, choices: readonly stri
   if (choices.includes(value as string)) return;
   throw new ConfigurationError(
     'BAD_VALUE',
-    `${name} is ${shown(value)}.`,
+    `${name} is ${printable(value)}.`,
     `give one of ${choices.map((choice) => `'${choice}'`).join(', ')}.`,
   );
 }
@@ -82,7 +82,7 @@ export function checkChoice(name: string, value: unknown, choices: readonly stri
  */
 export function checkBoolean(name: string, value: unknown): void {
   if (typeof value === 'boolean') return;
-  throw new ConfigurationError('BAD_VALUE', `${name} is ${shown(value)}.`, 'give true or false.');
+  throw new ConfigurationError('BAD_VALUE', `${name} is ${printable(value)}.`, 'give true or false.');
 }
 
 /**
@@ -95,11 +95,11 @@ export function checkBoolean(name: string, value: unknown): void {
  */
 export function checkPart(name: string, value: unknown, member: string, help: string): void {
   if (typeof value === 'object' && value !== null && member in value) return;
-  throw new ConfigurationError('BAD_VALUE', `${name} is ${shown(value)}.`, help);
+  throw new ConfigurationError('BAD_VALUE', `${name} is ${printable(value)}.`, help);
 }
 
 /** A value as a message can hold it: functions and products by their names. */
-function shown(value: unknown): string {
+function printable(value: unknown): string {
   if (value instanceof Promise) return 'a promise';
   if (typeof value === 'function') return `the function ${value.name || '() => …'}`;
   if (typeof value === 'bigint') return `${value}n`;

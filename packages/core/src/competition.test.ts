@@ -1,17 +1,17 @@
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, expect, it } from 'vitest';
-import { competition } from './competition.js';
+import { softmaxCompetition } from './competition.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
 });
 
 const rows = (post: number[][], temperature: number) =>
-  tf.tidy(() => competition(tf.tensor2d(post), temperature).gate.arraySync());
+  tf.tidy(() => softmaxCompetition(tf.tensor2d(post), temperature).gate.arraySync());
 
 it.each([0, -0.01, Number.NaN, Infinity, '1', null])('refuses the temperature %s', (temperature) => {
-  expect(() => tf.tidy(() => competition(tf.zeros([1, 2]), temperature as number).gate)).toThrow(
+  expect(() => tf.tidy(() => softmaxCompetition(tf.zeros([1, 2]), temperature as number).gate)).toThrow(
     expect.objectContaining({ code: 'BAD_VALUE', message: expect.stringContaining('temperature') }),
   );
 });

@@ -1,6 +1,6 @@
 /** Competition between the units of a layer, which several rules are gated by. */
 import * as tf from '@tensorflow/tfjs-core';
-import { COMPETITION, fuses } from './backend.js';
+import { COMPETITION, hasKernel } from './backend.js';
 import { checkNotEmpty, checkNumber } from './checks.js';
 import type { GateResult } from './local-rule.js';
 
@@ -17,18 +17,21 @@ const LEAST = 2 ** -126;
  * @throws ConfigurationError `BAD_VALUE` for a temperature that is not a finite number above 0; DataError `EMPTY_TENSOR` for
  * no positions or no units.
  */
-export function competition(post: tf.Tensor2D, temperature: number): Pick<GateResult<never>, 'gate' | 'overlap'> {
+export function softmaxCompetition(
+  post: tf.Tensor2D,
+  temperature: number,
+): Pick<GateResult<never>, 'gate' | 'overlap'> {
   checkNumber('The temperature of a competition', temperature, { above: 0 });
   checkNotEmpty('A competition', { post });
   // Where float32 cannot hold τ or 1/τ, y and τ are multiplied by a power of two first. Beyond the bounds the gate is the
   // limit: differences of y, at least 2⁻¹⁴⁹ and then 2⁻²³, are over 100 times τ, or y, then under 4, does not change it.
   if (temperature < LEAST) {
-    return { gate: competition(tf.mul(behind(post), 1 / LEAST), Math.max(temperature / LEAST, 2 ** -100)).gate };
+    return { gate: softmaxCompetition(tf.mul(behind(post), 1 / LEAST), Math.max(temperature / LEAST, 2 ** -100)).gate };
   }
   if (temperature >= 1 / LEAST) {
-    return { gate: competition(tf.mul(post, LEAST), Math.min(temperature * LEAST, 2 ** 100)).gate };
+    return { gate: softmaxCompetition(tf.mul(post, LEAST), Math.min(temperature * LEAST, 2 ** 100)).gate };
   }
-  if (!fuses(COMPETITION)) {
+  if (!hasKernel(COMPETITION)) {
     // Divided by τ < 1, a large y would overflow.
     return { gate: tf.softmax(tf.div(temperature < 1 ? behind(post) : post, temperature)) };
   }

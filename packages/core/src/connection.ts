@@ -9,7 +9,7 @@
  * so a rule never sees a stride or a padding. Convolutions are channels-last; no patches are ever formed.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { FILTER_GRADIENTS, fuses } from './backend.js';
+import { FILTER_GRADIENTS, hasKernel } from './backend.js';
 import { checkOptions } from './checks.js';
 import { ConfigurationError } from './errors.js';
 
@@ -93,7 +93,7 @@ export function conv2d(
     ...convolution(kernelShape, options, {
       forward: (x, filter, geometry) => run('Conv2D', { x, filter }, { ...geometry, dilations: [1, 1] }),
       correlate: (x, dys, geometry, filterShape) => {
-        if (dys.length > 1 && fuses(FILTER_GRADIENTS)) {
+        if (dys.length > 1 && hasKernel(FILTER_GRADIENTS)) {
           const inputs = { x, ...Object.fromEntries(dys.map((dy, i) => [`dy${i}`, dy])) };
           return tf.engine().runKernel(FILTER_GRADIENTS, inputs, { ...geometry, filterShape } as never) as tf.Tensor[];
         }

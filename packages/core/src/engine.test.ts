@@ -2,21 +2,21 @@
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
-import { MOST_OPERATIONS } from './backend.js';
+import { MAX_OPERATIONS } from './backend.js';
 import { type Connection, conv2d, dense, depthwiseConv2d } from './connection.js';
 import {
   type AvailableSignals,
-  type Call,
+  computeGates,
   examplesOf,
+  fusedOperations,
   initState,
   type LayerStep,
+  type LayerUse,
   layerIncrement,
-  openGate,
-  operations,
 } from './engine.js';
 import { constant, type LocalContext, type LocalRule, maxAbs, rms, type Scope, wrap } from './local-rule.js';
-import type { GateModulator, IncrementModulator } from './modulator.js';
-import { chain, gradient, local, type Plasticity, threeFactor } from './plasticity.js';
+import type { PerExampleModulator, WeightModulator } from './modulator.js';
+import { chain, gradientDescent, local, type Plasticity, threeFactor } from './plasticity.js';
 import { specOf } from './spec.js';
 import { scaleBy, type Transform } from './transform.js';
 
@@ -169,9 +169,9 @@ describe('a layer called twice', () => {
 });
 
 /** One factor per example, known beforehand. */
-const perExample = (factors: readonly number[]): GateModulator<'reward'> => ({
+const perExample = (factors: readonly number[]): PerExampleModulator<'reward'> => ({
   spec: specOf('perExample'),
-  actsOn: 'gate',
+  actsOn: 'example',
   reads: ['reward'],
   init: () => ({}),
   factor: (_, __, state) => ({ factor: tf.tensor1d([...factors]), state }),
@@ -218,7 +218,7 @@ describe('a factor per example', () => {
       const layer = step(dense([3, 4]), [[3, 3]], reward());
       const plasticity = threeFactor(additive, perExample([1, 2, 3]));
       const state = initState(plasticity, [3, 4], layer.connection.units);
-      const opened = openGate(plasticity, layer.connection, layer.calls, layer.kernel, layer.signals, 0, state);
+      const opened = computeGates(plasticity, layer.connection, layer.calls, layer.kernel, layer.signals, 0, state);
       expect(opened?.cotangents.map((each) => each.length)).toEqual([2]);
       expect(opened?.overlaps.map((each) => each?.shape)).toEqual([
         [4, 4],
@@ -254,7 +254,7 @@ describe('a factor per example', () => {
     tf.tidy(() => {
       const layer = step(dense([3, 4]), [[6, 3]], reward());
       const plasticity = threeFactor(additive, perExample([1, 2, 3, -4, 5, 0.5]));
-      const [{ pre, post }] = layer.calls as [Call];
+      const [{ pre, post }] = layer.calls as [LayerUse];
       for (const sizes of [[6], [1, 5], [5, 1], [2, 2, 2], [1, 2, 3], [1, 1, 1, 1, 1, 1]]) {
         const [pres, posts] = [tf.split(pre, sizes), tf.split(post, sizes)];
         const calls = sizes.map((_, i) => ({ pre: pres[i] as tf.Tensor, post: posts[i] as tf.Tensor }));
@@ -295,9 +295,9 @@ describe('a factor per example', () => {
 });
 
 describe('signals', () => {
-  const reading: IncrementModulator<'gradient' | 'loss'> = {
+  const reading: WeightModulator<'gradient' | 'loss'> = {
     spec: specOf('reading'),
-    actsOn: 'increment',
+    actsOn: 'weights',
     reads: ['gradient', 'loss'],
     init: () => ({}),
     modulate: (delta, signals, _, state) => {
@@ -316,7 +316,7 @@ describe('signals', () => {
 
   it.each([
     ['a signal of a modulator', threeFactor(arbitrary('own'), reading), { gradient: true }, 'loss'],
-    ['the gradient', gradient(), {}, 'gradient'],
+    ['the gradient', gradientDescent(), {}, 'gradient'],
     ['a signal of a gate', threeFactor(arbitrary('own'), perExample([1])), {}, 'reward'],
   ] as const)('%s that nobody provides is missed by name', (_, plasticity, given, missing) => {
     tf.tidy(() => {
@@ -328,7 +328,7 @@ describe('signals', () => {
   });
 
   it('a plasticity says which it cannot do without', () => {
-    expect(gradient().reads).toEqual(['gradient']);
+    expect(gradientDescent().reads).toEqual(['gradient']);
     expect(local(arbitrary('own')).reads).toEqual([]);
     expect(threeFactor(arbitrary('own'), reading).reads).toEqual(['gradient', 'loss']);
   });
@@ -340,9 +340,9 @@ describe('a shape that would be broadcast is refused', () => {
     ...arbitrary('own'),
     gate: ({ post }, state) => ({ gate: post, reconstruction: post, scope: 'own', state, ...change(post) }),
   });
-  const modulating: IncrementModulator<'loss'> = {
+  const modulating: WeightModulator<'loss'> = {
     spec: specOf('modulating'),
-    actsOn: 'increment',
+    actsOn: 'weights',
     reads: ['loss'],
     init: () => ({}),
     modulate: (_, { loss }, __, state) => ({ increment: loss, state }),
@@ -456,11 +456,11 @@ it('leaves no tensor behind in a tidy, and changes none of its arguments', () =>
 });
 
 it('a plasticity is a program of operations, up to as many as a kernel has room for', () => {
-  const scaled = (times: number) => chain(gradient(), ...Array.from({ length: times }, () => scaleBy(0.9)));
-  expect(operations(scaled(2), 0)).toEqual([['gradient'], ['scale', 0.9], ['scale', 0.9]]);
-  expect(operations(scaled(MOST_OPERATIONS - 1), 0)).toHaveLength(MOST_OPERATIONS);
-  expect(operations(scaled(MOST_OPERATIONS), 0)).toBeNull();
-  expect(operations(scaled(1), 0, 1)).toEqual(operations(scaled(1), 0));
-  expect(operations(scaled(1), 0, 0.5)).toEqual([['gradient'], ['scale', 0.9], ['scale', 0.5]]);
-  expect(operations(scaled(MOST_OPERATIONS - 1), 0, 0.5)).toBeNull();
+  const scaled = (times: number) => chain(gradientDescent(), ...Array.from({ length: times }, () => scaleBy(0.9)));
+  expect(fusedOperations(scaled(2), 0)).toEqual([['gradient'], ['scale', 0.9], ['scale', 0.9]]);
+  expect(fusedOperations(scaled(MAX_OPERATIONS - 1), 0)).toHaveLength(MAX_OPERATIONS);
+  expect(fusedOperations(scaled(MAX_OPERATIONS), 0)).toBeNull();
+  expect(fusedOperations(scaled(1), 0, 1)).toEqual(fusedOperations(scaled(1), 0));
+  expect(fusedOperations(scaled(1), 0, 0.5)).toEqual([['gradient'], ['scale', 0.9], ['scale', 0.5]]);
+  expect(fusedOperations(scaled(MAX_OPERATIONS - 1), 0, 0.5)).toBeNull();
 });

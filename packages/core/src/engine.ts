@@ -3,14 +3,14 @@
  * increment of one layer. It works in three strokes, so that a learner can put the correlation of the middle one
  * together with back-propagation's own, which is over the same x:
  *
- *     openGate      y, W → G, M                 after the forward pass
+ *     computeGates      y, W → G, M                 after the forward pass
  *     correlate     x, G → Xᵀ·G                 connection.correlate(x, [∂L/∂y, G])
  *     increment     Xᵀ·G, M, signals → Δ        wrappers, third factor, transforms
  *
  * All functions are pure; a caller wraps them in `tf.tidy` and keeps what it wants.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { fuses, MOST_OPERATIONS, type Operation, OVERLAP, UPPER_PRODUCT } from './backend.js';
+import { hasKernel, MAX_OPERATIONS, type Operation, OVERLAP, UPPER_PRODUCT } from './backend.js';
 import { checkNotEmpty } from './checks.js';
 import type { Connection, Units } from './connection.js';
 import { ConfigurationError, SignalError } from './errors.js';
@@ -21,7 +21,7 @@ import type { StateTree } from './state.js';
 import type { IncrementResult } from './transform.js';
 
 /** One use of a layer in a step: x as it went in, y as it came out, before bias and non-linearity. */
-export interface Call {
+export interface LayerUse {
   /** x: [batch, …, cin], in the layer's own input shape. */
   readonly pre: tf.Tensor;
   /** y = x·W: [batch, …, K], in the layer's own output shape. */
@@ -41,7 +41,7 @@ export type PlasticityState = {
 };
 
 /** Gates of one layer, ready to be correlated with its input. */
-export interface OpenGate {
+export interface LayerGates {
   /** For each call, G, and m⊙G after it where the third factor acts per example; shaped like the call's y. */
   readonly cotangents: readonly (readonly tf.Tensor[])[];
   /** M for G and for m⊙G: [K] if diagonal, [K, K] if not, null where the scope is `'none'`. */
@@ -81,15 +81,15 @@ export function initState(plasticity: Plasticity, shape: readonly number[], unit
  * @throws SignalError `SIGNAL_MISSING`, or `EXAMPLE_COUNT` where a call's batch is not the signal's.
  * @throws ConfigurationError `WRONG_SHAPE` where the rule's gate or reconstruction is not shaped like y.
  */
-export function openGate(
+export function computeGates(
   plasticity: Plasticity,
   connection: Connection,
-  calls: readonly Call[],
+  calls: readonly LayerUse[],
   kernel: tf.Tensor,
   signals: AvailableSignals,
   step: number,
   state: PlasticityState,
-): OpenGate | null {
+): LayerGates | null {
   const { rule, modulator } = plasticity;
   for (const { pre, post } of calls) checkNotEmpty('A layer', { 'its input': pre, 'its output': post });
   if (rule === null || rule.active === false) return null;
@@ -107,16 +107,17 @@ export function openGate(
     forward: (weights, f = (pre) => pre) =>
       flat(calls.map(({ pre }) => connection.forward(f(pre), tf.reshape(weights, [...kernelShape])))),
   };
-  const said = rule.gate(context, state.rule);
-  checkShape('gate', said.gate, context.post.shape);
-  if (typeof said.reconstruction === 'object') checkShape('reconstruction', said.reconstruction, context.post.shape);
-  const gates = splitBack(said.gate, calls);
-  const overlapOf = (gate: tf.Tensor2D) => overlap(gate, said.reconstruction ?? 1, said.scope, units);
+  const result = rule.gate(context, state.rule);
+  checkShape('gate', result.gate, context.post.shape);
+  if (typeof result.reconstruction === 'object')
+    checkShape('reconstruction', result.reconstruction, context.post.shape);
+  const gates = splitBack(result.gate, calls);
+  const overlapOf = (gate: tf.Tensor2D) => overlap(gate, result.reconstruction ?? 1, result.scope, units);
   const cotangents = gates.map((gate) => [gate]);
-  if (said.overlap !== undefined) checkShape('overlap', said.overlap, [units.fanOut]);
-  const overlaps = [(said.scope === 'own' && said.overlap) || overlapOf(said.gate)];
-  if (modulator?.actsOn !== 'gate')
-    return { cotangents, overlaps, scope: said.scope, state: { ...state, rule: said.state } };
+  if (result.overlap !== undefined) checkShape('overlap', result.overlap, [units.fanOut]);
+  const overlaps = [(result.scope === 'own' && result.overlap) || overlapOf(result.gate)];
+  if (modulator?.actsOn !== 'example')
+    return { cotangents, overlaps, scope: result.scope, state: { ...state, rule: result.state } };
 
   const batch = batchOf(calls.map(({ post }) => post));
   const third = modulator.factor(pick(signals, modulator.reads), { units, step, batch }, state.modulator);
@@ -126,20 +127,20 @@ export function openGate(
   return {
     cotangents: cotangents.map(([gate], call) => [gate as tf.Tensor, modulated[call] as tf.Tensor]),
     overlaps: [...overlaps, overlapOf(flat(modulated))],
-    scope: said.scope,
-    state: { ...state, rule: said.state, modulator: third.state },
+    scope: result.scope,
+    state: { ...state, rule: result.state, modulator: third.state },
   };
 }
 
 /** ΔW = Xᵀ·G − W·M, kernel-shaped, for G and, where there is one, for m⊙G. */
-export function eligibilities(
+export function computeEligibilities(
   connection: Connection,
   kernel: tf.Tensor,
-  { overlaps, scope }: OpenGate,
+  { overlaps, scope }: LayerGates,
   correlated: readonly tf.Tensor[],
 ): tf.Tensor[] {
   return overlaps.map((m, i) =>
-    freed(() => {
+    tidyRecord(() => {
       const hebbian = correlated[i] as tf.Tensor;
       if (m === null) return hebbian;
       const weights = tf.reshape(kernel, [-1, connection.units.fanOut]) as tf.Tensor2D;
@@ -151,11 +152,11 @@ export function eligibilities(
 
 /** W·M, of which M is an upper triangle where units subtract their own and earlier ones'. */
 function reconstruct(weights: tf.Tensor2D, m: tf.Tensor2D, scope: Scope): tf.Tensor {
-  if (scope !== 'earlier' || !fuses(UPPER_PRODUCT)) return tf.matMul(weights, m);
+  if (scope !== 'earlier' || !hasKernel(UPPER_PRODUCT)) return tf.matMul(weights, m);
   return run(UPPER_PRODUCT, { a: weights, b: m }, { transposeA: false, upper: 'right' });
 }
 
-/** What {@link increment} works from. */
+/** What {@link computeIncrement} works from. */
 export interface IncrementInput {
   /** W, kernel-shaped, or a weight that no rule moves (a bias). */
   readonly weights: tf.Tensor;
@@ -178,13 +179,13 @@ export interface IncrementInput {
  * @throws ConfigurationError `WRONG_SHAPE` where the increment of the modulator, or of a transform, is not shaped like the
  * weights.
  */
-export function increment(
+export function computeIncrement(
   { rule, modulator, transforms }: Plasticity,
   { weights, eligibilities, signals, units, batch, step }: IncrementInput,
   state: PlasticityState,
 ): IncrementResult<PlasticityState> {
   checkNotEmpty('A plasticity', { weights });
-  const headed = freed(() => {
+  const head = tidyRecord(() => {
     const wrappers: StateTree[] = [];
     if (rule === null) {
       return { increment: tf.neg(pick(signals, ['gradient']).gradient), wrappers, modulator: state.modulator };
@@ -198,40 +199,44 @@ export function increment(
       modulated = plain ? measured : apply(modulated);
       wrappers.push(next);
     });
-    if (modulator?.actsOn !== 'increment') return { increment: modulated, wrappers, modulator: state.modulator };
+    if (modulator?.actsOn !== 'weights') return { increment: modulated, wrappers, modulator: state.modulator };
     const sizes = units ?? unitsOfWeight(weights.shape);
     const seen = pick(signals, modulator.reads);
     const third = modulator.modulate(modulated, seen, { units: sizes, step, batch }, state.modulator);
     checkShape('increment', third.increment, weights.shape);
     return { increment: third.increment, wrappers, modulator: third.state };
   });
-  let delta = headed.increment;
+  let delta = head.increment;
   const states = transforms.map((transform, i) => {
-    const next = freed(() => transform.update(delta, { weights, step }, state.transforms[i] as StateTree));
+    const next = tidyRecord(() => transform.update(delta, { weights, step }, state.transforms[i] as StateTree));
     checkShape('increment', next.increment, weights.shape);
     delta = next.increment;
     return next.state;
   });
-  const { wrappers, modulator: modulatorState } = headed;
+  const { wrappers, modulator: modulatorState } = head;
   return { increment: delta, state: { rule: state.rule, wrappers, modulator: modulatorState, transforms: states } };
 }
 
 /**
- * The operations that {@link increment} amounts to at a step, for a backend that fuses them; null where a part of the
- * plasticity has state, or says of itself no operation, and where there are more than {@link MOST_OPERATIONS}.
+ * The operations that {@link computeIncrement} amounts to at a step, for a backend that fuses them; null where a part of the
+ * plasticity has state, or says of itself no operation, and where there are more than {@link MAX_OPERATIONS}.
  *
  * @param scale What the increment is multiplied by in the end. Default 1, which costs no operation.
  */
-export function operations({ rule, modulator, transforms }: Plasticity, step: number, scale = 1): Operation[] | null {
+export function fusedOperations(
+  { rule, modulator, transforms }: Plasticity,
+  step: number,
+  scale = 1,
+): Operation[] | null {
   const head: Operation = rule === null ? ['gradient'] : rule.active === false ? ['one'] : ['eligibility'];
   const parts = [
     head,
     ...(rule?.wrappers ?? []).map(({ operation }) => operation),
-    ...(modulator === null ? [] : [modulator.actsOn === 'increment' ? modulator.operation : undefined]),
+    ...(modulator === null ? [] : [modulator.actsOn === 'weights' ? modulator.operation : undefined]),
     ...transforms.map((transform) => transform.operation?.(step)),
     ...(scale === 1 ? [] : [['scale', scale] as const]),
   ];
-  return parts.length <= MOST_OPERATIONS && parts.every((part) => part !== undefined) ? parts : null;
+  return parts.length <= MAX_OPERATIONS && parts.every((part) => part !== undefined) ? parts : null;
 }
 
 /** One layer's step, all three strokes in one: what a learner without a fused backward pass, or a test, calls. */
@@ -241,7 +246,7 @@ export interface LayerStep {
   /** W, kernel-shaped. */
   readonly kernel: tf.Tensor;
   /** Every use of the layer in this step, at least one; their ΔW are summed. */
-  readonly calls: readonly Call[];
+  readonly calls: readonly LayerUse[];
   /** At least those that the plasticity reads. */
   readonly signals: AvailableSignals;
   /** Updates made so far, 0 at the first, for schedules. */
@@ -264,7 +269,7 @@ export function layerIncrement(
   { connection, kernel, calls, signals, step }: LayerStep,
   state: PlasticityState,
 ): LayerIncrement {
-  const opened = openGate(plasticity, connection, calls, kernel, signals, step, state);
+  const gates = computeGates(plasticity, connection, calls, kernel, signals, step, state);
   const input = {
     weights: kernel,
     signals,
@@ -272,15 +277,15 @@ export function layerIncrement(
     batch: batchOf(calls.map(({ post }) => post)),
     step,
   };
-  if (opened === null) return increment(plasticity, input, state);
-  const each = calls.map(({ pre }, i) => connection.correlate(pre, opened.cotangents[i] as tf.Tensor[]));
-  const correlated = opened.overlaps.map((_, gate) => tf.addN(each.map((sums) => sums[gate] as tf.Tensor)));
-  const formed = eligibilities(connection, kernel, opened, correlated);
-  return { ...increment(plasticity, { ...input, eligibilities: formed }, opened.state), eligibilities: formed };
+  if (gates === null) return computeIncrement(plasticity, input, state);
+  const each = calls.map(({ pre }, i) => connection.correlate(pre, gates.cotangents[i] as tf.Tensor[]));
+  const correlated = gates.overlaps.map((_, gate) => tf.addN(each.map((sums) => sums[gate] as tf.Tensor)));
+  const formed = computeEligibilities(connection, kernel, gates, correlated);
+  return { ...computeIncrement(plasticity, { ...input, eligibilities: formed }, gates.state), eligibilities: formed };
 }
 
 /** What `body` makes on the way is freed at once: each tensor is as large as the weights. */
-const freed = <T extends object>(body: () => T): T => tf.tidy(() => body() as never) as T;
+const tidyRecord = <T extends object>(body: () => T): T => tf.tidy(() => body() as never) as T;
 
 /** What a weight without a connection counts as: one input for each unit of its last axis. */
 const unitsOfWeight = (shape: readonly number[]): Units => ({ fanIn: 1, fanOut: shape.at(-1) ?? 1, groups: 1 });
@@ -288,10 +293,10 @@ const unitsOfWeight = (shape: readonly number[]): Units => ({ fanIn: 1, fanOut: 
 /** M = S(Rᵀ·G): [K] for scope `'own'`, [K, K] for `'earlier'` and `'all'`. */
 function overlap(gate: tf.Tensor2D, reconstruction: tf.Tensor2D | 1, scope: Scope, units: Units): tf.Tensor | null {
   if (scope === 'none') return null;
-  if (scope === 'own') return reconstruction === 1 ? tf.sum(gate, 0) : sumOfProducts(reconstruction, gate);
+  if (scope === 'own') return reconstruction === 1 ? tf.sum(gate, 0) : columnDots(reconstruction, gate);
   const activity = reconstruction === 1 ? tf.onesLike(gate) : reconstruction;
   const upper = { transposeA: true, upper: 'result' };
-  if (scope === 'earlier' && units.groups === 1 && fuses(UPPER_PRODUCT))
+  if (scope === 'earlier' && units.groups === 1 && hasKernel(UPPER_PRODUCT))
     return run(UPPER_PRODUCT, { a: activity, b: gate }, upper);
   const full = tf.matMul(activity, gate, true, false);
   const unit = tf.range(0, units.fanOut);
@@ -306,18 +311,18 @@ function overlap(gate: tf.Tensor2D, reconstruction: tf.Tensor2D | 1, scope: Scop
 }
 
 /** Σₚ a_pk · b_pk of two [P, K]: [K], in one pass over both where the backend has a kernel for it. */
-export function sumOfProducts(a: tf.Tensor2D, b: tf.Tensor2D): tf.Tensor1D {
-  return (fuses(OVERLAP) ? run(OVERLAP, { a, b }) : tf.sum(tf.mul(a, b), 0)) as tf.Tensor1D;
+export function columnDots(a: tf.Tensor2D, b: tf.Tensor2D): tf.Tensor1D {
+  return (hasKernel(OVERLAP) ? run(OVERLAP, { a, b }) : tf.sum(tf.mul(a, b), 0)) as tf.Tensor1D;
 }
 
 function run(kernel: string, inputs: tf.NamedTensorMap, attrs: object = {}): tf.Tensor {
   return tf.engine().runKernel(kernel, inputs, attrs as tf.NamedAttrMap) as tf.Tensor;
 }
 
-function splitBack(gate: tf.Tensor2D, calls: readonly Call[]): tf.Tensor[] {
-  if (calls.length === 1) return [tf.reshape(gate, (calls[0] as Call).post.shape)];
+function splitBack(gate: tf.Tensor2D, calls: readonly LayerUse[]): tf.Tensor[] {
+  if (calls.length === 1) return [tf.reshape(gate, (calls[0] as LayerUse).post.shape)];
   const rows = calls.map(({ post }) => post.size / gate.shape[1]);
-  return tf.split(gate, rows, 0).map((part, i) => tf.reshape(part, (calls[i] as Call).post.shape));
+  return tf.split(gate, rows, 0).map((part, i) => tf.reshape(part, (calls[i] as LayerUse).post.shape));
 }
 
 /**
@@ -338,7 +343,7 @@ export function batchOf(posts: readonly tf.Tensor[]): number {
  *
  * @returns Null if the calls do not add up to that many examples, or do so in two ways.
  */
-export function examplesOf(calls: readonly Call[], count: number): number[] | null {
+export function examplesOf(calls: readonly LayerUse[], count: number): number[] | null {
   const sizes = calls.map(({ post }) => post.shape[0] as number);
   const rounds = sum(sizes) / count;
   if (sizes.every((size) => size === count)) return sizes.map(() => 0);
@@ -365,7 +370,7 @@ function perExample(factor: tf.Tensor1D, first: number, gate: tf.Tensor): tf.Ten
   return tf.reshape(own, [-1, ...Array(gate.rank - 1).fill(1)]);
 }
 
-function wrongCount(count: number, calls: readonly Call[]): SignalError {
+function wrongCount(count: number, calls: readonly LayerUse[]): SignalError {
   const batches = calls.map(({ post }) => post.shape[0]).join(' + ');
   return new SignalError(
     'EXAMPLE_COUNT',

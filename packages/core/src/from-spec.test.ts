@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { fromSpec } from './from-spec.js';
+import { currentSpec, fromSpec } from './from-spec.js';
 import { constant, type LocalRule, maxAbs, rms, ruleName } from './local-rule.js';
-import { chain, gradient, local, type Plasticity, threeFactor } from './plasticity.js';
+import { chain, gradientDescent, local, type Plasticity, sgd, threeFactor } from './plasticity.js';
 import { cosine } from './schedule.js';
 import { isSpec, type Spec, type Specified, specOf } from './spec.js';
 import { decayWeights, scaleBy } from './transform.js';
@@ -9,7 +9,7 @@ import { decayWeights, scaleBy } from './transform.js';
 const rule = (options: { temperature?: unknown } = {}): LocalRule => ({ ...constant(), spec: specOf('rule', options) });
 const modulator = () => ({
   spec: specOf('modulator'),
-  actsOn: 'increment' as const,
+  actsOn: 'weights' as const,
   reads: ['gradient' as const],
   init: () => ({}),
   modulate: () => {
@@ -21,12 +21,12 @@ const throughJson = (product: Specified) => JSON.parse(JSON.stringify(product.sp
 
 describe('a product comes back from its JSON', () => {
   it.each<[name: string, product: Specified]>([
-    ['gradient', gradient()],
+    ['gradient', gradientDescent()],
     ['constant', local(constant())],
     ['a rule in wrappers', local(rms(maxAbs(rule({ temperature: 4 }))))],
     ['a product of three factors', threeFactor(maxAbs(rule()), modulator())],
     ['a chain', chain(threeFactor(rule(), modulator()), decayWeights(5e-2), scaleBy(cosine(1e-2, 100)))],
-    ['a chain in a chain', chain(chain(gradient(), scaleBy(2)), scaleBy(3))],
+    ['a chain in a chain', chain(chain(gradientDescent(), scaleBy(2)), scaleBy(3))],
     ['an option that is a schedule', local(rule({ temperature: cosine(1, 10) }))],
   ])('%s', (_, product) => {
     const rebuilt = fromSpec<Plasticity>(throughJson(product), plugins);
@@ -83,3 +83,15 @@ it('an option that is absent is left out of the spec', () => {
 });
 
 it('a rule keeps its name in wrappers', () => expect(ruleName(rms(maxAbs(rule())))).toBe('rule'));
+
+it('builds gradient descent from a spec that was recorded when it was called gradient', () => {
+  const spec = {
+    name: 'chain',
+    args: [
+      { name: 'gradient', args: [] },
+      { name: 'scaleBy', args: [0.1] },
+    ],
+  };
+  expect(fromSpec<Plasticity>(spec).spec).toEqual(chain(gradientDescent(), scaleBy(0.1)).spec);
+  expect(currentSpec({ '*': spec })).toEqual({ '*': sgd(0.1).spec });
+});

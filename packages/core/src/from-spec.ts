@@ -2,7 +2,7 @@
 
 import { ConfigurationError, unknownName } from './errors.js';
 import { constant, maxAbs, rms } from './local-rule.js';
-import { chain, gradient, local, threeFactor } from './plasticity.js';
+import { chain, gradientDescent, local, threeFactor } from './plasticity.js';
 import { cosine } from './schedule.js';
 import { type Factory, isSpec, type Json, type Spec } from './spec.js';
 import { decayWeights, scaleBy } from './transform.js';
@@ -12,13 +12,26 @@ const ofCore: Readonly<Record<string, Factory>> = {
   constant,
   cosine,
   decayWeights,
-  gradient,
+  gradientDescent,
   local,
   maxAbs,
   rms,
   scaleBy,
   threeFactor,
 };
+
+/** Names that recorded specs have for factories that are called otherwise today. */
+const formerNames: Readonly<Record<string, string>> = { gradient: 'gradientDescent' };
+
+/** A spec, or any JSON that holds specs, with each former name of a factory of the core replaced by its present name. */
+export function currentSpec(value: Json): Json {
+  if (Array.isArray(value)) return value.map(currentSpec);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).map(([key, each]) => [key, currentSpec(each)]);
+  const renamed = Object.fromEntries(entries) as { readonly [key: string]: Json };
+  const present = isSpec(value) && Object.hasOwn(formerNames, value.name) ? formerNames[value.name] : undefined;
+  return present === undefined ? renamed : { ...renamed, name: present };
+}
 
 /**
  * Builds what a spec describes: `fromSpec(product.spec, { swta, sign })` is a product equal to the first.
@@ -51,5 +64,5 @@ export function fromSpec<T = unknown>(spec: Spec, plugins: Readonly<Record<strin
     if (factory === undefined) throw unknownName('factory', value.name, Object.keys(factories));
     return factory(...(value.args.map(build) as never[]));
   };
-  return build(spec as unknown as Json) as T;
+  return build(currentSpec(spec as unknown as Json)) as T;
 }

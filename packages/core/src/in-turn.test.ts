@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import { inTurn } from './in-turn.js';
+import { mutex } from './in-turn.js';
 
 it('runs one after the other, in order, also after one that failed', async () => {
-  const turn = inTurn();
+  const turn = mutex();
   const log: string[] = [];
   const step = (name: string, ms: number, fails = false) =>
     turn(async () => {

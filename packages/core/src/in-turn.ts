@@ -4,7 +4,7 @@
  *
  * @returns A function whose result is what it was given came to.
  */
-export function inTurn(): <Result>(run: () => Promise<Result>) => Promise<Result> {
+export function mutex(): <Result>(run: () => Promise<Result>) => Promise<Result> {
   let last: Promise<unknown> = Promise.resolve();
   return (run) => {
     const next = last.then(run);

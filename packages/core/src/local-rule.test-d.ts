@@ -2,7 +2,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import { expectTypeOf, it } from 'vitest';
 import type { LocalContext, LocalRule } from './local-rule.js';
-import type { GateModulator, GlobalModulator, IncrementModulator } from './modulator.js';
+import type { GlobalModulator, PerExampleModulator, WeightModulator } from './modulator.js';
 import { threeFactor } from './plasticity.js';
 
 it('a rule sees its own activity and weights, and nothing else', () => {
@@ -50,16 +50,18 @@ it('a scope is one of four', () => {
 });
 
 it('a modulator sees the signals that it reads', () => {
-  expectTypeOf<Parameters<IncrementModulator<'loss'>['modulate']>[1]>().toEqualTypeOf<{ readonly loss: tf.Scalar }>();
-  expectTypeOf<Parameters<GateModulator<'reward'>['factor']>[0]>().toEqualTypeOf<{ readonly reward: tf.Tensor }>();
-  const modulator = {} as IncrementModulator<'gradient'>;
+  expectTypeOf<Parameters<WeightModulator<'loss'>['modulate']>[1]>().toEqualTypeOf<{ readonly loss: tf.Scalar }>();
+  expectTypeOf<Parameters<PerExampleModulator<'reward'>['factor']>[0]>().toEqualTypeOf<{
+    readonly reward: tf.Tensor;
+  }>();
+  const modulator = {} as WeightModulator<'gradient'>;
   // @ts-expect-error it reads the gradient
   modulator.modulate({} as tf.Tensor, { reward: {} as tf.Tensor }, {} as never, {});
 });
 
 it('every modulator fits into a product', () => {
-  expectTypeOf<IncrementModulator<'gradient'>>().toExtend<GlobalModulator<'gradient'>>();
-  threeFactor({} as LocalRule, {} as GateModulator<'reward'>);
+  expectTypeOf<WeightModulator<'gradient'>>().toExtend<GlobalModulator<'gradient'>>();
+  threeFactor({} as LocalRule, {} as PerExampleModulator<'reward'>);
   // @ts-expect-error a rule is no modulator
   threeFactor({} as LocalRule, {} as LocalRule);
 });

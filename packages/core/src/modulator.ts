@@ -46,10 +46,9 @@ interface Modulator<R extends SignalName, S extends StateTree = any> extends Spe
 
 /** A third factor that acts on ΔW. */
 // biome-ignore lint/suspicious/noExplicitAny: as above
-export interface IncrementModulator<R extends SignalName = SignalName, S extends StateTree = any>
-  extends Modulator<R, S> {
+export interface WeightModulator<R extends SignalName = SignalName, S extends StateTree = any> extends Modulator<R, S> {
   /** ΔW, after the examples are summed. */
-  readonly actsOn: 'increment';
+  readonly actsOn: 'weights';
   /**
    * What is added to the weights, before step size and decay.
    *
@@ -70,9 +69,10 @@ export interface FactorResult<S extends StateTree> {
 
 /** A third factor with one number per example, which acts on the gate: G becomes m⊙G, and M follows. */
 // biome-ignore lint/suspicious/noExplicitAny: as above
-export interface GateModulator<R extends SignalName = SignalName, S extends StateTree = any> extends Modulator<R, S> {
+export interface PerExampleModulator<R extends SignalName = SignalName, S extends StateTree = any>
+  extends Modulator<R, S> {
   /** G, before the examples are summed. */
-  readonly actsOn: 'gate';
+  readonly actsOn: 'example';
   /** m: one number per example, [batch]. */
   factor(signals: Pick<Signals, R>, context: ModulatorContext, state: S): FactorResult<S>;
 }
@@ -80,5 +80,5 @@ export interface GateModulator<R extends SignalName = SignalName, S extends Stat
 /** A third factor of either kind. */
 // biome-ignore lint/suspicious/noExplicitAny: as above
 export type GlobalModulator<R extends SignalName = SignalName, S extends StateTree = any> =
-  | IncrementModulator<R, S>
-  | GateModulator<R, S>;
+  | WeightModulator<R, S>
+  | PerExampleModulator<R, S>;

@@ -6,8 +6,9 @@ import { checkPart } from './checks.js';
 import { ConfigurationError } from './errors.js';
 import { type LocalRule, ruleName } from './local-rule.js';
 import type { GlobalModulator, SignalName } from './modulator.js';
+import type { Hyperparameter } from './schedule.js';
 import { type Specified, specOf } from './spec.js';
-import type { Transform } from './transform.js';
+import { scaleBy, type Transform } from './transform.js';
 
 /** How weights change. */
 export interface Plasticity extends Specified {
@@ -36,7 +37,7 @@ export function threeFactor<R extends SignalName>(rule: LocalRule, modulator: Gl
     'give a global modulator second: threeFactor(swta(), sign()).',
   );
   const obstacle = rule.active === false ? ruleName(rule) : rule.wrappers?.find(({ linear }) => !linear)?.spec.name;
-  if (modulator.actsOn === 'gate' && obstacle !== undefined) {
+  if (modulator.actsOn === 'example' && obstacle !== undefined) {
     throw new ConfigurationError(
       'PER_EXAMPLE_REFUSED',
       `${modulator.spec.name} has one factor per example, but ${obstacle} sums over the examples before it.`,
@@ -62,9 +63,9 @@ export function local(rule: LocalRule): Plasticity {
   return { spec: specOf('local', rule), rule, modulator: null, transforms: [], reads: [] };
 }
 
-/** Gradient descent, −∂L/∂W: the third factor alone. Fits every weight, biases included. */
-export function gradient(): Plasticity {
-  return { spec: specOf('gradient'), rule: null, modulator: null, transforms: [], reads: ['gradient'] };
+/** Gradient descent, −∂L/∂W: the third factor alone. Works for every weight, biases included. */
+export function gradientDescent(): Plasticity {
+  return { spec: specOf('gradientDescent'), rule: null, modulator: null, transforms: [], reads: ['gradient'] };
 }
 
 /**
@@ -77,7 +78,7 @@ export function chain(head: Plasticity, ...transforms: readonly Transform[]): Pl
     'The head of chain',
     head,
     'transforms',
-    'begin with threeFactor(rule, modulator), local(rule) or gradient().',
+    'begin with threeFactor(rule, modulator), local(rule) or gradientDescent().',
   );
   for (const [i, transform] of transforms.entries()) {
     checkPart(
@@ -88,6 +89,16 @@ export function chain(head: Plasticity, ...transforms: readonly Transform[]): Pl
     );
   }
   return { ...head, spec: specOf('chain', head, ...transforms), transforms: [...head.transforms, ...transforms] };
+}
+
+/**
+ * Stochastic gradient descent, −η·∂L/∂W: `chain(gradientDescent(), scaleBy(stepSize))`.
+ *
+ * @param stepSize η, a number or a schedule.
+ * @throws ConfigurationError `BAD_VALUE`.
+ */
+export function sgd(stepSize: Hyperparameter): Plasticity {
+  return chain(gradientDescent(), scaleBy(stepSize));
 }
 
 function checkRule(product: string, rule: unknown): void {

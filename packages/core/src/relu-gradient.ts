@@ -4,7 +4,7 @@
  * keeps anyway, in place of its input; they have the same sign.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { fuses } from './backend.js';
+import { hasKernel } from './backend.js';
 
 /**
  * Replaces the gradient, if TensorFlow.js has it yet; for a backend's `activate()`.
@@ -21,7 +21,7 @@ export function replaceReluGradient(kernel: string): () => void {
     kernelName: tf.Relu,
     outputsToSave: [true],
     gradFunc: (dy, saved, attrs) =>
-      fuses(kernel) && saved[0]!.dtype === 'float32'
+      hasKernel(kernel) && saved[0]!.dtype === 'float32'
         ? { x: () => run(dy as tf.Tensor, saved[0]!) }
         : stock.gradFunc(dy, saved, attrs),
   };

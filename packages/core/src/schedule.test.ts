@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { at, checkHyperparameter, cosine, type Schedule } from './schedule.js';
+import { checkHyperparameter, cosine, type Schedule, valueAt } from './schedule.js';
 
 it('a number is itself at every step, a schedule what it says', () => {
-  expect(at(0.5, 7)).toBe(0.5);
-  expect(at((step) => step * 2, 7)).toBe(14);
+  expect(valueAt(0.5, 7)).toBe(0.5);
+  expect(valueAt((step) => step * 2, 7)).toBe(14);
 });
 
 const noNumbers: readonly [unknown, string][] = [
@@ -24,18 +24,18 @@ const noNumbers: readonly [unknown, string][] = [
 it.each(noNumbers)('refuses the schedule that gives %o, with its step', (value, shown) => {
   const schedule = () => value as number;
   const badValue = expect.objectContaining({ code: 'BAD_VALUE' });
-  expect(() => at(schedule, 7)).toThrow(badValue);
-  expect(() => at(schedule, 7)).toThrow(`A schedule at step 7 is ${shown}.`);
+  expect(() => valueAt(schedule, 7)).toThrow(badValue);
+  expect(() => valueAt(schedule, 7)).toThrow(`A schedule at step 7 is ${shown}.`);
   const rate = checkHyperparameter('rate', schedule);
-  expect(() => at(rate, 7)).toThrow(badValue);
-  expect(() => at(rate, 7)).toThrow(`rate at step 7 is ${shown}.`);
+  expect(() => valueAt(rate, 7)).toThrow(badValue);
+  expect(() => valueAt(rate, 7)).toThrow(`rate at step 7 is ${shown}.`);
 });
 
 it('refuses a schedule that is asynchronous, and answers for its failure', async () => {
   const schedule = async () => {
     throw new Error('late');
   };
-  expect(() => at(schedule as never, 7)).toThrow('A schedule at step 7 is a promise.');
+  expect(() => valueAt(schedule as never, 7)).toThrow('A schedule at step 7 is a promise.');
   await new Promise((resolve) => setTimeout(resolve));
 });
 
@@ -52,9 +52,9 @@ describe('checkHyperparameter', () => {
     [{ below: 1 }, 0.999, 1, 'below 1'],
   ])('holds every value of a schedule to %j', (range, good, bad, words) => {
     const rate = checkHyperparameter('rate', (step: number) => (step < 5 ? good : bad), range);
-    expect(at(rate, 4)).toBe(good);
-    expect(() => at(rate, 5)).toThrow(expect.objectContaining({ name: 'ConfigurationError', code: 'BAD_VALUE' }));
-    expect(() => at(rate, 5)).toThrow(`rate at step 5 is ${bad}.\nhelp: give a finite number, ${words}.`);
+    expect(valueAt(rate, 4)).toBe(good);
+    expect(() => valueAt(rate, 5)).toThrow(expect.objectContaining({ name: 'ConfigurationError', code: 'BAD_VALUE' }));
+    expect(() => valueAt(rate, 5)).toThrow(`rate at step 5 is ${bad}.\nhelp: give a finite number, ${words}.`);
   });
 
   it('keeps the spec of a schedule, and the source of a plain function', () => {

@@ -27,7 +27,7 @@ export function checkHyperparameter(name: string, value: unknown, range: NumberR
   if (typeof value === 'function') {
     const schedule = value as Schedule;
     const spec = (specOf(name, schedule).args as unknown as [Spec])[0];
-    return Object.assign((step: number) => valueAt(schedule, step, name, range), { spec });
+    return Object.assign((step: number) => scheduleValue(schedule, step, name, range), { spec });
   }
   checkNumber(name, value, range);
   return value as number;
@@ -39,11 +39,11 @@ export function checkHyperparameter(name: string, value: unknown, range: NumberR
  * @throws ConfigurationError `BAD_VALUE` for a schedule that does not give a finite number, or, of those that
  * {@link checkHyperparameter} returns, one in range.
  */
-export function at(hyperparameter: Hyperparameter, step: number): number {
-  return typeof hyperparameter === 'number' ? hyperparameter : valueAt(hyperparameter, step, 'A schedule', {});
+export function valueAt(hyperparameter: Hyperparameter, step: number): number {
+  return typeof hyperparameter === 'number' ? hyperparameter : scheduleValue(hyperparameter, step, 'A schedule', {});
 }
 
-function valueAt(schedule: Schedule, step: number, name: string, range: NumberRange): number {
+function scheduleValue(schedule: Schedule, step: number, name: string, range: NumberRange): number {
   const value: unknown = schedule(step);
   if (value instanceof Promise) value.catch(() => {}); // its own failure would be reported as unhandled
   checkNumber(`${name} at step ${step}`, value, range);

@@ -4,7 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Operation } from './backend.js';
-import { at, checkHyperparameter, type Hyperparameter } from './schedule.js';
+import { checkHyperparameter, type Hyperparameter, valueAt } from './schedule.js';
 import { type Specified, specOf } from './spec.js';
 import type { StateTree } from './state.js';
 
@@ -58,8 +58,8 @@ export function scaleBy(factor: Hyperparameter): Transform {
   const eta = checkHyperparameter('scaleBy', factor);
   return stateless(
     specOf('scaleBy', factor),
-    (increment, { step }) => tf.mul(increment, at(eta, step)),
-    (step) => ['scale', at(eta, step)],
+    (increment, { step }) => tf.mul(increment, valueAt(eta, step)),
+    (step) => ['scale', valueAt(eta, step)],
   );
 }
 
@@ -73,7 +73,7 @@ export function decayWeights(rate: Hyperparameter): Transform {
   const lambda = checkHyperparameter('decayWeights', rate);
   return stateless(
     specOf('decayWeights', rate),
-    (increment, { weights, step }) => tf.sub(increment, tf.mul(weights, at(lambda, step))),
-    (step) => ['decay', at(lambda, step)],
+    (increment, { weights, step }) => tf.sub(increment, tf.mul(weights, valueAt(lambda, step))),
+    (step) => ['decay', valueAt(lambda, step)],
   );
 }

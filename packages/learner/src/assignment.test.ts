@@ -1,5 +1,5 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, gradient, local, maxAbs, type Plasticity, scaleBy, threeFactor } from '@ghl/core';
+import { chain, gradientDescent, local, maxAbs, type Plasticity, scaleBy, threeFactor } from '@ghl/core';
 import { scalar } from '@ghl/modulator-scalar';
 import { sign } from '@ghl/modulator-sign';
 import { oja } from '@ghl/rule-oja';
@@ -8,7 +8,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { assignmentFrom, assignmentSpec, resolve } from './assignment.js';
-import { type Assignment, plasticity } from './index.js';
+import { type Assignment, plasticOptimizer } from './index.js';
 import { own } from './model.fixture.js';
 
 beforeAll(async () => {
@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 
 const rule = threeFactor(maxAbs(swta()), sign());
-const rest = chain(gradient(), scaleBy(0.1));
+const rest = chain(gradientDescent(), scaleBy(0.1));
 
 function nested(): tfl.LayersModel {
   const inner = own(
@@ -93,7 +93,7 @@ describe('labels', () => {
       'inner/conv_*': rule,
       out: rule,
       '*/bias': rest,
-      '*': chain(gradient(), scaleBy(1)),
+      '*': chain(gradientDescent(), scaleBy(1)),
     });
     expect(found).toMatchObject({
       'first/kernel': 'first',
@@ -154,7 +154,7 @@ describe('an assignment is refused', () => {
   const refused = (assignment: unknown, expected: { code: string; [key: string]: unknown }) => {
     const model = nested();
     const before = tf.memory().numTensors;
-    expect(() => plasticity(model, assignment as Assignment)).toThrow(expect.objectContaining(expected));
+    expect(() => plasticOptimizer(model, assignment as Assignment)).toThrow(expect.objectContaining(expected));
     expect(tf.memory().numTensors).toBe(before);
   };
 
@@ -172,7 +172,7 @@ describe('an assignment is refused', () => {
   });
 
   it('for a pattern that matches nothing', () => {
-    refused({ 'cnv*': rule, '*': rest }, { code: 'LABEL_UNMATCHED', message: expect.stringContaining("'cnv*'") });
+    refused({ 'cnv*': rule, '*': rest }, { code: 'SELECTOR_UNMATCHED', message: expect.stringContaining("'cnv*'") });
   });
 
   it('for two patterns on one weight', () => {
@@ -214,21 +214,24 @@ describe('an assignment is refused', () => {
   it('for a label whose mover could move nothing', () => {
     refused(
       { flatten: rest, '*': rest },
-      { code: 'LABEL_CLAIMS_NOTHING', message: expect.stringContaining("'flatten'") },
+      { code: 'SELECTOR_CLAIMS_NOTHING', message: expect.stringContaining("'flatten'") },
     );
-    refused({ flatten: rule, '*': rest }, { code: 'LABEL_CLAIMS_NOTHING' });
+    refused({ flatten: rule, '*': rest }, { code: 'SELECTOR_CLAIMS_NOTHING' });
     refused(
       { '*/bias': rule, '*': rest },
-      { code: 'LABEL_CLAIMS_NOTHING', message: expect.stringContaining('kernels') },
+      { code: 'SELECTOR_CLAIMS_NOTHING', message: expect.stringContaining('kernels') },
     );
   });
 
   it('for a rule, a modulator or anything else in place of a plasticity', () => {
-    refused({ first: swta(), '*': rest }, { code: 'BAD_MOVER', message: expect.stringContaining('swta(…)') });
-    refused({ first: sign(), '*': rest }, { code: 'BAD_MOVER', message: expect.stringContaining('sign(…)') });
-    refused({ first: scaleBy(0.1), '*': rest }, { code: 'BAD_MOVER', message: expect.stringContaining('scaleBy(…)') });
+    refused({ first: swta(), '*': rest }, { code: 'BAD_UPDATER', message: expect.stringContaining('swta(…)') });
+    refused({ first: sign(), '*': rest }, { code: 'BAD_UPDATER', message: expect.stringContaining('sign(…)') });
+    refused(
+      { first: scaleBy(0.1), '*': rest },
+      { code: 'BAD_UPDATER', message: expect.stringContaining('scaleBy(…)') },
+    );
     for (const wrong of [undefined, 0.1, 'sgd', () => rule, {}, [rule]]) {
-      refused({ first: wrong, '*': rest }, { code: 'BAD_MOVER', message: expect.stringContaining("'first'") });
+      refused({ first: wrong, '*': rest }, { code: 'BAD_UPDATER', message: expect.stringContaining("'first'") });
     }
   });
 
@@ -257,7 +260,7 @@ describe('a rule is refused', () => {
       }),
     );
     const before = tf.memory().numTensors;
-    expect(() => plasticity(model, { odd: rule, '*': rest })).toThrow(
+    expect(() => plasticOptimizer(model, { odd: rule, '*': rest })).toThrow(
       expect.objectContaining({
         name: 'UnsupportedError',
         code: 'UNSUPPORTED_LAYER',
@@ -266,16 +269,16 @@ describe('a rule is refused', () => {
       }),
     );
     expect(tf.memory().numTensors).toBe(before);
-    own(plasticity(model, { '*': rest }));
+    own(plasticOptimizer(model, { '*': rest }));
   });
 
   it('on a recurrent layer', () => {
     const lstm = tfl.layers.lstm({ name: 'lstm', units: 2, recurrentInitializer: 'zeros', inputShape: [3, 2] });
     const model = own(tfl.sequential({ layers: [lstm] }));
-    expect(() => plasticity(model, { lstm: rule, '*': rest })).toThrow(
+    expect(() => plasticOptimizer(model, { lstm: rule, '*': rest })).toThrow(
       expect.objectContaining({ code: 'UNSUPPORTED_LAYER', message: expect.stringContaining('LSTM') }),
     );
-    expect(() => plasticity(model, { '*': rule })).toThrow(
+    expect(() => plasticOptimizer(model, { '*': rule })).toThrow(
       expect.objectContaining({ code: 'UNCLAIMED_WEIGHT', message: expect.stringContaining('lstm/recurrent_kernel') }),
     );
   });
@@ -283,7 +286,7 @@ describe('a rule is refused', () => {
   it('on causal padding, which tfjs has not implemented', () => {
     const conv = tfl.layers.conv1d({ name: 'conv', filters: 2, kernelSize: 2, padding: 'causal', inputShape: [4, 2] });
     const model = own(tfl.sequential({ layers: [conv] }));
-    expect(() => plasticity(model, { conv: rule, '*': rest })).toThrow(
+    expect(() => plasticOptimizer(model, { conv: rule, '*': rest })).toThrow(
       expect.objectContaining({ code: 'UNSUPPORTED_LAYER', message: expect.stringContaining('causal') }),
     );
   });
@@ -296,13 +299,15 @@ describe('a model is refused', () => {
     ['a layer', { name: 'conv' }],
     ['a graph model', new (class GraphModel {})()],
   ])('if it is %s', (_, model) => {
-    expect(() => plasticity(model as tfl.LayersModel, { '*': rest })).toThrow(
+    expect(() => plasticOptimizer(model as tfl.LayersModel, { '*': rest })).toThrow(
       expect.objectContaining({ name: 'UnsupportedError', code: 'NOT_A_MODEL' }),
     );
   });
 
   it('if it has no weights yet', () => {
-    expect(() => plasticity(tfl.sequential(), { '*': rest })).toThrow(expect.objectContaining({ code: 'NO_WEIGHTS' }));
+    expect(() => plasticOptimizer(tfl.sequential(), { '*': rest })).toThrow(
+      expect.objectContaining({ code: 'NO_WEIGHTS' }),
+    );
   });
 });
 

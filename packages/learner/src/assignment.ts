@@ -25,19 +25,19 @@ import {
 } from './model-layers.js';
 
 /** What can move a weight: a plasticity, any tfjs optimizer, or nothing (null), which freezes it. */
-export type Mover = Plasticity | tf.Optimizer | null;
+export type Updater = Plasticity | tf.Optimizer | null;
 
 /**
  * Movers by label. A label is, most specific first, a weight's path `'conv1/kernel'`, a layer's `'conv1'` or
  * `'inner/dense'`, a nested model's `'inner'`, a pattern with `*` (within a name) or `**` (across `/`), or `'*'`: what no
  * other label claims. A rule claims kernels only, so a plastic layer's bias falls to the next label that can have it.
  */
-export type Assignment = { readonly [label: string]: Mover };
+export type Assignment = { readonly [label: string]: Updater };
 
 /** One weight, and what moves it. */
 export interface PlannedWeight extends ModelWeight {
   readonly label: string;
-  readonly mover: Mover;
+  readonly mover: Updater;
   /** The layer's geometry, where a local rule moves the weight. */
   readonly connection: Connection | null;
 }
@@ -57,8 +57,8 @@ export interface Plan {
 /**
  * Resolves an assignment.
  *
- * @throws ConfigurationError `NO_WEIGHTS` for a model that is not built, `UNKNOWN_LAYER`, `LABEL_UNMATCHED`,
- * `LABEL_CLAIMS_NOTHING`, `TWO_PATTERNS`, `RULE_ON_BIAS`, `UNCLAIMED_WEIGHT`; UnsupportedError `UNSUPPORTED_LAYER`.
+ * @throws ConfigurationError `NO_WEIGHTS` for a model that is not built, `UNKNOWN_LAYER`, `SELECTOR_UNMATCHED`,
+ * `SELECTOR_CLAIMS_NOTHING`, `TWO_PATTERNS`, `RULE_ON_BIAS`, `UNCLAIMED_WEIGHT`; UnsupportedError `UNSUPPORTED_LAYER`.
  */
 export function resolve(model: tfl.LayersModel, assignment: Assignment): Plan {
   const layers = layersOf(model);
@@ -106,9 +106,9 @@ export function resolve(model: tfl.LayersModel, assignment: Assignment): Plan {
   // A layer of which tfjs has no gradient, and we have none either, is refused now rather than at the first step.
   for (const part of layers.flatMap(dilatedIn)) refuseDilated(part);
 
-  const movers = new Map(layers.map((layer): [ModelLayer, Mover[]] => [layer, []]));
+  const movers = new Map(layers.map((layer): [ModelLayer, Updater[]] => [layer, []]));
   for (const { owner, mover } of planned) movers.get(owner)?.push(mover);
-  const isNull = (mover: Mover) => mover === null;
+  const isNull = (mover: Updater) => mover === null;
   const frozen = new Set(
     layers.filter((layer) => {
       const ofLayer = movers.get(layer) ?? [];
@@ -118,9 +118,9 @@ export function resolve(model: tfl.LayersModel, assignment: Assignment): Plan {
   for (const [label, mover] of labels) {
     if (label === '*' || claims.get(label) !== 0 || mover === null) continue;
     throw new ConfigurationError(
-      'LABEL_CLAIMS_NOTHING',
+      'SELECTOR_CLAIMS_NOTHING',
       `Label '${label}' matches nothing that its mover could move.`,
-      isRule(mover) ? 'a local rule moves kernels; give a bias or a scale gradient().' : 'remove it.',
+      isRule(mover) ? 'a local rule moves kernels; give a bias or a scale gradientDescent().' : 'remove it.',
     );
   }
   return { model, assignment, layers, weights: planned, unclaimed, frozen };
@@ -135,12 +135,12 @@ export function trainableOf({ model, weights }: Plan): PlannedWeight[] {
 /**
  * The JSON of an assignment, from which {@link assignmentFrom} builds an equal one.
  *
- * @throws ConfigurationError `BAD_ASSIGNMENT`, `BAD_MOVER`.
+ * @throws ConfigurationError `BAD_ASSIGNMENT`, `BAD_UPDATER`.
  */
 export function assignmentSpec(assignment: Assignment): { readonly [label: string]: Json } {
   checkAssignment(assignment);
   const labelOf = new Map<tf.Optimizer, string>();
-  const json = (label: string, mover: Mover): Json => {
+  const json = (label: string, mover: Updater): Json => {
     if (mover === null) return null;
     if (isPlasticity(mover)) return mover.spec as unknown as Json;
     const first = labelOf.get(mover);
@@ -160,12 +160,12 @@ export function assignmentFrom(
   spec: { readonly [label: string]: Json },
   plugins: Readonly<Record<string, Factory>>,
 ): Assignment {
-  const built = new Map<string, Mover>();
-  const mover = (json: Json): Mover => {
+  const built = new Map<string, Updater>();
+  const mover = (json: Json): Updater => {
     if (json === null) return null;
     if (isSpec(json)) return fromSpec<Plasticity>(json as Spec, plugins);
     const { sameOptimizerAs: label } = json as { sameOptimizerAs?: string };
-    if (label !== undefined) return built.get(label) as Mover;
+    if (label !== undefined) return built.get(label) as Updater;
     const { optimizer, config } = json as { optimizer: string; config: tf.serialization.ConfigDict };
     const known = tf.serialization.SerializationMap.getMap().classNameMap;
     const entry = Object.hasOwn(known, optimizer) ? known[optimizer] : undefined;
@@ -178,11 +178,11 @@ export function assignmentFrom(
 }
 
 /** Whether a mover is a plasticity (and not a tfjs optimizer, nor null). */
-export function isPlasticity(mover: Mover): mover is Plasticity {
+export function isPlasticity(mover: Updater): mover is Plasticity {
   return typeof mover === 'object' && mover !== null && 'transforms' in mover;
 }
 
-function isRule(mover: Mover): boolean {
+function isRule(mover: Updater): boolean {
   return isPlasticity(mover) && mover.rule !== null;
 }
 
@@ -203,13 +203,13 @@ function layerRank(label: string, { path, within }: ModelLayer): number | null {
 }
 
 /** Whether the most specific label that names the layer as a whole is null. */
-function freezes(layer: ModelLayer, labels: readonly [string, Mover][]): boolean {
+function freezes(layer: ModelLayer, labels: readonly [string, Updater][]): boolean {
   const naming = labels.filter(([label]) => layerRank(label, layer) !== null);
   naming.sort(([a], [b]) => (layerRank(b, layer) as number) - (layerRank(a, layer) as number));
-  return naming.length > 0 && (naming[0] as [string, Mover])[1] === null;
+  return naming.length > 0 && (naming[0] as [string, Updater])[1] === null;
 }
 
-function canMove(label: string, mover: Mover, weight: ModelWeight): boolean {
+function canMove(label: string, mover: Updater, weight: ModelWeight): boolean {
   if (!isRule(mover)) return true;
   if (label === weight.owner.path && !hasConnection(weight.owner)) connectionOf(weight.owner);
   if (label === weight.path && !weight.isKernel) {
@@ -217,7 +217,7 @@ function canMove(label: string, mover: Mover, weight: ModelWeight): boolean {
       throw new ConfigurationError(
         'RULE_ON_BIAS',
         `'${label}' is no kernel, and a local rule moves kernels only.`,
-        `give it gradient(), as in { '${label}': chain(gradient(), scaleBy(1e-2)) }.`,
+        `give it gradientDescent(), as in { '${label}': chain(gradientDescent(), scaleBy(1e-2)) }.`,
       );
     }
     connectionOf(weight.owner);
@@ -231,21 +231,21 @@ function checkAssignment(assignment: Assignment): void {
     throw new ConfigurationError(
       'BAD_ASSIGNMENT',
       `The assignment is ${isMover(assignment) ? 'a mover' : assignment}.`,
-      "give movers by label: { conv1: chain(…), '*': chain(gradient(), scaleBy(1e-2)) }.",
+      "give movers by label: { conv1: chain(…), '*': chain(gradientDescent(), scaleBy(1e-2)) }.",
     );
   }
   for (const [label, mover] of Object.entries(assignment)) checkMover(label, mover);
 }
 
-function isMover(value: unknown): value is Mover {
+function isMover(value: unknown): value is Updater {
   if (value == null) return value === null; // tfjs's instanceof reads a property
-  return isPlasticity(value as Mover) || value instanceof tf.Optimizer;
+  return isPlasticity(value as Updater) || value instanceof tf.Optimizer;
 }
 
 function checkMover(label: string, mover: unknown): void {
   if (isMover(mover)) return;
   throw new ConfigurationError(
-    'BAD_MOVER',
+    'BAD_UPDATER',
     `Label '${label}' is given ${describe(mover)}.`,
     'give it a plasticity such as chain(threeFactor(rule, modulator), scaleBy(1e-2)), a tf.Optimizer, or null.',
   );
@@ -265,7 +265,7 @@ function checkLabels(labels: readonly string[], layers: readonly ModelLayer[], w
     if (!isPattern(label)) throw unknownName('layer', label, names);
     if ([...names].some((name) => toRegExp(label).test(name))) continue;
     throw new ConfigurationError(
-      'LABEL_UNMATCHED',
+      'SELECTOR_UNMATCHED',
       `Pattern '${label}' matches no layer or weight.`,
       `there are ${[...names].join(', ')}.`,
     );
@@ -287,8 +287,8 @@ export function refuseUnclaimed(unclaimed: readonly ModelWeight[], assignment: A
     'UNCLAIMED_WEIGHT',
     `Nothing moves ${paths.join(', ')}: ${reason} ${paths.length > 1 ? 'them' : 'it'}.`,
     rest === undefined
-      ? "add a label for it, or '*': chain(gradient(), scaleBy(1e-2)); null freezes."
-      : "add a label for it, for example '**/bias': chain(gradient(), scaleBy(1e-2)); null freezes.",
+      ? "add a label for it, or '*': chain(gradientDescent(), scaleBy(1e-2)); null freezes."
+      : "add a label for it, for example '**/bias': chain(gradientDescent(), scaleBy(1e-2)); null freezes.",
   );
 }
 
@@ -304,7 +304,7 @@ export function refuseStrangers(model: tfl.LayersModel, weights: readonly ModelW
   throw new ConfigurationError(
     'UNCLAIMED_WEIGHT',
     `Nothing moves ${strangers.map(({ name }) => `'${name}'`).join(', ')}, which the model exposes as trainable.`,
-    'a layer should expose its weights as trainableWeights when plasticity() is called; make a new optimizer after a change.',
+    'a layer should expose its weights as trainableWeights when plasticOptimizer() is called; make a new optimizer after a change.',
   );
 }
 

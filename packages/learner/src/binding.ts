@@ -89,8 +89,8 @@ export function checkUnchanged({ model, plan }: Binding): void {
   if (changed !== undefined) {
     throw new ConfigurationError(
       'MODEL_CHANGED',
-      `Layer '${changed.name}' was added or removed after plasticity().`,
-      'make a new optimizer with plasticity(model, assignment).',
+      `Layer '${changed.name}' was added or removed after plasticOptimizer().`,
+      'make a new optimizer with plasticOptimizer(model, assignment).',
     );
   }
   for (const { path, weight } of plan.weights) {

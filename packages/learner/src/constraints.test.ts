@@ -1,6 +1,6 @@
 /** Weight constraints hold after every step, whatever moves the weight. */
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, decayWeights, gradient, local, maxAbs, scaleBy, threeFactor } from '@ghl/core';
+import { chain, decayWeights, gradientDescent, local, maxAbs, scaleBy, threeFactor } from '@ghl/core';
 import { sign } from '@ghl/modulator-sign';
 import { hpca } from '@ghl/rule-hpca';
 import { oja } from '@ghl/rule-oja';
@@ -8,14 +8,14 @@ import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Assignment, type Mover, plasticity } from './index.js';
+import { type Assignment, plasticOptimizer, type Updater } from './index.js';
 import { lossOf, own, ownTf, random, tfOptimizers, values, variableOf } from './model.fixture.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
 });
 
-const rest = chain(gradient(), scaleBy(0.3));
+const rest = chain(gradientDescent(), scaleBy(0.3));
 type Constraint = ReturnType<typeof tfl.constraints.nonNeg>;
 const Base = Object.getPrototypeOf(tfl.constraints.nonNeg().constructor) as new () => Constraint;
 
@@ -57,14 +57,14 @@ function scaled(factor: (norm: number) => number) {
   };
 }
 
-const movers: [string, () => Mover][] = [
-  ['the gradient', () => chain(gradient(), scaleBy(0.3))],
+const movers: [string, () => Updater][] = [
+  ['the gradient', () => chain(gradientDescent(), scaleBy(0.3))],
   ['GHL', () => chain(threeFactor(maxAbs(swta()), sign()), decayWeights(0.1), scaleBy(0.3))],
   ['Oja', () => chain(local(maxAbs(oja())), scaleBy(0.3))],
   ['HPCA', () => chain(local(hpca()), scaleBy(0.1))],
   ...tfOptimizers
     .filter(([name]) => name !== 'rmsprop, centered')
-    .map(([name, make]): [string, () => Mover] => [`tf.train.${name}`, () => ownTf(make())]),
+    .map(([name, make]): [string, () => Updater] => [`tf.train.${name}`, () => ownTf(make())]),
 ];
 
 describe.each(kinds)('%s', (_, constraint, expected) => {
@@ -86,8 +86,8 @@ describe.each(kinds)('%s', (_, constraint, expected) => {
       );
     const [model, plain] = [net(constraint())(), net()()];
     const [mover, same] = [make(), make()];
-    const optimizer = own(plasticity(model, { 'first/kernel': mover, '*': rest }));
-    const free = own(plasticity(plain, { 'first/kernel': same, '*': rest }));
+    const optimizer = own(plasticOptimizer(model, { 'first/kernel': mover, '*': rest }));
+    const free = own(plasticOptimizer(plain, { 'first/kernel': same, '*': rest }));
     for (let step = 0; step < 2; step++) {
       const x = random([6, 4], step);
       plain.setWeights(model.getWeights());
@@ -193,7 +193,7 @@ describe('every layer that takes a constraint has it applied', () => {
       );
       const bound = model.trainableWeights.filter((weight) => (weight as tfl.LayerVariable).constraint != null);
       expect(bound.length).toBeGreaterThan(0);
-      const optimizer = own(plasticity(model, { '*': mover }));
+      const optimizer = own(plasticOptimizer(model, { '*': mover }));
       // Whole numbers, for the embedding, and on both sides of 0 for the others.
       const least = kind === 'embedding' ? 0 : -2;
       const x = own(tf.tidy(() => tf.floor(tf.randomUniform([4, ...shape], least, 3, 'float32', 1))));
@@ -231,11 +231,11 @@ describe('a constraint', () => {
       [{ '*': rest }, { varList: [variableOf(model, 'out')] }],
     ];
     for (const [assignment, options] of ways) {
-      own(plasticity(model, assignment)).minimize(lossOf(model, x()), options);
+      own(plasticOptimizer(model, assignment)).minimize(lossOf(model, x()), options);
       expect(values(model.getLayer('first'))).toEqual(before);
     }
     // Nor where the loss does not depend on it.
-    own(plasticity(model, { '*': rest })).minimize(
+    own(plasticOptimizer(model, { '*': rest })).minimize(
       () => tf.tidy(() => tf.mean(model.getLayer('out').apply(own(tf.ones([1, 3]))) as tf.Tensor)) as tf.Scalar,
     );
     expect(values(model.getLayer('first'))).toEqual(before);
@@ -243,7 +243,7 @@ describe('a constraint', () => {
 
   it('is applied by applyGradients(), by name as by its object, and under fit()', async () => {
     const model = net('nonNeg' as never)();
-    const optimizer = own(plasticity(model, { '*': rest }));
+    const optimizer = own(plasticOptimizer(model, { '*': rest }));
     const variable = variableOf(model, 'first');
     optimizer.applyGradients([{ name: variable.name, tensor: own(tf.ones([4, 3])) }]);
     expect(Math.min(...variable.dataSync())).toBe(0);
@@ -260,7 +260,7 @@ describe('a constraint', () => {
     for (const mover of [rest, ownTf(tf.train.adam(0.1))]) {
       const model = net(new Spoilt())();
       const before = values(model);
-      const optimizer = own(plasticity(model, { '*': mover }));
+      const optimizer = own(plasticOptimizer(model, { '*': mover }));
       optimizer.minimize(lossOf(model, x()));
       expect(values(model)).toEqual(before);
       await expect(optimizer.checkFinite()).rejects.toMatchObject({ message: expect.stringContaining('first/kernel') });
@@ -268,10 +268,10 @@ describe('a constraint', () => {
   });
 
   it('does not hide an update that is not finite', async () => {
-    for (const mover of [chain(gradient(), scaleBy(1e39)), ownTf(tf.train.sgd(1e39))]) {
+    for (const mover of [chain(gradientDescent(), scaleBy(1e39)), ownTf(tf.train.sgd(1e39))]) {
       const model = net(tfl.constraints.nonNeg())();
       const before = values(model);
-      const optimizer = own(plasticity(model, { 'first/kernel': mover, '*': null }));
+      const optimizer = own(plasticOptimizer(model, { 'first/kernel': mover, '*': null }));
       optimizer.minimize(lossOf(model, x()));
       expect(values(model)).toEqual(before);
       await expect(optimizer.checkFinite()).rejects.toMatchObject({ code: 'NON_FINITE_STEP' });
@@ -288,7 +288,7 @@ describe('a constraint', () => {
     ] as const) {
       const model = net(Object.assign(new Box(), { apply }) as Constraint)();
       const before = values(model);
-      const optimizer = own(plasticity(model, { '*': mover }));
+      const optimizer = own(plasticOptimizer(model, { '*': mover }));
       for (let step = 0; step < 2; step++) optimizer.minimize(lossOf(model, x()));
       expect(fixed.dataSync()).toEqual(new Float32Array(12).fill(1));
       expect(values(model)[0]).not.toEqual(before[0]);
@@ -303,7 +303,7 @@ describe('a constraint', () => {
     for (const mover of [rest, ownTf(tf.train.sgd(0.3))]) {
       const model = net(Object.assign(new Box(), { apply }) as unknown as Constraint)();
       const before = values(model);
-      const optimizer = own(plasticity(model, { '*': mover }));
+      const optimizer = own(plasticOptimizer(model, { '*': mover }));
       expect(() => optimizer.minimize(lossOf(model, x()))).toThrow(expect.objectContaining({ code: 'WRONG_SHAPE' }));
       expect(values(model)).toEqual(before);
     }

@@ -1,10 +1,10 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, gradient, local, maxAbs, scaleBy } from '@ghl/core';
+import { chain, gradientDescent, local, maxAbs, scaleBy } from '@ghl/core';
 import { oja } from '@ghl/rule-oja';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Assignment, plasticity } from './index.js';
+import { type Assignment, plasticOptimizer } from './index.js';
 import { lossOf, own, random, values, variableOf } from './model.fixture.js';
 
 beforeAll(async () => {
@@ -128,7 +128,7 @@ describe.each(Object.keys(layers))('a dilated layer: %s', (kind) => {
     const variables = model.trainableWeights.map((weight) => weight.read() as tf.Variable);
     const expected = variables.map((variable) => slopes(model, x, variable));
     const before = values(model);
-    const optimizer = own(plasticity(model, { '*': gradient() }));
+    const optimizer = own(plasticOptimizer(model, { '*': gradientDescent() }));
     optimizer.minimize(lossOf(model, x));
     variables.forEach((_, k) => {
       const found = values(model)[k]!.map((after, i) => (before[k]?.[i] as number) - after);
@@ -142,7 +142,7 @@ describe.each(Object.keys(layers))('a dilated layer: %s', (kind) => {
     const below = variableOf(model, 'below');
     const expected = slopes(model, x, below);
     const before = Array.from(below.dataSync());
-    const optimizer = own(plasticity(model, { below: gradient(), '*': null }));
+    const optimizer = own(plasticOptimizer(model, { below: gradientDescent(), '*': null }));
     optimizer.minimize(lossOf(model, x));
     const found = Array.from(below.dataSync(), (after, i) => (before[i] as number) - after);
     expect(found).toBeAllClose(expected, { rtol: 5e-3, atol: 5e-3 });
@@ -163,8 +163,8 @@ describe('a dilated conv2d whose gradient nobody has', () => {
   it.each(Object.keys(refused))('is refused from the start: %s', (what) => {
     const model = around({ input: [6, 6, 6], make: refused[what] as Make });
     const rule = chain(local(maxAbs(oja())), scaleBy(0.1));
-    for (const assignment of [{ '*': gradient() }, { dilated: rule, '*': gradient() }] as Assignment[]) {
-      expect(() => plasticity(model, assignment)).toThrow(
+    for (const assignment of [{ '*': gradientDescent() }, { dilated: rule, '*': gradientDescent() }] as Assignment[]) {
+      expect(() => plasticOptimizer(model, assignment)).toThrow(
         expect.objectContaining({ code: 'UNSUPPORTED_LAYER', message: expect.stringContaining(what) }),
       );
     }
@@ -189,7 +189,7 @@ describe('a dilated conv2d whose gradient nobody has', () => {
       }
     }
     const model = around({ input: [5, 5, 2], make: (name) => new Block({ name }) });
-    const optimizer = own(plasticity(model, { '*': gradient() }));
+    const optimizer = own(plasticOptimizer(model, { '*': gradientDescent() }));
     const before = values(model);
     const f = lossOf(model, random([2, 5, 5, 2], 1));
     const { numTensors } = tf.memory();
@@ -200,6 +200,6 @@ describe('a dilated conv2d whose gradient nobody has', () => {
     expect(values(model)).toEqual(before);
     expect(optimizer.step).toBe(0);
     const other = around(layers.conv2d!);
-    own(plasticity(other, { '*': gradient() })).minimize(lossOf(other, random([2, 5, 6, 2], 1)));
+    own(plasticOptimizer(other, { '*': gradientDescent() })).minimize(lossOf(other, random([2, 5, 6, 2], 1)));
   });
 });

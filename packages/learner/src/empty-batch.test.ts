@@ -9,7 +9,7 @@ import {
   decayWeights,
   dense,
   depthwiseConv2d,
-  gradient,
+  gradientDescent,
   initState,
   type LocalRule,
   layerIncrement,
@@ -34,7 +34,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfd from '@tensorflow/tfjs-data';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Assignment, type PlasticityOptimizer, plasticity } from './index.js';
+import { type Assignment, type PlasticOptimizer, plasticOptimizer } from './index.js';
 import { forward, lossOf, own, ownTf, random, tfOptimizers, values } from './model.fixture.js';
 
 beforeAll(async () => {
@@ -157,7 +157,7 @@ const net = () =>
       ],
     }),
   );
-const rest = chain(gradient(), decayWeights(0.1), momentum, scaleBy(0.1));
+const rest = chain(gradientDescent(), decayWeights(0.1), momentum, scaleBy(0.1));
 const plans: [string, () => Assignment][] = [
   ['the gradient, decay and momentum', () => ({ '*': rest })],
   ['rules', () => ({ first: chain(threeFactor(maxAbs(bcm()), scalar({ on: 'loss' })), momentum), '*': rest })],
@@ -167,7 +167,7 @@ const plans: [string, () => Assignment][] = [
     .filter(([name]) => name !== 'rmsprop, centered')
     .map(([name, make]): [string, () => Assignment] => [name, () => ({ '*': ownTf(make()) })]),
 ];
-const everything = async (model: tfl.LayersModel, optimizer: PlasticityOptimizer) => [
+const everything = async (model: tfl.LayersModel, optimizer: PlasticOptimizer) => [
   values(model),
   (await optimizer.getWeights()).map(({ name, tensor }) => [name, Array.from(tensor.dataSync())]),
 ];
@@ -181,7 +181,7 @@ describe.each(plans)('under %s', (_, plan) => {
     'minimize() and computeGradients() refuse an empty batch, whatever the loss: %s',
     async (__, reduce) => {
       const [model, assignment] = [net(), plan()];
-      const optimizer = own(plasticity(model, assignment));
+      const optimizer = own(plasticOptimizer(model, assignment));
       optimizer.minimize(lossOf(model, random([5, 4], 1)));
       const before = await everything(model, optimizer);
       const none = own(tf.zeros([0, 4]));
@@ -200,7 +200,7 @@ describe.each(plans)('under %s', (_, plan) => {
 describe('training', () => {
   const setUp = () => {
     const model = net();
-    const optimizer = own(plasticity(model, { first: chain(local(maxAbs(bcm())), scaleBy(0.1)), '*': rest }));
+    const optimizer = own(plasticOptimizer(model, { first: chain(local(maxAbs(bcm())), scaleBy(0.1)), '*': rest }));
     model.compile({ optimizer, loss: 'meanSquaredError' });
     return { model, optimizer };
   };
@@ -244,7 +244,7 @@ describe('training', () => {
 it('a signal without values is refused before anything moves', async () => {
   for (const modulator of [scalar(), gate({ on: 'surprise', threshold: 0 })]) {
     const model = net();
-    const optimizer = own(plasticity(model, { first: threeFactor(constant(), modulator), '*': null }));
+    const optimizer = own(plasticOptimizer(model, { first: threeFactor(constant(), modulator), '*': null }));
     const before = await everything(model, optimizer);
     const f = lossOf(model, random([5, 4], 1));
     expect(() => optimizer.minimize(f, { signals: { reward: own(tf.zeros([0])) } })).toThrow(
@@ -270,7 +270,7 @@ it('a weight without values stays, and the others move', async () => {
   for (const mover of [rest, ownTf(tf.train.adam(0.1))]) {
     const layers = [tfl.layers.dense({ units: 3, inputShape: [4] }), new Hollow({ name: 'hollow' })];
     const model = own(tfl.sequential({ layers: layers as tfl.layers.Layer[] }));
-    const optimizer = own(plasticity(model, { '*': mover }));
+    const optimizer = own(plasticOptimizer(model, { '*': mover }));
     const before = values(model);
     optimizer.minimize(lossOf(model, random([5, 4], 1)));
     await optimizer.checkFinite();

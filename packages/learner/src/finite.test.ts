@@ -1,5 +1,5 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, gradient, local, maxAbs, type NonFiniteError, scaleBy, threeFactor } from '@ghl/core';
+import { chain, gradientDescent, local, maxAbs, type NonFiniteError, scaleBy, threeFactor } from '@ghl/core';
 import { gate } from '@ghl/modulator-gate';
 import { scalar } from '@ghl/modulator-scalar';
 import { sign } from '@ghl/modulator-sign';
@@ -9,17 +9,17 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfd from '@tensorflow/tfjs-data';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Assignment, type PlasticityOptimizer, plasticity } from './index.js';
+import { type Assignment, type PlasticOptimizer, plasticOptimizer } from './index.js';
 import { lossOf, own, random, values } from './model.fixture.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
 });
 
-const rest = chain(gradient(), scaleBy(0.1));
+const rest = chain(gradientDescent(), scaleBy(0.1));
 /** A step size that is too much for float32 in one step, counted from 0. */
 const burst = (bad: number) => scaleBy((step: number) => (step === bad ? 1e39 : 0.1));
-const stateOf = async (optimizer: PlasticityOptimizer, of: string) =>
+const stateOf = async (optimizer: PlasticOptimizer, of: string) =>
   (await optimizer.getWeights())
     .filter(({ name }) => name.startsWith(of))
     .map(({ name, tensor }) => [name, Array.from(tensor.dataSync())]);
@@ -46,7 +46,7 @@ describe('an increment that is not finite', () => {
     const model = net();
     const head = () => threeFactor(maxAbs(bcm()), scalar({ baseline: 0.5 }));
     const optimizer = own(
-      plasticity(model, { first: chain(head(), burst(2)), second: chain(head(), scaleBy(0.1)), '*': rest }),
+      plasticOptimizer(model, { first: chain(head(), burst(2)), second: chain(head(), scaleBy(0.1)), '*': rest }),
     );
     const x = random([5, 4], 1);
     for (const reward of [1, 2]) optimizer.minimize(lossOf(model, x), { signals: { reward } });
@@ -70,7 +70,7 @@ describe('an increment that is not finite', () => {
 
   it('is thrown once, by checkFinite() or by the next step, and then training goes on', async () => {
     const model = net();
-    const optimizer = own(plasticity(model, { first: chain(local(maxAbs(oja())), burst(0)), '*': rest }));
+    const optimizer = own(plasticOptimizer(model, { first: chain(local(maxAbs(oja())), burst(0)), '*': rest }));
     const f = lossOf(model, random([5, 4], 1));
     optimizer.minimize(f);
     await expect(optimizer.checkFinite()).rejects.toMatchObject({ code: 'NON_FINITE_STEP' });
@@ -80,7 +80,7 @@ describe('an increment that is not finite', () => {
     await optimizer.checkFinite();
     expect(values(model.getLayer('first'))).not.toEqual(before);
 
-    const other = own(plasticity(model, { first: chain(local(maxAbs(oja())), burst(0)), '*': rest }));
+    const other = own(plasticOptimizer(model, { first: chain(local(maxAbs(oja())), burst(0)), '*': rest }));
     other.minimize(f);
     await new Promise((resolve) => setTimeout(resolve));
     expect(() => other.minimize(f)).toThrow(expect.objectContaining({ code: 'NON_FINITE_STEP' }));
@@ -93,7 +93,7 @@ describe('an increment that is not finite', () => {
   it('is reported as the first of several', async () => {
     const model = net();
     const optimizer = own(
-      plasticity(model, {
+      plasticOptimizer(model, {
         first: chain(local(maxAbs(oja())), burst(2)),
         second: chain(local(maxAbs(oja())), burst(1)),
         '*': rest,
@@ -113,7 +113,7 @@ describe('an increment that is not finite', () => {
   ])('because a reward in a tensor was not leaves weights and baseline: %s', async (_, modulator) => {
     const model = net();
     const optimizer = own(
-      plasticity(model, { first: chain(threeFactor(maxAbs(bcm()), modulator()), scaleBy(0.1)), '*': rest }),
+      plasticOptimizer(model, { first: chain(threeFactor(maxAbs(bcm()), modulator()), scaleBy(0.1)), '*': rest }),
     );
     const x = random([5, 4], 1);
     optimizer.minimize(lossOf(model, x), { signals: { reward: 1 } });
@@ -130,7 +130,7 @@ describe('an increment that is not finite', () => {
   it('by a tfjs optimizer is flagged too, and its moments stay finite', async () => {
     const model = net();
     const adam = own(tf.train.adam(0.1));
-    const optimizer = own(plasticity(model, { out: adam, '*': null }));
+    const optimizer = own(plasticOptimizer(model, { out: adam, '*': null }));
     const x = random([5, 4], 1);
     optimizer.minimize(lossOf(model, x));
     const nan = own(tf.fill([5, 4], Number.NaN));
@@ -150,7 +150,7 @@ describe('an increment that is not finite', () => {
 
   it('by plain descent of a tfjs optimizer leaves its weights bit-identical', async () => {
     const model = net();
-    const optimizer = own(plasticity(model, { '*': own(tf.train.sgd(0.1)) }));
+    const optimizer = own(plasticOptimizer(model, { '*': own(tf.train.sgd(0.1)) }));
     const before = values(model);
     optimizer.minimize(lossOf(model, own(tf.fill([5, 4], Number.NaN))));
     expect(values(model)).toEqual(before);
@@ -171,11 +171,11 @@ describe('an increment that is not finite', () => {
       1,
       /lower the step size/,
     ],
-    ['the step size of the gradient', { out: chain(gradient(), burst(0)), '*': null }, 1, /lower the step size/],
+    ['the step size of the gradient', { out: chain(gradientDescent(), burst(0)), '*': null }, 1, /lower the step size/],
   ];
   it.each(causes)('names its likely cause: %s', async (_, assignment, scale, cause) => {
     const model = net();
-    const optimizer = own(plasticity(model, assignment));
+    const optimizer = own(plasticOptimizer(model, assignment));
     const x = own(tf.mul(random([5, 4], 1), scale));
     const before = Object.keys(assignment).flatMap((layer) => (layer === '*' ? [] : values(model.getLayer(layer))));
     optimizer.minimize(lossOf(model, x));
@@ -191,7 +191,7 @@ describe('an increment that is not finite', () => {
 
   it('stops fit(), and a later fit() goes on', async () => {
     const model = net();
-    const optimizer = own(plasticity(model, { first: chain(local(maxAbs(oja())), burst(2)), '*': rest }));
+    const optimizer = own(plasticOptimizer(model, { first: chain(local(maxAbs(oja())), burst(2)), '*': rest }));
     model.compile({ optimizer, loss: 'meanSquaredError' });
     const [xs, ys] = [random([8, 4], 1), random([8, 2], 2)];
     tf.engine().startScope(); // fit() leaks a tensor when it throws
@@ -210,7 +210,7 @@ describe('an increment that is not finite', () => {
   it.each(['fit', 'fitDataset'] as const)('in the last step of %s() makes it reject', async (way) => {
     for (const make of [net, functionalNet]) {
       const model = make();
-      const optimizer = own(plasticity(model, { first: chain(local(maxAbs(oja())), burst(5)), '*': rest }));
+      const optimizer = own(plasticOptimizer(model, { first: chain(local(maxAbs(oja())), burst(5)), '*': rest }));
       model.compile({ optimizer, loss: 'meanSquaredError', metrics: ['mse'] });
       const [xs, ys] = [random([6, 4], 1), random([6, 2], 2)];
       const batches = tfd.generator(function* () {
@@ -235,7 +235,7 @@ describe('an increment that is not finite', () => {
 
   it('is found among gradients handed to applyGradients()', async () => {
     const model = net();
-    const optimizer = own(plasticity(model, { '*': rest }));
+    const optimizer = own(plasticOptimizer(model, { '*': rest }));
     const variable = model.getLayer('first').weights[0]?.read() as tf.Variable;
     const before = values(model.getLayer('first'));
     optimizer.applyGradients([{ name: variable.name, tensor: own(tf.fill([4, 3], Number.POSITIVE_INFINITY)) }]);

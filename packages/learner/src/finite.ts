@@ -1,7 +1,7 @@
 /** Steps that were not finite: how they are noticed on the device, and what is said of them. */
-import { ALL_FINITE, fuses, NonFiniteError } from '@ghl/core';
+import { ALL_FINITE, hasKernel, NonFiniteError } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
-import { isPlasticity, type Mover } from './assignment.js';
+import { isPlasticity, type Updater } from './assignment.js';
 import { outOfJournals } from './journal.js';
 
 /**
@@ -10,7 +10,7 @@ import { outOfJournals } from './journal.js';
  */
 export function allFinite(tensor: tf.Tensor, before?: tf.Tensor): tf.Tensor {
   if (tensor.dtype !== 'float32' || tensor.size === 0) return tf.scalar(true, 'bool');
-  if (fuses(ALL_FINITE)) {
+  if (hasKernel(ALL_FINITE)) {
     const inputs = { x: tensor, ...(before !== undefined && { before }) };
     return tf.engine().runKernel(ALL_FINITE, inputs) as tf.Tensor;
   }
@@ -25,7 +25,7 @@ export interface Watched {
   /** The path of the weight or layer, or the label of the optimizer. */
   readonly path: string;
   /** What moves it; null where only its layer does. */
-  readonly mover: Mover;
+  readonly mover: Updater;
   /** Whose state it is, if it is not a weight. */
   readonly of?: 'the layer' | 'the optimizer of';
 }

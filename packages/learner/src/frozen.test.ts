@@ -1,12 +1,12 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, gradient, local, maxAbs, scaleBy, threeFactor } from '@ghl/core';
+import { chain, gradientDescent, local, maxAbs, scaleBy, threeFactor } from '@ghl/core';
 import { sign } from '@ghl/modulator-sign';
 import { oja } from '@ghl/rule-oja';
 import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Assignment, plasticity } from './index.js';
+import { type Assignment, plasticOptimizer } from './index.js';
 import { own, random } from './model.fixture.js';
 import { MovingMean } from './moving-mean.fixture.js';
 
@@ -14,7 +14,7 @@ beforeAll(async () => {
   await tf.setBackend('cpu');
 });
 
-const rest = chain(gradient(), scaleBy(0.1));
+const rest = chain(gradientDescent(), scaleBy(0.1));
 const ghl = chain(threeFactor(maxAbs(swta()), sign()), scaleBy(0.1));
 
 /** dense → batch norm → dropout → weightless statistics → dense; all of it in a nested model but the first and last. */
@@ -61,7 +61,11 @@ const movedSince = (model: tfl.LayersModel, before: ReturnType<typeof weightsOf>
   paths.filter((path) => JSON.stringify(weightsOf(model)[path]) !== JSON.stringify(before[path]));
 
 /** One step on a fixed input; returns the output of the forward pass in it. */
-function step(model: tfl.LayersModel, optimizer: ReturnType<typeof plasticity>, varList?: tf.Variable[]): number[] {
+function step(
+  model: tfl.LayersModel,
+  optimizer: ReturnType<typeof plasticOptimizer>,
+  varList?: tf.Variable[],
+): number[] {
   let output: number[] = [];
   tf.tidy(() => {
     const x = tf.randomNormal([6, 3], 1, 2, 'float32', 7);
@@ -83,7 +87,7 @@ const inference = (model: tfl.LayersModel): Float32Array =>
 /** A net whose batch norm has seen something, so that inference differs from training. */
 function warmNet(): tfl.LayersModel {
   const model = net();
-  const optimizer = plasticity(model, { '*': rest });
+  const optimizer = plasticOptimizer(model, { '*': rest });
   for (let i = 0; i < 3; i++) step(model, optimizer);
   optimizer.dispose();
   return model;
@@ -115,7 +119,7 @@ describe('what is frozen runs as at inference, and nothing of it moves', () => {
 
   it.each(all)('%s', (_, assignment, freeze) => {
     const model = warmNet();
-    const optimizer = own(plasticity(model, assignment));
+    const optimizer = own(plasticOptimizer(model, assignment));
     freeze(model);
     const [before, expected] = [weightsOf(model), inference(model)];
     const output = step(model, optimizer);
@@ -125,7 +129,7 @@ describe('what is frozen runs as at inference, and nothing of it moves', () => {
 
   it('also where a rule is what would move it', () => {
     const model = warmNet();
-    const optimizer = own(plasticity(model, { 'inner/dense': ghl, '*': rest }));
+    const optimizer = own(plasticOptimizer(model, { 'inner/dense': ghl, '*': rest }));
     layerOf(model, 'inner').trainable = false;
     const before = weightsOf(model);
     step(model, optimizer);
@@ -134,7 +138,7 @@ describe('what is frozen runs as at inference, and nothing of it moves', () => {
 
   it('by omission from varList', () => {
     const model = warmNet();
-    const optimizer = own(plasticity(model, { 'inner/dense': ghl, '*': rest }));
+    const optimizer = own(plasticOptimizer(model, { 'inner/dense': ghl, '*': rest }));
     const before = weightsOf(model);
     step(model, optimizer, variablesOf(model, 'first', 'out'));
     expect(movedSince(model, before)).toEqual(['first', 'out']);
@@ -144,7 +148,7 @@ describe('what is frozen runs as at inference, and nothing of it moves', () => {
 
   it("but moving statistics move when varList names them, or omits no trainable weight as fit's does not", () => {
     const model = warmNet();
-    const optimizer = own(plasticity(model, { '*': rest }));
+    const optimizer = own(plasticOptimizer(model, { '*': rest }));
     let before = weightsOf(model);
     const mean = layerOf(model, 'inner/statistics').weights[0]?.read() as tf.Variable;
     step(model, optimizer, [...variablesOf(model, 'out'), mean]);
@@ -156,7 +160,7 @@ describe('what is frozen runs as at inference, and nothing of it moves', () => {
 
   it('weight by weight, without its layer', () => {
     const model = warmNet();
-    const optimizer = own(plasticity(model, { 'inner/bn/gamma': null, 'first/bias': null, '*': rest }));
+    const optimizer = own(plasticOptimizer(model, { 'inner/bn/gamma': null, 'first/bias': null, '*': rest }));
     const before = weightsOf(model);
     step(model, optimizer);
     expect(movedSince(model, before)).toEqual(paths);
@@ -170,7 +174,7 @@ describe('what is frozen runs as at inference, and nothing of it moves', () => {
 
   it('layer by layer once every weight of it is frozen', () => {
     const model = warmNet();
-    const optimizer = own(plasticity(model, { 'inner/bn/gamma': null, 'inner/bn/beta': null, '*': rest }));
+    const optimizer = own(plasticOptimizer(model, { 'inner/bn/gamma': null, 'inner/bn/beta': null, '*': rest }));
     const before = weightsOf(model);
     step(model, optimizer);
     expect(movedSince(model, before)).toEqual(paths.filter((path) => path !== 'inner/bn'));
@@ -178,7 +182,7 @@ describe('what is frozen runs as at inference, and nothing of it moves', () => {
 
   it('and a layer with one weight that moves is not frozen', () => {
     const model = warmNet();
-    const optimizer = own(plasticity(model, { 'inner/bn/beta': rest, '*': null }));
+    const optimizer = own(plasticOptimizer(model, { 'inner/bn/beta': rest, '*': null }));
     const before = weightsOf(model);
     step(model, optimizer);
     expect(movedSince(model, before)).toEqual(['inner/bn']);
@@ -189,7 +193,7 @@ describe('what is frozen runs as at inference, and nothing of it moves', () => {
 describe('thawing', () => {
   it('by trainable = true goes on as if nothing had been', () => {
     const model = warmNet();
-    const optimizer = own(plasticity(model, { 'inner/dense': ghl, '*': rest }));
+    const optimizer = own(plasticOptimizer(model, { 'inner/dense': ghl, '*': rest }));
     layerOf(model, 'inner').trainable = false;
     step(model, optimizer);
     layerOf(model, 'inner').trainable = true;
@@ -203,7 +207,7 @@ describe('thawing', () => {
   it('a layer that no label names is an error, not a silent omission', () => {
     const model = warmNet();
     layerOf(model, 'inner').trainable = false;
-    const optimizer = own(plasticity(model, { first: rest, out: rest }));
+    const optimizer = own(plasticOptimizer(model, { first: rest, out: rest }));
     step(model, optimizer);
     layerOf(model, 'inner').trainable = true;
     expect(() => step(model, optimizer)).toThrow(
@@ -215,7 +219,9 @@ describe('thawing', () => {
 describe('under fit', () => {
   it('frozen is frozen, and moving statistics move elsewhere', async () => {
     const model = warmNet();
-    const optimizer = own(plasticity(model, { 'inner/dense': local(maxAbs(oja())), 'inner/bn': null, '*': rest }));
+    const optimizer = own(
+      plasticOptimizer(model, { 'inner/dense': local(maxAbs(oja())), 'inner/bn': null, '*': rest }),
+    );
     model.compile({ optimizer, loss: 'meanSquaredError' });
     const before = weightsOf(model);
     await model.fit(random([6, 3], 1), random([6, 2], 2), { epochs: 2, verbose: 0 });
@@ -227,7 +233,7 @@ describe('a layer that follows the step', () => {
   it('is told it before each step, and that it is over after it', () => {
     const model = net();
     const layer = layerOf(model, 'inner/statistics') as MovingMean;
-    const optimizer = own(plasticity(model, { '*': rest }));
+    const optimizer = own(plasticOptimizer(model, { '*': rest }));
     step(model, optimizer);
     step(model, optimizer);
     expect(() =>
@@ -241,7 +247,7 @@ describe('a layer that follows the step', () => {
   it('follows the outer step again after an inner one', () => {
     const model = net();
     const layer = layerOf(model, 'inner/statistics') as MovingMean;
-    const [outer, inner] = [own(plasticity(model, { '*': rest })), own(plasticity(model, { '*': rest }))];
+    const [outer, inner] = [own(plasticOptimizer(model, { '*': rest })), own(plasticOptimizer(model, { '*': rest }))];
     step(model, outer);
     layer.told.length = 0;
     const x = random([2, 3], 1);

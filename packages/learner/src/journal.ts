@@ -3,7 +3,7 @@
  * statistics of a batch normalization, and so do the optimizers of tfjs. All of them call `tf.Variable.assign`, which is the
  * one place where their values before the step can be kept.
  */
-import { CHOOSE, fuses } from '@ghl/core';
+import { CHOOSE, hasKernel } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { type Layer, type ModelLayer, partsOf } from './model-layers.js';
 
@@ -27,7 +27,7 @@ const open: Journal[] = [];
 /** `value` where `ok` is true, else `before`; without a pass over them where the backend can. */
 export function choose(ok: tf.Tensor, value: tf.Tensor, before: tf.Tensor): tf.Tensor {
   if (value.dataId === before.dataId || value.size === 0) return tf.clone(before);
-  if (!fuses(CHOOSE)) return tf.where(ok, value, before);
+  if (!hasKernel(CHOOSE)) return tf.where(ok, value, before);
   return tf.engine().runKernel(CHOOSE, { ok, value, before }) as tf.Tensor;
 }
 

@@ -1,19 +1,19 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, gradient, maxAbs, scaleBy, threeFactor } from '@ghl/core';
+import { chain, gradientDescent, maxAbs, scaleBy, threeFactor } from '@ghl/core';
 import { sign } from '@ghl/modulator-sign';
 import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfd from '@tensorflow/tfjs-data';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type PlasticityOptimizer, plasticity } from './index.js';
+import { type PlasticOptimizer, plasticOptimizer } from './index.js';
 import { own, random, values } from './model.fixture.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
 });
 
-const rest = chain(gradient(), scaleBy(0.1));
+const rest = chain(gradientDescent(), scaleBy(0.1));
 const ghl = chain(threeFactor(maxAbs(swta()), sign()), scaleBy(0.1));
 const CLASSES = 4;
 
@@ -31,8 +31,8 @@ function net(kind: 'sequential' | 'functional' | 'two outputs'): tfl.LayersModel
   return own(tfl.model({ inputs: input, outputs }));
 }
 
-function compiled(model: tfl.LayersModel, loss: tfl.ModelCompileArgs['loss']): PlasticityOptimizer {
-  const optimizer = own(plasticity(model, { first: ghl, '*': rest }));
+function compiled(model: tfl.LayersModel, loss: tfl.ModelCompileArgs['loss']): PlasticOptimizer {
+  const optimizer = own(plasticOptimizer(model, { first: ghl, '*': rest }));
   model.compile({ optimizer, loss });
   return optimizer;
 }
@@ -49,7 +49,7 @@ const dataset = (xs: tf.Tensor, ys: tf.TensorContainer) =>
 /** Whether each of the ways in which tfjs trains refuses, having moved nothing. */
 async function refusals(
   model: tfl.LayersModel,
-  optimizer: PlasticityOptimizer,
+  optimizer: PlasticOptimizer,
   xs: tf.Tensor,
   ys: tf.Tensor | tf.Tensor[],
 ): Promise<unknown[]> {

@@ -1,11 +1,11 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, gradient, local, maxAbs, scaleBy, threeFactor } from '@ghl/core';
+import { chain, gradientDescent, local, maxAbs, scaleBy, threeFactor } from '@ghl/core';
 import { sign } from '@ghl/modulator-sign';
 import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Assignment, layerwise, plasticity } from './index.js';
+import { type Assignment, layerwise, plasticOptimizer } from './index.js';
 import { own, random } from './model.fixture.js';
 import { MovingMean } from './moving-mean.fixture.js';
 
@@ -13,7 +13,7 @@ beforeAll(async () => {
   await tf.setBackend('cpu');
 });
 
-const rest = chain(gradient(), scaleBy(0.1));
+const rest = chain(gradientDescent(), scaleBy(0.1));
 const hebb = chain(local(maxAbs(swta())), scaleBy(0.1));
 const ghl = chain(threeFactor(maxAbs(swta()), sign()), scaleBy(0.1));
 
@@ -51,7 +51,7 @@ function moved(model: tfl.LayersModel, phases: readonly Assignment[]): string[][
   const x = random([4, 5, 5, 2], 1);
   return phases.map((phase) => {
     const before = weightsOf(model);
-    const optimizer = own(plasticity(model, phase));
+    const optimizer = own(plasticOptimizer(model, phase));
     optimizer.minimize(() => tf.mean(tf.square(model.apply(x, { training: true }) as tf.Tensor)) as tf.Scalar);
     const after = weightsOf(model);
     return Object.keys(after).filter((name) => after[name] !== before[name]);

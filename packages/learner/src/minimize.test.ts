@@ -8,7 +8,7 @@ import {
   decayWeights,
   dense,
   depthwiseConv2d,
-  gradient,
+  gradientDescent,
   initState,
   layerIncrement,
   local,
@@ -25,7 +25,7 @@ import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { plasticity } from './index.js';
+import { plasticOptimizer } from './index.js';
 import { forward, lossOf, own, random, twins, values, variableOf } from './model.fixture.js';
 
 beforeAll(async () => {
@@ -33,7 +33,7 @@ beforeAll(async () => {
 });
 
 const kernelOf = (model: tfl.LayersModel, layer: string) => model.getLayer(layer).getWeights()[0] as tf.Tensor;
-const descend = (rate: number) => chain(gradient(), scaleBy(rate));
+const descend = (rate: number) => chain(gradientDescent(), scaleBy(rate));
 const meanSquare = (output: tf.Tensor) => tf.mean(tf.square(output)) as tf.Scalar;
 
 interface Geometry {
@@ -113,7 +113,7 @@ describe.each(geometries)('a plastic layer, $title', (geometry) => {
     const [kernelBefore, bias] = layer.getWeights() as [tf.Tensor, tf.Tensor];
     layer.setWeights([kernelBefore, random(bias.shape, 9)]);
     const product = chain(head(), decayWeights(1e-2), scaleBy(cosine(0.1, 9)));
-    const optimizer = own(plasticity(model, { plastic: product, '*': null }));
+    const optimizer = own(plasticOptimizer(model, { plastic: product, '*': null }));
     // The bare layer, with the same kernel, no bias and no activation.
     const bare = around(geometry, { useBias: false }).getLayer('plastic');
     tf.tidy(() => {
@@ -145,7 +145,7 @@ describe.each(geometries)('a plastic layer, $title', (geometry) => {
 
   it('predicts as ever while it stands in for the layer', () => {
     const model = around(geometry, { useBias: true, activation: 'tanh' });
-    const optimizer = own(plasticity(model, { plastic: local(maxAbs(oja())), '*': descend(0) }));
+    const optimizer = own(plasticOptimizer(model, { plastic: local(maxAbs(oja())), '*': descend(0) }));
     const x = random([3, ...geometry.input], 1);
     const expected = own(model.predict(x) as tf.Tensor);
     let inStep: number[] = [];
@@ -175,7 +175,7 @@ function convNet(): tfl.LayersModel {
 describe('beside tfjs', () => {
   it('gradient() on all weights is tf.train.sgd', () => {
     const [ours, theirs] = twins(convNet);
-    const optimizer = own(plasticity(ours, { '*': descend(0.05) }));
+    const optimizer = own(plasticOptimizer(ours, { '*': descend(0.05) }));
     const sgd = own(tf.train.sgd(0.05));
     for (const seed of [1, 2, 3, 4]) {
       const x = random([4, 5, 5, 2], seed);
@@ -191,7 +191,7 @@ describe('beside tfjs', () => {
   it('gradient() beside a standing-in rule is still sgd', () => {
     const [ours, theirs] = twins(convNet);
     const rule = chain(threeFactor(maxAbs(swta()), sign()), scaleBy(0));
-    const optimizer = own(plasticity(ours, { conv: rule, depthwise: rule, '*': descend(0.05) }));
+    const optimizer = own(plasticOptimizer(ours, { conv: rule, depthwise: rule, '*': descend(0.05) }));
     const sgd = own(tf.train.sgd(0.05));
     const still = ['conv', 'depthwise'].map((layer) => variableOf(theirs, layer));
     const variables = theirs.trainableWeights
@@ -210,7 +210,7 @@ describe('beside tfjs', () => {
   it('moves its weights by a tfjs optimizer as that one would', () => {
     const [ours, theirs] = twins(convNet);
     const [mover, adam] = [own(tf.train.adam(0.01)), own(tf.train.adam(0.01))];
-    const optimizer = own(plasticity(ours, { conv: null, depthwise: null, hidden: mover, head: mover }));
+    const optimizer = own(plasticOptimizer(ours, { conv: null, depthwise: null, hidden: mover, head: mover }));
     const moved = ['hidden', 'head'].flatMap((layer) => [variableOf(theirs, layer, 0), variableOf(theirs, layer, 1)]);
     for (const seed of [1, 2, 3]) {
       const x = random([4, 5, 5, 2], seed);
@@ -225,7 +225,7 @@ describe('beside tfjs', () => {
   it("keeps a tfjs optimizer's moments with their weights while varList changes", () => {
     const [ours, theirs] = twins(convNet);
     const [mover, adams] = [own(tf.train.adam(0.01)), [own(tf.train.adam(0.01)), own(tf.train.adam(0.01))] as const];
-    const optimizer = own(plasticity(ours, { conv: null, depthwise: null, hidden: null, head: mover }));
+    const optimizer = own(plasticOptimizer(ours, { conv: null, depthwise: null, hidden: null, head: mover }));
     const x = random([4, 5, 5, 2], 1);
     optimizer.minimize(lossOf(ours, x), { varList: [variableOf(ours, 'head', 1)] });
     optimizer.minimize(lossOf(ours, x));
@@ -298,7 +298,7 @@ describe('dilated convolutions', () => {
         Array.from(variableOf(model, layer, weight).dataSync(), (_, i) => difference(layer, i, weight)),
       );
       const before = moved.map(([layer, weight]) => Array.from(variableOf(model, layer, weight).dataSync()));
-      const optimizer = own(plasticity(model, { '*': gradient() }));
+      const optimizer = own(plasticOptimizer(model, { '*': gradientDescent() }));
       optimizer.minimize(lossOf(model, x));
       moved.forEach(([layer, weight], k) => {
         const found = Array.from(
@@ -319,7 +319,7 @@ describe('dilated convolutions', () => {
         ],
       }),
     );
-    const optimizer = own(plasticity(model, { dilated: null, below: descend(0.1) }));
+    const optimizer = own(plasticOptimizer(model, { dilated: null, below: descend(0.1) }));
     const [below, dilated] = [
       kernelOf(model, 'below').dataSync().slice(),
       kernelOf(model, 'dilated').dataSync().slice(),

@@ -190,7 +190,7 @@ const makers: { readonly [K in Kind]: (shape: number[], options: ConvolutionOpti
   depthwiseConv2d: (shape, options) => depthwiseConv2d(shape as [number, number, number, number], options),
 };
 
-const HELP = `a rule can move Dense, Conv1D, Conv2D and DepthwiseConv2D kernels, channels last; give any other layer gradient(), a tf.Optimizer, or null.`;
+const HELP = `a rule can move Dense, Conv1D, Conv2D and DepthwiseConv2D kernels, channels last; give any other layer gradientDescent(), a tf.Optimizer, or null.`;
 
 /** Whether a layer is of a kind that has a connection, and its kernel one of its weights. */
 export function hasConnection({ layer }: ModelLayer): boolean {

@@ -1,18 +1,18 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, constant, cosine, decayWeights, gradient, local, maxAbs, scaleBy, threeFactor } from '@ghl/core';
+import { chain, constant, cosine, decayWeights, gradientDescent, local, maxAbs, scaleBy, threeFactor } from '@ghl/core';
 import { sign } from '@ghl/modulator-sign';
 import { oja } from '@ghl/rule-oja';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Assignment, PlasticityOptimizer, plasticity } from './index.js';
+import { type Assignment, PlasticOptimizer, plasticOptimizer } from './index.js';
 import { lossOf, own, random, twins, values } from './model.fixture.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
 });
 
-const rest = chain(gradient(), decayWeights(0.1), scaleBy(cosine(0.1, 10)));
+const rest = chain(gradientDescent(), decayWeights(0.1), scaleBy(cosine(0.1, 10)));
 
 function net(): tfl.LayersModel {
   return own(
@@ -35,7 +35,10 @@ describe('computeGradients and applyGradients', () => {
     ['with something frozen', () => ({ bn: null, dropout: null, conv: rest, out: own(tf.train.adam(0.1)) })],
   ])('are together minimize(): %s', (_, assignment) => {
     const [model, oracle] = twins(net);
-    const [optimizer, whole] = [own(plasticity(model, assignment())), own(plasticity(oracle, assignment()))];
+    const [optimizer, whole] = [
+      own(plasticOptimizer(model, assignment())),
+      own(plasticOptimizer(oracle, assignment())),
+    ];
     for (const seed of [1, 2, 3]) {
       const x = random([3, 4, 4, 1], seed);
       const { value, grads } = optimizer.computeGradients(lossOf(model, x));
@@ -49,7 +52,7 @@ describe('computeGradients and applyGradients', () => {
 
   it('move what they are given, and not what is frozen', () => {
     const model = net();
-    const optimizer = own(plasticity(model, { bn: null, dropout: null, '*': rest }));
+    const optimizer = own(plasticOptimizer(model, { bn: null, dropout: null, '*': rest }));
     const variable = (layer: string) => model.getLayer(layer).weights[0]?.read() as tf.Variable;
     const { value, grads } = optimizer.computeGradients(lossOf(model, random([3, 4, 4, 1], 1)), [variable('conv')]);
     expect(Object.keys(grads)).toEqual([variable('conv').name]);
@@ -64,7 +67,7 @@ describe('computeGradients and applyGradients', () => {
 
   it('leave what is not trainable to itself, whoever would move it', () => {
     const model = net();
-    const optimizer = own(plasticity(model, { conv: rest, bn: null, out: own(tf.train.adam(0.1)) }));
+    const optimizer = own(plasticOptimizer(model, { conv: rest, bn: null, out: own(tf.train.adam(0.1)) }));
     const { value, grads } = optimizer.computeGradients(lossOf(model, random([3, 4, 4, 1], 1)));
     for (const [frozen, moves] of [
       ['conv', 'out'],
@@ -83,7 +86,7 @@ describe('computeGradients and applyGradients', () => {
 
   it('refuse variables that are not the model’s', () => {
     const [model, other] = twins(net);
-    const optimizer = own(plasticity(model, { '*': rest }));
+    const optimizer = own(plasticOptimizer(model, { '*': rest }));
     const foreign = other.getLayer('out').weights[0]?.read() as tf.Variable;
     const unknown = expect.objectContaining({ code: 'UNKNOWN_VARIABLE' });
     expect(() => optimizer.applyGradients({ [foreign.name]: foreign })).toThrow(unknown);
@@ -96,7 +99,7 @@ describe('computeGradients and applyGradients', () => {
     ['rule × modulator', { out: chain(threeFactor(maxAbs(oja()), sign()), scaleBy(0.1)), '*': rest }],
   ])('are refused where %s needs the activity', (_, assignment) => {
     const model = net();
-    const optimizer = own(plasticity(model, assignment));
+    const optimizer = own(plasticOptimizer(model, assignment));
     const refused = expect.objectContaining({ code: 'NEEDS_ACTIVITY', message: expect.stringContaining('out/kernel') });
     const f = lossOf(model, random([3, 4, 4, 1], 1));
     expect(() => optimizer.computeGradients(f)).toThrow(refused);
@@ -106,7 +109,7 @@ describe('computeGradients and applyGradients', () => {
   it('are not refused where a rule looks at no activity', () => {
     const [model, oracle] = twins(net);
     const assignment = { dropout: null, out: chain(threeFactor(constant(), sign()), scaleBy(0.1)), '*': rest };
-    const [optimizer, whole] = [own(plasticity(model, assignment)), own(plasticity(oracle, assignment))];
+    const [optimizer, whole] = [own(plasticOptimizer(model, assignment)), own(plasticOptimizer(oracle, assignment))];
     const x = random([3, 4, 4, 1], 1);
     const { value, grads } = optimizer.computeGradients(lossOf(model, x));
     optimizer.applyGradients(grads);
@@ -131,7 +134,7 @@ describe('dispose', () => {
     const f = lossOf(model, random([3, 4], 1));
     adam.minimize(f, false, [kernel]);
     const before = tf.memory().numTensors;
-    const optimizer = plasticity(model, { first: chain(local(maxAbs(oja())), scaleBy(0.1)), out: adam });
+    const optimizer = plasticOptimizer(model, { first: chain(local(maxAbs(oja())), scaleBy(0.1)), out: adam });
     optimizer.minimize(f);
     optimizer.dispose();
     optimizer.dispose();
@@ -143,7 +146,7 @@ describe('dispose', () => {
 
   it('makes every later use a coded error', async () => {
     const model = net();
-    const optimizer = plasticity(model, { '*': rest });
+    const optimizer = plasticOptimizer(model, { '*': rest });
     const weights = await optimizer.getWeights();
     optimizer.dispose();
     const disposed = expect.objectContaining({ code: 'DISPOSED' });
@@ -164,7 +167,7 @@ describe('dispose', () => {
 
   it('may come while a step is still being checked', async () => {
     const model = net();
-    const optimizer = plasticity(model, { '*': rest });
+    const optimizer = plasticOptimizer(model, { '*': rest });
     optimizer.minimize(lossOf(model, random([3, 4, 4, 1], 1)));
     optimizer.dispose();
     await new Promise((resolve) => setTimeout(resolve));
@@ -174,7 +177,7 @@ describe('dispose', () => {
 
 describe('an optimizer without its model', () => {
   it('says so', async () => {
-    const optimizer = own(new PlasticityOptimizer({ '*': rest }));
+    const optimizer = own(new PlasticOptimizer({ '*': rest }));
     const noModel = expect.objectContaining({ code: 'NO_MODEL' });
     expect(() => optimizer.minimize(() => undefined)).toThrow(noModel);
     await expect(optimizer.getWeights()).rejects.toEqual(noModel);

@@ -50,12 +50,13 @@ export interface StepOptions {
 }
 
 /** Marks the instances, for every copy of this package. */
-const brand = Symbol.for('@ghl/learner PlasticityOptimizer');
+const brand = Symbol.for('@ghl/learner PlasticOptimizer');
 
-const NO_MODEL_HELP = 'make it with plasticity(model, assignment), or call register() before tf.loadLayersModel().';
+const NO_MODEL_HELP =
+  'make it with plasticOptimizer(model, assignment), or call register() before tf.loadLayersModel().';
 
 /** The optimizer that {@link plasticity} makes. */
-export class PlasticityOptimizer extends tf.Optimizer {
+export class PlasticOptimizer extends tf.Optimizer {
   /** The name under which tfjs saves it. */
   static readonly className = 'GhlPlasticity';
 
@@ -377,12 +378,9 @@ export class PlasticityOptimizer extends tf.Optimizer {
   }
 
   /** An optimizer that learns its model on loading, from what {@link getConfig} gave. */
-  static fromSaved(
-    config: tf.serialization.ConfigDict,
-    plugins: Readonly<Record<string, Factory>>,
-  ): PlasticityOptimizer {
+  static fromSaved(config: tf.serialization.ConfigDict, plugins: Readonly<Record<string, Factory>>): PlasticOptimizer {
     const spec = JSON.parse(config.spec as string) as { readonly [label: string]: Json };
-    return new PlasticityOptimizer(() => assignmentFrom(spec, plugins), spec);
+    return new PlasticOptimizer(() => assignmentFrom(spec, plugins), spec);
   }
 
   /** Makes every later use throw `error`, for a saved optimizer that cannot be rebuilt. */
@@ -438,11 +436,11 @@ export class PlasticityOptimizer extends tf.Optimizer {
   }
 }
 
-Object.defineProperty(PlasticityOptimizer.prototype, brand, { value: true });
+Object.defineProperty(PlasticOptimizer.prototype, brand, { value: true });
 // That of `tf.Optimizer`, which this class would inherit, is true of everything that can minimize, such as `tf.train.adam()`.
-Object.defineProperty(PlasticityOptimizer, Symbol.hasInstance, {
+Object.defineProperty(PlasticOptimizer, Symbol.hasInstance, {
   value(this: unknown, instance: { readonly [brand]?: true } | null | undefined): boolean {
-    if (this === PlasticityOptimizer) return instance?.[brand] === true;
+    if (this === PlasticOptimizer) return instance?.[brand] === true;
     return Function.prototype[Symbol.hasInstance].call(this as never, instance); // of a subclass
   },
 });
@@ -468,6 +466,6 @@ function disposed(): ConfigurationError {
   return new ConfigurationError(
     'DISPOSED',
     'This optimizer has been disposed of.',
-    'make a new one with plasticity(model, assignment).',
+    'make a new one with plasticOptimizer(model, assignment).',
   );
 }

@@ -1,10 +1,10 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, gradient, local, maxAbs, scaleBy, specOf, type Transform } from '@ghl/core';
+import { chain, gradientDescent, local, maxAbs, scaleBy, specOf, type Transform } from '@ghl/core';
 import { oja } from '@ghl/rule-oja';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { plasticity } from './index.js';
+import { plasticOptimizer } from './index.js';
 import { lossOf, own, random, twins, values } from './model.fixture.js';
 
 beforeAll(async () => {
@@ -14,7 +14,7 @@ beforeAll(async () => {
 type Call = tfl.layers.Layer['call'];
 type Make = (name: string) => tfl.layers.Layer;
 
-const descend = () => chain(gradient(), scaleBy(0.1));
+const descend = () => chain(gradientDescent(), scaleBy(0.1));
 const counting: Transform = {
   spec: specOf('counting'),
   init: () => ({ count: tf.scalar(0) }),
@@ -131,7 +131,7 @@ function stockStep(model: tfl.LayersModel, x: tf.Tensor): number {
   return tf.tidy(() => (sgd.minimize(lossOf(model, x), true, variables) as tf.Scalar).dataSync()[0] as number);
 }
 
-function step(optimizer: ReturnType<typeof plasticity>, model: tfl.LayersModel, x: tf.Tensor): number {
+function step(optimizer: ReturnType<typeof plasticOptimizer>, model: tfl.LayersModel, x: tf.Tensor): number {
   return tf.tidy(
     () => (optimizer.minimize(lossOf(model, x), { returnCost: true }) as tf.Scalar).dataSync()[0] as number,
   );
@@ -139,7 +139,7 @@ function step(optimizer: ReturnType<typeof plasticity>, model: tfl.LayersModel, 
 
 function expectSameSteps(make: () => tfl.LayersModel, input: number[]): void {
   const [model, stock] = twins(make);
-  const optimizer = own(plasticity(model, { '*': descend() }));
+  const optimizer = own(plasticOptimizer(model, { '*': descend() }));
   const start = values(model);
   for (const seed of [1, 2]) {
     const x = random([3, ...input], seed);
@@ -164,7 +164,7 @@ describe.each(cases)('a forward pass of its own: %s, %s', (kind, way) => {
   it('is what runs while the layer is frozen', () => {
     const make3 = ways[way]!(make);
     const [model, stock] = twins(() => around(input, make3));
-    const optimizer = own(plasticity(model, { p: null, '*': descend() }));
+    const optimizer = own(plasticOptimizer(model, { p: null, '*': descend() }));
     const before = values(model.getLayer('p'));
     stock.getLayer('p').trainable = false;
     const x = random([3, ...input], 1);
@@ -182,18 +182,18 @@ describe.each(cases)('a forward pass of its own: %s, %s', (kind, way) => {
     const make3 = ways[way]!(make);
     const model = around(input, make3);
     const { numTensors } = tf.memory();
-    expect(() => plasticity(model, { p: rule(), '*': descend() })).toThrow(
+    expect(() => plasticOptimizer(model, { p: rule(), '*': descend() })).toThrow(
       expect.objectContaining({ code: 'UNSUPPORTED_LAYER', message: expect.stringContaining("'p'") }),
     );
     expect(tf.memory().numTensors).toBe(numTensors);
   });
 });
 
-describe('a forward pass that gets replaced after plasticity()', () => {
+describe('a forward pass that gets replaced after plasticOptimizer()', () => {
   it.each(Object.keys(kinds))('stops the rule before the step, until it is back: %s', (kind) => {
     const { input, make } = kinds[kind]!;
     const model = around(input, make);
-    const optimizer = own(plasticity(model, { p: rule(), '*': descend() }));
+    const optimizer = own(plasticOptimizer(model, { p: rule(), '*': descend() }));
     const layer = model.getLayer('p');
     const x = random([3, ...input], 1);
     const before = values(model);
@@ -214,7 +214,7 @@ describe('a forward pass that gets replaced after plasticity()', () => {
   it.each(Object.keys(kinds))('trains by the gradient: %s', (kind) => {
     const { input, make } = kinds[kind]!;
     const [model, stock] = twins(() => around(input, make));
-    const optimizer = own(plasticity(model, { '*': descend() }));
+    const optimizer = own(plasticOptimizer(model, { '*': descend() }));
     for (const each of [model, stock]) each.getLayer('p').call = triple(each.getLayer('p').call);
     const replaced = model.getLayer('p').call;
     const x = random([3, ...input], 1);
@@ -233,7 +233,7 @@ describe('a forward pass that nobody may replace', () => {
     };
     expectSameSteps(() => around(input, locked), input);
     const model = around(input, locked);
-    const optimizer = own(plasticity(model, { p: null, '*': descend() }));
+    const optimizer = own(plasticOptimizer(model, { p: null, '*': descend() }));
     const below = Object.getOwnPropertyDescriptor(model.getLayer('below'), 'call');
     expect(() => optimizer.minimize(lossOf(model, random([3, ...input], 1)))).toThrow(
       expect.objectContaining({ code: 'UNSUPPORTED_LAYER', message: expect.stringContaining("'p'") }),
@@ -271,7 +271,7 @@ describe('a subclass that keeps the forward pass', () => {
     const { input, make } = kinds[kind]!;
     const [model, stock] = [around(input, (name) => derived(make, name, subclasses[title]!)), around(input, make)];
     stock.setWeights(model.getWeights());
-    const optimizers = [model, stock].map((each) => own(plasticity(each, { p: rule(), '*': descend() })));
+    const optimizers = [model, stock].map((each) => own(plasticOptimizer(each, { p: rule(), '*': descend() })));
     const x = random([3, ...input], 1);
     optimizers.forEach((optimizer, i) => {
       step(optimizer, [model, stock][i] as tfl.LayersModel, x);
@@ -301,7 +301,7 @@ describe('an activation', () => {
     };
     expectSameSteps(() => around(input, odd), input);
     const [model, stock] = twins(() => around(input, odd));
-    const optimizer = own(plasticity(model, { p: rule(), '*': descend() }));
+    const optimizer = own(plasticOptimizer(model, { p: rule(), '*': descend() }));
     const x = random([3, ...input], 1);
     expect(step(optimizer, model, x)).toBeCloseTo(stockStep(stock, x), 4);
   });
@@ -327,7 +327,7 @@ describe('a kernel that a subclass computes', () => {
       );
     expectSameSteps(() => around(input, masked), input);
     const model = around(input, masked);
-    expect(() => plasticity(model, { p: rule(), '*': descend() })).toThrow(
+    expect(() => plasticOptimizer(model, { p: rule(), '*': descend() })).toThrow(
       expect.objectContaining({ code: 'UNSUPPORTED_LAYER' }),
     );
   });
@@ -397,7 +397,7 @@ describe('weights that a layer exposes', () => {
     ['a tfjs optimizer', () => own(tf.train.sgd(0.1))],
   ])('are trained by %s', (_, mover) => {
     const [model, stock] = twins(exposing);
-    const optimizer = own(plasticity(model, { '*': mover() }));
+    const optimizer = own(plasticOptimizer(model, { '*': mover() }));
     const x = random([4, 3], 1);
     step(optimizer, model, x);
     stockStep(stock, x);
@@ -409,7 +409,7 @@ describe('weights that a layer exposes', () => {
   it('are trained under fit', async () => {
     const model = exposing();
     const before = values(model.getLayer('pair'));
-    model.compile({ optimizer: own(plasticity(model, { '*': descend() })), loss: 'meanSquaredError' });
+    model.compile({ optimizer: own(plasticOptimizer(model, { '*': descend() })), loss: 'meanSquaredError' });
     await model.fit(random([4, 3], 1), random([4, 1], 2), { epochs: 1, verbose: 0 });
     values(model.getLayer('pair')).forEach((each, i) => {
       expect(each).not.toEqual(before[i]);
@@ -417,7 +417,7 @@ describe('weights that a layer exposes', () => {
   });
 
   it('have a path and a state each', async () => {
-    const optimizer = own(plasticity(exposing(), { '*': chain(gradient(), counting) }));
+    const optimizer = own(plasticOptimizer(exposing(), { '*': chain(gradientDescent(), counting) }));
     const names = (await optimizer.getWeights()).map(({ name }) => name).filter((name) => name.startsWith('pair'));
     expect(names.sort()).toEqual(['pair/bias', 'pair/bias_2', 'pair/kernel', 'pair/kernel_2'].map(stateOf).sort());
   });
@@ -425,7 +425,7 @@ describe('weights that a layer exposes', () => {
   it('are named by labels, and frozen with their layer', () => {
     const model = exposing();
     const pair = model.getLayer('pair');
-    const optimizer = own(plasticity(model, { 'pair/kernel_2': descend(), 'pair/*': null, '*': descend() }));
+    const optimizer = own(plasticOptimizer(model, { 'pair/kernel_2': descend(), 'pair/*': null, '*': descend() }));
     const before = values(pair);
     step(optimizer, model, random([4, 3], 1));
     expect(values(pair).map((each, i) => String(each) !== String(before[i]))).toEqual([false, false, true, false]);
@@ -436,7 +436,7 @@ describe('weights that a layer exposes', () => {
   });
 
   it('are refused where no label names them', () => {
-    expect(() => plasticity(exposing(), { below: descend(), 'dense*': descend() })).toThrow(
+    expect(() => plasticOptimizer(exposing(), { below: descend(), 'dense*': descend() })).toThrow(
       expect.objectContaining({ code: 'UNCLAIMED_WEIGHT', message: expect.stringContaining('pair/kernel') }),
     );
   });
@@ -444,12 +444,15 @@ describe('weights that a layer exposes', () => {
   it('are refused where the layer exposes them later', () => {
     const pair = new LateExposing({ name: 'pair' });
     const model = withPair(pair);
-    const optimizer = own(plasticity(model, { '*': descend() }));
+    const optimizer = own(plasticOptimizer(model, { '*': descend() }));
     const x = random([4, 3], 1);
     step(optimizer, model, x);
     pair.exposes = true;
     const before = values(model);
-    const unclaimed = expect.objectContaining({ code: 'UNCLAIMED_WEIGHT', help: expect.stringMatching(/plasticity/) });
+    const unclaimed = expect.objectContaining({
+      code: 'UNCLAIMED_WEIGHT',
+      help: expect.stringMatching(/plasticOptimizer/),
+    });
     expect(() => optimizer.minimize(lossOf(model, x))).toThrow(unclaimed);
     expect(() => optimizer.applyGradients({})).toThrow(unclaimed);
     expect(values(model)).toEqual(before);
@@ -479,7 +482,7 @@ describe('weights that a layer exposes', () => {
     };
     const [model, stock] = [tied(), tied()];
     stock.getLayer('source').setWeights(model.getLayer('source').getWeights());
-    const optimizer = own(plasticity(model, { '*': descend() }));
+    const optimizer = own(plasticOptimizer(model, { '*': descend() }));
     const x = random([4, 3], 1);
     step(optimizer, model, x);
     const sgd = own(tf.train.sgd(0.1));
@@ -506,7 +509,7 @@ describe('weights that a layer exposes', () => {
     const output = tfl.layers.dense({ units: 1 }).apply(input) as tfl.SymbolicTensor;
     const model = own(new Extended({ inputs: input, outputs: output, name: 'extended' }));
     const { numTensors } = tf.memory();
-    expect(() => plasticity(model, { '*': descend() })).toThrow(
+    expect(() => plasticOptimizer(model, { '*': descend() })).toThrow(
       expect.objectContaining({ code: 'UNCLAIMED_WEIGHT', message: expect.stringContaining('kernel') }),
     );
     expect(tf.memory().numTensors).toBe(numTensors);
@@ -522,7 +525,7 @@ describe('weights that a layer exposes', () => {
       }
     }
     const model = withPair(new Hiding({ name: 'hiding', units: 2 }));
-    const optimizer = own(plasticity(model, { '*': descend() }));
+    const optimizer = own(plasticOptimizer(model, { '*': descend() }));
     const layer = model.getLayer('hiding') as unknown as { kernel: tfl.LayerVariable; bias: tfl.LayerVariable };
     const at = () => [layer.kernel, layer.bias].map((weight) => String(weight.read().dataSync()));
     const before = at();

@@ -1,11 +1,11 @@
 /** One plastic layer during one step: the calls it hears of, its gates, and the sums they add up to. */
 import {
   type AvailableSignals,
-  type Call,
   type Connection,
+  computeGates,
+  type LayerGates,
+  type LayerUse,
   leaves,
-  type OpenGate,
-  openGate,
   type Plasticity,
   type PlasticityState,
 } from '@ghl/core';
@@ -14,14 +14,14 @@ import type { Listener } from './stand-in.js';
 
 /** Gates, and what they add up to. */
 export interface Correlated {
-  readonly gates: OpenGate;
+  readonly gates: LayerGates;
   /** Xᵀ·G of the gate, and of the modulated gate where there is one. */
   readonly sums: readonly tf.Tensor[];
 }
 
 /** A plastic layer's part in a step. Whoever makes one disposes of it. */
 export interface PlasticLayer extends Listener {
-  readonly calls: readonly Call[];
+  readonly calls: readonly LayerUse[];
   /** Asks the rule for its gates, after the forward pass; once. */
   open(signals: AvailableSignals, step: number, state: PlasticityState): void;
   /**
@@ -46,10 +46,10 @@ export function plasticLayer(
   keepsPost: boolean,
   openGates: () => void,
 ): PlasticLayer {
-  const calls: Call[] = [];
+  const calls: LayerUse[] = [];
   const correlated = new Map<number, tf.Tensor[]>();
   const owned: tf.Tensor[] = [];
-  let opened: OpenGate | null = null;
+  let opened: LayerGates | null = null;
   let state: PlasticityState | null = null;
   const cotangentsOf = (index: number) => [...(opened?.cotangents[index] ?? [])];
   const active = plasticity.rule !== null && plasticity.rule.active !== false;
@@ -57,7 +57,7 @@ export function plasticLayer(
   return {
     calls,
     ...(active && {
-      onCall(call: Call) {
+      onCall(call: LayerUse) {
         calls.push(call);
         owned.push(call.pre, call.post);
       },
@@ -76,7 +76,7 @@ export function plasticLayer(
       state = before;
       if (calls.length === 0) return;
       tf.tidy(() => {
-        opened = openGate(plasticity, connection, calls, kernel, signals, step, before);
+        opened = computeGates(plasticity, connection, calls, kernel, signals, step, before);
         if (opened === null) return;
         state = opened.state;
         const made = [...opened.cotangents.flat(), ...opened.overlaps.filter((m) => m !== null)];

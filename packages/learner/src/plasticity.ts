@@ -2,7 +2,7 @@
 import { checkOptions, UnsupportedError } from '@ghl/core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import type { Assignment } from './assignment.js';
-import { PlasticityOptimizer } from './optimizer.js';
+import { PlasticOptimizer } from './optimizer.js';
 
 /**
  * Makes the optimizer to compile a model with, or to call in a loop of one's own.
@@ -14,26 +14,26 @@ import { PlasticityOptimizer } from './optimizer.js';
  * @param assignment A plasticity, tfjs optimizer, or null (frozen), by label.
  * @param options There are none yet; what is set for one step is given to `minimize`.
  * @throws ConfigurationError `NO_WEIGHTS` for a model that is not built; `BAD_ASSIGNMENT` for what is no record of labels,
- * `BAD_MOVER` for a rule, a modulator or anything else that moves nothing by itself; `UNKNOWN_LAYER`, `LABEL_UNMATCHED` for a
- * pattern, `LABEL_CLAIMS_NOTHING`, `TWO_PATTERNS`, `UNCLAIMED_WEIGHT`, `RULE_ON_BIAS`; `UNKNOWN_OPTION`.
+ * `BAD_UPDATER` for a rule, a modulator or anything else that moves nothing by itself; `UNKNOWN_LAYER`, `SELECTOR_UNMATCHED` for a
+ * pattern, `SELECTOR_CLAIMS_NOTHING`, `TWO_PATTERNS`, `UNCLAIMED_WEIGHT`, `RULE_ON_BIAS`; `UNKNOWN_OPTION`.
  * UnsupportedError `NOT_A_MODEL`; `UNSUPPORTED_LAYER` where a rule is given to a layer that it cannot move.
  */
-export function plasticity(
+export function plasticOptimizer(
   model: tfl.LayersModel,
   assignment: Assignment,
   options: Readonly<Record<string, never>> = {},
-): PlasticityOptimizer {
+): PlasticOptimizer {
   checkOptions('plasticity', options, []);
   if (!(model instanceof tfl.LayersModel)) {
     const name = (model as object | null)?.constructor?.name;
     const what = name === undefined ? String(model) : `a ${name}`;
     throw new UnsupportedError(
       'NOT_A_MODEL',
-      `plasticity() was given ${what}.`,
+      `plasticOptimizer() was given ${what}.`,
       'give it a tf.LayersModel; a graph model has no layers to learn in.',
     );
   }
-  const optimizer = new PlasticityOptimizer(assignment);
+  const optimizer = new PlasticOptimizer(assignment);
   try {
     optimizer.bind(model);
   } catch (error) {

@@ -1,6 +1,16 @@
 /** A step that is not finite, or that throws, is as if it had not been made, whatever moves a weight. */
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, decayWeights, gradient, local, maxAbs, scaleBy, specOf, type Transform, threeFactor } from '@ghl/core';
+import {
+  chain,
+  decayWeights,
+  gradientDescent,
+  local,
+  maxAbs,
+  scaleBy,
+  specOf,
+  type Transform,
+  threeFactor,
+} from '@ghl/core';
 import { scalar } from '@ghl/modulator-scalar';
 import { sign } from '@ghl/modulator-sign';
 import { bcm } from '@ghl/rule-bcm';
@@ -10,7 +20,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfd from '@tensorflow/tfjs-data';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Assignment, type PlasticityOptimizer, plasticity } from './index.js';
+import { type Assignment, type PlasticOptimizer, plasticOptimizer } from './index.js';
 import { forward, lossOf, own, ownTf, random, tfOptimizers, twins, values } from './model.fixture.js';
 import { MovingMean } from './moving-mean.fixture.js';
 
@@ -18,7 +28,7 @@ beforeAll(async () => {
   await tf.setBackend('cpu');
 });
 
-const rest = chain(gradient(), scaleBy(0.05));
+const rest = chain(gradientDescent(), scaleBy(0.05));
 /** Keeps a trace as large as the weights. */
 const momentum = (): Transform => ({
   spec: specOf('momentum'),
@@ -54,7 +64,7 @@ function net(): tfl.LayersModel {
 }
 
 /** All that a step may change; the counts of steps, which a refused one raises, only on request. */
-async function everything(model: tfl.LayersModel, optimizer: PlasticityOptimizer, counts = false) {
+async function everything(model: tfl.LayersModel, optimizer: PlasticOptimizer, counts = false) {
   tf.engine().startScope(); // tfjs leaks the copy of the iterations that its own optimizers hand out
   // Adamax has no getWeights(); what it remembers shows in the next step.
   const state = (await optimizer.getWeights().catch(() => []))
@@ -105,7 +115,7 @@ const batches: [string, () => tf.Tensor][] = [
 describe.each(plans)('under %s', (_, plan) => {
   it.each(batches)('a batch with %s is as if it had not been, and the next steps go on', async (_name, bad) => {
     const [model, oracle] = twins(net);
-    const [optimizer, never] = [own(plasticity(model, plan())), own(plasticity(oracle, plan()))];
+    const [optimizer, never] = [own(plasticOptimizer(model, plan())), own(plasticOptimizer(oracle, plan()))];
     for (const [each, its] of [
       [optimizer, model],
       [never, oracle],
@@ -133,7 +143,7 @@ describe('a step whose loss and gradients are finite is refused', () => {
   it('because a statistic overflowed, which is named', async () => {
     const norm = tfl.layers.batchNormalization({ name: 'norm', inputShape: [2] });
     const model = own(tfl.sequential({ layers: [norm, tfl.layers.dense({ name: 'out', units: 1 })] }));
-    const optimizer = own(plasticity(model, descent()));
+    const optimizer = own(plasticOptimizer(model, descent()));
     const x = own(tf.tensor2d([1e30, 1, -1e30, 2], [2, 2]));
     const before = values(model);
     const loss = own(optimizer.minimize(lossOf(model, x), true) as tf.Scalar);
@@ -147,7 +157,7 @@ describe('a step whose loss and gradients are finite is refused', () => {
 
   it('because a moment of a tfjs optimizer overflowed', async () => {
     const model = own(tfl.sequential({ layers: [tfl.layers.dense({ name: 'out', units: 1, inputShape: [1] })] }));
-    const optimizer = own(plasticity(model, { '*': ownTf(tf.train.adagrad(0.1)) }));
+    const optimizer = own(plasticOptimizer(model, { '*': ownTf(tf.train.adagrad(0.1)) }));
     const x = own(tf.ones([1, 1]));
     optimizer.minimize(lossOf(model, x));
     const before = await everything(model, optimizer);
@@ -165,7 +175,7 @@ describe('a step whose loss and gradients are finite is refused', () => {
       update: (increment, _, { sum }) => ({ increment, state: { sum: tf.mul(sum as tf.Tensor, 1e30) } }),
     };
     const model = net();
-    const optimizer = own(plasticity(model, { second: chain(local(maxAbs(oja())), growing), '*': rest }));
+    const optimizer = own(plasticOptimizer(model, { second: chain(local(maxAbs(oja())), growing), '*': rest }));
     optimizer.minimize(lossOf(model, good()));
     const before = await everything(model, optimizer);
     optimizer.minimize(lossOf(model, good()));
@@ -178,7 +188,7 @@ describe('a step whose loss and gradients are finite is refused', () => {
   it('because the sum of weights and increment overflowed', async () => {
     const model = own(tfl.sequential({ layers: [tfl.layers.dense({ name: 'out', units: 1, inputShape: [1] })] }));
     model.setWeights([own(tf.tensor2d([3e38], [1, 1])), own(tf.tensor1d([0]))]);
-    const optimizer = own(plasticity(model, { out: chain(gradient(), scaleBy(-3e38)) }));
+    const optimizer = own(plasticOptimizer(model, { out: chain(gradientDescent(), scaleBy(-3e38)) }));
     const before = values(model);
     optimizer.minimize(() => tf.mean(forward(model, own(tf.ones([1, 1])))) as tf.Scalar);
     expect(values(model)).toEqual(before);
@@ -206,7 +216,7 @@ it('a value that was infinite before and still is does not count', async () => {
   }
   const layers = [tfl.layers.dense({ units: 3, inputShape: [4] }), new Largest({ name: 'largest' })];
   const model = own(tfl.sequential({ layers: layers as tfl.layers.Layer[] }));
-  const optimizer = own(plasticity(model, descent()));
+  const optimizer = own(plasticOptimizer(model, descent()));
   const before = values(model);
   optimizer.minimize(lossOf(model, good()));
   await optimizer.checkFinite();
@@ -227,7 +237,7 @@ it.each(['simpleRNN', 'gru', 'lstm'] as const)(
       return own(tfl.sequential({ layers: [layer, tfl.layers.dense({ units: 1 })] }));
     };
     const [model, oracle] = twins(make);
-    const [optimizer, never] = [own(plasticity(model, descent())), own(plasticity(oracle, descent()))];
+    const [optimizer, never] = [own(plasticOptimizer(model, descent())), own(plasticOptimizer(oracle, descent()))];
     const batch = (x: tf.Tensor) => own(tf.reshape(x, [6, 2, 2]));
     const batches = [batch(good()), batch(other())];
     optimizer.minimize(lossOf(model, batches[0] as tf.Tensor));
@@ -273,7 +283,7 @@ describe('the ways to train', () => {
   ];
   it.each(ways)('leave a model as if a bad batch had not been: %s', async (_, train) => {
     const [model, oracle] = twins(net);
-    const [optimizer, never] = [own(plasticity(model, descent())), own(plasticity(oracle, descent()))];
+    const [optimizer, never] = [own(plasticOptimizer(model, descent())), own(plasticOptimizer(oracle, descent()))];
     model.compile({ optimizer, loss: 'meanSquaredError' });
     oracle.compile({ optimizer: never, loss: 'meanSquaredError' });
     const [xs, ys] = [inputs(), labels()];
@@ -298,7 +308,7 @@ describe('the ways to train', () => {
 
   it('include computeGradients() and applyGradients()', async () => {
     const model = net();
-    const optimizer = own(plasticity(model, descent()));
+    const optimizer = own(plasticOptimizer(model, descent()));
     const step = (x: tf.Tensor) => {
       const { value, grads } = optimizer.computeGradients(lossOf(model, x));
       optimizer.applyGradients(grads);
@@ -346,7 +356,7 @@ describe('a step that throws changes nothing, and neither does the forward pass 
     string,
     () => tfl.LayersModel,
     () => Assignment,
-    (optimizer: PlasticityOptimizer, model: tfl.LayersModel) => unknown,
+    (optimizer: PlasticOptimizer, model: tfl.LayersModel) => unknown,
     object,
   ][] = [
     [
@@ -426,7 +436,7 @@ describe('a step that throws changes nothing, and neither does the forward pass 
   ];
   it.each(ways)('%s', async (_, make, plan, act, error) => {
     const model = make();
-    const optimizer = own(plasticity(model, plan()));
+    const optimizer = own(plasticOptimizer(model, plan()));
     optimizer.minimize(lossOf(model, good()), { signals: { reward: 1 } });
     const before = await everything(model, optimizer, true);
     tf.engine().startScope();
@@ -438,7 +448,7 @@ describe('a step that throws changes nothing, and neither does the forward pass 
 
   it('labels of the wrong shape, under fitDataset()', async () => {
     const model = net();
-    const optimizer = own(plasticity(model, descent()));
+    const optimizer = own(plasticOptimizer(model, descent()));
     model.compile({ optimizer, loss: 'meanSquaredError' });
     const before = await everything(model, optimizer);
     const bad = tfd.generator(function* () {
@@ -454,7 +464,7 @@ describe('a step that throws changes nothing, and neither does the forward pass 
 describe('within the function given to minimize()', () => {
   it('a variable of the user is put back by a refused step, and kept by a good one', async () => {
     const model = net();
-    const optimizer = own(plasticity(model, descent()));
+    const optimizer = own(plasticOptimizer(model, descent()));
     const mine = own(tf.variable(own(tf.scalar(0))));
     const { assign } = tf.Variable.prototype;
     const f = (x: tf.Tensor) => () => {
@@ -472,9 +482,9 @@ describe('within the function given to minimize()', () => {
     const [model, oracle] = twins(net);
     const plan = (layer: string) => ({ [layer]: rest, '*': null });
     const [outer, inner, alone] = [
-      own(plasticity(model, plan('out'))),
-      own(plasticity(model, plan('second'))),
-      own(plasticity(oracle, plan('second'))),
+      own(plasticOptimizer(model, plan('out'))),
+      own(plasticOptimizer(model, plan('second'))),
+      own(plasticOptimizer(oracle, plan('second'))),
     ];
     outer.minimize(() => {
       inner.minimize(lossOf(model, good()));

@@ -1,10 +1,10 @@
 /** What `register()` does to models that are trained by TensorFlow.js's own optimizers: nothing. */
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, gradient, scaleBy } from '@ghl/core';
+import { chain, gradientDescent, scaleBy } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { PlasticityOptimizer, plasticity, register } from './index.js';
+import { PlasticOptimizer, plasticOptimizer, register } from './index.js';
 import { own, ownTf, random, saved, tfOptimizers, values } from './model.fixture.js';
 
 beforeAll(async () => {
@@ -46,7 +46,7 @@ describe.each(whens)('with register() %s', (_, before, after) => {
       for (let i = 0; i < after; i++) register();
       expect(loaded.optimizer.getClassName()).toBe(optimizer.getClassName());
       expect(loaded.optimizer.getConfig()).toEqual(optimizer.getConfig());
-      expect(loaded.optimizer instanceof PlasticityOptimizer).toBe(false);
+      expect(loaded.optimizer instanceof PlasticOptimizer).toBe(false);
       ownTf(loaded.optimizer);
       await fit(model);
       await fit(loaded);
@@ -58,32 +58,32 @@ describe.each(whens)('with register() %s', (_, before, after) => {
   );
 });
 
-describe('instanceof PlasticityOptimizer', () => {
-  const plan = () => ({ '*': chain(gradient(), scaleBy(0.1)) });
+describe('instanceof PlasticOptimizer', () => {
+  const plan = () => ({ '*': chain(gradientDescent(), scaleBy(0.1)) });
 
   it('is true of its instances and those of its subclasses only', () => {
-    class Mine extends PlasticityOptimizer {}
-    const [optimizer, mine] = [own(plasticity(net(), plan())), own(new Mine(plan()))];
-    expect([optimizer instanceof PlasticityOptimizer, optimizer instanceof Mine]).toEqual([true, false]);
-    expect([mine instanceof PlasticityOptimizer, mine instanceof Mine]).toEqual([true, true]);
+    class Mine extends PlasticOptimizer {}
+    const [optimizer, mine] = [own(plasticOptimizer(net(), plan())), own(new Mine(plan()))];
+    expect([optimizer instanceof PlasticOptimizer, optimizer instanceof Mine]).toEqual([true, false]);
+    expect([mine instanceof PlasticOptimizer, mine instanceof Mine]).toEqual([true, true]);
     expect([optimizer, mine].every((each) => each instanceof tf.Optimizer)).toBe(true);
     for (const value of [null, undefined, 0, 'adam', {}, () => {}, Object.create(null)]) {
-      expect((value as unknown) instanceof PlasticityOptimizer).toBe(false);
+      expect((value as unknown) instanceof PlasticOptimizer).toBe(false);
     }
   });
 
   it.each(tfOptimizers)('is false of tf.train.%s', (_, make) => {
-    expect((ownTf(make()) as unknown) instanceof PlasticityOptimizer).toBe(false);
+    expect((ownTf(make()) as unknown) instanceof PlasticOptimizer).toBe(false);
   });
 
   it('is true of an optimizer of another copy of this package, which it loads', async () => {
     vi.resetModules();
     onTestFinished(() => register());
     const copy = await import('./index.js');
-    expect(copy.PlasticityOptimizer).not.toBe(PlasticityOptimizer);
+    expect(copy.PlasticOptimizer).not.toBe(PlasticOptimizer);
     const model = net();
-    const optimizer = own(copy.plasticity(model, plan()));
-    expect((optimizer as unknown) instanceof PlasticityOptimizer).toBe(true);
+    const optimizer = own(copy.plasticOptimizer(model, plan()));
+    expect((optimizer as unknown) instanceof PlasticOptimizer).toBe(true);
     model.compile({ optimizer, loss: 'meanSquaredError' });
     for (const [mine, other] of [
       [register, copy.register],
@@ -92,7 +92,7 @@ describe('instanceof PlasticityOptimizer', () => {
       mine();
       other();
       const loaded = await reloaded(model);
-      expect(own(loaded.optimizer)).toBeInstanceOf(PlasticityOptimizer);
+      expect(own(loaded.optimizer)).toBeInstanceOf(PlasticOptimizer);
       await fit(model);
       await fit(loaded);
       expect(values(loaded)).toEqual(values(model));
@@ -102,9 +102,9 @@ describe('instanceof PlasticityOptimizer', () => {
   it('says of a loaded optimizer that cannot be rebuilt why it cannot train, whichever copy loads it', async () => {
     const model = net();
     const optimizer = own(
-      plasticity(model, {
+      plasticOptimizer(model, {
         '*': chain(
-          gradient(),
+          gradientDescent(),
           scaleBy((step) => 1 / (1 + step)),
         ),
       }),

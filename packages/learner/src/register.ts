@@ -9,7 +9,7 @@ import { oja } from '@ghl/rule-oja';
 import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
-import { PlasticityOptimizer } from './optimizer.js';
+import { PlasticOptimizer } from './optimizer.js';
 import { codeFiles, refuseUnsaved } from './unsaved.js';
 
 const ofThisProject = { bcm, gate, hpca, oja, scalar, sign, swta };
@@ -27,12 +27,12 @@ const patched = Symbol.for('@ghl/learner loads optimizers');
 export function register(plugins: Readonly<Record<string, Factory>> = {}): void {
   const factories = { ...ofThisProject, ...plugins };
   tf.serialization.registerClass(
-    class extends PlasticityOptimizer {
+    class extends PlasticOptimizer {
       static override fromConfig<T extends tf.serialization.Serializable>(
         _: tf.serialization.SerializableConstructor<T>,
         config: tf.serialization.ConfigDict,
       ): T {
-        return PlasticityOptimizer.fromSaved(config, factories) as unknown as T;
+        return PlasticOptimizer.fromSaved(config, factories) as unknown as T;
       }
     },
   );
@@ -48,12 +48,12 @@ export function register(plugins: Readonly<Record<string, Factory>> = {}): void 
       load.call(this, config);
     } catch (error) {
       unsavedMetric = /^Unknown metric (.*)/.exec((error as Error).message)?.[1] ?? null;
-      if (unsavedMetric === null || !(this.optimizer instanceof PlasticityOptimizer)) throw error;
+      if (unsavedMetric === null || !(this.optimizer instanceof PlasticOptimizer)) throw error;
       this.optimizer.dispose();
       load.call(this, { ...config, metrics: [] });
     }
     const { optimizer } = this;
-    if (!(optimizer instanceof PlasticityOptimizer)) return;
+    if (!(optimizer instanceof PlasticOptimizer)) return;
     refuseUnsaved(this, unsavedMetric);
     try {
       optimizer.bind(this);

@@ -8,7 +8,7 @@ import {
   chain,
   cosine,
   decayWeights,
-  gradient,
+  gradientDescent,
   type LocalRule,
   local,
   maxAbs,
@@ -27,7 +27,7 @@ import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { type Assignment, type PlasticityOptimizer, plasticity, register } from './index.js';
+import { type Assignment, type PlasticOptimizer, plasticOptimizer, register } from './index.js';
 import { own, values } from './model.fixture.js';
 
 type NamedTensor = Awaited<ReturnType<tf.Optimizer['getWeights']>>[number];
@@ -93,7 +93,7 @@ function net(): tfl.LayersModel {
   );
 }
 
-const descend = () => chain(gradient(), scaleBy(cosine(0.1, 20)));
+const descend = () => chain(gradientDescent(), scaleBy(cosine(0.1, 20)));
 const byLoss = (): Assignment => {
   const adam = own(tf.train.adam(0.01));
   return {
@@ -114,7 +114,7 @@ const [xs, ys] = [
   () => tf.randomNormal([6, 4, 4, 2], 0, 1, 'float32', 1),
   () => tf.randomNormal([6, 2], 0, 1, 'float32', 2),
 ];
-const compiled = (model: tfl.LayersModel, optimizer: PlasticityOptimizer) => {
+const compiled = (model: tfl.LayersModel, optimizer: PlasticOptimizer) => {
   model.compile({ optimizer, loss: 'meanSquaredError' });
   return model;
 };
@@ -146,7 +146,7 @@ function artifactsOf(json: string): tf.io.ModelArtifacts {
 }
 
 const load = async (artifacts: tf.io.ModelArtifacts) => own(await tfl.loadLayersModel(tf.io.fromMemory(artifacts)));
-const optimizerOf = (model: tfl.LayersModel) => own(model.optimizer as PlasticityOptimizer);
+const optimizerOf = (model: tfl.LayersModel) => own(model.optimizer as PlasticOptimizer);
 
 describe('getWeights and setWeights', () => {
   it('carry all that the next step depends on', async () => {
@@ -157,7 +157,7 @@ describe('getWeights and setWeights', () => {
       out: own(tf.train.adam(0.01)),
       '*': descend(),
     });
-    const train = (model: tfl.LayersModel, optimizer: PlasticityOptimizer, from: number, to: number) => {
+    const train = (model: tfl.LayersModel, optimizer: PlasticOptimizer, from: number, to: number) => {
       for (let step = from; step < to; step++) {
         tf.tidy(() => {
           const x = tf.randomNormal([3, 4, 4, 2], 0, 1, 'float32', step + 1);
@@ -167,13 +167,13 @@ describe('getWeights and setWeights', () => {
       }
     };
     const [straight, resumed] = [net(), net()];
-    const optimizer = own(plasticity(straight, byReward()));
+    const optimizer = own(plasticOptimizer(straight, byReward()));
     train(straight, optimizer, 0, 5);
     resumed.setWeights(straight.getWeights());
     tf.engine().startScope(); // as above
     const weights = (await optimizer.getWeights()).map(({ name, tensor }) => ({ name, tensor: tf.clone(tensor) }));
     train(straight, optimizer, 5, 10);
-    const next = own(plasticity(resumed, byReward()));
+    const next = own(plasticOptimizer(resumed, byReward()));
     await next.setWeights(weights);
     tf.engine().endScope();
     expect(next.step).toBe(5);
@@ -189,12 +189,12 @@ describe('getWeights and setWeights', () => {
   it('take what was just given', async () => {
     const [model, oracle] = [net(), net()];
     oracle.setWeights(model.getWeights());
-    const optimizer = own(plasticity(model, byLoss()));
+    const optimizer = own(plasticOptimizer(model, byLoss()));
     tf.engine().startScope();
     await optimizer.setWeights(await optimizer.getWeights());
     tf.engine().endScope();
     await fit(compiled(model, optimizer), 1);
-    await fit(compiled(oracle, own(plasticity(oracle, byLoss()))), 1);
+    await fit(compiled(oracle, own(plasticOptimizer(oracle, byLoss()))), 1);
     expect(values(model)).toEqual(values(oracle));
   });
 
@@ -212,7 +212,7 @@ describe('getWeights and setWeights', () => {
     ['nothing at all', () => [], /missing/],
   ])('refuse state that does not fit, and change nothing: %s', async (_, spoil, named) => {
     const model = net();
-    const optimizer = own(plasticity(model, byLoss()));
+    const optimizer = own(plasticOptimizer(model, byLoss()));
     compiled(model, optimizer);
     await fit(model, 1);
     tf.engine().startScope();
@@ -234,7 +234,7 @@ describe('a model saved with its optimizer', () => {
   it('goes on where it was, bit for bit', async () => {
     register();
     const model = net();
-    compiled(model, own(plasticity(model, byLoss())));
+    compiled(model, own(plasticOptimizer(model, byLoss())));
     await fit(model, 2);
     const { artifacts } = await saved(model);
     const loaded = await load(artifacts);
@@ -249,7 +249,7 @@ describe('a model saved with its optimizer', () => {
   it('keeps its spec, whatever the names in it', async () => {
     register();
     const model = net();
-    const { spec } = compiled(model, own(plasticity(model, byLoss()))).optimizer as PlasticityOptimizer;
+    const { spec } = compiled(model, own(plasticOptimizer(model, byLoss()))).optimizer as PlasticOptimizer;
     const loaded = await load((await saved(model)).artifacts);
     expect(optimizerOf(loaded).spec).toEqual(JSON.parse(JSON.stringify(spec)));
     const again = await load((await saved(loaded)).artifacts);
@@ -259,7 +259,7 @@ describe('a model saved with its optimizer', () => {
   it('takes its tfjs optimizers with it when it is disposed of', async () => {
     register();
     const model = net();
-    compiled(model, own(plasticity(model, byLoss())));
+    compiled(model, own(plasticOptimizer(model, byLoss())));
     await fit(model, 1);
     const { artifacts } = await saved(model);
     const before = tf.memory().numTensors;
@@ -272,7 +272,7 @@ describe('a model saved with its optimizer', () => {
 
   it('goes on in a fresh process', { timeout: 120_000 }, async () => {
     const model = net();
-    compiled(model, own(plasticity(model, byLoss())));
+    compiled(model, own(plasticOptimizer(model, byLoss())));
     await fit(model, 2);
     const { json } = await saved(model);
     const data = own({
@@ -327,7 +327,7 @@ describe('a rule from elsewhere', () => {
   const trained = async () => {
     const model = net();
     const plan = { Conv_A1: chain(local(maxAbs(myRule(2))), scaleBy(0.1)), '*': descend() };
-    compiled(model, own(plasticity(model, plan)));
+    compiled(model, own(plasticOptimizer(model, plan)));
     await fit(model, 1);
     return { model, artifacts: (await saved(model)).artifacts };
   };
@@ -366,9 +366,9 @@ describe('a rule from elsewhere', () => {
     compiled(
       model,
       own(
-        plasticity(model, {
+        plasticOptimizer(model, {
           '*': chain(
-            gradient(),
+            gradientDescent(),
             scaleBy((step) => 1 / (1 + step)),
           ),
         }),

@@ -4,7 +4,7 @@ import {
   chain,
   cosine,
   decayWeights,
-  gradient,
+  gradientDescent,
   type Hyperparameter,
   type LocalRule,
   local,
@@ -21,7 +21,7 @@ import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type PlasticityOptimizer, plasticity } from './index.js';
+import { type PlasticOptimizer, plasticOptimizer } from './index.js';
 import { lossOf, own, ownTf, random, values } from './model.fixture.js';
 
 beforeAll(async () => {
@@ -48,7 +48,7 @@ const hyperparameters: readonly [string, (value: Hyperparameter) => Plasticity, 
   ['gate threshold', (value) => threeFactor(swta(), gate({ on: 'loss', threshold: value })), 0.1, []],
   ['gate width', (value) => threeFactor(swta(), gate({ on: 'loss', threshold: 0.1, width: value })), 0.1, [-0.1]],
   ['scalar baseline', (value) => threeFactor(swta(), scalar({ on: 'loss', baseline: value })), 0.9, [-0.1, 1.1]],
-  ['scaleBy', (value) => chain(gradient(), scaleBy(value)), 0.1, []],
+  ['scaleBy', (value) => chain(gradientDescent(), scaleBy(value)), 0.1, []],
   ['decayWeights', (value) => chain(threeFactor(maxAbs(swta()), sign()), decayWeights(value), scaleBy(0.1)), 0.1, []],
 ];
 
@@ -58,7 +58,7 @@ const cases = hyperparameters.flatMap(([name, make, good, outside]) =>
   ),
 );
 
-async function stateOf(optimizer: PlasticityOptimizer): Promise<unknown> {
+async function stateOf(optimizer: PlasticOptimizer): Promise<unknown> {
   return (await optimizer.getWeights()).map(({ name, tensor }) => [name, [...tensor.dataSync()]]);
 }
 
@@ -66,11 +66,11 @@ describe('a schedule', () => {
   it.each(cases)('of %s that gives %s', async (name, bad, make, good) => {
     const model = net();
     const optimizer = own(
-      plasticity(model, {
+      plasticOptimizer(model, {
         first: stepped(bcm()),
         'hidden/kernel': make((step) => (step === 2 ? (bad as number) : good)),
         out: ownTf(tf.train.adam(0.1)),
-        '*': chain(gradient(), scaleBy(0.1)),
+        '*': chain(gradientDescent(), scaleBy(0.1)),
       }),
     );
     const f = lossOf(model, random([4, 3], 1));
@@ -92,9 +92,9 @@ describe('a schedule', () => {
   it('that cools a competition to 0 is named, not the step size', () => {
     const model = net();
     const optimizer = own(
-      plasticity(model, {
+      plasticOptimizer(model, {
         first: chain(threeFactor(maxAbs(swta({ temperature: cosine(1, 3) })), sign()), scaleBy(0.1)),
-        '*': chain(gradient(), scaleBy(0.1)),
+        '*': chain(gradientDescent(), scaleBy(0.1)),
       }),
     );
     const f = lossOf(model, random([4, 3], 1));

@@ -1,11 +1,11 @@
-import { type IncrementModulator, local, threeFactor } from '@ghl/core';
+import { local, threeFactor, type WeightModulator } from '@ghl/core';
 import { scalar } from '@ghl/modulator-scalar';
 import { sign } from '@ghl/modulator-sign';
 import { oja } from '@ghl/rule-oja';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { describe, expectTypeOf, it } from 'vitest';
-import { type Assignment, type PlasticityOptimizer, plasticity, type SignalInputs } from './index.js';
+import { type Assignment, type PlasticOptimizer, plasticOptimizer, type SignalInputs } from './index.js';
 
 declare module '@ghl/core' {
   interface Signals {
@@ -15,7 +15,7 @@ declare module '@ghl/core' {
 }
 
 declare const model: tfl.LayersModel;
-declare const optimizer: PlasticityOptimizer;
+declare const optimizer: PlasticOptimizer;
 declare const loss: tf.Scalar;
 
 describe('signals', () => {
@@ -40,27 +40,27 @@ describe('signals', () => {
   it('grow by declaration merging', () => {
     expectTypeOf<SignalInputs>().toHaveProperty('novelty');
     optimizer.minimize(() => loss, { signals: { novelty: () => tf.zeros([4]) } });
-    const byNovelty: IncrementModulator<'novelty'> = {
+    const byNovelty: WeightModulator<'novelty'> = {
       spec: { name: 'byNovelty', args: [] },
-      actsOn: 'increment',
+      actsOn: 'weights',
       reads: ['novelty'],
       init: () => ({}),
       modulate: (eligibility, { novelty }, _, state) => ({ increment: tf.mul(eligibility, novelty), state }),
     };
-    plasticity(model, { conv: threeFactor(oja(), byNovelty) });
+    plasticOptimizer(model, { conv: threeFactor(oja(), byNovelty) });
   });
 });
 
 describe('assignments', () => {
   it('take plasticities, tfjs optimizers and null', () => {
-    plasticity(model, { conv: threeFactor(oja(), sign()), bn: null, '*': tf.train.adam() });
+    plasticOptimizer(model, { conv: threeFactor(oja(), sign()), bn: null, '*': tf.train.adam() });
     expectTypeOf(local(oja())).toExtend<Assignment[string]>();
     // @ts-expect-error: a rule is no plasticity by itself
-    plasticity(model, { conv: oja() });
+    plasticOptimizer(model, { conv: oja() });
     // @ts-expect-error: nor is a modulator
-    plasticity(model, { conv: scalar() });
+    plasticOptimizer(model, { conv: scalar() });
     // @ts-expect-error: nor a number
-    plasticity(model, { conv: 0.1 });
+    plasticOptimizer(model, { conv: 0.1 });
   });
 });
 

@@ -1,5 +1,5 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, gradient, type IncrementModulator, local, maxAbs, scaleBy, specOf, threeFactor } from '@ghl/core';
+import { chain, gradientDescent, local, maxAbs, scaleBy, specOf, threeFactor, type WeightModulator } from '@ghl/core';
 import { gate } from '@ghl/modulator-gate';
 import { scalar } from '@ghl/modulator-scalar';
 import { sign } from '@ghl/modulator-sign';
@@ -10,7 +10,7 @@ import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Assignment, plasticity, type SignalInput } from './index.js';
+import { type Assignment, plasticOptimizer, type SignalInput } from './index.js';
 import { lossOf, own, random, twins, values } from './model.fixture.js';
 
 declare module '@ghl/core' {
@@ -26,7 +26,7 @@ beforeAll(async () => {
 
 const kernelOf = (model: tfl.LayersModel, layer: string) =>
   Array.from((model.getLayer(layer).getWeights()[0] as tf.Tensor).dataSync());
-const descend = (rate: number) => chain(gradient(), scaleBy(rate));
+const descend = (rate: number) => chain(gradientDescent(), scaleBy(rate));
 
 function net(): tfl.LayersModel {
   return own(
@@ -62,7 +62,7 @@ describe('a reward', () => {
       upper: chain(threeFactor(maxAbs(swta()), sign()), scaleBy(0.1)),
       '*': descend(0.1),
     });
-    const [optimizer, expected] = [own(plasticity(model, make())), own(plasticity(oracle, make()))];
+    const [optimizer, expected] = [own(plasticOptimizer(model, make())), own(plasticOptimizer(oracle, make()))];
     const x = random([batch, 4, 4, 2], 1);
     for (const reward of rewards) {
       optimizer.minimize(lossOf(model, x), { signals: { reward: form(reward) } });
@@ -75,7 +75,11 @@ describe('a reward', () => {
   it('is asked for once, after the forward pass', () => {
     const model = net();
     const optimizer = own(
-      plasticity(model, { conv: threeFactor(oja(), scalar()), upper: threeFactor(oja(), scalar()), '*': descend(0.1) }),
+      plasticOptimizer(model, {
+        conv: threeFactor(oja(), scalar()),
+        upper: threeFactor(oja(), scalar()),
+        '*': descend(0.1),
+      }),
     );
     const order: string[] = [];
     const x = random([2, 4, 4, 2], 1);
@@ -96,8 +100,8 @@ describe('a reward', () => {
 
   it('moves weights by (r − r̄)·ΔW', () => {
     const [model, oracle] = twins(net);
-    const optimizer = own(plasticity(model, { conv: threeFactor(oja(), scalar({ baseline: 0 })), '*': null }));
-    const plain = own(plasticity(oracle, { conv: local(oja()), '*': null }));
+    const optimizer = own(plasticOptimizer(model, { conv: threeFactor(oja(), scalar({ baseline: 0 })), '*': null }));
+    const plain = own(plasticOptimizer(oracle, { conv: local(oja()), '*': null }));
     const x = random([2, 4, 4, 2], 1);
     const before = kernelOf(model, 'conv');
     optimizer.minimize(lossOf(model, x), { signals: { reward: 2 } });
@@ -123,7 +127,10 @@ describe('a reward', () => {
       const modulator = per === 'example' ? scalar({ per }) : scalar({ per });
       return { conv: chain(threeFactor(rule(), modulator), scaleBy(0.1)), '*': descend(0.1) };
     };
-    const [perExample, perBatch] = [own(plasticity(model, plan('example'))), own(plasticity(oracle, plan('batch')))];
+    const [perExample, perBatch] = [
+      own(plasticOptimizer(model, plan('example'))),
+      own(plasticOptimizer(oracle, plan('batch'))),
+    ];
     const before = kernelOf(model, 'conv');
     for (const reward of rewards) {
       const x = random([3, 4, 4, 2], 10 * reward);
@@ -138,9 +145,9 @@ describe('a reward', () => {
     const [model, oracle] = twins(net);
     const x = random([2, 4, 4, 2], 1);
     const perExample = own(
-      plasticity(model, { conv: threeFactor(oja(), scalar({ per: 'example', baseline: 1 })), '*': null }),
+      plasticOptimizer(model, { conv: threeFactor(oja(), scalar({ per: 'example', baseline: 1 })), '*': null }),
     );
-    const first = own(plasticity(oracle, { conv: local(oja()), '*': null }));
+    const first = own(plasticOptimizer(oracle, { conv: local(oja()), '*': null }));
     const before = kernelOf(model, 'conv');
     perExample.minimize(lossOf(model, x), { signals: { reward: 0 } });
     perExample.minimize(lossOf(model, x), { signals: { reward: () => tf.tensor1d([1, 0]) } });
@@ -153,7 +160,7 @@ describe('a reward', () => {
   it('that leaves the gate shut leaves weights bit-identical', () => {
     const model = net();
     const plan = chain(threeFactor(maxAbs(swta()), gate({ on: 'reward', threshold: 0 })), scaleBy(0.1));
-    const optimizer = own(plasticity(model, { conv: plan, '*': null }));
+    const optimizer = own(plasticOptimizer(model, { conv: plan, '*': null }));
     const before = values(model);
     const x = random([2, 4, 4, 2], 1);
     optimizer.minimize(lossOf(model, x), { signals: { reward: -1 } });
@@ -186,7 +193,7 @@ describe('a reward for each example of a batch that the layers see in parts', ()
 
   it.each(cases)('is as in one batch: %s, %i examples', (way, count) => {
     const [model, whole] = twins(net);
-    const [optimizer, expected] = [own(plasticity(model, plan())), own(plasticity(whole, plan()))];
+    const [optimizer, expected] = [own(plasticOptimizer(model, plan())), own(plasticOptimizer(whole, plan()))];
     for (const each of [model, whole]) each.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
     const x = random([count, 4, 4, 2], count);
     for (const seed of [1, 2]) {
@@ -199,7 +206,7 @@ describe('a reward for each example of a batch that the layers see in parts', ()
 
   it.each([33, 40])('is one number for all too, %i examples', (count) => {
     const [model, whole] = twins(net);
-    const [optimizer, expected] = [own(plasticity(model, plan())), own(plasticity(whole, plan()))];
+    const [optimizer, expected] = [own(plasticOptimizer(model, plan())), own(plasticOptimizer(whole, plan()))];
     const x = random([count, 4, 4, 2], 1);
     for (const reward of [1, 2, -1]) {
       optimizer.minimize(() => void tf.tidy(() => void model.predict(x)), { signals: { reward } });
@@ -210,7 +217,7 @@ describe('a reward for each example of a batch that the layers see in parts', ()
 
   it('is refused where it has another number than all parts together', () => {
     const model = net();
-    const optimizer = own(plasticity(model, plan()));
+    const optimizer = own(plasticOptimizer(model, plan()));
     const x = random([33, 4, 4, 2], 1);
     const before = values(model);
     for (const count of [31, 34, 66]) {
@@ -263,7 +270,10 @@ describe('a reward function', () => {
 
   it.each(cases)('reads the output as a number given beforehand would be: %s, %s', (plan, reader) => {
     const [model, oracle] = twins(net);
-    const [optimizer, expected] = [own(plasticity(model, plans[plan]!())), own(plasticity(oracle, plans[plan]!()))];
+    const [optimizer, expected] = [
+      own(plasticOptimizer(model, plans[plan]!())),
+      own(plasticOptimizer(oracle, plans[plan]!())),
+    ];
     const x = random([3, 4, 4, 2], 1);
     for (let step = 0; step < 3; step++) {
       const given = tf.tidy(() => {
@@ -299,7 +309,7 @@ describe('a reward function', () => {
 
   it.each(Object.keys(plans))('that throws ends the step as it was: %s', (plan) => {
     const model = net();
-    const optimizer = own(plasticity(model, plans[plan]!()));
+    const optimizer = own(plasticOptimizer(model, plans[plan]!()));
     const x = random([3, 4, 4, 2], 1);
     const before = values(model);
     const { numTensors } = tf.memory();
@@ -316,7 +326,7 @@ describe('a reward function', () => {
 
   it('is not asked where the forward pass fails', () => {
     const model = net();
-    const optimizer = own(plasticity(model, { conv: threeFactor(oja(), scalar()), '*': descend(0.1) }));
+    const optimizer = own(plasticOptimizer(model, { conv: threeFactor(oja(), scalar()), '*': descend(0.1) }));
     let calls = 0;
     const reward = () => ++calls;
     expect(() => optimizer.minimize(() => tf.zeros([2]) as never, { signals: { reward } })).toThrow(
@@ -327,8 +337,8 @@ describe('a reward function', () => {
 
   it('belongs to the inner of two steps', () => {
     const model = net();
-    const inner = own(plasticity(model, { conv: threeFactor(oja(), scalar()), '*': null }));
-    const outer = own(plasticity(model, { out: descend(0.1), '*': null }));
+    const inner = own(plasticOptimizer(model, { conv: threeFactor(oja(), scalar()), '*': null }));
+    const outer = own(plasticOptimizer(model, { out: descend(0.1), '*': null }));
     const x = random([3, 4, 4, 2], 1);
     const order: string[] = [];
     outer.minimize(() => {
@@ -346,7 +356,7 @@ describe('a reward that nobody provides', () => {
 
   it('is refused before f runs', () => {
     const model = net();
-    const optimizer = own(plasticity(model, plan));
+    const optimizer = own(plasticOptimizer(model, plan));
     let ran = false;
     const f = () => {
       ran = true;
@@ -369,7 +379,7 @@ describe('a reward that nobody provides', () => {
 
   it('is refused under fit before the first step', async () => {
     const model = net();
-    const optimizer = own(plasticity(model, plan));
+    const optimizer = own(plasticOptimizer(model, plan));
     model.compile({ optimizer, loss: 'meanSquaredError' });
     const before = values(model);
     tf.engine().startScope(); // fit() leaks a tensor when it throws
@@ -383,7 +393,7 @@ describe('a reward that nobody provides', () => {
 
   it('is not missed where its reader does not move', () => {
     const model = net();
-    const optimizer = own(plasticity(model, plan));
+    const optimizer = own(plasticOptimizer(model, plan));
     const x = random([2, 4, 4, 2], 1);
     model.getLayer('conv').trainable = false;
     optimizer.minimize(lossOf(model, x));
@@ -401,7 +411,7 @@ describe('a signal of the wrong shape', () => {
     ['a string', () => '1'],
   ])('is refused: %s', (_, reward) => {
     const model = net();
-    const optimizer = own(plasticity(model, { conv: threeFactor(oja(), scalar()), '*': descend(0.1) }));
+    const optimizer = own(plasticOptimizer(model, { conv: threeFactor(oja(), scalar()), '*': descend(0.1) }));
     const before = values(model);
     const x = random([3, 4, 4, 2], 1);
     expect(() => optimizer.minimize(lossOf(model, x), { signals: { reward: reward as () => number } })).toThrow(
@@ -428,7 +438,7 @@ describe('a signal of the wrong shape', () => {
     ],
   ])('or kind is refused: %s', (_, reward, code) => {
     const model = net();
-    const optimizer = own(plasticity(model, { conv: threeFactor(oja(), scalar()), '*': descend(0.1) }));
+    const optimizer = own(plasticOptimizer(model, { conv: threeFactor(oja(), scalar()), '*': descend(0.1) }));
     const before = values(model);
     const x = random([3, 4, 4, 2], 1);
     const { numTensors } = tf.memory();
@@ -443,7 +453,7 @@ describe('a signal of the wrong shape', () => {
   it.each(['int32', 'bool'] as const)('is not what a tensor of %s has', (dtype) => {
     const [model, oracle] = twins(net);
     const plan = (): Assignment => ({ conv: threeFactor(oja(), scalar({ per: 'example', baseline: 0 })), '*': null });
-    const [optimizer, expected] = [own(plasticity(model, plan())), own(plasticity(oracle, plan()))];
+    const [optimizer, expected] = [own(plasticOptimizer(model, plan())), own(plasticOptimizer(oracle, plan()))];
     const x = random([3, 4, 4, 2], 1);
     for (const reward of [
       [0, 0, 1],
@@ -457,7 +467,7 @@ describe('a signal of the wrong shape', () => {
 
   it('is refused for a loss handed in', () => {
     const model = net();
-    const optimizer = own(plasticity(model, { conv: threeFactor(oja(), scalar({ on: 'loss' })), '*': null }));
+    const optimizer = own(plasticOptimizer(model, { conv: threeFactor(oja(), scalar({ on: 'loss' })), '*': null }));
     const loss = random([3], 1);
     expect(() => optimizer.minimize(() => undefined, { signals: { loss } })).toThrow(
       expect.objectContaining({ code: 'SIGNAL_SHAPE' }),
@@ -466,7 +476,7 @@ describe('a signal of the wrong shape', () => {
 
   it('is found when layers are called with another batch than the signal has', () => {
     const model = net();
-    const optimizer = own(plasticity(model, { conv: threeFactor(oja(), scalar({ per: 'example' })), '*': null }));
+    const optimizer = own(plasticOptimizer(model, { conv: threeFactor(oja(), scalar({ per: 'example' })), '*': null }));
     const [two, three] = [random([2, 4, 4, 2], 1), random([3, 4, 4, 2], 1)];
     const f = () => {
       model.apply(two, { training: true });
@@ -481,9 +491,9 @@ describe('a signal of the wrong shape', () => {
 });
 
 describe("a third party's signal", () => {
-  const byNovelty = (): IncrementModulator<'novelty'> => ({
+  const byNovelty = (): WeightModulator<'novelty'> => ({
     spec: specOf('byNovelty'),
-    actsOn: 'increment',
+    actsOn: 'weights',
     reads: ['novelty'],
     init: () => ({}),
     modulate: (eligibility, { novelty }, _, state) => ({ increment: tf.mul(eligibility, novelty), state }),
@@ -492,8 +502,8 @@ describe("a third party's signal", () => {
   it('reaches its modulator in any shape', () => {
     const [model, oracle] = twins(net);
     const plan: Assignment = { conv: chain(threeFactor(maxAbs(oja()), byNovelty()), scaleBy(0.1)), '*': null };
-    const optimizer = own(plasticity(model, plan));
-    const plain = own(plasticity(oracle, { conv: chain(local(maxAbs(oja())), scaleBy(0.1)), '*': null }));
+    const optimizer = own(plasticOptimizer(model, plan));
+    const plain = own(plasticOptimizer(oracle, { conv: chain(local(maxAbs(oja())), scaleBy(0.1)), '*': null }));
     expect(optimizer.reads).toEqual(['novelty']);
     const x = random([2, 4, 4, 2], 1);
     expect(() => optimizer.minimize(lossOf(model, x))).toThrow(expect.objectContaining({ code: 'SIGNAL_MISSING' }));

@@ -1,5 +1,5 @@
 /** Signals: checked before the forward pass, evaluated after it. */
-import { type AvailableSignals, type Call, examplesOf, SignalError, type SignalName } from '@ghl/core';
+import { type AvailableSignals, examplesOf, type LayerUse, SignalError, type SignalName } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { isPlasticity, type PlannedWeight } from './assignment.js';
 
@@ -36,7 +36,7 @@ export function checkProvided(moving: ReadonlySet<PlannedWeight>, signals: Signa
  * @throws SignalError `SIGNAL_SHAPE`, `SIGNAL_DTYPE`, `SIGNAL_NOT_FINITE` for a number; a tensor is not read, and what is not
  * finite in it is found on the device.
  */
-export function evaluate(inputs: SignalInputs, calls: readonly Call[]): AvailableSignals {
+export function evaluate(inputs: SignalInputs, calls: readonly LayerUse[]): AvailableSignals {
   const evaluated = Object.entries(inputs).flatMap(([name, input]) => {
     if (input === undefined) return [];
     const value = typeof input === 'function' ? (input as () => unknown)() : input;
@@ -45,7 +45,7 @@ export function evaluate(inputs: SignalInputs, calls: readonly Call[]): Availabl
   return Object.fromEntries(evaluated);
 }
 
-function tensorOf(name: string, value: unknown, calls: readonly Call[]): tf.Tensor {
+function tensorOf(name: string, value: unknown, calls: readonly LayerUse[]): tf.Tensor {
   if (typeof value === 'number') {
     if (Number.isFinite(value)) return tf.scalar(value);
     throw new SignalError('SIGNAL_NOT_FINITE', `Signal '${name}' is ${value}.`, 'give a finite number.');
@@ -66,14 +66,14 @@ function tensorOf(name: string, value: unknown, calls: readonly Call[]): tf.Tens
 const isTensor = (value: unknown): value is tf.Tensor => value != null && value instanceof tf.Tensor;
 
 /** A loss is one number, a reward one or one per example; the shape of any other signal is its reader's business. */
-function fits(name: string, { rank, size }: tf.Tensor, calls: readonly Call[]): boolean {
+function fits(name: string, { rank, size }: tf.Tensor, calls: readonly LayerUse[]): boolean {
   if (name === 'loss') return rank === 0;
   if (name !== 'reward' || rank === 0) return true;
   if (rank !== 1) return false;
   return calls.length === 0 || size === calls[0]?.post.shape[0] || examplesOf(calls, size) !== null;
 }
 
-function wrongShape(name: string, found: string, calls: readonly Call[]): SignalError {
+function wrongShape(name: string, found: string, calls: readonly LayerUse[]): SignalError {
   const batches = calls.map(({ post }) => post.shape[0]).join(' + ');
   return new SignalError(
     'SIGNAL_SHAPE',

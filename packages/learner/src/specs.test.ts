@@ -24,7 +24,7 @@ import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { plasticity, register } from './index.js';
+import { plasticOptimizer, register } from './index.js';
 import { lossOf, own, random, saved, values } from './model.fixture.js';
 
 beforeAll(async () => {
@@ -114,7 +114,7 @@ it('a wrapper of the user is saved with a model, with its arguments', async () =
     );
   register({ trace });
   const model = own(tfl.sequential({ layers: [tfl.layers.dense({ units: 2, useBias: false, inputShape: [3] })] }));
-  const optimizer = own(plasticity(model, { '*': chain(local(trace(oja(), 0.5)), scaleBy(0.1)) }));
+  const optimizer = own(plasticOptimizer(model, { '*': chain(local(trace(oja(), 0.5)), scaleBy(0.1)) }));
   model.compile({ optimizer, loss: 'meanSquaredError' });
   const loaded = own(await tfl.loadLayersModel(tf.io.fromMemory(await saved(model))));
   own(loaded.optimizer);

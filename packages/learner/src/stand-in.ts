@@ -3,7 +3,7 @@
  * reached in no other way; and only here does tfjs hand out the kernel's gradient call by call, where it can share one
  * pass over x with the local rule's correlation.
  */
-import { type Call, type Connection, UnsupportedError } from '@ghl/core';
+import { type Connection, type LayerUse, UnsupportedError } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { kernelOf, type Layer, type LayerCall, standsFor, variableOf } from './model-layers.js';
@@ -11,7 +11,7 @@ import { kernelOf, type Layer, type LayerCall, standsFor, variableOf } from './m
 /** What a stand-in tells about each use of its layer. */
 export interface Listener {
   /** x and y of a call; the tensors are the listener's to dispose of. Absent where nobody wants them. */
-  onCall?(call: Call): void;
+  onCall?(call: LayerUse): void;
   /**
    * The gradient of the kernel by one call, in place of `connection.correlate(pre, [∂L/∂y])`.
    *

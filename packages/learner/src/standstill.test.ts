@@ -1,18 +1,18 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, gradient, local, maxAbs, scaleBy } from '@ghl/core';
+import { chain, gradientDescent, local, maxAbs, scaleBy } from '@ghl/core';
 import { oja } from '@ghl/rule-oja';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfd from '@tensorflow/tfjs-data';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import { type Assignment, type PlasticityOptimizer, plasticity } from './index.js';
+import { type Assignment, type PlasticOptimizer, plasticOptimizer } from './index.js';
 import { lossOf, own, random, values, variableOf } from './model.fixture.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
 });
 
-const descend = () => chain(gradient(), scaleBy(0.1));
+const descend = () => chain(gradientDescent(), scaleBy(0.1));
 
 /** dense → nested (dense → batch norm) → dense. */
 function net(): tfl.LayersModel {
@@ -39,7 +39,7 @@ const dataset = (xs: tf.Tensor, ys: tf.Tensor) =>
     yield { xs: tf.clone(xs), ys: tf.clone(ys) };
   } as never) as tfd.Dataset<tf.TensorContainer>;
 
-type Way = (model: tfl.LayersModel, optimizer: PlasticityOptimizer, xs: tf.Tensor, ys: tf.Tensor) => unknown;
+type Way = (model: tfl.LayersModel, optimizer: PlasticOptimizer, xs: tf.Tensor, ys: tf.Tensor) => unknown;
 const ways: Record<string, Way> = {
   fit: (model, _, xs, ys) => model.fit(xs, ys, { epochs: 3, verbose: 0 }),
   fitDataset: (model, _, xs, ys) => model.fitDataset(dataset(xs, ys), { epochs: 3, verbose: 0 }),
@@ -70,7 +70,7 @@ const freezings: Record<string, { readonly assignment?: Assignment; freeze?(mode
   "every mover, by '*'": { assignment: { '*': null } },
   'every mover, by name': { assignment: { first: null, inner: null, out: null } },
   'the nested model, and every mover around it': {
-    assignment: { inner: chain(gradient()), '*': null },
+    assignment: { inner: chain(gradientDescent()), '*': null },
     freeze: (model) => {
       model.getLayer('inner').trainable = false;
     },
@@ -85,7 +85,7 @@ describe.each(cases)('a frozen model: %s, %s', (freezing, way) => {
   it.each(['before compile()', 'after compile()'])('is refused, frozen %s', async (when) => {
     const model = net();
     if (when === 'before compile()') freeze(model);
-    const optimizer = own(plasticity(model, assignment));
+    const optimizer = own(plasticOptimizer(model, assignment));
     model.compile({ optimizer, loss: 'meanSquaredError' });
     freeze(model);
     const before = values(model);
@@ -104,7 +104,7 @@ describe.each(cases)('a frozen model: %s, %s', (freezing, way) => {
 describe('a list of nothing', () => {
   it.each(['[]', 'only frozen variables'])('is refused: %s', (what) => {
     const model = net();
-    const optimizer = own(plasticity(model, { out: null, '*': descend() }));
+    const optimizer = own(plasticOptimizer(model, { out: null, '*': descend() }));
     const varList = what === '[]' ? [] : [variableOf(model, 'out')];
     expect(() => optimizer.minimize(lossOf(model, random([4, 3], 1)), { varList })).toThrow(
       expect.objectContaining({ code: 'NOTHING_TRAINABLE' }),
@@ -126,7 +126,7 @@ describe('a generator and a discriminator', () => {
 
   function gan(ofDiscriminator: Assignment) {
     const [generator, discriminator] = [model('generator', 2, 4, 3), model('discriminator', 3, 4, 1)];
-    const own1 = own(plasticity(discriminator, ofDiscriminator));
+    const own1 = own(plasticOptimizer(discriminator, ofDiscriminator));
     discriminator.compile({ optimizer: own1, loss: 'meanSquaredError' });
     discriminator.trainable = false;
     const noise = tfl.input({ shape: [2] });
@@ -136,7 +136,7 @@ describe('a generator and a discriminator', () => {
         outputs: discriminator.apply(generator.apply(noise)) as tfl.SymbolicTensor,
       }),
     );
-    const own2 = own(plasticity(combined, { '*': descend() }));
+    const own2 = own(plasticOptimizer(combined, { '*': descend() }));
     combined.compile({ optimizer: own2, loss: 'meanSquaredError' });
     return { generator, discriminator, combined, optimizers: [own1, own2] };
   }

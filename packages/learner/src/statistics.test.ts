@@ -2,7 +2,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import {
   chain,
   decayWeights,
-  gradient,
+  gradientDescent,
   local,
   maxAbs,
   type Plasticity,
@@ -18,14 +18,14 @@ import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Assignment, type ForwardPass, type LayerStatistics, plasticity } from './index.js';
+import { type Assignment, type ForwardPass, type LayerStatistics, plasticOptimizer } from './index.js';
 import { lossOf, own, random, variableOf } from './model.fixture.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
 });
 
-const rest = chain(gradient(), scaleBy(0.1));
+const rest = chain(gradientDescent(), scaleBy(0.1));
 
 function net(): tfl.LayersModel {
   return own(
@@ -55,7 +55,7 @@ function byHand(increment: readonly number[], slope: readonly number[]) {
 }
 
 async function measured(model: tfl.LayersModel, assignment: Assignment, x: tf.Tensor) {
-  const optimizer = own(plasticity(model, assignment));
+  const optimizer = own(plasticOptimizer(model, assignment));
   const names = ['conv', 'out'];
   const before = names.map((layer) => Array.from(variableOf(model, layer).dataSync()));
   const slopes = tf.tidy(() => {
@@ -111,7 +111,7 @@ describe('measureNextStep', () => {
   it.each<[string, () => Plasticity]>([
     ['swta × sign', () => threeFactor(maxAbs(swta()), sign())],
     ['rms × sign', () => threeFactor(rms(maxAbs(swta())), sign())],
-    ['gradient', () => gradient()],
+    ['gradient', () => gradientDescent()],
   ])('finds every sign right where the gradient gives it: %s', async (_, head) => {
     const { found } = await measured(net(), { conv: chain(head(), scaleBy(0.1)), '*': rest }, random([3, 4, 4, 2], 1));
     expect(found.conv?.signAgreement).toBe(1);
@@ -122,7 +122,7 @@ describe('measureNextStep', () => {
     const model = own(
       tfl.sequential({ layers: [tfl.layers.dense({ name: 'one', units: 1, useBias: false, inputShape: [3] })] }),
     );
-    const optimizer = own(plasticity(model, { '*': chain(threeFactor(maxAbs(oja()), sign()), scaleBy(0.1)) }));
+    const optimizer = own(plasticOptimizer(model, { '*': chain(threeFactor(maxAbs(oja()), sign()), scaleBy(0.1)) }));
     const statistics = optimizer.measureNextStep();
     optimizer.minimize(lossOf(model, random([4, 3], 1)));
     const { one } = await statistics;
@@ -141,7 +141,7 @@ describe('measureNextStep', () => {
         );
         model.setWeights([weight]);
         weight.dispose();
-        const optimizer = own(plasticity(model, { '*': chain(local(maxAbs(oja())), scaleBy(0.1)) }));
+        const optimizer = own(plasticOptimizer(model, { '*': chain(local(maxAbs(oja())), scaleBy(0.1)) }));
         const statistics = optimizer.measureNextStep();
         const x = random([4, 3], 1);
         const y = random([4, 2], 2);
@@ -172,7 +172,7 @@ describe('measureNextStep', () => {
         ],
       }),
     );
-    const optimizer = own(plasticity(model, { '*': chain(gradient(), scaleBy(scale)) }));
+    const optimizer = own(plasticOptimizer(model, { '*': chain(gradientDescent(), scaleBy(scale)) }));
     const statistics = optimizer.measureNextStep();
     const [x, y] = [random([4, 3], 1), random([4, 2], 2)];
     optimizer.minimize(() => tf.tidy(() => tf.sum(tf.mul(y, model.apply(x) as tf.Tensor)) as tf.Scalar));
@@ -201,7 +201,10 @@ describe('measureNextStep', () => {
   ])('asks for no loss that nobody reads: %s', async (_, assignment, f) => {
     const [model, oracle] = [net(), net()];
     oracle.setWeights(model.getWeights());
-    const [optimizer, unmeasured] = [own(plasticity(model, assignment)), own(plasticity(oracle, assignment))];
+    const [optimizer, unmeasured] = [
+      own(plasticOptimizer(model, assignment)),
+      own(plasticOptimizer(oracle, assignment)),
+    ];
     const before = Array.from(variableOf(model, 'conv').dataSync());
     const x = random([3, 4, 4, 2], 1);
     const statistics = optimizer.measureNextStep();
@@ -217,7 +220,7 @@ describe('measureNextStep', () => {
 
   it('measures one step only, and counts as no memory', async () => {
     const model = net();
-    const optimizer = own(plasticity(model, { conv: chain(local(oja()), scaleBy(0.01)), '*': rest }));
+    const optimizer = own(plasticOptimizer(model, { conv: chain(local(oja()), scaleBy(0.01)), '*': rest }));
     const x = random([3, 4, 4, 2], 1);
     const before = tf.memory().numTensors;
     const statistics = optimizer.measureNextStep();
@@ -238,7 +241,7 @@ describe('measureNextStep', () => {
     );
     const model = own(tfl.model({ inputs: input, outputs: heads }));
     const part = tfl.model({ inputs: input, outputs: heads.slice(0, 2) });
-    const optimizer = own(plasticity(model, { '*': local(oja()) }));
+    const optimizer = own(plasticOptimizer(model, { '*': local(oja()) }));
     const statistics = optimizer.measureNextStep();
     const x = random([4, 3], 1);
     optimizer.minimize(() => tf.mean((part.apply(x) as tf.Tensor[])[0] as tf.Tensor) as tf.Scalar);
@@ -251,7 +254,7 @@ describe('measureNextStep', () => {
 
   it('fails with the step that fails, and is asked for anew', async () => {
     const model = net();
-    const optimizer = own(plasticity(model, { conv: chain(local(oja()), scaleBy(0.01)), '*': rest }));
+    const optimizer = own(plasticOptimizer(model, { conv: chain(local(oja()), scaleBy(0.01)), '*': rest }));
     const statistics = optimizer.measureNextStep();
     const fail = () => {
       throw new Error('mine');
@@ -272,7 +275,9 @@ describe('measureNextStep', () => {
         throw new Error('mine');
       },
     };
-    const optimizer = own(plasticity(model, { conv: local(maxAbs(oja())), out: chain(gradient(), faulty) }));
+    const optimizer = own(
+      plasticOptimizer(model, { conv: local(maxAbs(oja())), out: chain(gradientDescent(), faulty) }),
+    );
     const f = lossOf(model, random([3, 4, 4, 2], 1));
     const before = tf.memory().numTensors;
     const statistics = optimizer.measureNextStep();
@@ -282,7 +287,7 @@ describe('measureNextStep', () => {
   });
 
   it('is broken off by dispose()', async () => {
-    const optimizer = plasticity(net(), { '*': rest });
+    const optimizer = plasticOptimizer(net(), { '*': rest });
     const statistics = optimizer.measureNextStep();
     optimizer.dispose();
     await expect(statistics).rejects.toMatchObject({ code: 'DISPOSED' });
@@ -291,7 +296,7 @@ describe('measureNextStep', () => {
   it('costs nothing when nobody asks', async () => {
     const model = net();
     const x = random([3, 4, 4, 2], 1);
-    const optimizer = own(plasticity(model, { conv: chain(local(oja()), scaleBy(0.01)), '*': null }));
+    const optimizer = own(plasticOptimizer(model, { conv: chain(local(oja()), scaleBy(0.01)), '*': null }));
     const kernels = async () => {
       const { kernels: ran, result } = await tf.profile(() => {
         optimizer.minimize(lossOf(model, x));

@@ -5,7 +5,7 @@ import {
   constant,
   cosine,
   decayWeights,
-  gradient,
+  gradientDescent,
   local,
   maxAbs,
   type Plasticity,
@@ -19,7 +19,7 @@ import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Assignment, type PlasticityOptimizer, plasticity, register } from './index.js';
+import { type Assignment, type PlasticOptimizer, plasticOptimizer, register } from './index.js';
 import { lossOf, own, ownTf, random, saved, tfOptimizers, twins, values } from './model.fixture.js';
 
 beforeAll(async () => {
@@ -37,16 +37,16 @@ const net = () =>
     }),
   );
 
-const rest = chain(gradient(), scaleBy(0.1));
+const rest = chain(gradientDescent(), scaleBy(0.1));
 
 function train(model: tfl.LayersModel, optimizer: tf.Optimizer, from: number, to: number): void {
   for (let step = from; step < to; step++) optimizer.minimize(lossOf(model, random([4, 3], step + 1)));
 }
 
-const made = (model: tfl.LayersModel, assignment: Assignment) => own(plasticity(model, assignment));
+const made = (model: tfl.LayersModel, assignment: Assignment) => own(plasticOptimizer(model, assignment));
 
 const plasticities: readonly [string, () => Plasticity][] = [
-  ['gradient', () => chain(gradient(), decayWeights(0.1), scaleBy(cosine(0.1, 20)))],
+  ['gradient', () => chain(gradientDescent(), decayWeights(0.1), scaleBy(cosine(0.1, 20)))],
   ['a rule', () => chain(local(maxAbs(swta())), scaleBy(0.1))],
   ['a rule with state', () => chain(local(maxAbs(bcm())), scaleBy(0.1))],
   ['rule × sign', () => chain(threeFactor(maxAbs(swta()), sign()), decayWeights(0.1), scaleBy(0.1))],
@@ -116,7 +116,7 @@ it('at 0 moves no weight, and lets what movers remember go on', async () => {
   expect(optimizer.step).toBe(3);
   const other = made(oracle, plan());
   train(oracle, other, 0, 1);
-  const remembered = async (each: PlasticityOptimizer) =>
+  const remembered = async (each: PlasticOptimizer) =>
     (await each.getWeights()).filter(({ name }) => /baseline|mean|\/m$/.test(name));
   const [mine, first] = [await remembered(optimizer), await remembered(other)];
   expect(mine.length).toBe(4);
@@ -157,7 +157,7 @@ it.each([-1, -1e-300, Number.NaN, Infinity, '1', null, undefined, 1n])('refuses 
 });
 
 it('is refused after dispose()', () => {
-  const optimizer = plasticity(net(), { '*': rest });
+  const optimizer = plasticOptimizer(net(), { '*': rest });
   optimizer.dispose();
   expect(() => {
     optimizer.stepScale = 0.5;
@@ -197,7 +197,7 @@ describe('a learning rate', () => {
         verbose: 0,
         callbacks: {
           onBatchEnd: () => {
-            (it.optimizer as PlasticityOptimizer).stepScale *= 0.3;
+            (it.optimizer as PlasticOptimizer).stepScale *= 0.3;
           },
         },
       });
@@ -208,7 +208,7 @@ describe('a learning rate', () => {
     await fit(oracle, 3);
     await fit(model, 1);
     const loaded = own(await tfl.loadLayersModel(tf.io.fromMemory(await saved(model))));
-    expect((own(loaded.optimizer) as PlasticityOptimizer).stepScale).toBe(optimizer.stepScale);
+    expect((own(loaded.optimizer) as PlasticOptimizer).stepScale).toBe(optimizer.stepScale);
     await fit(loaded, 2);
     expect(values(loaded)).toEqual(values(oracle));
     tf.engine().startScope(); // fit() leaks a tensor when it throws

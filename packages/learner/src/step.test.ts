@@ -1,5 +1,15 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, decayWeights, gradient, local, maxAbs, scaleBy, specOf, type Transform, threeFactor } from '@ghl/core';
+import {
+  chain,
+  decayWeights,
+  gradientDescent,
+  local,
+  maxAbs,
+  scaleBy,
+  specOf,
+  type Transform,
+  threeFactor,
+} from '@ghl/core';
 import { sign } from '@ghl/modulator-sign';
 import { bcm } from '@ghl/rule-bcm';
 import { oja } from '@ghl/rule-oja';
@@ -7,14 +17,14 @@ import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Assignment, type PlasticityOptimizer, plasticity } from './index.js';
+import { type Assignment, type PlasticOptimizer, plasticOptimizer } from './index.js';
 import { lossOf, own, random, twins, values } from './model.fixture.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
 });
 
-const rest = chain(gradient(), scaleBy(0.1));
+const rest = chain(gradientDescent(), scaleBy(0.1));
 
 function net(): tfl.LayersModel {
   return own(
@@ -28,7 +38,7 @@ function net(): tfl.LayersModel {
   );
 }
 
-const stateOf = async (optimizer: PlasticityOptimizer) =>
+const stateOf = async (optimizer: PlasticOptimizer) =>
   (await optimizer.getWeights()).map(({ name, tensor }) => [name, Array.from(tensor.dataSync())]);
 
 /** A transform from elsewhere that fails at one step. */
@@ -56,7 +66,7 @@ describe('a step that throws', () => {
   it.each(ways)('in a transform, is no step: %s', async (_, how, message) => {
     const model = net();
     const optimizer = own(
-      plasticity(model, {
+      plasticOptimizer(model, {
         first: chain(local(maxAbs(bcm())), scaleBy(0.1)),
         second: chain(threeFactor(maxAbs(swta()), sign()), failing(1, how), scaleBy(0.1)),
         out: own(tf.train.adam(0.1)),
@@ -89,8 +99,8 @@ describe('a step that throws', () => {
       '*': rest,
     });
     const [optimizer, never] = [
-      own(plasticity(model, plan(failing(1, once)))),
-      own(plasticity(oracle, plan(failing(-1, once)))),
+      own(plasticOptimizer(model, plan(failing(1, once)))),
+      own(plasticOptimizer(oracle, plan(failing(-1, once)))),
     ];
     const x = random([5, 4], 1);
     optimizer.minimize(lossOf(model, x));
@@ -107,7 +117,7 @@ describe('a step that throws', () => {
       update: (increment, _, { trace }) => ({ increment, state: { trace: tf.concat([trace, trace]) } }),
     };
     const model = net();
-    const optimizer = own(plasticity(model, { second: chain(local(oja()), growing), '*': rest }));
+    const optimizer = own(plasticOptimizer(model, { second: chain(local(oja()), growing), '*': rest }));
     const before = values(model);
     expect(() => optimizer.minimize(lossOf(model, random([5, 4], 1)))).toThrow(
       expect.objectContaining({
@@ -143,7 +153,7 @@ describe('a function that minimize() cannot make a step of', () => {
   it.each(wrong)('is refused, and the next goes on: %s', async (_, make, error) => {
     const [model, oracle] = twins(net);
     const plan = (): Assignment => ({ first: chain(threeFactor(maxAbs(swta()), sign()), scaleBy(0.1)), '*': rest });
-    const [optimizer, never] = [own(plasticity(model, plan())), own(plasticity(oracle, plan()))];
+    const [optimizer, never] = [own(plasticOptimizer(model, plan())), own(plasticOptimizer(oracle, plan()))];
     const x = random([5, 4], 1);
     const f = make(model, x) as () => tf.Scalar;
     const { numTensors } = tf.memory();
@@ -157,7 +167,7 @@ describe('a function that minimize() cannot make a step of', () => {
 
   it('is not one that uses the optimizer that runs it', async () => {
     const model = net();
-    const optimizer = own(plasticity(model, { '*': rest }));
+    const optimizer = own(plasticOptimizer(model, { '*': rest }));
     const f = lossOf(model, random([5, 4], 1));
     const state = await optimizer.getWeights();
     const underWay = expect.objectContaining({ code: 'STEP_UNDER_WAY' });
@@ -190,8 +200,8 @@ describe('a function that minimize() cannot make a step of', () => {
   it('may make a step of another optimizer on the same model', () => {
     const model = net();
     const [outer, inner] = [
-      own(plasticity(model, { first: chain(local(maxAbs(oja())), scaleBy(0.1)), '*': null })),
-      own(plasticity(model, { out: rest, '*': null })),
+      own(plasticOptimizer(model, { first: chain(local(maxAbs(oja())), scaleBy(0.1)), '*': null })),
+      own(plasticOptimizer(model, { out: rest, '*': null })),
     ];
     const f = lossOf(model, random([5, 4], 1));
     const before = values(model);
@@ -215,7 +225,7 @@ describe('two optimizers on one model', () => {
   it('each keep a state and a step of their own, and fit uses the one compiled last', async () => {
     const model = net();
     const plan = (): Assignment => ({ first: chain(local(maxAbs(bcm())), scaleBy(0.1)), '*': rest });
-    const [one, other] = [own(plasticity(model, plan())), own(plasticity(model, plan()))];
+    const [one, other] = [own(plasticOptimizer(model, plan())), own(plasticOptimizer(model, plan()))];
     const [xs, ys] = [random([4, 4], 1), random([4, 2], 2)];
     model.compile({ optimizer: one, loss: 'meanSquaredError' });
     await model.fit(xs, ys, { batchSize: 2, epochs: 2, verbose: 0 });
@@ -233,7 +243,7 @@ describe('two optimizers on one model', () => {
 describe('a model that', () => {
   it('has got a layer since is refused, in a loop and under fit', async () => {
     const model = net() as tfl.Sequential;
-    const optimizer = own(plasticity(model, { '*': rest }));
+    const optimizer = own(plasticOptimizer(model, { '*': rest }));
     model.add(tfl.layers.dense({ name: 'added', units: 2 }));
     const before = values(model);
     const [xs, ys] = [random([5, 4], 1), random([5, 2], 2)];
@@ -249,7 +259,7 @@ describe('a model that', () => {
   it('has been disposed of is refused, and its optimizer can still be disposed of', () => {
     const model = tfl.sequential({ layers: [tfl.layers.dense({ name: 'out', units: 2, inputShape: [4] })] });
     const { numTensors } = tf.memory();
-    const optimizer = plasticity(model, { '*': rest });
+    const optimizer = plasticOptimizer(model, { '*': rest });
     model.dispose();
     expect(() => optimizer.minimize(() => tf.scalar(1))).toThrow(expect.objectContaining({ code: 'MODEL_DISPOSED' }));
     optimizer.dispose();
@@ -258,7 +268,7 @@ describe('a model that', () => {
 
   it('is not the one that the optimizer was made on is refused under fit', async () => {
     const [model, other] = twins(net);
-    const optimizer = own(plasticity(model, { '*': rest }));
+    const optimizer = own(plasticOptimizer(model, { '*': rest }));
     other.compile({ optimizer, loss: 'meanSquaredError' });
     tf.engine().startScope(); // fit() leaks a tensor when it throws
     await expect(other.fit(random([5, 4], 1), random([5, 2], 2), { verbose: 0 })).rejects.toMatchObject({
@@ -269,16 +279,16 @@ describe('a model that', () => {
 });
 
 describe('options', () => {
-  it('that plasticity() or minimize() does not know are refused; an empty record is fine', () => {
+  it('that plasticOptimizer() or minimize() does not know are refused; an empty record is fine', () => {
     const model = net();
     const { numTensors } = tf.memory();
     const unknown = expect.objectContaining({ code: 'UNKNOWN_OPTION' });
-    expect(() => plasticity(model, { '*': rest }, { rate: 0.1 } as never)).toThrow(unknown);
-    expect(() => plasticity(model, { '*': rest }, 0.1 as never)).toThrow(
+    expect(() => plasticOptimizer(model, { '*': rest }, { rate: 0.1 } as never)).toThrow(unknown);
+    expect(() => plasticOptimizer(model, { '*': rest }, 0.1 as never)).toThrow(
       expect.objectContaining({ name: 'ConfigurationError' }),
     );
     expect(tf.memory().numTensors).toBe(numTensors);
-    const optimizer = own(plasticity(model, { '*': rest }, {}));
+    const optimizer = own(plasticOptimizer(model, { '*': rest }, {}));
     const f = lossOf(model, random([5, 4], 1));
     expect(() => optimizer.minimize(f, { signal: { reward: 1 } } as object)).toThrow(unknown);
     expect(optimizer.step).toBe(0);
@@ -294,7 +304,7 @@ describe('memory', () => {
     const [inputs, units] = [200, 100];
     const model = own(tfl.sequential({ layers: [tfl.layers.dense({ name: 'out', units, inputShape: [inputs] })] }));
     const product = chain(threeFactor(maxAbs(swta()), sign()), decayWeights(1e-3), scaleBy(0.1));
-    const optimizer = own(plasticity(model, { out: product, '*': rest }));
+    const optimizer = own(plasticOptimizer(model, { out: product, '*': rest }));
     const f = lossOf(model, random([2, inputs], 1));
     optimizer.minimize(f);
     const before = tf.memory().numBytes;

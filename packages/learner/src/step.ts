@@ -7,25 +7,25 @@ import {
   batchOf,
   ConfigurationError,
   type Connection,
-  eligibilities,
-  fuses,
-  increment,
+  computeEligibilities,
+  computeIncrement,
+  FUSED_UPDATE,
+  fusedOperations,
+  hasKernel,
   leaves,
-  MOVE,
   mapLeaves,
-  operations,
   type Plasticity,
   type PlasticityState,
 } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import {
   isPlasticity,
-  type Mover,
   type Plan,
   type PlannedWeight,
   refuseStrangers,
   refuseUnclaimed,
   trainableOf,
+  type Updater,
 } from './assignment.js';
 import { atStep } from './at-step.js';
 import { backward, heldBack, lossOf, unrecorded } from './backward.js';
@@ -334,8 +334,8 @@ function fusedMove(
   { step, scale }: Found,
   { mover, variable, correlated, gradient, state }: Reached,
 ): Made | null {
-  const program = operations(mover, step, scale);
-  if (program === null || !fuses(MOVE)) return null;
+  const program = fusedOperations(mover, step, scale);
+  if (program === null || !hasKernel(FUSED_UPDATE)) return null;
   const overlap = correlated?.gates.overlaps[0] ?? null;
   const byUnit = overlap === null || overlap.rank === 1;
   const inputs = {
@@ -345,7 +345,9 @@ function fusedMove(
     ...(gradient !== undefined && { gradient }),
   } as tf.NamedTensorMap;
   const nonNegative = isNonNegative(planned);
-  const [moved, ok] = tf.engine().runKernel(MOVE, inputs, { program, nonNegative } as never) as unknown as tf.Tensor[];
+  const [moved, ok] = tf
+    .engine()
+    .runKernel(FUSED_UPDATE, inputs, { program, nonNegative } as never) as unknown as tf.Tensor[];
   const made = { weights: moved as tf.Tensor, state, finite: [ok as tf.Tensor] };
   return nonNegative ? made : limit(planned, made);
 }
@@ -358,7 +360,7 @@ function plainMove(
   posts: readonly tf.Tensor[],
 ): Made {
   const { connection, owner, isKernel } = planned;
-  const result = increment(
+  const result = computeIncrement(
     mover,
     {
       weights: variable,
@@ -383,7 +385,7 @@ function limit(planned: PlannedWeight, made: Made): Made {
 }
 
 function eligibilitiesOf({ connection, weight }: PlannedWeight, { gates, sums }: Correlated): tf.Tensor[] {
-  return eligibilities(connection as Connection, variableOf(weight), gates, sums);
+  return computeEligibilities(connection as Connection, variableOf(weight), gates, sums);
 }
 
 function checkState({ planned, state: before }: Managed, after: PlasticityState): void {
@@ -398,6 +400,6 @@ function checkState({ planned, state: before }: Managed, after: PlasticityState)
 }
 
 /** Whether a mover is a local rule that looks at x and y. */
-export function needsActivity(mover: Mover): boolean {
+export function needsActivity(mover: Updater): boolean {
   return isPlasticity(mover) && mover.rule !== null && mover.rule.active !== false;
 }

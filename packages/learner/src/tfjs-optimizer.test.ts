@@ -1,10 +1,10 @@
 /** TensorFlow.js's own optimizers in an assignment: saved and resumed bit for bit, whatever was changed, without a leak. */
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, gradient, loadState, saveState, scaleBy } from '@ghl/core';
+import { chain, gradientDescent, loadState, saveState, scaleBy } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type PlasticityOptimizer, plasticity, register } from './index.js';
+import { type PlasticOptimizer, plasticOptimizer, register } from './index.js';
 import { lossOf, own, ownTf, random, saved, tfOptimizers, twins, values } from './model.fixture.js';
 import { disposeOf } from './tfjs-optimizer.js';
 
@@ -23,7 +23,7 @@ const net = () =>
     }),
   );
 
-const rest = chain(gradient(), scaleBy(0.1));
+const rest = chain(gradientDescent(), scaleBy(0.1));
 
 /** Moves all of `out` and a bias by the tfjs optimizer. */
 const planOf = (optimizer: tf.Optimizer) => ({ out: optimizer, 'first/bias': optimizer, '*': rest });
@@ -33,14 +33,14 @@ function train(model: tfl.LayersModel, optimizer: tf.Optimizer, from: number, to
 }
 
 /** The model with its optimizer as loaded from what `model.save` wrote. */
-async function reloaded(model: tfl.LayersModel): Promise<[tfl.LayersModel, PlasticityOptimizer]> {
+async function reloaded(model: tfl.LayersModel): Promise<[tfl.LayersModel, PlasticOptimizer]> {
   const loaded = own(await tfl.loadLayersModel(tf.io.fromMemory(await saved(model))));
-  return [loaded, own(loaded.optimizer as PlasticityOptimizer)];
+  return [loaded, own(loaded.optimizer as PlasticOptimizer)];
 }
 
-function compiled(theirs: tf.Optimizer): [tfl.LayersModel, PlasticityOptimizer] {
+function compiled(theirs: tf.Optimizer): [tfl.LayersModel, PlasticOptimizer] {
   const model = net();
-  const optimizer = own(plasticity(model, planOf(theirs)));
+  const optimizer = own(plasticOptimizer(model, planOf(theirs)));
   model.compile({ optimizer, loss: 'meanSquaredError' });
   return [model, optimizer];
 }
@@ -59,10 +59,13 @@ describe.each(tfOptimizers)('tf.train.%s', (_, make) => {
   it('gives its state to a fresh one, through saveState and loadState', async () => {
     const [model, oracle] = twins(net);
     const [theirs, fresh] = [ownTf(make()), ownTf(make())];
-    const [straight, resumed] = [own(plasticity(oracle, planOf(theirs))), own(plasticity(model, planOf(fresh)))];
+    const [straight, resumed] = [
+      own(plasticOptimizer(oracle, planOf(theirs))),
+      own(plasticOptimizer(model, planOf(fresh))),
+    ];
     train(oracle, straight, 0, 3);
     model.setWeights(oracle.getWeights());
-    const treeOf = async (optimizer: PlasticityOptimizer) =>
+    const treeOf = async (optimizer: PlasticOptimizer) =>
       Object.fromEntries((await optimizer.getWeights()).map(({ name, tensor }) => [name, tensor]));
     const loaded = loadState(await saveState(await treeOf(straight)), await treeOf(resumed));
     await resumed.setWeights(Object.entries(loaded).map(([name, tensor]) => ({ name, tensor: own(tensor) })));
@@ -135,7 +138,10 @@ describe('a setting that tfjs itself ignores is heeded from the next step on', (
   it.each(set)('%s', (_, change, like) => {
     const [model, oracle] = twins(net);
     const theirs = ownTf(tf.train.momentum(0.05, 0.8));
-    const [optimizer, other] = [own(plasticity(model, planOf(theirs))), own(plasticity(oracle, planOf(ownTf(like()))))];
+    const [optimizer, other] = [
+      own(plasticOptimizer(model, planOf(theirs))),
+      own(plasticOptimizer(oracle, planOf(ownTf(like())))),
+    ];
     change(theirs);
     train(model, optimizer, 0, 3);
     train(oracle, other, 0, 3);
@@ -213,8 +219,8 @@ describe('an optimizer of the user', () => {
   it('saves and loads itself', async () => {
     const [model, oracle] = twins(net);
     const [optimizer, straight] = [new Mean(), new Mean()].map((theirs, i) =>
-      own(plasticity(i === 0 ? model : oracle, planOf(ownTf(theirs)))),
-    ) as [PlasticityOptimizer, PlasticityOptimizer];
+      own(plasticOptimizer(i === 0 ? model : oracle, planOf(ownTf(theirs)))),
+    ) as [PlasticOptimizer, PlasticOptimizer];
     train(model, optimizer, 0, 2);
     train(oracle, straight, 0, 2);
     const state = (await optimizer.getWeights()).map(({ name, tensor }) => ({ name, tensor: own(tf.clone(tensor)) }));

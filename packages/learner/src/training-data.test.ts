@@ -1,11 +1,11 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, gradient, local, maxAbs, scaleBy } from '@ghl/core';
+import { chain, gradientDescent, local, maxAbs, scaleBy } from '@ghl/core';
 import { oja } from '@ghl/rule-oja';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfd from '@tensorflow/tfjs-data';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type PlasticityOptimizer, plasticity } from './index.js';
+import { type PlasticOptimizer, plasticOptimizer } from './index.js';
 import { own, random, twins, values } from './model.fixture.js';
 
 beforeAll(async () => {
@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 
 const CLASSES = 3;
-const descend = () => chain(gradient(), scaleBy(0.1));
+const descend = () => chain(gradientDescent(), scaleBy(0.1));
 
 /** One input and one output, or two of each. */
 function net(count: 1 | 2 = 1): tfl.LayersModel {
@@ -26,8 +26,8 @@ function net(count: 1 | 2 = 1): tfl.LayersModel {
   return own(tfl.model({ inputs, outputs: outputs as tfl.SymbolicTensor[] }));
 }
 
-function compiled(model: tfl.LayersModel, args: Partial<tfl.ModelCompileArgs> = {}): PlasticityOptimizer {
-  const optimizer = own(plasticity(model, { hidden: chain(local(maxAbs(oja())), scaleBy(0.1)), '*': descend() }));
+function compiled(model: tfl.LayersModel, args: Partial<tfl.ModelCompileArgs> = {}): PlasticOptimizer {
+  const optimizer = own(plasticOptimizer(model, { hidden: chain(local(maxAbs(oja())), scaleBy(0.1)), '*': descend() }));
   model.compile({ optimizer, loss: 'categoricalCrossentropy', ...args });
   return optimizer;
 }
@@ -118,7 +118,7 @@ describe('labels of whole numbers', () => {
     const optimizer = compiled(model, { loss: 'meanSquaredError' });
     const input = tfl.input({ shape: [CLASSES] });
     const same = own(tfl.model({ inputs: input, outputs: tfl.layers.dense({ units: CLASSES }).apply(input) as never }));
-    const ofSame = own(plasticity(same, { '*': descend() }));
+    const ofSame = own(plasticOptimizer(same, { '*': descend() }));
     same.compile({ optimizer: ofSame, loss: 'meanSquaredError' });
     const { numTensors } = tf.memory();
     await model.fitDataset(
@@ -145,7 +145,7 @@ describe('class weights', () => {
 
   it.each(['fit', 'fitDataset'] as const)('weigh the losses, through %s', async (way) => {
     const [model, stock] = twins(net);
-    const optimizer = own(plasticity(model, { '*': descend() }));
+    const optimizer = own(plasticOptimizer(model, { '*': descend() }));
     model.compile({ optimizer, loss: 'categoricalCrossentropy' });
     stock.compile({ optimizer: own(tf.train.sgd(0.1)), loss: 'categoricalCrossentropy' });
     const [xs, ys] = [random([4, 4], 1), own(oneHot('float32'))];
@@ -222,7 +222,7 @@ describe('weights of examples', () => {
       net(),
       own(tfl.sequential({ layers: [tfl.layers.dense({ units: CLASSES, inputShape: [4] })] })),
     ]) {
-      const optimizer = own(plasticity(model, { '*': descend() }));
+      const optimizer = own(plasticOptimizer(model, { '*': descend() }));
       model.compile({ optimizer, loss: 'meanSquaredError' });
       const before = values(model);
       tf.engine().startScope();

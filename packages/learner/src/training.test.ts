@@ -4,7 +4,7 @@ import {
   constant,
   cosine,
   decayWeights,
-  gradient,
+  gradientDescent,
   local,
   maxAbs,
   type Plasticity,
@@ -23,7 +23,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfd from '@tensorflow/tfjs-data';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Assignment, plasticity, type StepOptions } from './index.js';
+import { type Assignment, plasticOptimizer, type StepOptions } from './index.js';
 import { forward, lossOf, own, random, twins, values, variableOf } from './model.fixture.js';
 
 beforeAll(async () => {
@@ -42,7 +42,7 @@ const oneHot = (count: number, depth: number) =>
       ),
     ),
   );
-const descend = (rate: number) => chain(gradient(), scaleBy(rate));
+const descend = (rate: number) => chain(gradientDescent(), scaleBy(rate));
 const hebb = (rate = 1e-2) => chain(local(maxAbs(bcm())), scaleBy(rate));
 const ghl = (rate = 1e-2) => chain(threeFactor(maxAbs(swta()), sign()), decayWeights(1e-2), scaleBy(cosine(rate, 20)));
 
@@ -64,7 +64,7 @@ const product = (): Assignment => ({ conv1: ghl(), conv2: hebb(), '*': descend(0
 describe('under fit', () => {
   it('lowers the loss, counts the steps, and leaves no tensors', async () => {
     const model = classifier();
-    const optimizer = own(plasticity(model, { conv1: ghl(), conv2: ghl(), '*': descend(0.1) }));
+    const optimizer = own(plasticOptimizer(model, { conv1: ghl(), conv2: ghl(), '*': descend(0.1) }));
     model.compile({ optimizer, loss: 'categoricalCrossentropy', metrics: ['accuracy'] });
     const [xs, ys] = [random([24, 6, 6, 2], 1), oneHot(24, 3)];
     const before = tf.memory().numTensors;
@@ -95,7 +95,7 @@ describe('under fit', () => {
     const [three, four] = twins(classifier);
     for (const model of [three, four]) model.setWeights(one.getWeights());
     const models = [one, two, three, four] as const;
-    const optimizers = models.map((model) => own(plasticity(model, product())));
+    const optimizers = models.map((model) => own(plasticOptimizer(model, product())));
     models.forEach((model, i) => {
       model.compile({ optimizer: optimizers[i] as tf.Optimizer, loss: 'categoricalCrossentropy', metrics: ['acc'] });
     });
@@ -126,7 +126,7 @@ describe('under fit', () => {
 
   it('refuses another model than the one it was made on', async () => {
     const [one, other] = twins(classifier);
-    const optimizer = own(plasticity(one, product()));
+    const optimizer = own(plasticOptimizer(one, product()));
     other.compile({ optimizer, loss: 'categoricalCrossentropy' });
     const before = values(other);
     tf.engine().startScope(); // fit() leaks a tensor when it throws
@@ -148,7 +148,7 @@ describe('models', () => {
       (name) => tfl.layers.dense({ name, units: 2 }).apply(joint) as tfl.SymbolicTensor,
     );
     const model = own(tfl.model({ inputs: [a, b], outputs }));
-    const optimizer = own(plasticity(model, { first: ghl(), second: hebb(), right: ghl(), '*': descend(0.1) }));
+    const optimizer = own(plasticOptimizer(model, { first: ghl(), second: hebb(), right: ghl(), '*': descend(0.1) }));
     model.compile({ optimizer, loss: ['meanSquaredError', 'meanSquaredError'] });
     const before = values(model);
     const xs = [random([8, 4], 1), random([8, 3], 2)];
@@ -169,7 +169,7 @@ describe('models', () => {
     const once = own(tfl.sequential({ layers: [tfl.layers.inputLayer({ inputShape: [4] }), shared()] }));
     once.setWeights(two.getWeights());
     const assignment = { shared: chain(local(maxAbs(bcm())), scaleBy(0.1)), '*': null };
-    const [ofTwo, ofOnce] = [own(plasticity(two, assignment)), own(plasticity(once, assignment))];
+    const [ofTwo, ofOnce] = [own(plasticOptimizer(two, assignment)), own(plasticOptimizer(once, assignment))];
     for (const seed of [1, 3, 5]) {
       const xs = [random([3, 4], seed), random([3, 4], seed + 1)];
       ofTwo.minimize(() => {
@@ -193,7 +193,7 @@ describe('models', () => {
       Array.from((tf.variableGrads(lossOf(model, x), [kernel]).grads[kernel.name] as tf.Tensor).dataSync()),
     );
     const before = Array.from(kernel.dataSync());
-    const optimizer = own(plasticity(model, { shared: threeFactor(rms(swta()), sign()), 'shared/bias': null }));
+    const optimizer = own(plasticOptimizer(model, { shared: threeFactor(rms(swta()), sign()), 'shared/bias': null }));
     optimizer.minimize(lossOf(model, x));
     const directions = Array.from(kernel.dataSync(), (after, i) => Math.sign(after - (before[i] as number)));
     expect(directions).toEqual(expected.map((each) => -Math.sign(each)));
@@ -223,9 +223,11 @@ describe('models', () => {
     const [model, oracle] = [nested(), flat()];
     oracle.setWeights(model.getWeights());
     const optimizer = own(
-      plasticity(model, { 'inner/dense': ghl(), inner: descend(0.1), outer: descend(0.2), '*': null }),
+      plasticOptimizer(model, { 'inner/dense': ghl(), inner: descend(0.1), outer: descend(0.2), '*': null }),
     );
-    const expected = own(plasticity(oracle, { a: ghl(), 'a/bias': descend(0.1), b: descend(0.1), c: descend(0.2) }));
+    const expected = own(
+      plasticOptimizer(oracle, { a: ghl(), 'a/bias': descend(0.1), b: descend(0.1), c: descend(0.2) }),
+    );
     for (const seed of [1, 2, 3]) {
       const x = random([4, 3], seed);
       optimizer.minimize(lossOf(model, x));
@@ -255,7 +257,7 @@ describe('models', () => {
         }),
       );
     const [ours, theirs] = twins(recurrent);
-    const [optimizer, sgd] = [own(plasticity(ours, { '*': descend(0.1) })), own(tf.train.sgd(0.1))];
+    const [optimizer, sgd] = [own(plasticOptimizer(ours, { '*': descend(0.1) })), own(tf.train.sgd(0.1))];
     const x = random([2, 3, 2], 1);
     const before = values(ours);
     optimizer.minimize(lossOf(ours, x));
@@ -274,7 +276,7 @@ describe('models', () => {
 describe('custom loops', () => {
   it('returns the cost if asked, and null if not', () => {
     const model = classifier();
-    const optimizer = own(plasticity(model, product()));
+    const optimizer = own(plasticOptimizer(model, product()));
     const f = lossOf(model, random([2, 6, 6, 2], 1));
     expect(optimizer.minimize(f)).toBeNull();
     expect(optimizer.minimize(f, false)).toBeNull();
@@ -292,7 +294,7 @@ describe('custom loops', () => {
     ['beside options', (varList) => [{ signals: { reward: 1 } }, varList]],
   ])('moves only what varList lists, %s', (_, args) => {
     const model = classifier();
-    const optimizer = own(plasticity(model, product()));
+    const optimizer = own(plasticOptimizer(model, product()));
     const before = values(model);
     const list = [variableOf(model, 'conv2'), variableOf(model, 'out', 1)];
     optimizer.minimize(lossOf(model, random([2, 6, 6, 2], 1)), ...args(list));
@@ -302,7 +304,7 @@ describe('custom loops', () => {
 
   it('refuses a variable that is not its own', () => {
     const [one, other] = twins(classifier);
-    const optimizer = own(plasticity(one, product()));
+    const optimizer = own(plasticOptimizer(one, product()));
     expect(() => optimizer.minimize(lossOf(one, random([2, 6, 6, 2], 1)), false, [variableOf(other, 'conv1')])).toThrow(
       expect.objectContaining({ code: 'UNKNOWN_VARIABLE' }),
     );
@@ -310,7 +312,7 @@ describe('custom loops', () => {
 
   it('takes a function that returns nothing where nobody reads loss or gradient', () => {
     const model = classifier();
-    const optimizer = own(plasticity(model, { conv1: hebb(), conv2: hebb(), '*': null }));
+    const optimizer = own(plasticOptimizer(model, { conv1: hebb(), conv2: hebb(), '*': null }));
     const before = values(model);
     const x = random([2, 6, 6, 2], 1);
     optimizer.minimize(() => {
@@ -326,7 +328,7 @@ describe('custom loops', () => {
     ['the gradient, by a tfjs optimizer', { '*': tf.train.sgd(0.1) }],
   ])('refuses a function that returns nothing where %s is read', (_, assignment) => {
     const model = classifier();
-    const optimizer = own(plasticity(model, assignment));
+    const optimizer = own(plasticOptimizer(model, assignment));
     const before = values(model);
     const f = () => {
       forward(model, random([2, 6, 6, 2], 1));
@@ -339,7 +341,7 @@ describe('custom loops', () => {
   it('takes the loss from the signals where f returns none', () => {
     const model = classifier();
     const optimizer = own(
-      plasticity(model, { conv1: threeFactor(maxAbs(oja()), scalar({ on: 'lossDifference' })), '*': null }),
+      plasticOptimizer(model, { conv1: threeFactor(maxAbs(oja()), scalar({ on: 'lossDifference' })), '*': null }),
     );
     const x = random([2, 6, 6, 2], 1);
     const f = () => {
@@ -353,7 +355,7 @@ describe('custom loops', () => {
 
   it('refuses a loss that is no scalar, and one that depends on no weight', () => {
     const model = classifier();
-    const optimizer = own(plasticity(model, product()));
+    const optimizer = own(plasticOptimizer(model, product()));
     const x = random([2, 6, 6, 2], 1);
     expect(() => optimizer.minimize(() => forward(model, x) as tf.Scalar)).toThrow(
       expect.objectContaining({ code: 'LOSS_SHAPE' }),
@@ -369,8 +371,8 @@ describe('custom loops', () => {
     );
     const model = own(tfl.model({ inputs: input, outputs: [left, right] as tfl.SymbolicTensor[] }));
     const leftOnly = tfl.model({ inputs: input, outputs: left as tfl.SymbolicTensor });
-    const decayed = chain(gradient(), decayWeights(0.1), scaleBy(0.1));
-    const optimizer = own(plasticity(model, { right: chain(local(oja()), decayWeights(0.1)), '*': decayed }));
+    const decayed = chain(gradientDescent(), decayWeights(0.1), scaleBy(0.1));
+    const optimizer = own(plasticOptimizer(model, { right: chain(local(oja()), decayWeights(0.1)), '*': decayed }));
     const before = values(model);
     const x = random([3, 4], 1);
     optimizer.minimize(lossOf(leftOnly, x));
@@ -393,7 +395,7 @@ const count = (kernels: readonly string[], name: string) => kernels.filter((each
 describe('the kernels of a step', () => {
   it('are those of a forward pass and of the rule where nobody reads the gradient', async () => {
     const model = classifier();
-    const optimizer = own(plasticity(model, { conv1: hebb(), out: hebb(), '*': null }));
+    const optimizer = own(plasticOptimizer(model, { conv1: hebb(), out: hebb(), '*': null }));
     const x = random([2, 6, 6, 2], 1);
     const kernels = await kernelsOf(() => optimizer.minimize(lossOf(model, x)));
     expect(count(kernels, 'Conv2D') + count(kernels, 'FusedConv2D')).toBe(2);
@@ -407,7 +409,7 @@ describe('the kernels of a step', () => {
     const model = classifier();
     const x = random([2, 6, 6, 2], 1);
     const run = (assignment: Assignment) => {
-      const optimizer = own(plasticity(model, assignment));
+      const optimizer = own(plasticOptimizer(model, assignment));
       return kernelsOf(() => optimizer.minimize(lossOf(model, x)));
     };
     const top = await run({ out: ghl(), '*': null });
@@ -425,10 +427,10 @@ describe('several optimizers', () => {
   it('have a step and a state each', () => {
     const [model, oracle] = twins(classifier);
     const make = (on: tfl.LayersModel) => [
-      own(plasticity(on, { conv1: hebb(0.1), '*': null })),
-      own(plasticity(on, { conv2: chain(local(maxAbs(bcm())), scaleBy(cosine(0.1, 4))), '*': null })),
+      own(plasticOptimizer(on, { conv1: hebb(0.1), '*': null })),
+      own(plasticOptimizer(on, { conv2: chain(local(maxAbs(bcm())), scaleBy(cosine(0.1, 4))), '*': null })),
     ];
-    const [first, second] = make(model) as [ReturnType<typeof plasticity>, ReturnType<typeof plasticity>];
+    const [first, second] = make(model) as [ReturnType<typeof plasticOptimizer>, ReturnType<typeof plasticOptimizer>];
     const x = random([2, 6, 6, 2], 1);
     first.minimize(lossOf(model, x));
     second.minimize(lossOf(model, x));
@@ -438,7 +440,7 @@ describe('several optimizers', () => {
     expect([first.step, second.step]).toEqual([3, 2]);
 
     // The first moves a layer that nothing above it influences; the second sees the first layer move.
-    const [alone] = make(oracle) as [ReturnType<typeof plasticity>, ReturnType<typeof plasticity>];
+    const [alone] = make(oracle) as [ReturnType<typeof plasticOptimizer>, ReturnType<typeof plasticOptimizer>];
     for (let step = 0; step < 3; step++) alone.minimize(lossOf(oracle, x));
     expect(values(model)[0]).toEqual(values(oracle)[0]);
   });
@@ -450,12 +452,12 @@ describe('several optimizers', () => {
       { conv1: ghl(), '*': null },
       { conv2: ghl(), out: descend(0.1), '*': null },
     ] as const;
-    const [outer, inner] = assignments.map((each) => own(plasticity(model, each)));
+    const [outer, inner] = assignments.map((each) => own(plasticOptimizer(model, each)));
     outer?.minimize(() => {
       inner?.minimize(lossOf(model, x));
       return lossOf(model, x)();
     });
-    const [first, second] = assignments.map((each) => own(plasticity(oracle, each)));
+    const [first, second] = assignments.map((each) => own(plasticOptimizer(oracle, each)));
     second?.minimize(lossOf(oracle, x));
     first?.minimize(lossOf(oracle, x));
     expect(values(model)).toEqual(values(oracle));
@@ -481,7 +483,7 @@ describe('what goes wrong inside a step', () => {
     ],
   ])('reaches the caller, and leaves layers and memory as they were: %s', (_, assignment, fail) => {
     const model = classifier();
-    const optimizer = own(plasticity(model, assignment));
+    const optimizer = own(plasticOptimizer(model, assignment));
     const before = values(model);
     const calls = model.layers.map((layer) => layer.call);
     const x = random([2, 6, 6, 2], 1);
@@ -505,7 +507,11 @@ describe('what goes wrong inside a step', () => {
   it('leaves memory as it was when a signal is found wrong during the backward pass', () => {
     const model = classifier();
     const optimizer = own(
-      plasticity(model, { conv1: threeFactor(oja(), scalar({ per: 'example' })), '*': descend(0.1), conv2: ghl() }),
+      plasticOptimizer(model, {
+        conv1: threeFactor(oja(), scalar({ per: 'example' })),
+        '*': descend(0.1),
+        conv2: ghl(),
+      }),
     );
     const before = values(model);
     const x = random([2, 6, 6, 2], 1);
@@ -540,7 +546,7 @@ describe('memory', () => {
         ],
       }),
     );
-    const optimizer = own(plasticity(model, { conv: head, '*': descend(0.1) }));
+    const optimizer = own(plasticOptimizer(model, { conv: head, '*': descend(0.1) }));
     const x = random([2, 3, 3, 1], 1);
     const before = tf.memory().numTensors;
     for (let step = 0; step < 200; step++) {
@@ -552,7 +558,7 @@ describe('memory', () => {
   it('holds the moments of a tfjs optimizer and no more', () => {
     const model = classifier();
     const adam = own(tf.train.adam(0.01));
-    const optimizer = own(plasticity(model, { conv1: ghl(), '*': adam }));
+    const optimizer = own(plasticOptimizer(model, { conv1: ghl(), '*': adam }));
     const x = random([2, 6, 6, 2], 1);
     optimizer.minimize(lossOf(model, x));
     const before = tf.memory().numTensors;

@@ -1,10 +1,10 @@
 /** What TensorFlow.js does not save: said with a code, and mended by compiling again. */
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, gradient, scaleBy } from '@ghl/core';
+import { chain, gradientDescent, scaleBy } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import { type PlasticityOptimizer, plasticity, register } from './index.js';
+import { type PlasticOptimizer, plasticOptimizer, register } from './index.js';
 import { own, ownTf, random, saved, values } from './model.fixture.js';
 
 beforeAll(async () => {
@@ -23,7 +23,7 @@ function net(outputs: number): tfl.LayersModel {
 /** A trained model, and it as loaded; tfjs warns of a loss that it finds missing. */
 async function pair(args: Compiled, outputs: number): Promise<[tfl.LayersModel, tfl.LayersModel]> {
   const model = net(outputs);
-  const optimizer = own(plasticity(model, { '*': chain(gradient(), scaleBy(0.1)) }));
+  const optimizer = own(plasticOptimizer(model, { '*': chain(gradientDescent(), scaleBy(0.1)) }));
   model.compile({ optimizer, ...args });
   await fit(model);
   const artifacts = await saved(model);
@@ -61,7 +61,7 @@ describe('a model with', () => {
     expect(() => loaded.evaluate(random([4, 3], 1), labels(loaded))).toThrow(expect.objectContaining(refused));
     tf.engine().endScope();
     expect(values(loaded)).toEqual(values(model));
-    expect((loaded.optimizer as PlasticityOptimizer).step).toBe(2);
+    expect((loaded.optimizer as PlasticOptimizer).step).toBe(2);
     loaded.compile({ optimizer: loaded.optimizer, ...args });
     await fit(model);
     await fit(loaded);
@@ -86,7 +86,7 @@ describe('a model with', () => {
     ['a record', { a: mine }],
   ])('losses of its own in %s cannot be saved with its optimizer', async (_, loss) => {
     const model = net(1);
-    model.compile({ optimizer: own(plasticity(model, { '*': chain(gradient(), scaleBy(0.1)) })), loss });
+    model.compile({ optimizer: own(plasticOptimizer(model, { '*': chain(gradientDescent(), scaleBy(0.1)) })), loss });
     await expect(saved(model)).rejects.toMatchObject({ name: 'StateError', code: 'LOSS_NOT_SAVED' });
   });
 
@@ -115,7 +115,7 @@ describe('in Node without tfjs-node', () => {
     'other://model',
   ])('saving to %s is refused, and so is loading from it', async (url) => {
     const model = net(1);
-    own(plasticity(model, { '*': chain(gradient(), scaleBy(0.1)) }));
+    own(plasticOptimizer(model, { '*': chain(gradientDescent(), scaleBy(0.1)) }));
     await expect(model.save(url)).rejects.toMatchObject(refused(url));
     await expect(tfl.loadLayersModel(url)).rejects.toMatchObject(refused(url));
   });

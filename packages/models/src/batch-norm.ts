@@ -2,7 +2,7 @@
  * Batch normalisation as PyTorch has it, which TensorFlow.js's cannot do: neither scale nor shift unless asked for, the
  * unbiased variance in the moving statistics, and a frozen layer that stays as it is.
  */
-import { BATCH_NORM, BATCH_NORM_GRADIENT, ConfigurationError, checkBoolean, checkNumber, fuses } from '@ghl/core';
+import { BATCH_NORM, BATCH_NORM_GRADIENT, ConfigurationError, checkBoolean, checkNumber, hasKernel } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { initializers, type LayerVariable, layers } from '@tensorflow/tfjs-layers';
 import { checkLayerOptions, type LayerOptions, onlyTensor, trains } from './layer.js';
@@ -134,7 +134,7 @@ export class BatchNorm extends layers.Layer {
 
 /** y = (x − μ)·ρ, the batch's mean μ and biased variance σ² of each channel, and ρ = 1 / √(σ² + ε). */
 function normalised(x: tf.Tensor, epsilon: number): [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor] {
-  if (fuses(BATCH_NORM)) {
+  if (hasKernel(BATCH_NORM)) {
     return tf.engine().runKernel(BATCH_NORM, { x }, { epsilon }) as never;
   }
   const mean = meanOverPositions(x);
@@ -146,7 +146,7 @@ function normalised(x: tf.Tensor, epsilon: number): [tf.Tensor, tf.Tensor, tf.Te
 
 /** ∂L/∂x = (∂L/∂y − ⟨∂L/∂y⟩ − y · ⟨∂L/∂y · y⟩) · ρ, with ⟨·⟩ the mean over positions. */
 function gradientOf(dy: tf.Tensor, y: tf.Tensor, precision: tf.Tensor): tf.Tensor {
-  if (fuses(BATCH_NORM_GRADIENT)) {
+  if (hasKernel(BATCH_NORM_GRADIENT)) {
     return tf.engine().runKernel(BATCH_NORM_GRADIENT, { dy, y, precision }) as tf.Tensor;
   }
   const along = tf.mul(y, meanOverPositions(tf.mul(dy, y)));

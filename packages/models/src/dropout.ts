@@ -7,7 +7,7 @@ import {
   checkNumber,
   DROPOUT,
   type DropoutAttributes,
-  fuses,
+  hasKernel,
   type StepCounter,
   type StepFollower,
 } from '@ghl/core';
@@ -72,7 +72,7 @@ export class Dropout extends layers.Layer implements StepFollower {
     const x = onlyTensor(inputs);
     if (!trains(this, kwargs) || this.#rate === 0) return x;
     const drops = this.#next();
-    if (!fuses(DROPOUT) || x.dtype !== 'float32') {
+    if (!hasKernel(DROPOUT) || x.dtype !== 'float32') {
       return tf.tidy(() => tf.mul(x, tf.tensor(dropMask(x.size, drops), x.shape, 'float32')));
     }
     const masked = (t: tf.Tensor) => tf.engine().runKernel(DROPOUT, { x: t }, { ...drops } as never) as tf.Tensor;

@@ -1,18 +1,18 @@
 /** A gate as third factor: plasticity happens where, or when, a signal opens it, as dopamine is thought to do. */
 import {
-  at,
   type BaselineState,
   checkChoice,
   checkHyperparameter,
   checkNotEmpty,
   checkOptions,
-  deviation,
   type Hyperparameter,
-  type IncrementModulator,
   initBaseline,
   type ModulatorContext,
+  predictionError,
   type Signals,
   specOf,
+  valueAt,
+  type WeightModulator,
 } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -57,7 +57,7 @@ const SURPRISE_BASELINE = 0.99;
  * @throws ConfigurationError `BAD_VALUE`, `UNKNOWN_OPTION`.
  * @see Pawlak et al., Frontiers in Synaptic Neuroscience 2, 2010, for dopamine as a gate.
  */
-export function gate<On extends GateSignal>(options: GateOptions<On>): IncrementModulator<GateReads<On>, GateState> {
+export function gate<On extends GateSignal>(options: GateOptions<On>): WeightModulator<GateReads<On>, GateState> {
   checkOptions('gate', options, ['on', 'threshold', 'width', 'per']);
   const { on, threshold, width = 0, per = on === 'gradient' ? 'weight' : 'layer' } = options;
   checkChoice('gate on', on, ['gradient', 'reward', 'loss', 'surprise']);
@@ -70,17 +70,17 @@ export function gate<On extends GateSignal>(options: GateOptions<On>): Increment
     if (on === 'gradient') return { watched: magnitude(signals.gradient as tf.Tensor, per, units.fanOut), state };
     if (on !== 'surprise') return { watched: tf.mean(signals[reads] as tf.Tensor), state };
     const reward = tf.mean(signals.reward as tf.Tensor);
-    const found = deviation(state.baseline as BaselineState, reward, SURPRISE_BASELINE);
-    return { watched: tf.abs(found.deviation), state: { baseline: found.state } };
+    const found = predictionError(state.baseline as BaselineState, reward, SURPRISE_BASELINE);
+    return { watched: tf.abs(found.error), state: { baseline: found.state } };
   };
   return {
     spec: specOf('gate', { on, threshold, width, per }),
-    actsOn: 'increment',
+    actsOn: 'weights',
     reads: [reads as GateReads<On>],
     init: () => (on === 'surprise' ? { baseline: initBaseline() } : {}),
     modulate(eligibility, signals, context, before) {
       const { watched, state } = watch(signals, context, before);
-      const [theta, slope] = [at(opensAt, context.step), at(spread, context.step)];
+      const [theta, slope] = [valueAt(opensAt, context.step), valueAt(spread, context.step)];
       const open =
         slope < SHARPEST
           ? tf.cast(tf.greater(watched, theta), 'float32')

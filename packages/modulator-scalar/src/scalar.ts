@@ -1,20 +1,20 @@
 /** A scalar as third factor: how much better than expected things went. */
 import {
-  at,
   type BaselineState,
   ConfigurationError,
   checkChoice,
   checkHyperparameter,
   checkNotEmpty,
   checkOptions,
-  deviation,
-  type GateModulator,
   type GlobalModulator,
   type Hyperparameter,
-  type IncrementModulator,
   initBaseline,
+  type PerExampleModulator,
+  predictionError,
   type Signals,
   specOf,
+  valueAt,
+  type WeightModulator,
 } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -43,13 +43,13 @@ export interface ScalarOptions {
  */
 export function scalar(
   options: ScalarOptions & { readonly on: 'loss' | 'lossDifference'; readonly per?: 'batch' },
-): IncrementModulator<'loss', BaselineState>;
+): WeightModulator<'loss', BaselineState>;
 export function scalar(
   options: ScalarOptions & { readonly on?: 'reward'; readonly per: 'example' },
-): GateModulator<'reward', BaselineState>;
+): PerExampleModulator<'reward', BaselineState>;
 export function scalar(
   options?: ScalarOptions & { readonly on?: 'reward'; readonly per?: 'batch' },
-): IncrementModulator<'reward', BaselineState>;
+): WeightModulator<'reward', BaselineState>;
 export function scalar(
   options: ScalarOptions & { readonly per?: 'batch' | 'example' } = {},
 ): GlobalModulator<'reward' | 'loss', BaselineState> {
@@ -68,14 +68,14 @@ export function scalar(
   const signal = on === 'reward' ? 'reward' : 'loss';
   const towards = on === 'reward' ? 1 : -1;
   const surprise = (value: tf.Tensor, state: BaselineState, step: number) => {
-    const found = deviation(state, value, on === 'lossDifference' ? 0 : at(lambda, step));
-    return { factor: tf.mul(found.deviation, towards), state: found.state };
+    const found = predictionError(state, value, on === 'lossDifference' ? 0 : valueAt(lambda, step));
+    return { factor: tf.mul(found.error, towards), state: found.state };
   };
   const common = { spec: specOf('scalar', { on, baseline, per }), reads: [signal] as const, init: initBaseline };
   if (per === 'batch') {
     return {
       ...common,
-      actsOn: 'increment',
+      actsOn: 'weights',
       modulate(eligibility, signals, { step }, before) {
         // Averaged first, so that the first factor is 0 exactly, not the mean of numbers that add up to nearly 0.
         const value = (signals as Signals)[signal];
@@ -87,7 +87,7 @@ export function scalar(
   }
   return {
     ...common,
-    actsOn: 'gate',
+    actsOn: 'example',
     factor(signals, { step, batch }, before) {
       const { factor, state } = surprise((signals as Signals)[signal], before, step);
       return { factor: (factor.rank === 0 ? tf.mul(tf.ones([batch]), factor) : factor) as tf.Tensor1D, state };

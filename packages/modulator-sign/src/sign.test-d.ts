@@ -1,5 +1,5 @@
 /** What the compiler must refuse of `sign()`, and of signals in general. */
-import { type AvailableSignals, type IncrementModulator, type SignalName, threeFactor } from '@ghl/core';
+import { type AvailableSignals, type SignalName, threeFactor, type WeightModulator } from '@ghl/core';
 import type * as tf from '@tensorflow/tfjs-core';
 import { expectTypeOf, it } from 'vitest';
 import { sign } from './sign.js';
@@ -24,7 +24,7 @@ it('cannot be handed a reward', () => {
 });
 
 it('reads the gradient, and says so', () => {
-  expectTypeOf(sign()).toEqualTypeOf<IncrementModulator<'gradient', Record<string, never>>>();
+  expectTypeOf(sign()).toEqualTypeOf<WeightModulator<'gradient', Record<string, never>>>();
   expectTypeOf(sign().reads).toEqualTypeOf<readonly 'gradient'[]>();
 });
 
@@ -37,9 +37,9 @@ it('has two modes', () => {
 it('signals are open to declaration merging', () => {
   expectTypeOf<SignalName>().toEqualTypeOf<'gradient' | 'loss' | 'reward' | 'novelty'>();
   expectTypeOf<AvailableSignals['novelty']>().toEqualTypeOf<tf.Tensor | undefined>();
-  const curious: IncrementModulator<'novelty'> = {
+  const curious: WeightModulator<'novelty'> = {
     spec: { name: 'curious', args: [] },
-    actsOn: 'increment',
+    actsOn: 'weights',
     reads: ['novelty'],
     init: () => ({}),
     modulate(delta, signals, _, state) {

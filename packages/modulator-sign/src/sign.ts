@@ -1,5 +1,5 @@
 /** The sign of the gradient as third factor: the local rule says how far a weight moves, the gradient which way. */
-import { checkChoice, checkOptions, type IncrementModulator, specOf } from '@ghl/core';
+import { checkChoice, checkOptions, specOf, type WeightModulator } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** Options of {@link sign}. */
@@ -21,13 +21,13 @@ export interface SignOptions {
  * @throws ConfigurationError `BAD_VALUE`, `UNKNOWN_OPTION`.
  * @see Hua, Zhao et al., "Hebbian Learning with Global Direction", ICASSP 2026, eqs. 1, 5 and 6.
  */
-export function sign(options: SignOptions = {}): IncrementModulator<'gradient', Record<string, never>> {
+export function sign(options: SignOptions = {}): WeightModulator<'gradient', Record<string, never>> {
   checkOptions('sign', options, ['mode']);
   const { mode = 'magnitude' } = options;
   checkChoice('sign mode', mode, ['magnitude', 'flip']);
   return {
     spec: specOf('sign', { mode }),
-    actsOn: 'increment',
+    actsOn: 'weights',
     reads: ['gradient'],
     init: () => ({}),
     modulate: (eligibility, { gradient }, _, state) => {

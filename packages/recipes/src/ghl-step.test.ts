@@ -4,14 +4,14 @@ import {
   conv2d,
   cosine,
   decayWeights,
-  gradient,
+  gradientDescent,
   initState,
   layerIncrement,
   maxAbs,
   scaleBy,
   threeFactor,
 } from '@ghl/core';
-import { plasticity } from '@ghl/learner';
+import { plasticOptimizer } from '@ghl/learner';
 import { batchNorm } from '@ghl/models';
 import { sign } from '@ghl/modulator-sign';
 import { swta } from '@ghl/rule-swta';
@@ -122,10 +122,10 @@ describe('20 steps of a two-convolution net with batch norm, weight decay and co
     set('logits', net.dense, net.bias);
     const ghl = (temperature: number) =>
       chain(threeFactor(maxAbs(swta({ temperature })), sign()), decayWeights(5e-2), scaleBy(cosine(1e-2, steps)));
-    const optimizer = plasticity(model, {
+    const optimizer = plasticOptimizer(model, {
       conv1: ghl(1),
       conv2: ghl(1 / 0.65),
-      '*': chain(gradient(), scaleBy(cosine(5e-3, steps))),
+      '*': chain(gradientDescent(), scaleBy(cosine(5e-3, steps))),
     });
     const cosineAt = (peak: number, t: number) => (peak / 2) * (1 + Math.cos((Math.PI * t) / steps));
     for (let t = 0; t < steps; t++) {

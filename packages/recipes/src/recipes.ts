@@ -7,7 +7,7 @@ import {
   cosine,
   decayWeights,
   type GlobalModulator,
-  gradient,
+  gradientDescent,
   type LocalRule,
   local,
   maxAbs,
@@ -42,7 +42,7 @@ function assign(network: string, options: RecipeOptions, head: Head): Assignment
     layer,
     chain(head(temperature), decayWeights(convolutionDecay), scaleBy(cosine(convolutionStep, steps))),
   ]);
-  return { ...Object.fromEntries(convolutions), '*': chain(gradient(), scaleBy(cosine(restStep, steps))) };
+  return { ...Object.fromEntries(convolutions), '*': chain(gradientDescent(), scaleBy(cosine(restStep, steps))) };
 }
 
 /**
@@ -54,8 +54,8 @@ function assign(network: string, options: RecipeOptions, head: Head): Assignment
 export const ghl: Recipe = (network, options) =>
   assign(network, options, (temperature) => threeFactor(maxAbs(swta({ temperature })), sign()));
 
-/** Back-propagation on the same network, schedule and decay: `gradient()` everywhere. Throws as {@link ghl}. */
-export const backprop: Recipe = (network, options) => assign(network, options, () => gradient());
+/** Back-propagation on the same network, schedule and decay: `gradientDescent()` everywhere. Throws as {@link ghl}. */
+export const backprop: Recipe = (network, options) => assign(network, options, () => gradientDescent());
 
 /**
  * The sign alone, `threeFactor(constant(), sign())`, at the same η as GHL: a step about ten times as long, since GHL's

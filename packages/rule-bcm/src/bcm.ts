@@ -1,15 +1,15 @@
 /** The Bienenstock–Cooper–Munro rule: potentiation above a threshold, depression below, and a threshold that slides. */
 import {
-  at,
   checkBoolean,
   checkHyperparameter,
   checkNotEmpty,
   checkNumber,
   checkOptions,
+  columnDots,
   type Hyperparameter,
   type LocalRule,
   specOf,
-  sumOfProducts,
+  valueAt,
 } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -52,8 +52,8 @@ export function bcm(options: BcmOptions = {}): LocalRule<BcmState> {
     init: ({ fanOut }) => ({ theta: tf.fill([fanOut], theta) }),
     gate({ post: y, step }, state) {
       checkNotEmpty('bcm', { post: y });
-      const rho = at(follow, step);
-      const slid = tf.add(tf.mul(state.theta, 1 - rho), tf.mul(sumOfProducts(y, y), rho / y.shape[0]));
+      const rho = valueAt(follow, step);
+      const slid = tf.add(tf.mul(state.theta, 1 - rho), tf.mul(columnDots(y, y), rho / y.shape[0]));
       const gate = tf.mul(y, tf.sub(y, slid)) as tf.Tensor2D;
       return { gate: divide ? (tf.divNoNan(gate, slid) as tf.Tensor2D) : gate, scope: 'none', state: { theta: slid } };
     },

@@ -1,12 +1,12 @@
 /** Soft winner-take-all: Oja's rule gated by a softmax competition between the units of a layer. */
 import {
-  at,
   checkHyperparameter,
   checkOptions,
-  competition,
   type Hyperparameter,
   type LocalRule,
+  softmaxCompetition,
   specOf,
+  valueAt,
 } from '@ghl/core';
 
 /** Options of {@link swta}. */
@@ -31,7 +31,7 @@ export function swta(options: SwtaOptions = {}): LocalRule<Record<string, never>
     spec: specOf('swta', { temperature }),
     init: () => ({}),
     gate: ({ post: y, step }, state) => ({
-      ...competition(y, at(tau, step)),
+      ...softmaxCompetition(y, valueAt(tau, step)),
       reconstruction: y,
       scope: 'own',
       state,

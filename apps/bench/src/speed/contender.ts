@@ -1,5 +1,5 @@
 /** A recipe in a comparison of speeds: a model and an optimizer of its own, trained as a run would train them. */
-import { plasticity } from '@ghl/learner';
+import { plasticOptimizer } from '@ghl/learner';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { PlannedRecipe } from '../race-plan.js';
@@ -40,7 +40,7 @@ export interface Contender {
 export function contender(recipe: PlannedRecipe, network: string, batches: Batches): Contender {
   const model = buildNetwork(network, batches, 0);
   const assignment = assignmentOf(recipe, network, SCHEDULED_STEPS);
-  const optimizer = plasticity(model, assignment);
+  const optimizer = plasticOptimizer(model, assignment);
   return {
     name: recipe.name,
     model,

@@ -1,4 +1,4 @@
-import { chain, gradient, local, scaleBy } from '@ghl/core';
+import { chain, gradientDescent, local, scaleBy } from '@ghl/core';
 import { networks } from '@ghl/models';
 import { oja } from '@ghl/rule-oja';
 import * as tf from '@tensorflow/tfjs-core';
@@ -39,7 +39,7 @@ describe('the operations of a step', () => {
     });
     const conv = 2 * (4 * 4) * (3 * 3 * 2) * 3;
     const [hidden, out] = [2 * 48 * 5, 2 * 5 * 4];
-    const descend = chain(gradient(), scaleBy(1));
+    const descend = chain(gradientDescent(), scaleBy(1));
     const rule = chain(local(oja()), scaleBy(1));
     expect(flopPerImage(model, { '*': descend })).toBe(2 * conv + 3 * hidden + 3 * out);
     // Nothing before the last layer reads a gradient, so there is no way back through it.

@@ -1,5 +1,5 @@
-import { chain, gradient, maxAbs, scaleBy, threeFactor } from '@ghl/core';
-import { plasticity } from '@ghl/learner';
+import { chain, gradientDescent, maxAbs, scaleBy, threeFactor } from '@ghl/core';
+import { plasticOptimizer } from '@ghl/learner';
 import { sign } from '@ghl/modulator-sign';
 import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';
@@ -33,8 +33,8 @@ function training() {
       layers.dense({ name: 'out', units: 4, activation: 'softmax' }),
     ],
   });
-  const rest = chain(gradient(), scaleBy(0.1));
-  const optimizer = plasticity(model, {
+  const rest = chain(gradientDescent(), scaleBy(0.1));
+  const optimizer = plasticOptimizer(model, {
     conv: chain(threeFactor(maxAbs(swta()), sign()), scaleBy(0.1)),
     '*': rest,
   });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { activate } from '@ghl/backend-wasm';
 import { UnsupportedError } from '@ghl/core';
-import { plasticity } from '@ghl/learner';
+import { plasticOptimizer } from '@ghl/learner';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -58,7 +58,7 @@ describe('a step of the PyTorch twin', () => {
     if (missing !== null) skip(missing);
     const model = buildNetwork(network, batches, 0);
     model.getLayer('dropout').trainable = false; // its masks are not PyTorch's
-    const optimizer = plasticity(model, assignmentOf({ name: recipe }, network, SCHEDULED_STEPS));
+    const optimizer = plasticOptimizer(model, assignmentOf({ name: recipe }, network, SCHEDULED_STEPS));
     const twin = await Twin.start();
     try {
       await twin.begin(model, network, batches, 1);

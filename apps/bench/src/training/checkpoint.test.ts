@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chain, gradient, local, maxAbs, scaleBy } from '@ghl/core';
-import { type PlasticityOptimizer, plasticity } from '@ghl/learner';
+import { chain, gradientDescent, local, maxAbs, scaleBy } from '@ghl/core';
+import { type PlasticOptimizer, plasticOptimizer } from '@ghl/learner';
 import { bcm } from '@ghl/rule-bcm';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
@@ -27,11 +27,11 @@ afterEach(async () => {
 });
 
 /** A layer whose rule keeps thresholds, so that there is state to lose. */
-function trainee(units = 3): { model: LayersModel; optimizer: PlasticityOptimizer; step(): void } {
+function trainee(units = 3): { model: LayersModel; optimizer: PlasticOptimizer; step(): void } {
   const model = sequential({ layers: [layers.dense({ name: 'dense', units, inputShape: [2] })] });
-  const optimizer = plasticity(model, {
+  const optimizer = plasticOptimizer(model, {
     'dense/kernel': chain(local(maxAbs(bcm())), scaleBy(0.1)),
-    '*': chain(gradient(), scaleBy(0.1)),
+    '*': chain(gradientDescent(), scaleBy(0.1)),
   });
   owned.push(optimizer, model);
   const step = () => {
@@ -69,7 +69,7 @@ describe('a checkpoint', () => {
     const resumed = trainee();
     const run = ({ model }: typeof straight) => {
       const adam = tf.train.adam(0.1);
-      const optimizer = plasticity(model, { '*': adam });
+      const optimizer = plasticOptimizer(model, { '*': adam });
       owned.push(optimizer, adam);
       const step = () => {
         tf.tidy(() => {
@@ -94,7 +94,7 @@ describe('a checkpoint', () => {
     const straight = trainee();
     straight.step();
     const without = async () => (await straight.optimizer.getWeights()).filter(({ name }) => name !== 'stepScale');
-    await writeCheckpoint(path, position(1), straight.model, { getWeights: without } as PlasticityOptimizer);
+    await writeCheckpoint(path, position(1), straight.model, { getWeights: without } as PlasticOptimizer);
     straight.step();
     const resumed = trainee();
     resumed.optimizer.stepScale = 0.5;

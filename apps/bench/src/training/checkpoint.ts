@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { loadState, StateError, saveState } from '@ghl/core';
-import type { PlasticityOptimizer } from '@ghl/learner';
+import type { PlasticOptimizer } from '@ghl/learner';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { z } from 'zod';
@@ -77,7 +77,7 @@ export async function writeCheckpoint(
   path: string,
   position: Position,
   model: LayersModel,
-  optimizer: PlasticityOptimizer,
+  optimizer: PlasticOptimizer,
 ): Promise<void> {
   const state = new Uint8Array(await saveState(await stateOf(model, optimizer)));
   const header = Buffer.from(toJson({ state: sha256(state), position }));
@@ -95,7 +95,7 @@ export async function writeCheckpoint(
 export async function readCheckpoint(
   path: string,
   model: LayersModel,
-  optimizer: PlasticityOptimizer,
+  optimizer: PlasticOptimizer,
 ): Promise<Position | null> {
   if (!existsSync(path)) return null;
   const { header, state } = parse(path, await readFile(path));
@@ -143,7 +143,7 @@ function parse(path: string, bytes: Buffer): { header: z.infer<typeof headerSche
 type TrainingState = { model: Record<string, tf.Tensor>; optimizer: Record<string, tf.Tensor> };
 
 /** Their state; the tensors are their owners'. */
-async function stateOf(model: LayersModel, optimizer: PlasticityOptimizer): Promise<TrainingState> {
+async function stateOf(model: LayersModel, optimizer: PlasticOptimizer): Promise<TrainingState> {
   return {
     model: Object.fromEntries(model.weights.map((weight, i) => [`${i} ${weight.originalName}`, weight.read()])),
     optimizer: Object.fromEntries((await optimizer.getWeights()).map(({ name, tensor }) => [name, tensor])),

@@ -1,5 +1,5 @@
 /** The step sizes of an assignment, read from its spec. */
-import { at, fromSpec, type Hyperparameter, isSpec, type Json } from '@ghl/core';
+import { fromSpec, type Hyperparameter, isSpec, type Json, valueAt } from '@ghl/core';
 
 /**
  * For each label whose plasticity has `scaleBy` in it, the product of those factors at a step. A label with a schedule
@@ -11,7 +11,7 @@ export function learningRates(spec: { readonly [label: string]: Json }, step: nu
     const factors = factorsOf(json);
     const known = factors.filter((factor) => factor !== null);
     if (known.length === 0 || known.length < factors.length) continue;
-    rates[label] = known.reduce((product: number, factor) => product * at(factor, step), 1);
+    rates[label] = known.reduce((product: number, factor) => product * valueAt(factor, step), 1);
   }
   return rates;
 }

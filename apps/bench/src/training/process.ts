@@ -4,8 +4,8 @@
  */
 import { existsSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
-import { type ActiveBackend, ConfigurationError, StateError } from '@ghl/core';
-import { plasticity } from '@ghl/learner';
+import { type ActiveBackend, ConfigurationError, currentSpec, StateError } from '@ghl/core';
+import { plasticOptimizer } from '@ghl/learner';
 import { answerParent } from '../ask-child.js';
 import { activateBackend } from '../backends.js';
 import { environment } from '../environment.js';
@@ -44,7 +44,7 @@ async function runTask(task: Task, onProgress: (progress: Progress) => void): Pr
   const before = await folder.readManifest();
   const backend = await activateAgain(task, before);
   const model = buildNetwork(plan.network, data, seed);
-  const optimizer = plasticity(model, assignmentOf(recipe, plan.network, plan.epochs * stepsPerEpoch(plan)));
+  const optimizer = plasticOptimizer(model, assignmentOf(recipe, plan.network, plan.epochs * stepsPerEpoch(plan)));
   const manifest: RunManifest = {
     schemaVersion: 1,
     plan,
@@ -89,7 +89,7 @@ function checkSame(path: string, before: RunManifest, now: RunManifest, inexact:
     if (!isDeepStrictEqual(a, b)) throw otherThan(`${what} of ${path}`, toJson(b), toJson(a));
   };
   same('the plan', before.plan, now.plan);
-  same('the spec', before.spec, json.parse(JSON.parse(toJson(now.spec))));
+  same('the spec', currentSpec(before.spec), json.parse(JSON.parse(toJson(now.spec))));
   if (inexact) return;
   if (before.backend.name !== now.backend.name) throw inexactly(now.backend.name, before.backend.name);
   same('Node', before.environment.versions.node, now.environment.versions.node);

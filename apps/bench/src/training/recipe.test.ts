@@ -1,5 +1,5 @@
 import type { Plasticity } from '@ghl/core';
-import type { Mover } from '@ghl/learner';
+import type { Updater } from '@ghl/learner';
 import { describe, expect, it } from 'vitest';
 import type { PlannedRecipe } from '../race-plan.js';
 import { learningRates } from './learning-rates.js';
@@ -10,7 +10,7 @@ const custom = (rule: string, modulator: string | null, options: Partial<Planned
   custom: { rule, modulator, ruleOptions: {}, modulatorOptions: {}, raw: false, ...options },
 });
 
-const specOf = (mover: Mover | undefined) => JSON.stringify((mover as Plasticity).spec);
+const specOf = (mover: Updater | undefined) => JSON.stringify((mover as Plasticity).spec);
 
 describe('any rule × modulator', () => {
   for (const rule of ruleNames) {

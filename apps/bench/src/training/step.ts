@@ -1,5 +1,5 @@
 /** One step of training: what a run repeats, and what `bench speed` times. */
-import type { PlasticityOptimizer } from '@ghl/learner';
+import type { PlasticOptimizer } from '@ghl/learner';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { judge } from './evaluate.js';
@@ -15,7 +15,7 @@ export interface StepScore {
 /** Trains on one batch. Where a rule reads a reward, it is 1 for an image that is classified right, else 0. */
 export function trainingStep(
   model: LayersModel,
-  optimizer: PlasticityOptimizer,
+  optimizer: PlasticOptimizer,
   xs: tf.Tensor,
   ys: tf.Tensor2D,
 ): StepScore {

@@ -2,9 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { activate } from '@ghl/backend-wasm';
-import { chain, gradient, scaleBy } from '@ghl/core';
+import { chain, gradientDescent, scaleBy } from '@ghl/core';
 import { glyphs, type ImageSet } from '@ghl/datasets';
-import { type Assignment, plasticity } from '@ghl/learner';
+import { type Assignment, plasticOptimizer } from '@ghl/learner';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type RunEvent, RunFolder } from '../run-store.js';
@@ -35,7 +35,7 @@ afterEach(() => rm(race, { recursive: true, force: true }));
 /** Trains as a fresh process would: a new model and optimizer, whatever the folder holds. */
 async function once(folder: RunFolder, assignment: Assignment, options: Partial<Run> = {}) {
   const model = buildNetwork(NETWORK, data, 0);
-  const optimizer = plasticity(model, assignment);
+  const optimizer = plasticOptimizer(model, assignment);
   try {
     const backend = 'wasm';
     return await train({ model, optimizer, data, seed: 0, epochs: EPOCHS, batch: BATCH, folder, backend, ...options });
@@ -132,7 +132,7 @@ describe('the events of a run', () => {
   it('count every image once an epoch, and have the loss of a plain loop', async () => {
     const folder = new RunFolder(race, 'backprop', 0);
     const step = 0.05;
-    await once(folder, { '*': chain(gradient(), scaleBy(step)) }, { epochs: 1 });
+    await once(folder, { '*': chain(gradientDescent(), scaleBy(step)) }, { epochs: 1 });
     const events = await folder.readEvents();
     const windows = events.filter((event) => event.type === 'steps');
     expect(windows.map(({ step }) => step)).toEqual([10, 20, 25]);
@@ -154,7 +154,7 @@ describe('training that is not finite', () => {
     const folder = new RunFolder(race, 'wild', 0);
     const wild = {
       '*': chain(
-        gradient(),
+        gradientDescent(),
         scaleBy((step: number) => (step < 12 ? 1e-3 : 1e39)), // infinite in float32
       ),
     };
@@ -169,7 +169,7 @@ describe('training that is not finite', () => {
 
     // Tamed, it goes on from step 11.
     const events: RunEvent[] = [];
-    await once(folder, { '*': chain(gradient(), scaleBy(1e-3)) });
+    await once(folder, { '*': chain(gradientDescent(), scaleBy(1e-3)) });
     events.push(...(await folder.readEvents()));
     expect(events.find(({ type }) => type === 'resumed')).toEqual({
       type: 'resumed',
@@ -186,7 +186,7 @@ describe('training that ends in numbers that are not finite', () => {
   /** Descends, with steps from `from` to `to` so large that the weights, still finite, give no finite output. */
   const leap = (from: number, to: number) => ({
     '*': chain(
-      gradient(),
+      gradientDescent(),
       scaleBy((step: number) => (step >= from && step <= to ? 1e35 : 1e-3)),
     ),
   });

@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { NonFiniteError, StateError } from '@ghl/core';
 import type { ImageSet } from '@ghl/datasets';
-import type { PlasticityOptimizer } from '@ghl/learner';
+import type { PlasticOptimizer } from '@ghl/learner';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { failureOf } from '../failure.js';
@@ -49,7 +49,7 @@ export interface Progress {
 /** One run. */
 export interface Run {
   readonly model: LayersModel;
-  readonly optimizer: PlasticityOptimizer;
+  readonly optimizer: PlasticOptimizer;
   readonly data: ImageSet;
   readonly seed: number;
   readonly epochs: number;

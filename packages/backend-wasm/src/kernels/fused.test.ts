@@ -1,5 +1,13 @@
 /** Fused kernels against the plain ones that they stand for. */
-import { ALL_FINITE, BATCH_NORM, BATCH_NORM_GRADIENT, CHOOSE, COMPETITION, MOVE, type Operation } from '@ghl/core';
+import {
+  ALL_FINITE,
+  BATCH_NORM,
+  BATCH_NORM_GRADIENT,
+  CHOOSE,
+  COMPETITION,
+  FUSED_UPDATE,
+  type Operation,
+} from '@ghl/core';
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
@@ -93,7 +101,7 @@ describe('a move', () => {
       fc.property(shapes, program, fc.boolean(), fc.nat(1000), (shape, operations, nonNegative, seed) => {
         tf.tidy(() => {
           const all = given(shape, seed);
-          const [weights, ok] = run(MOVE, { ...all }, { program: operations, nonNegative });
+          const [weights, ok] = run(FUSED_UPDATE, { ...all }, { program: operations, nonNegative });
           expect(ok!.dataSync()[0]).toBe(1);
           expect(weights!.shape).toEqual([...shape]);
           const moved = plain(operations, all);
@@ -114,10 +122,10 @@ describe('a move', () => {
       ] as const) {
         const all = given(shape, 1, poison);
         for (const nonNegative of [false, true]) {
-          const [, ok] = run(MOVE, { ...all }, { program: [['gradient'], ['scale', 0.5]], nonNegative });
+          const [, ok] = run(FUSED_UPDATE, { ...all }, { program: [['gradient'], ['scale', 0.5]], nonNegative });
           expect(ok!.dataSync()[0]).toBe(0);
         }
-        const divided = run(MOVE, { ...all, sums: all.gradient }, { program: [['eligibility'], ['maxAbs']] });
+        const divided = run(FUSED_UPDATE, { ...all, sums: all.gradient }, { program: [['eligibility'], ['maxAbs']] });
         expect(divided[1]!.dataSync()[0]).toBe(0);
       }
     });
@@ -127,7 +135,7 @@ describe('a move', () => {
     tf.tidy(() => {
       for (const size of [1, 4, 9000]) {
         const [weights, gradient] = [tf.fill([size], 3e38), tf.fill([size], -3e38)];
-        expect(run(MOVE, { weights, gradient }, { program: [['gradient']] })[1]!.dataSync()[0]).toBe(0);
+        expect(run(FUSED_UPDATE, { weights, gradient }, { program: [['gradient']] })[1]!.dataSync()[0]).toBe(0);
       }
     });
   });
@@ -135,7 +143,11 @@ describe('a move', () => {
   it('leaves a weight whose eligibility is 0 everywhere', () => {
     tf.tidy(() => {
       const weights = tf.ones([4, 3]);
-      const [moved, ok] = run(MOVE, { weights, sums: tf.zeros([4, 3]) }, { program: [['eligibility'], ['maxAbs']] });
+      const [moved, ok] = run(
+        FUSED_UPDATE,
+        { weights, sums: tf.zeros([4, 3]) },
+        { program: [['eligibility'], ['maxAbs']] },
+      );
       expect(ok!.dataSync()[0]).toBe(1);
       expect(moved!.dataSync()).toEqual(weights.dataSync());
     });

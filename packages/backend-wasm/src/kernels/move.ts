@@ -1,5 +1,5 @@
 /** A weight's whole step in one kernel, and the choice between it and the weight before. */
-import { CHOOSE, MOVE, type Operation } from '@ghl/core';
+import { CHOOSE, FUSED_UPDATE, type Operation } from '@ghl/core';
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { bits } from '../module.js';
 import { address, floatKernel, type KernelCall, kernel, share } from './heap.js';
@@ -25,7 +25,7 @@ interface MoveInputs {
 }
 
 export const move = floatKernel(
-  MOVE,
+  FUSED_UPDATE,
   ({
     inputs: { weights, sums, overlap, gradient },
     attrs: { program, nonNegative = false },

@@ -7,7 +7,7 @@ import {
   CHOOSE,
   COMPETITION,
   DROPOUT,
-  MOVE,
+  FUSED_UPDATE,
   type Operation,
   OVERLAP,
 } from '@ghl/core';
@@ -237,7 +237,11 @@ describe('fused kernels', () => {
     ) => {
       const { overlap, ...rest } = all;
       const inputs = Object.fromEntries(Object.entries(rest).map(([name, v]) => [name, tf.tensor2d(v, [rows, units])]));
-      const [weights, ok] = await run(MOVE, { ...inputs, overlap: tf.tensor1d(overlap) }, { program, nonNegative });
+      const [weights, ok] = await run(
+        FUSED_UPDATE,
+        { ...inputs, overlap: tf.tensor1d(overlap) },
+        { program, nonNegative },
+      );
       return { weights: weights!, ok: ok![0] };
     };
 
@@ -260,7 +264,7 @@ describe('fused kernels', () => {
       const shape = [3, 5] as const;
       const all = given(shape);
       const [weights, sums] = [tf.tensor2d(all.weights, [3, 5]), tf.tensor2d(all.sums, [3, 5])];
-      const [got] = await run(MOVE, { weights, sums }, { program: [['eligibility'], ['scale', 0.5]] });
+      const [got] = await run(FUSED_UPDATE, { weights, sums }, { program: [['eligibility'], ['scale', 0.5]] });
       expect(
         error(got!, plain([['eligibility'], ['scale', 0.5]], { ...all, overlap: new Float32Array(5) })),
       ).toBeLessThan(1e-6);
@@ -293,13 +297,13 @@ describe('fused kernels', () => {
 
     it('says so where finite weights and increments add up to infinity', async () => {
       const [weights, gradient] = [tf.fill([300], 3e38), tf.fill([300], -3e38)];
-      const [, ok] = await run(MOVE, { weights, gradient }, { program: [['gradient']] });
+      const [, ok] = await run(FUSED_UPDATE, { weights, gradient }, { program: [['gradient']] });
       expect(ok![0]).toBe(0);
     });
 
     it('leaves a weight whose eligibility is 0 everywhere', async () => {
       const [weights, sums] = [tf.ones([4, 3]), tf.zeros([4, 3])];
-      const [got, ok] = await run(MOVE, { weights, sums }, { program: [['eligibility'], ['maxAbs']] });
+      const [got, ok] = await run(FUSED_UPDATE, { weights, sums }, { program: [['eligibility'], ['maxAbs']] });
       expect([...got!, ok![0]]).toEqual([...new Array<number>(12).fill(1), 1]);
     });
   });

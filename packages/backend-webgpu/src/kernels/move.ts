@@ -10,7 +10,7 @@
  * Each norm is a pass of its own, over v up to there. Whether all is finite is read from the bits: WGSL may take for granted
  * that there are no NaN and no infinities.
  */
-import { ALL_FINITE, CHOOSE, checkNotEmpty, MOVE, type Operation } from '@ghl/core';
+import { ALL_FINITE, CHOOSE, checkNotEmpty, FUSED_UPDATE, type Operation } from '@ghl/core';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { type Buffer, isNan, type KernelCall, kernel, makeOutput, runPass, workgroupSize } from './pass.js';
@@ -26,13 +26,13 @@ interface MoveInputs {
 const mostWorkgroups = 512;
 
 export const move = kernel(
-  MOVE,
+  FUSED_UPDATE,
   ({
     inputs,
     attrs: { program, nonNegative = false },
     backend,
   }: KernelCall<MoveInputs, { program: readonly Operation[]; nonNegative?: boolean }>) => {
-    checkNotEmpty(MOVE, { weights: inputs.weights });
+    checkNotEmpty(FUSED_UPDATE, { weights: inputs.weights });
     const size = util.sizeFromShape(inputs.weights.shape);
     const workgroups = Math.min(mostWorkgroups, Math.ceil(size / workgroupSize));
     const found = makeOutput(backend, [workgroups]);
@@ -232,7 +232,7 @@ function pass(
   });
   const signs = names.some((name) => name === 'magnitude' || name === 'flip');
   runPass(backend, {
-    name: MOVE,
+    name: FUSED_UPDATE,
     variant: `${code.variant} ${names.join()}`,
     outputs: { found: { tensor: found, type: 'u32' }, ...(out && { out: { tensor: out } }) },
     inputs: Object.fromEntries(
@@ -277,7 +277,7 @@ function fold(
   code: { readonly variant: string; readonly size: number; readonly combine: string; readonly write: string },
 ): void {
   runPass(backend, {
-    name: MOVE,
+    name: FUSED_UPDATE,
     variant: `fold ${code.variant}`,
     outputs: output,
     inputs: { found: { tensor: found, type: 'u32' } },

@@ -1,17 +1,17 @@
 /** Modulators broken on purpose: each fails the cases named beside it, and passes all others. */
 import '@tensorflow/tfjs-backend-cpu';
 import {
-  at,
   type BaselineState,
-  deviation,
-  type GateModulator,
   type GlobalModulator,
   type Hyperparameter,
-  type IncrementModulator,
   initBaseline,
+  type PerExampleModulator,
+  predictionError,
   type SignalName,
   type Signals,
   specOf,
+  valueAt,
+  type WeightModulator,
 } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -26,12 +26,12 @@ const mean = (numbers: readonly number[]) => numbers.reduce((sum, each) => sum +
 
 // The three that the mutants are mutants of: a direction by the gradient, a factor against a baseline, and one per example.
 
-type Increment<R extends SignalName, S extends {} = Record<string, never>> = IncrementModulator<R, S>;
+type Increment<R extends SignalName, S extends {} = Record<string, never>> = WeightModulator<R, S>;
 
 function direction(): Increment<'gradient'> {
   return {
     spec: specOf('direction'),
-    actsOn: 'increment',
+    actsOn: 'weights',
     reads: ['gradient'],
     init: () => ({}),
     modulate: (eligibility, { gradient }, _, state) => ({
@@ -62,12 +62,12 @@ interface Options {
 function advantage({ rate = 0.5 }: Options = {}): Increment<'loss', BaselineState> {
   return {
     spec: specOf('advantage', { rate }),
-    actsOn: 'increment',
+    actsOn: 'weights',
     reads: ['loss'],
     init: initBaseline,
     modulate(eligibility, { loss }, { step }, before) {
-      const found = deviation(before, loss, at(rate, step));
-      return { increment: tf.mul(eligibility, tf.neg(found.deviation)), state: found.state };
+      const found = predictionError(before, loss, valueAt(rate, step));
+      return { increment: tf.mul(eligibility, tf.neg(found.error)), state: found.state };
     },
   };
 }
@@ -92,10 +92,10 @@ const advantageClaims: ModulatorClaims = {
   schedules: { rate: { make: (rate) => advantage({ rate }), values: [0.9, 0.2] } },
 };
 
-function relative(): GateModulator<'reward', Record<string, never>> {
+function relative(): PerExampleModulator<'reward', Record<string, never>> {
   return {
     spec: specOf('relative'),
-    actsOn: 'gate',
+    actsOn: 'example',
     reads: ['reward'],
     init: () => ({}),
     factor: ({ reward }, { batch }, state) => ({
@@ -121,7 +121,7 @@ const relativeClaims: ModulatorClaims = {
 function average(): Increment<'reward'> {
   return {
     spec: specOf('average'),
-    actsOn: 'increment',
+    actsOn: 'weights',
     reads: ['reward'],
     init: () => ({}),
     modulate: (eligibility, { reward }, _, state) => ({
@@ -326,7 +326,7 @@ const mutants: Mutant[] = [
     make: advantage,
     claims: {
       ...advantageClaims,
-      schedules: { rate: { make: (rate) => advantage({ rate: at(rate, 0) }), values: [0.9, 0.2] } },
+      schedules: { rate: { make: (rate) => advantage({ rate: valueAt(rate, 0) }), values: [0.9, 0.2] } },
     },
   },
   {

@@ -1,13 +1,13 @@
 /** Rules broken on purpose: each fails the cases named beside it, and passes all others. */
 import '@tensorflow/tfjs-backend-cpu';
 import {
-  at,
   checkHyperparameter,
   checkNotEmpty,
   type Hyperparameter,
   type LocalContext,
   type LocalRule,
   specOf,
+  valueAt,
 } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -39,7 +39,7 @@ function rule({ temperature = 1 }: Options = {}): LocalRule<State> {
       checkNotEmpty('rule', { post: y });
       const above = tf.sub(y, activity);
       return {
-        gate: tf.softmax(tf.div(above, at(temperature, step))) as tf.Tensor2D,
+        gate: tf.softmax(tf.div(above, valueAt(temperature, step))) as tf.Tensor2D,
         reconstruction: y,
         scope: 'own',
         state: { activity: tf.add(tf.mul(activity, 0.75), tf.mul(tf.mean(y, 0), 0.25)) },
@@ -219,7 +219,7 @@ const mutants: Mutant[] = [
     fails: ['schedules'],
     claims: {
       schedules: {
-        temperature: { make: (temperature) => rule({ temperature: at(temperature, 0) }), values: [1, 0.25] },
+        temperature: { make: (temperature) => rule({ temperature: valueAt(temperature, 0) }), values: [1, 0.25] },
       },
     },
   },

@@ -1,13 +1,12 @@
 /** Products whose spec leaves something out: each fails the cases named beside it. */
 import '@tensorflow/tfjs-backend-cpu';
 import {
-  at,
   chain,
   constant,
   cosine,
   decayWeights,
   fromSpec,
-  gradient,
+  gradientDescent,
   type Hyperparameter,
   type LocalRule,
   local,
@@ -20,6 +19,7 @@ import {
   scaleBy,
   specOf,
   type Transform,
+  valueAt,
   type Wrapper,
   wrap,
 } from '@ghl/core';
@@ -35,7 +35,7 @@ beforeAll(async () => {
 const hebb = (rate: Hyperparameter = 1): LocalRule => ({
   spec: specOf('hebb', rate),
   init: () => ({}),
-  gate: ({ post, step }, state) => ({ gate: tf.mul(post, at(rate, step)) as tf.Tensor2D, scope: 'none', state }),
+  gate: ({ post, step }, state) => ({ gate: tf.mul(post, valueAt(rate, step)) as tf.Tensor2D, scope: 'none', state }),
 });
 
 /** An eligibility trace: a running mean of ΔW. */
@@ -94,7 +94,8 @@ it('a wrapper may take options, and schedules in them', async () => {
         spec: specOf('fade'),
         linear: false,
         init,
-        wrap: (eligibility, context, state) => tracingWrap(tf.mul(eligibility, at(by, context.step)), context, state),
+        wrap: (eligibility, context, state) =>
+          tracingWrap(tf.mul(eligibility, valueAt(by, context.step)), context, state),
       },
       options,
     );
@@ -111,7 +112,7 @@ it('a wrapper may take options, and schedules in them', async () => {
 describe('every factory of the core', () => {
   it('is rebuilt from its spec', async () => {
     const products: Record<string, () => Specified> = {
-      gradient,
+      gradientDescent,
       constant,
       'local(constant())': () => local(constant()),
       'maxAbs(rule)': () => maxAbs(hebb(2)),
@@ -125,7 +126,7 @@ describe('every factory of the core', () => {
       'cosine(steps)': () => cosine(0.5, 200) as unknown as Specified,
       'a chain': () => chain(local(hebb(cosine(2, 5))), decayWeights(0.1), scaleBy(0.5)),
       'a chain in another order': () => chain(local(hebb(cosine(2, 5))), scaleBy(0.5), decayWeights(0.1)),
-      'a chain of a chain': () => chain(chain(gradient(), scaleBy(2)), scaleBy(3)),
+      'a chain of a chain': () => chain(chain(gradientDescent(), scaleBy(2)), scaleBy(3)),
     };
     expect(await failing(products)).toEqual([]);
   });
