@@ -42,7 +42,7 @@ export default {
       from: { path: '^((?:packages|apps)/[^/]+)/' },
       to: {
         path: '^(packages|apps|tools|tests)/',
-        pathNot: '^($1/|packages/[^/]+/src/(index|node)\\.ts$|tools/vitest/)',
+        pathNot: '^($1/|packages/[^/]+/src/((backend|engine)/index|index|node|plugin)\\.ts$|tools/vitest/)',
       },
     },
     {

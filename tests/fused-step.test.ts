@@ -1,23 +1,18 @@
 /** A step by the backend's fused kernels is the step by plain ones, for every kind of plasticity. */
 import { activate, deactivate } from '@ghl/backend-wasm';
 import {
-  BATCH_NORM,
-  BATCH_NORM_GRADIENT,
   chain,
   constant,
-  DROPOUT,
   decayWeights,
-  FILTER_GRADIENTS,
-  FUSED_UPDATE,
   gradientDescent,
   local,
   maxAbs,
-  OVERLAP,
   type Plasticity,
   rms,
   scaleBy,
   threeFactor,
 } from '@ghl/core';
+import { BATCH_NORM, BATCH_NORM_GRADIENT, DROPOUT, FILTER_GRADIENTS, FUSED_UPDATE, OVERLAP } from '@ghl/core/backend';
 import { plasticOptimizer } from '@ghl/learner';
 import { batchNorm, dropout } from '@ghl/models';
 import { sign } from '@ghl/modulator-sign';

@@ -2,7 +2,8 @@
 import '../tools/vitest/software-gpu.js';
 import { backend as wasm } from '@ghl/backend-wasm';
 import { backend as webgpu } from '@ghl/backend-webgpu';
-import { ALL_FINITE, CHOOSE, chain, FUSED_UPDATE, gradientDescent, maxAbs, scaleBy, threeFactor } from '@ghl/core';
+import { chain, gradientDescent, maxAbs, scaleBy, threeFactor } from '@ghl/core';
+import { ALL_FINITE, CHOOSE, FUSED_UPDATE } from '@ghl/core/backend';
 import { plasticOptimizer } from '@ghl/learner';
 import { batchNorm } from '@ghl/models';
 import { sign } from '@ghl/modulator-sign';

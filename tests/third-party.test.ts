@@ -6,7 +6,8 @@ import { type PackedProject, packedProject } from './packed-project.js';
 
 /** What the stranger writes: hard winner-take-all, Δw_k = Σₚ [k wins at p] · (xₚ − w_k). */
 const source = `/** The instar rule: the most active unit moves its weights towards the input. */
-import { type LocalRule, specOf } from '@ghl/core';
+import { type LocalRule } from '@ghl/core';
+import { specOf } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** Hard winner-take-all: gate onehot(argmax y), reconstruction 1, scope own. */

@@ -35,7 +35,8 @@ it('reads a code wherever it is written', async () => {
   await symlink(join(root, 'packages/core'), join(root, 'node_modules/@ghl/core'), 'dir');
   await write(
     'apps/app/src/app.ts',
-    `import { DataError, GhlError, unknownName } from '@ghl/core';
+    `import { DataError, GhlError } from '@ghl/core';
+import { unknownName } from '@ghl/core/plugin';
     class Mine extends DataError {}
     const NAMED = 'NAMED';
     const died = { code: 'DIED' };

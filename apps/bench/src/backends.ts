@@ -1,5 +1,6 @@
 /** The backends that `--backend` can name. Each is loaded when it is asked for: native code, and libraries for GPUs. */
-import { type ActiveBackend, type BackendAdapter, type Support, unknownName } from '@ghl/core';
+import type { ActiveBackend, BackendAdapter, Support } from '@ghl/core';
+import { unknownName } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** Options that the bench gives to an adapter. */

@@ -1,5 +1,6 @@
 /** The command line: commands, options, and what is refused before anything runs. */
-import { ConfigurationError, type Json, unknownName } from '@ghl/core';
+import { ConfigurationError, type Json } from '@ghl/core';
+import { unknownName } from '@ghl/core/plugin';
 import { Command, CommanderError, Option } from 'commander';
 
 /** Options that say which recipes, as they were given; what is absent was not. */

@@ -1,5 +1,6 @@
 /** Which recipes the command line asks for: those that it names, and a rule × modulator of its own. */
-import { ConfigurationError, unknownName } from '@ghl/core';
+import { ConfigurationError } from '@ghl/core';
+import { unknownName } from '@ghl/core/plugin';
 import type { RecipeOptions } from './command-line.js';
 import type { PlannedRecipe } from './race-plan.js';
 import { recipeNames } from './training/recipe.js';

@@ -1,7 +1,8 @@
 /** `bench speed`: times the training steps of recipes against each other, and against PyTorch. */
 import { loadavg } from 'node:os';
 import { resolve } from 'node:path';
-import { ConfigurationError, unknownName } from '@ghl/core';
+import { ConfigurationError } from '@ghl/core';
+import { unknownName } from '@ghl/core/plugin';
 import cliProgress from 'cli-progress';
 import { askChild } from './ask-child.js';
 import { activateBackend, backendNames, checkBackend } from './backends.js';

@@ -4,17 +4,9 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
-import {
-  type ActiveBackend,
-  type BackendAdapter,
-  checkOptions,
-  completeTensorFlow,
-  GhlError,
-  mutex,
-  replaceReluGradient,
-  type Support,
-  UnsupportedError,
-} from '@ghl/core';
+import { type ActiveBackend, type BackendAdapter, GhlError, type Support, UnsupportedError } from '@ghl/core';
+import { completeTensorFlow, mutex, replaceReluGradient } from '@ghl/core/backend';
+import { checkOptions } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import { kernels } from './kernels/index.js';
 import { reluGradient } from './kernels/relu-gradient.js';

@@ -4,17 +4,13 @@ import {
   type ActiveBackend,
   type BackendAdapter,
   ConfigurationError,
-  checkBoolean,
-  checkChoice,
-  checkOptions,
-  completeTensorFlow,
   GhlError,
-  mutex,
-  replaceReluGradient,
   StateError,
   type Support,
   UnsupportedError,
 } from '@ghl/core';
+import { completeTensorFlow, mutex, replaceReluGradient } from '@ghl/core/backend';
+import { checkBoolean, checkChoice, checkOptions } from '@ghl/core/plugin';
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
 import { reader, type WasmPaths } from './files.js';

@@ -4,15 +4,13 @@ import {
   type ActiveBackend,
   type BackendAdapter,
   ConfigurationError,
-  checkBoolean,
-  checkOptions,
-  completeTensorFlow,
   GhlError,
-  mutex,
   StateError,
   type Support,
   UnsupportedError,
 } from '@ghl/core';
+import { completeTensorFlow, mutex } from '@ghl/core/backend';
+import { checkBoolean, checkOptions } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import { competesRight } from './competes-right.js';
 import { findGpu, provideGlobals, withNavigator } from './gpu.js';

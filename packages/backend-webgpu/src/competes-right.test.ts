@@ -1,4 +1,4 @@
-import { COMPETITION } from '@ghl/core';
+import { COMPETITION } from '@ghl/core/backend';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { competesRight } from './competes-right.js';

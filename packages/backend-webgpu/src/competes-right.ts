@@ -2,7 +2,7 @@
  * Whether a competition comes out right on this GPU. Its sums over a row take neighbouring invocations to make a subgroup,
  * as they do on all devices known; WGSL does not promise it.
  */
-import { COMPETITION } from '@ghl/core';
+import { COMPETITION } from '@ghl/core/backend';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** Units for which a row takes 16, 32, … all invocations of a workgroup, and more than these can keep. */

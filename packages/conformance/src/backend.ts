@@ -1,5 +1,7 @@
 /** The cases of a backend: its kernels against float64 loops, and what it says about itself. */
-import { type BackendAdapter, type Connection, softmaxCompetition, UnsupportedError } from '@ghl/core';
+import { type BackendAdapter, UnsupportedError } from '@ghl/core';
+import type { Connection } from '@ghl/core/engine';
+import { softmaxCompetition } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import { type ConformanceCase, check, checkClose, checkNoLeak, evaluate, evaluateOne, type Snapshot } from './case.js';
 import {

@@ -1,5 +1,7 @@
 /** A conformance case as data, the error that a failing one throws, and the few checks that cases are made of. */
-import { GhlError, leaves, loadState, mapLeaves, type StateTree } from '@ghl/core';
+import { GhlError } from '@ghl/core';
+import { leaves, loadState, mapLeaves } from '@ghl/core/engine';
+import type { StateTree } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** One thing that a plugin must do. Run it under any test runner, or none. */

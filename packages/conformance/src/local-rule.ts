@@ -1,17 +1,14 @@
 /** The cases of a local rule. */
+import { type Factory, type LocalRule, local } from '@ghl/core';
 import {
   type Connection,
-  type Factory,
   initState,
   type LayerUse,
-  type LocalContext,
-  type LocalRule,
   layerIncrement,
-  local,
   mapLeaves,
   type PlasticityState,
-  type Units,
-} from '@ghl/core';
+} from '@ghl/core/engine';
+import type { LocalContext, Units } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import {
   type ConformanceCase,

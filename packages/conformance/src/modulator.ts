@@ -2,19 +2,15 @@
 import {
   type Factory,
   type GlobalModulator,
-  initState,
   type LocalRule,
-  layerIncrement,
   local,
-  mapLeaves,
   maxAbs,
-  type Scope,
   type SignalName,
   type Signals,
-  type StateTree,
-  specOf,
   threeFactor,
 } from '@ghl/core';
+import { initState, layerIncrement, mapLeaves } from '@ghl/core/engine';
+import { type Scope, type StateTree, specOf } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import {
   type ConformanceCase,

@@ -4,7 +4,8 @@
  *
  *     Δw_k = Σₚ g_pk · (xₚ − Σ_{j ∈ S(k)} r_pj · w_j)
  */
-import type { Connection, ConvolutionOptions, Scope, Units } from '@ghl/core';
+import type { Connection, ConvolutionOptions } from '@ghl/core/engine';
+import type { Scope, Units } from '@ghl/core/plugin';
 
 /** Rows of numbers. */
 export type Matrix = readonly (readonly number[])[];

@@ -1,5 +1,5 @@
 /** Seeded numbers and the layers on which plugins are tried. */
-import { type Connection, conv1d, conv2d, dense, depthwiseConv2d } from '@ghl/core';
+import { type Connection, conv1d, conv2d, dense, depthwiseConv2d } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
 import { type LayerGeometry, postShapeOf } from './reference.js';
 

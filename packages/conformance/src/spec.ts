@@ -4,19 +4,16 @@ import {
   fromSpec,
   type GlobalModulator,
   gradientDescent,
-  initState,
   type LocalRule,
-  layerIncrement,
   local,
-  mapLeaves,
   type Plasticity,
-  type PlasticityState,
   type Schedule,
   type Spec,
   type Specified,
   type Transform,
   threeFactor,
 } from '@ghl/core';
+import { initState, layerIncrement, mapLeaves, type PlasticityState } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
 import { type ConformanceCase, check, checkIdentical, type Snapshot, snapshot } from './case.js';
 import { competitive } from './modulator.js';

@@ -1,5 +1,6 @@
 /** A rule trained on a dense layer by its float64 reference and by the engine, side by side. For theorems about where it goes. */
-import { dense, initState, type LocalRule, layerIncrement, local, type PlasticityState } from '@ghl/core';
+import { type LocalRule, local } from '@ghl/core';
+import { dense, initState, layerIncrement, type PlasticityState } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
 import { relativeError } from './case.js';
 import { type LocalRuleReference, type Matrix, type ReferenceState, referenceStep } from './reference.js';

@@ -5,7 +5,7 @@ import { ConfigurationError, DataError, unknownName } from './errors.js';
 /**
  * Refuses options that are no record, such as the bare 0.5 of `swta(0.5)`, and names that a factory does not know.
  *
- * @throws {@link ConfigurationError} with code `BAD_VALUE`; `UNKNOWN_OPTION`, naming the nearest known option.
+ * @throws ConfigurationError with code `BAD_VALUE`; `UNKNOWN_OPTION`, naming the nearest known option.
  */
 export function checkOptions(factory: string, options: unknown, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
@@ -37,7 +37,7 @@ export interface NumberRange {
 /**
  * Refuses what is not a finite number in range.
  *
- * @throws {@link ConfigurationError} with code `BAD_VALUE`.
+ * @throws ConfigurationError with code `BAD_VALUE`.
  */
 export function checkNumber(name: string, value: unknown, { least, above, most, below }: NumberRange = {}): void {
   const bad =
@@ -64,7 +64,7 @@ export function checkNumber(name: string, value: unknown, { least, above, most, 
 /**
  * Refuses a value that is not one of a few words.
  *
- * @throws {@link ConfigurationError} with code `BAD_VALUE`.
+ * @throws ConfigurationError with code `BAD_VALUE`.
  */
 export function checkChoice(name: string, value: unknown, choices: readonly string[]): void {
   if (choices.includes(value as string)) return;
@@ -78,7 +78,7 @@ export function checkChoice(name: string, value: unknown, choices: readonly stri
 /**
  * Refuses what is neither true nor false.
  *
- * @throws {@link ConfigurationError} with code `BAD_VALUE`.
+ * @throws ConfigurationError with code `BAD_VALUE`.
  */
 export function checkBoolean(name: string, value: unknown): void {
   if (typeof value === 'boolean') return;
@@ -91,7 +91,7 @@ export function checkBoolean(name: string, value: unknown): void {
  *
  * @param name What is refused: `'the rule of threeFactor'`.
  * @param member A name that only the right kind of thing has.
- * @throws {@link ConfigurationError} with code `BAD_VALUE`.
+ * @throws ConfigurationError with code `BAD_VALUE`.
  */
 export function checkPart(name: string, value: unknown, member: string, help: string): void {
   if (typeof value === 'object' && value !== null && member in value) return;
@@ -127,7 +127,7 @@ export function checkNotEmpty(kernel: string, tensors: Readonly<Record<string, T
 /**
  * Refuses a tensor of another shape than a kernel's other arguments make it, since a kernel would read beyond its end.
  *
- * @throws {@link DataError} with code `WRONG_SHAPE`.
+ * @throws DataError with code `WRONG_SHAPE`.
  */
 export function checkShape(kernel: string, name: string, { shape }: TensorInfo, expected: readonly number[]): void {
   if (util.arraysEqual(shape, [...expected])) return;

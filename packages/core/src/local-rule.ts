@@ -8,11 +8,11 @@
  * geometry. A rule sees its own layer's activity and weights, and no loss, label or gradient.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Operation } from './backend.js';
+import type { Operation } from './backend/kernels.js';
 import { checkPart } from './checks.js';
-import type { Units } from './connection.js';
 import { type Spec, type Specified, specOf } from './spec.js';
 import type { StateTree } from './state.js';
+import type { Units } from './units.js';
 
 /**
  * Whose reconstruction unit k subtracts from the input: nobody's, its own, its own and those of units before it, or all

@@ -4,11 +4,11 @@
  * the gate, before the examples are summed.
  */
 import type * as tf from '@tensorflow/tfjs-core';
-import type { Operation } from './backend.js';
-import type { Units } from './connection.js';
+import type { Operation } from './backend/kernels.js';
 import type { Specified } from './spec.js';
 import type { StateTree } from './state.js';
 import type { IncrementResult } from './transform.js';
+import type { Units } from './units.js';
 
 /**
  * The signals that a modulator can read, as it sees them. Open to declaration merging: a project adds

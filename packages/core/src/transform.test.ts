@@ -1,9 +1,9 @@
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
-import { initBaseline, predictionError } from './baseline.js';
-import { computeIncrement, initState } from './engine.js';
+import { computeIncrement, initState } from './engine/engine.js';
 import { chain, gradientDescent } from './plasticity.js';
+import { initBaseline, predictionError } from './prediction-error.js';
 import { decayWeights, scaleBy } from './transform.js';
 
 const weights = [2, -4];

@@ -3,7 +3,7 @@
  * step sizes, decay, momentum.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Operation } from './backend.js';
+import type { Operation } from './backend/kernels.js';
 import { checkHyperparameter, type Hyperparameter, valueAt } from './schedule.js';
 import { type Specified, specOf } from './spec.js';
 import type { StateTree } from './state.js';

@@ -1,5 +1,5 @@
 /** The datasets by name, as a command line has them. */
-import { unknownName } from '@ghl/core';
+import { unknownName } from '@ghl/core/plugin';
 import { cifar10, cifar100 } from './cifar.js';
 import type { FileOptions } from './files.js';
 import { type GlyphOptions, glyphs } from './glyphs.js';

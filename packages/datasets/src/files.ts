@@ -1,6 +1,7 @@
 /** Datasets that come as files: their options, and the way from files to a set. Node only. */
 import { createHash } from 'node:crypto';
-import { ConfigurationError, checkBoolean, checkOptions, DataError } from '@ghl/core';
+import { ConfigurationError, DataError } from '@ghl/core';
+import { checkBoolean, checkOptions } from '@ghl/core/plugin';
 import { type ImageSet, type ImageSource, imageSet, SET_OPTIONS, type SetOptions } from './image-set.js';
 import { type FileSource, PUBLISHED } from './published.js';
 import { readFiles } from './read-files.js';

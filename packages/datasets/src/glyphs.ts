@@ -6,7 +6,8 @@
  * Only +, −, ×, ÷, √ and rounding are used, which IEEE 754 fixes, and no sine or cosine, which it does not: the bytes are
  * the same on every machine.
  */
-import { ConfigurationError, checkOptions } from '@ghl/core';
+import { ConfigurationError } from '@ghl/core';
+import { checkOptions } from '@ghl/core/plugin';
 import { checkWhole, type ImageSet, SET_OPTIONS, type SetOptions, splitSet } from './image-set.js';
 import { random } from './random.js';
 import type { Records } from './records.js';

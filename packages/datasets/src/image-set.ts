@@ -2,7 +2,8 @@
  * A labelled set of images, split into training, validation and test part, that streams seeded, resumable batches from
  * bytes: floats exist for one batch at a time.
  */
-import { ConfigurationError, checkBoolean, checkOptions, DataError } from '@ghl/core';
+import { ConfigurationError, DataError } from '@ghl/core';
+import { checkBoolean, checkOptions } from '@ghl/core/plugin';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import * as tf from '@tensorflow/tfjs-core';

@@ -1,15 +1,7 @@
 /** Which plasticity moves which weight: labels, and how they are resolved on a model. */
-import {
-  ConfigurationError,
-  type Connection,
-  type Factory,
-  fromSpec,
-  isSpec,
-  type Json,
-  type Plasticity,
-  type Spec,
-  unknownName,
-} from '@ghl/core';
+import { ConfigurationError, type Factory, fromSpec, type Json, type Plasticity, type Spec } from '@ghl/core';
+import type { Connection } from '@ghl/core/engine';
+import { isSpec, unknownName } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import {

@@ -1,5 +1,5 @@
 /** Telling layers which step it is: those that follow it, as a dropout does whose mask must be the same after a resume. */
-import { followsStep, type StepCounter, type StepFollower } from '@ghl/core';
+import { followsStep, type StepCounter, type StepFollower } from '@ghl/core/engine';
 import type { Plan } from './assignment.js';
 
 const counters = new WeakMap<StepFollower, StepCounter>();

@@ -1,5 +1,6 @@
 /** What an optimizer holds once it knows its model: who moves what, and what each mover remembers. */
-import { ConfigurationError, initState, leaves, mapLeaves, type PlasticityState, UnsupportedError } from '@ghl/core';
+import { ConfigurationError, UnsupportedError } from '@ghl/core';
+import { initState, leaves, mapLeaves, type PlasticityState } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { type Assignment, isPlasticity, type Plan, type PlannedWeight, resolve } from './assignment.js';

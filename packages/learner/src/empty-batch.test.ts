@@ -1,28 +1,30 @@
 /** From no examples, and from no positions, nothing is learned: the step is refused with a code. */
 import '@tensorflow/tfjs-backend-cpu';
 import {
-  type Connection,
   chain,
   constant,
-  conv1d,
-  conv2d,
   decayWeights,
-  dense,
-  depthwiseConv2d,
   gradientDescent,
-  initState,
   type LocalRule,
-  layerIncrement,
-  leaves,
   local,
   maxAbs,
   type Plasticity,
   rms,
   scaleBy,
-  specOf,
   type Transform,
   threeFactor,
 } from '@ghl/core';
+import {
+  type Connection,
+  conv1d,
+  conv2d,
+  dense,
+  depthwiseConv2d,
+  initState,
+  layerIncrement,
+  leaves,
+} from '@ghl/core/engine';
+import { specOf } from '@ghl/core/plugin';
 import { gate } from '@ghl/modulator-gate';
 import { scalar } from '@ghl/modulator-scalar';
 import { sign } from '@ghl/modulator-sign';

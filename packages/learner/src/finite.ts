@@ -1,5 +1,6 @@
 /** Steps that were not finite: how they are noticed on the device, and what is said of them. */
-import { ALL_FINITE, hasKernel, NonFiniteError } from '@ghl/core';
+import { NonFiniteError } from '@ghl/core';
+import { ALL_FINITE, hasKernel } from '@ghl/core/backend';
 import * as tf from '@tensorflow/tfjs-core';
 import { isPlasticity, type Updater } from './assignment.js';
 import { outOfJournals } from './journal.js';

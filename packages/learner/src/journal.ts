@@ -3,7 +3,7 @@
  * statistics of a batch normalization, and so do the optimizers of tfjs. All of them call `tf.Variable.assign`, which is the
  * one place where their values before the step can be kept.
  */
-import { CHOOSE, hasKernel } from '@ghl/core';
+import { CHOOSE, hasKernel } from '@ghl/core/backend';
 import * as tf from '@tensorflow/tfjs-core';
 import { type Layer, type ModelLayer, partsOf } from './model-layers.js';
 

@@ -1,5 +1,5 @@
 /** Layer-wise phases: one layer learns at a time, as SoftHebb's and FastHebb's protocols have it. */
-import { unknownName } from '@ghl/core';
+import { unknownName } from '@ghl/core/plugin';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import type { Assignment } from './assignment.js';
 import { layersOf } from './model-layers.js';

@@ -1,22 +1,16 @@
 import '@tensorflow/tfjs-backend-cpu';
 import {
-  type Connection,
   chain,
-  conv1d,
-  conv2d,
   cosine,
   decayWeights,
-  dense,
-  depthwiseConv2d,
   gradientDescent,
-  initState,
-  layerIncrement,
   local,
   maxAbs,
   type Plasticity,
   scaleBy,
   threeFactor,
 } from '@ghl/core';
+import { type Connection, conv1d, conv2d, dense, depthwiseConv2d, initState, layerIncrement } from '@ghl/core/engine';
 import { sign } from '@ghl/modulator-sign';
 import { bcm } from '@ghl/rule-bcm';
 import { hpca } from '@ghl/rule-hpca';

@@ -1,13 +1,6 @@
 /** What a model is made of, as far as learning is concerned: its layers by path, their weights, and their connections. */
-import {
-  type Connection,
-  type ConvolutionOptions,
-  conv1d,
-  conv2d,
-  dense,
-  depthwiseConv2d,
-  UnsupportedError,
-} from '@ghl/core';
+import { UnsupportedError } from '@ghl/core';
+import { type Connection, type ConvolutionOptions, conv1d, conv2d, dense, depthwiseConv2d } from '@ghl/core/engine';
 import type * as tfc from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 

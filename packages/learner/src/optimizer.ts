@@ -2,17 +2,9 @@
  * Three-factor learning as a `tf.Optimizer`: what `model.compile` takes and a custom loop calls. One step is one forward
  * pass, at most one backward pass, and one correlation a layer that serves the gradient and the local rule together.
  */
-import {
-  ConfigurationError,
-  checkNumber,
-  checkOptions,
-  completeTensorFlow,
-  type Factory,
-  type GhlError,
-  type Json,
-  type SignalName,
-  unknownName,
-} from '@ghl/core';
+import { ConfigurationError, type Factory, type GhlError, type Json, type SignalName } from '@ghl/core';
+import { completeTensorFlow } from '@ghl/core/backend';
+import { checkNumber, checkOptions, unknownName } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { type Assignment, assignmentFrom, assignmentSpec, isPlasticity } from './assignment.js';
@@ -55,7 +47,7 @@ const brand = Symbol.for('@ghl/learner PlasticOptimizer');
 const NO_MODEL_HELP =
   'make it with plasticOptimizer(model, assignment), or call register() before tf.loadLayersModel().';
 
-/** The optimizer that {@link plasticity} makes. */
+/** The optimizer that {@link plasticOptimizer} makes. */
 export class PlasticOptimizer extends tf.Optimizer {
   /** The name under which tfjs saves it. */
   static readonly className = 'GhlPlasticity';
@@ -86,7 +78,7 @@ export class PlasticOptimizer extends tf.Optimizer {
     this.#progress = new Progress();
   }
 
-  /** Resolves the assignment on a model and makes the state. Called once, by {@link plasticity} or on loading. */
+  /** Resolves the assignment on a model and makes the state. Called once, by {@link plasticOptimizer} or on loading. */
   bind(model: tfl.LayersModel): void {
     this.#bound = bindTo(model, { ...this.#assignment() });
     codeDataErrors(this);

@@ -1,5 +1,6 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, gradientDescent, local, maxAbs, scaleBy, specOf, type Transform } from '@ghl/core';
+import { chain, gradientDescent, local, maxAbs, scaleBy, type Transform } from '@ghl/core';
+import { specOf } from '@ghl/core/plugin';
 import { oja } from '@ghl/rule-oja';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';

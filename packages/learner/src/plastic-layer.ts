@@ -1,4 +1,5 @@
 /** One plastic layer during one step: the calls it hears of, its gates, and the sums they add up to. */
+import type { Plasticity } from '@ghl/core';
 import {
   type AvailableSignals,
   type Connection,
@@ -6,9 +7,8 @@ import {
   type LayerGates,
   type LayerUse,
   leaves,
-  type Plasticity,
   type PlasticityState,
-} from '@ghl/core';
+} from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Listener } from './stand-in.js';
 

@@ -1,5 +1,6 @@
 /** The way in: an optimizer that moves a model's weights as an assignment says. */
-import { checkOptions, UnsupportedError } from '@ghl/core';
+import { UnsupportedError } from '@ghl/core';
+import { checkOptions } from '@ghl/core/plugin';
 import * as tfl from '@tensorflow/tfjs-layers';
 import type { Assignment } from './assignment.js';
 import { PlasticOptimizer } from './optimizer.js';

@@ -1,16 +1,7 @@
 /** A step that is not finite, or that throws, is as if it had not been made, whatever moves a weight. */
 import '@tensorflow/tfjs-backend-cpu';
-import {
-  chain,
-  decayWeights,
-  gradientDescent,
-  local,
-  maxAbs,
-  scaleBy,
-  specOf,
-  type Transform,
-  threeFactor,
-} from '@ghl/core';
+import { chain, decayWeights, gradientDescent, local, maxAbs, scaleBy, type Transform, threeFactor } from '@ghl/core';
+import { specOf } from '@ghl/core/plugin';
 import { scalar } from '@ghl/modulator-scalar';
 import { sign } from '@ghl/modulator-sign';
 import { bcm } from '@ghl/rule-bcm';

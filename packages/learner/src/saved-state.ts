@@ -2,7 +2,8 @@
  * An optimizer's state as named tensors, for checkpoints: the step, the step scale, each plasticity's state under its
  * weight's path, and what tfjs optimizers remember under their label.
  */
-import { leaves, mapLeaves, type PlasticityState, StateError, UnsupportedError } from '@ghl/core';
+import { StateError, UnsupportedError } from '@ghl/core';
+import { leaves, mapLeaves, type PlasticityState } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
 import { type Binding, checkUnchanged } from './binding.js';
 import { outOfJournals } from './journal.js';

@@ -12,12 +12,11 @@ import {
   type LocalRule,
   local,
   maxAbs,
-  type StepCounter,
-  type StepFollower,
   scaleBy,
-  specOf,
   threeFactor,
 } from '@ghl/core';
+import type { StepCounter, StepFollower } from '@ghl/core/engine';
+import { specOf } from '@ghl/core/plugin';
 import { gate } from '@ghl/modulator-gate';
 import { scalar } from '@ghl/modulator-scalar';
 import { sign } from '@ghl/modulator-sign';

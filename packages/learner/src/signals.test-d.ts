@@ -1,4 +1,5 @@
-import { local, threeFactor, type WeightModulator } from '@ghl/core';
+import { local, threeFactor } from '@ghl/core';
+import type { WeightModulator } from '@ghl/core/plugin';
 import { scalar } from '@ghl/modulator-scalar';
 import { sign } from '@ghl/modulator-sign';
 import { oja } from '@ghl/rule-oja';

@@ -1,5 +1,6 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, gradientDescent, local, maxAbs, scaleBy, specOf, threeFactor, type WeightModulator } from '@ghl/core';
+import { chain, gradientDescent, local, maxAbs, scaleBy, threeFactor } from '@ghl/core';
+import { specOf, type WeightModulator } from '@ghl/core/plugin';
 import { gate } from '@ghl/modulator-gate';
 import { scalar } from '@ghl/modulator-scalar';
 import { sign } from '@ghl/modulator-sign';

@@ -1,5 +1,6 @@
 /** Signals: checked before the forward pass, evaluated after it. */
-import { type AvailableSignals, examplesOf, type LayerUse, SignalError, type SignalName } from '@ghl/core';
+import { SignalError, type SignalName } from '@ghl/core';
+import { type AvailableSignals, examplesOf, type LayerUse } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
 import { isPlasticity, type PlannedWeight } from './assignment.js';
 

@@ -10,10 +10,9 @@ import {
   maxAbs,
   type Specified,
   scaleBy,
-  specOf,
   threeFactor,
-  wrap,
 } from '@ghl/core';
+import { specOf, wrap } from '@ghl/core/plugin';
 import { gate } from '@ghl/modulator-gate';
 import { scalar } from '@ghl/modulator-scalar';
 import { sign } from '@ghl/modulator-sign';

@@ -3,7 +3,8 @@
  * reached in no other way; and only here does tfjs hand out the kernel's gradient call by call, where it can share one
  * pass over x with the local rule's correlation.
  */
-import { type Connection, type LayerUse, UnsupportedError } from '@ghl/core';
+import { UnsupportedError } from '@ghl/core';
+import type { Connection, LayerUse } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { kernelOf, type Layer, type LayerCall, standsFor, variableOf } from './model-layers.js';

@@ -8,9 +8,9 @@ import {
   type Plasticity,
   rms,
   scaleBy,
-  specOf,
   threeFactor,
 } from '@ghl/core';
+import { specOf } from '@ghl/core/plugin';
 import { sign } from '@ghl/modulator-sign';
 import { hpca } from '@ghl/rule-hpca';
 import { oja } from '@ghl/rule-oja';

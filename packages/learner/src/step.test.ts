@@ -1,15 +1,6 @@
 import '@tensorflow/tfjs-backend-cpu';
-import {
-  chain,
-  decayWeights,
-  gradientDescent,
-  local,
-  maxAbs,
-  scaleBy,
-  specOf,
-  type Transform,
-  threeFactor,
-} from '@ghl/core';
+import { chain, decayWeights, gradientDescent, local, maxAbs, scaleBy, type Transform, threeFactor } from '@ghl/core';
+import { specOf } from '@ghl/core/plugin';
 import { sign } from '@ghl/modulator-sign';
 import { bcm } from '@ghl/rule-bcm';
 import { oja } from '@ghl/rule-oja';

@@ -2,21 +2,19 @@
  * One step: the forward pass, the backward pass to what reads the gradient, and what moves. Nothing is moved before
  * everything is computed, so a step that throws is no step.
  */
+import { ConfigurationError, type Plasticity } from '@ghl/core';
+import { FUSED_UPDATE, hasKernel } from '@ghl/core/backend';
 import {
   type AvailableSignals,
   batchOf,
-  ConfigurationError,
   type Connection,
   computeEligibilities,
   computeIncrement,
-  FUSED_UPDATE,
   fusedOperations,
-  hasKernel,
   leaves,
   mapLeaves,
-  type Plasticity,
   type PlasticityState,
-} from '@ghl/core';
+} from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
 import {
   isPlasticity,

@@ -1,6 +1,7 @@
 /** TensorFlow.js's own optimizers in an assignment: saved and resumed bit for bit, whatever was changed, without a leak. */
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, gradientDescent, loadState, saveState, scaleBy } from '@ghl/core';
+import { chain, gradientDescent, scaleBy } from '@ghl/core';
+import { loadState, saveState } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';

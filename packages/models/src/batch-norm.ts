@@ -2,7 +2,9 @@
  * Batch normalisation as PyTorch has it, which TensorFlow.js's cannot do: neither scale nor shift unless asked for, the
  * unbiased variance in the moving statistics, and a frozen layer that stays as it is.
  */
-import { BATCH_NORM, BATCH_NORM_GRADIENT, ConfigurationError, checkBoolean, checkNumber, hasKernel } from '@ghl/core';
+import { ConfigurationError } from '@ghl/core';
+import { BATCH_NORM, BATCH_NORM_GRADIENT, hasKernel } from '@ghl/core/backend';
+import { checkBoolean, checkNumber } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import { initializers, type LayerVariable, layers } from '@tensorflow/tfjs-layers';
 import { checkLayerOptions, type LayerOptions, onlyTensor, trains } from './layer.js';

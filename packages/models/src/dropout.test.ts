@@ -1,4 +1,4 @@
-import { followsStep } from '@ghl/core';
+import { followsStep } from '@ghl/core/engine';
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';

@@ -2,15 +2,10 @@
  * Dropout whose mask follows from a seed and the training step, so that a resumed run drops what the uninterrupted one
  * would have dropped. TensorFlow.js's draws the same mask at every step when seeded, and cannot be repeated when not.
  */
-import {
-  ConfigurationError,
-  checkNumber,
-  DROPOUT,
-  type DropoutAttributes,
-  hasKernel,
-  type StepCounter,
-  type StepFollower,
-} from '@ghl/core';
+import { ConfigurationError } from '@ghl/core';
+import { DROPOUT, type DropoutAttributes, hasKernel } from '@ghl/core/backend';
+import type { StepCounter, StepFollower } from '@ghl/core/engine';
+import { checkNumber } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import { layers } from '@tensorflow/tfjs-layers';
 import { checkLayerOptions, type LayerOptions, onlyTensor, trains } from './layer.js';

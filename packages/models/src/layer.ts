@@ -1,5 +1,6 @@
 /** What the three layers of this package share: the options of any TensorFlow.js layer, and one tensor in. */
-import { checkOptions, completeTensorFlow } from '@ghl/core';
+import { completeTensorFlow } from '@ghl/core/backend';
+import { checkOptions } from '@ghl/core/plugin';
 import type * as tf from '@tensorflow/tfjs-core';
 import type { layers } from '@tensorflow/tfjs-layers';
 

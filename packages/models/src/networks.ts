@@ -2,7 +2,8 @@
  * The two networks of the paper's experiments, DeepHebb and FastHebb, as its code has them, and a small variant of each
  * for tests and quick comparisons.
  */
-import { ConfigurationError, checkChoice, checkOptions } from '@ghl/core';
+import { ConfigurationError } from '@ghl/core';
+import { checkChoice, checkOptions } from '@ghl/core/plugin';
 import { initializers, type LayersModel, layers, sequential } from '@tensorflow/tfjs-layers';
 import { batchNorm } from './batch-norm.js';
 import { checkSeed, dropout } from './dropout.js';

@@ -3,7 +3,7 @@
  * dropout. Our own, since those on the registry draw one after another, one number per call: a mask is drawn unit by unit
  * from its place, so that any backend can draw any part of it.
  */
-import type { DropoutAttributes } from '@ghl/core';
+import type { DropoutAttributes } from '@ghl/core/backend';
 
 /** Mixes whole numbers, each to its full 53 bits, into one of 32 bits (MurmurHash3, Austin Appleby, public domain). */
 function mix(...numbers: readonly number[]): number {

@@ -1,5 +1,5 @@
 /** The Triangle activation of Deep SoftHebb: what of a unit's input exceeds the mean of its fellow channels. */
-import { checkNumber } from '@ghl/core';
+import { checkNumber } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import { layers } from '@tensorflow/tfjs-layers';
 import { checkLayerOptions, type LayerOptions, onlyTensor } from './layer.js';

@@ -1,22 +1,17 @@
 import '@tensorflow/tfjs-backend-cpu';
 import { type ModulatorReference, modulatorCases } from '@ghl/conformance';
+import { chain, type GlobalModulator, type LocalRule, maxAbs, scaleBy, threeFactor } from '@ghl/core';
 import {
   type AvailableSignals,
   type Connection,
-  chain,
   conv1d,
   conv2d,
   dense,
   depthwiseConv2d,
-  type GlobalModulator,
   initState,
-  type LocalRule,
   layerIncrement,
-  maxAbs,
-  scaleBy,
-  specOf,
-  threeFactor,
-} from '@ghl/core';
+} from '@ghl/core/engine';
+import { specOf } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
 import { type GateOptions, type GateSignal, gate } from './gate.js';

@@ -1,19 +1,18 @@
 /** A gate as third factor: plasticity happens where, or when, a signal opens it, as dopamine is thought to do. */
+import type { Hyperparameter, Signals } from '@ghl/core';
 import {
   type BaselineState,
   checkChoice,
   checkHyperparameter,
   checkNotEmpty,
   checkOptions,
-  type Hyperparameter,
   initBaseline,
   type ModulatorContext,
   predictionError,
-  type Signals,
   specOf,
   valueAt,
   type WeightModulator,
-} from '@ghl/core';
+} from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** What a gate can watch. Surprise is abs(r − r̄), r̄ a running baseline of the reward (λ = 0.99). */

@@ -1,18 +1,8 @@
 import '@tensorflow/tfjs-backend-cpu';
 import { type ModulatorReference, modulatorCases } from '@ghl/conformance';
-import {
-  type AvailableSignals,
-  conv2d,
-  type GlobalModulator,
-  initState,
-  type LocalRule,
-  layerIncrement,
-  local,
-  maxAbs,
-  type Plasticity,
-  specOf,
-  threeFactor,
-} from '@ghl/core';
+import { type GlobalModulator, type LocalRule, local, maxAbs, type Plasticity, threeFactor } from '@ghl/core';
+import { type AvailableSignals, conv2d, initState, layerIncrement } from '@ghl/core/engine';
+import { specOf } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
 import { scalar } from './scalar.js';

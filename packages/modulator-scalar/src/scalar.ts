@@ -1,21 +1,18 @@
 /** A scalar as third factor: how much better than expected things went. */
+import { ConfigurationError, type GlobalModulator, type Hyperparameter, type Signals } from '@ghl/core';
 import {
   type BaselineState,
-  ConfigurationError,
   checkChoice,
   checkHyperparameter,
   checkNotEmpty,
   checkOptions,
-  type GlobalModulator,
-  type Hyperparameter,
   initBaseline,
   type PerExampleModulator,
   predictionError,
-  type Signals,
   specOf,
   valueAt,
   type WeightModulator,
-} from '@ghl/core';
+} from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** Options of {@link scalar}, but for `per`. */

@@ -1,5 +1,7 @@
 /** What the compiler must refuse of `sign()`, and of signals in general. */
-import { type AvailableSignals, type SignalName, threeFactor, type WeightModulator } from '@ghl/core';
+import { type SignalName, threeFactor } from '@ghl/core';
+import type { AvailableSignals } from '@ghl/core/engine';
+import type { WeightModulator } from '@ghl/core/plugin';
 import type * as tf from '@tensorflow/tfjs-core';
 import { expectTypeOf, it } from 'vitest';
 import { sign } from './sign.js';

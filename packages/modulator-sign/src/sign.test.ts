@@ -1,16 +1,8 @@
 import '@tensorflow/tfjs-backend-cpu';
 import { type ModulatorReference, modulatorCases } from '@ghl/conformance';
-import {
-  chain,
-  dense,
-  initState,
-  type LocalRule,
-  layerIncrement,
-  maxAbs,
-  scaleBy,
-  specOf,
-  threeFactor,
-} from '@ghl/core';
+import { chain, type LocalRule, maxAbs, scaleBy, threeFactor } from '@ghl/core';
+import { dense, initState, layerIncrement } from '@ghl/core/engine';
+import { specOf } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
 import { sign } from './sign.js';

@@ -1,5 +1,5 @@
 /** The sign of the gradient as third factor: the local rule says how far a weight moves, the gradient which way. */
-import { checkChoice, checkOptions, specOf, type WeightModulator } from '@ghl/core';
+import { checkChoice, checkOptions, specOf, type WeightModulator } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** Options of {@link sign}. */

@@ -2,7 +2,7 @@
  * The constants of the paper's code for each network. Convolutions learn by the recipe's product; every other weight
  * descends its gradient, with the same cosine.
  */
-import { unknownName } from '@ghl/core';
+import { unknownName } from '@ghl/core/plugin';
 
 /** One network's constants. τ is 1/t, t the factor that the paper's code multiplies y by before the softmax. */
 export interface NetworkConstants {

@@ -1,8 +1,6 @@
 /** Named products: the paper's method, back-propagation, and the ablations that tell what the method owes to what. */
 import {
   chain,
-  checkNumber,
-  checkOptions,
   constant,
   cosine,
   decayWeights,
@@ -16,6 +14,7 @@ import {
   scaleBy,
   threeFactor,
 } from '@ghl/core';
+import { checkNumber, checkOptions } from '@ghl/core/plugin';
 import type { Assignment } from '@ghl/learner';
 import { sign } from '@ghl/modulator-sign';
 import { swta } from '@ghl/rule-swta';

@@ -7,7 +7,8 @@ import {
   referenceStep,
   trajectory,
 } from '@ghl/conformance';
-import { dense, initState, layerIncrement, local } from '@ghl/core';
+import { local } from '@ghl/core';
+import { dense, initState, layerIncrement } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
 import { type BcmOptions, bcm } from './bcm.js';

@@ -1,4 +1,5 @@
 /** The Bienenstock–Cooper–Munro rule: potentiation above a threshold, depression below, and a threshold that slides. */
+import type { Hyperparameter, LocalRule } from '@ghl/core';
 import {
   checkBoolean,
   checkHyperparameter,
@@ -6,11 +7,9 @@ import {
   checkNumber,
   checkOptions,
   columnDots,
-  type Hyperparameter,
-  type LocalRule,
   specOf,
   valueAt,
-} from '@ghl/core';
+} from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** Options of {@link bcm}. */

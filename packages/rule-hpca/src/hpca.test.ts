@@ -7,7 +7,7 @@ import {
   referenceForward,
   trajectory,
 } from '@ghl/conformance';
-import { dense } from '@ghl/core';
+import { dense } from '@ghl/core/engine';
 import { describe, expect, it } from 'vitest';
 import { type HpcaOptions, hpca } from './hpca.js';
 

@@ -1,5 +1,6 @@
 /** Hebbian PCA: Sanger's rule, in which each unit learns what the units before it leave unexplained. */
-import { checkBoolean, checkChoice, checkOptions, type LocalRule, specOf } from '@ghl/core';
+import type { LocalRule } from '@ghl/core';
+import { checkBoolean, checkChoice, checkOptions, specOf } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** Options of {@link hpca}. */

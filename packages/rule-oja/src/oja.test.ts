@@ -7,7 +7,8 @@ import {
   type Trajectory,
   trajectory,
 } from '@ghl/conformance';
-import { dense, initState, layerIncrement, local } from '@ghl/core';
+import { local } from '@ghl/core';
+import { dense, initState, layerIncrement } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
 import { oja } from './oja.js';

@@ -1,5 +1,6 @@
 /** Oja's rule: Hebbian learning with a forgetting term that holds each unit's weights at unit norm. */
-import { type LocalRule, specOf } from '@ghl/core';
+import type { LocalRule } from '@ghl/core';
+import { specOf } from '@ghl/core/plugin';
 
 /**
  * Oja's rule, Δw_k = Σₚ y_pk · (xₚ − y_pk · w_k): gate y, reconstruction y, scope own.

@@ -1,6 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu';
 import { type LocalRuleReference, localRuleCases, type Matrix, referenceStep, trajectory } from '@ghl/conformance';
-import { dense, initState, layerIncrement, local } from '@ghl/core';
+import { local } from '@ghl/core';
+import { dense, initState, layerIncrement } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
 import { swta } from './swta.js';

@@ -1,13 +1,6 @@
 /** Soft winner-take-all: Oja's rule gated by a softmax competition between the units of a layer. */
-import {
-  checkHyperparameter,
-  checkOptions,
-  type Hyperparameter,
-  type LocalRule,
-  softmaxCompetition,
-  specOf,
-  valueAt,
-} from '@ghl/core';
+import type { Hyperparameter, LocalRule } from '@ghl/core';
+import { checkHyperparameter, checkOptions, softmaxCompetition, specOf, valueAt } from '@ghl/core/plugin';
 
 /** Options of {@link swta}. */
 export interface SwtaOptions {

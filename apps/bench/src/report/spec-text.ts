@@ -1,5 +1,6 @@
 /** A spec as the code that it came from, for the reader of a report. */
-import { isSpec, type Json } from '@ghl/core';
+import type { Json } from '@ghl/core';
+import { isSpec } from '@ghl/core/plugin';
 
 /** `{ name: 'maxAbs', args: [...] }` as `maxAbs(swta({ temperature: 1 }))`; numbers to four digits. */
 export function specText(json: Json): string {

@@ -6,7 +6,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { loadState, StateError, saveState } from '@ghl/core';
+import { StateError } from '@ghl/core';
+import { loadState, saveState } from '@ghl/core/engine';
 import type { PlasticOptimizer } from '@ghl/learner';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';

@@ -1,5 +1,6 @@
 /** The step sizes of an assignment, read from its spec. */
-import { fromSpec, type Hyperparameter, isSpec, type Json, valueAt } from '@ghl/core';
+import { fromSpec, type Hyperparameter, type Json } from '@ghl/core';
+import { isSpec, valueAt } from '@ghl/core/plugin';
 
 /**
  * For each label whose plasticity has `scaleBy` in it, the product of those factors at a step. A label with a schedule

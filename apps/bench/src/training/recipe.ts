@@ -1,5 +1,6 @@
 /** Recipes by name, and any rule × modulator in place of one. */
-import { ConfigurationError, constant, type GlobalModulator, type LocalRule, unknownName } from '@ghl/core';
+import { ConfigurationError, constant, type GlobalModulator, type LocalRule } from '@ghl/core';
+import { unknownName } from '@ghl/core/plugin';
 import type { Assignment } from '@ghl/learner';
 import { gate } from '@ghl/modulator-gate';
 import { scalar } from '@ghl/modulator-scalar';

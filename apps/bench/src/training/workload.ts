@@ -1,5 +1,6 @@
 /** What is trained: a dataset and a network by name. */
-import { ConfigurationError, DataError, unknownName } from '@ghl/core';
+import { ConfigurationError, DataError } from '@ghl/core';
+import { unknownName } from '@ghl/core/plugin';
 import type { ImageSet } from '@ghl/datasets';
 import { type DownloadProgress, dataset, datasets } from '@ghl/datasets/node';
 import { type NetworkBuilder, networks } from '@ghl/models';

@@ -1,6 +1,7 @@
 /** The command line: commands, options, and what is refused before anything is done. */
 import { readFileSync } from 'node:fs';
-import { ConfigurationError, unknownName } from '@ghl/core';
+import { ConfigurationError } from '@ghl/core';
+import { unknownName } from '@ghl/core/plugin';
 import { Command, CommanderError } from 'commander';
 
 /** What was asked for. */

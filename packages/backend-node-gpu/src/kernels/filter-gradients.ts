@@ -3,7 +3,7 @@
  * with all channels side by side (DeepHebb's layers: 1.17 to 1.5 times). On a GPU nothing was measured, and the cotangents are
  * concatenated as on any backend without this kernel.
  */
-import { FILTER_GRADIENTS } from '@ghl/core';
+import { FILTER_GRADIENTS } from '@ghl/core/backend';
 import * as tf from '@tensorflow/tfjs-core';
 import { type Kernel, runKernel } from './kernel.js';
 

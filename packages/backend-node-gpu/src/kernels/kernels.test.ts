@@ -1,5 +1,5 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { FILTER_GRADIENTS } from '@ghl/core';
+import { FILTER_GRADIENTS } from '@ghl/core/backend';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-layers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -3,7 +3,7 @@
  * stock kernel runs as 'valid', and what comes back to the image is cut to its size. A maximum is padded with −∞; an average
  * divides by the values in its window that are not padding, as TensorFlow.js does, and its gradient with it.
  */
-import { gradientInfo } from '@ghl/core';
+import { gradientInfo } from '@ghl/core/backend';
 import * as tf from '@tensorflow/tfjs-core';
 import { type Call, type Kernel, runKernel } from './kernel.js';
 

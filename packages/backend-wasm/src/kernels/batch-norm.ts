@@ -1,5 +1,6 @@
 /** Batch normalisation by the batch's own statistics, and its gradient, each in three passes over memory. */
-import { BATCH_NORM, BATCH_NORM_GRADIENT, checkNotEmpty } from '@ghl/core';
+import { BATCH_NORM, BATCH_NORM_GRADIENT } from '@ghl/core/backend';
+import { checkNotEmpty } from '@ghl/core/plugin';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { bits } from '../module.js';
 import { address, floatKernel, type KernelCall } from './heap.js';

@@ -5,7 +5,7 @@
  *     ∂W[i, j, c, k]   = Σ_{b, p, q} x[b, p·s + i·d − top, q·s + j·d − left, c] · v[b, p, q, k]     for each cotangent v
  *     ∂x[b, h, w, c]   = Σ_{i, j, k} ∂y[b, p, q, k] · W[i, j, c, k]   over p·s + i·d − top = h, q·s + j·d − left = w
  */
-import { checkShape, FILTER_GRADIENTS, gradientInfo } from '@ghl/core';
+import { checkShape, FILTER_GRADIENTS, gradientInfo } from '@ghl/core/backend';
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import {
   backend_util,

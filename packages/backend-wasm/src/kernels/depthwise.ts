@@ -6,7 +6,7 @@
  *     ∂x[b, p·s + i·d − top, q·s + j·d − left, c] += W[i, j, c, m] · ∂y[b, p, q, k]
  *     ∂W[i, j, c, m]                              += x[b, p·s + i·d − top, q·s + j·d − left, c] · ∂y[b, p, q, k]
  */
-import { gradientInfo } from '@ghl/core';
+import { gradientInfo } from '@ghl/core/backend';
 import {
   backend_util,
   DepthwiseConv2dNative,

@@ -1,5 +1,5 @@
 /** Dropout whose mask is drawn where it is used, by a counter-based generator. */
-import { DROPOUT, type DropoutAttributes } from '@ghl/core';
+import { DROPOUT, type DropoutAttributes } from '@ghl/core/backend';
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { bits } from '../module.js';
 import { address, floatKernel, type KernelCall } from './heap.js';

@@ -1,13 +1,6 @@
 /** Fused kernels against the plain ones that they stand for. */
-import {
-  ALL_FINITE,
-  BATCH_NORM,
-  BATCH_NORM_GRADIENT,
-  CHOOSE,
-  COMPETITION,
-  FUSED_UPDATE,
-  type Operation,
-} from '@ghl/core';
+import { ALL_FINITE, BATCH_NORM, BATCH_NORM_GRADIENT, CHOOSE, COMPETITION, FUSED_UPDATE } from '@ghl/core/backend';
+import type { Operation } from '@ghl/core/plugin';
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';

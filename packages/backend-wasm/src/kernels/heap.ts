@@ -4,7 +4,8 @@
  * A view dies when the heap grows, and any allocation may grow it: take views after the last `makeOutput`.
  */
 
-import { checkNotEmpty, DataError, UnsupportedError } from '@ghl/core';
+import { DataError, UnsupportedError } from '@ghl/core';
+import { checkNotEmpty } from '@ghl/core/plugin';
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import { type backend_util, getKernel, type TensorInfo } from '@tensorflow/tfjs-core';
 import type { KernelModule } from '../module.js';

@@ -1,5 +1,5 @@
 /** Matrix products, on our own module: either operand transposed, any number of matrices, one broadcast over the other. */
-import { UPPER_PRODUCT } from '@ghl/core';
+import { UPPER_PRODUCT } from '@ghl/core/backend';
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import {
   _FusedMatMul,

@@ -1,5 +1,6 @@
 /** A weight's whole step in one kernel, and the choice between it and the weight before. */
-import { CHOOSE, FUSED_UPDATE, type Operation } from '@ghl/core';
+import { CHOOSE, FUSED_UPDATE } from '@ghl/core/backend';
+import type { Operation } from '@ghl/core/plugin';
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { bits } from '../module.js';
 import { address, floatKernel, type KernelCall, kernel, share } from './heap.js';

@@ -1,5 +1,5 @@
 /** Pooling and its gradients, on our own module: any window, stride and padding (see assembly/pooling.ts). */
-import { checkShape } from '@ghl/core';
+import { checkShape } from '@ghl/core/backend';
 import {
   AvgPool,
   type AvgPoolAttrs,

@@ -1,4 +1,6 @@
-import { conv2d, initState, layerIncrement, OVERLAP, type Plasticity } from '@ghl/core';
+import type { Plasticity } from '@ghl/core';
+import { OVERLAP } from '@ghl/core/backend';
+import { conv2d, initState, layerIncrement } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';

@@ -3,7 +3,8 @@
  * product over leading axes, on our own module. Other axes are transposed first; other types are the stock kernels'. What
  * any of them makes of no values is made here.
  */
-import { ALL_FINITE, checkNotEmpty, OVERLAP } from '@ghl/core';
+import { ALL_FINITE, OVERLAP } from '@ghl/core/backend';
+import { checkNotEmpty } from '@ghl/core/plugin';
 import {
   All,
   Any,

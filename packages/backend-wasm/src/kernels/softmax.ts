@@ -1,5 +1,6 @@
 /** Softmax over the last axis, on our own module: TensorFlow.js's, and the competition of units at a temperature. */
-import { COMPETITION, checkNotEmpty } from '@ghl/core';
+import { COMPETITION } from '@ghl/core/backend';
+import { checkNotEmpty } from '@ghl/core/plugin';
 import { Softmax, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { bits } from '../module.js';
 import { address, floatKernel, type KernelCall, kernel } from './heap.js';

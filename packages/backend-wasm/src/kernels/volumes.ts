@@ -2,7 +2,9 @@
  * Convolutions and pooling of volumes, [batch, depth, height, width, channels], and their gradients: the kernels of images,
  * whose patches and windows have frames too (see assembly/convolution.ts and assembly/pooling.ts).
  */
-import { checkNotEmpty, checkShape, DataError } from '@ghl/core';
+import { DataError } from '@ghl/core';
+import { checkShape } from '@ghl/core/backend';
+import { checkNotEmpty } from '@ghl/core/plugin';
 import {
   AvgPool3D,
   type AvgPool3DAttrs,

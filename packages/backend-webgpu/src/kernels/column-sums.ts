@@ -1,5 +1,6 @@
 /** Sums over the rows of matrices, in an order that depends on nothing but their shape. */
-import { checkNotEmpty, OVERLAP } from '@ghl/core';
+import { OVERLAP } from '@ghl/core/backend';
+import { checkNotEmpty } from '@ghl/core/plugin';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { type KernelCall, kernel, makeOutput, runPass, workgroupSize } from './pass.js';

@@ -6,7 +6,8 @@
  * adds up u⊙x of its columns over the rows of its team; what the teams have is added up after. Rows too wide for that are
  * read again instead, and u⊙x is added up in a pass of its own.
  */
-import { COMPETITION, checkNotEmpty } from '@ghl/core';
+import { COMPETITION } from '@ghl/core/backend';
+import { checkNotEmpty } from '@ghl/core/plugin';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { sumColumns } from './column-sums.js';

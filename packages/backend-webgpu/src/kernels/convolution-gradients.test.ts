@@ -1,5 +1,5 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { FILTER_GRADIENTS } from '@ghl/core';
+import { FILTER_GRADIENTS } from '@ghl/core/backend';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';

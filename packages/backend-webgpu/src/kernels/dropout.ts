@@ -1,5 +1,6 @@
 /** Dropout whose mask is drawn where it is used, by a counter-based generator: Threefry-2x32 of 13 rounds. */
-import { checkNotEmpty, DROPOUT, type DropoutAttributes } from '@ghl/core';
+import { DROPOUT, type DropoutAttributes } from '@ghl/core/backend';
+import { checkNotEmpty } from '@ghl/core/plugin';
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { type KernelCall, kernel, makeOutput, runPass, workgroupSize } from './pass.js';
 

@@ -6,7 +6,9 @@
  *
  * Rows are (i, j, c), columns k of one or two cotangents, terms the positions (b, p, q).
  */
-import { checkNotEmpty, checkShape, FILTER_GRADIENTS, gradientInfo, UnsupportedError } from '@ghl/core';
+import { UnsupportedError } from '@ghl/core';
+import { checkShape, FILTER_GRADIENTS, gradientInfo } from '@ghl/core/backend';
+import { checkNotEmpty } from '@ghl/core/plugin';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import {
   type backend_util,

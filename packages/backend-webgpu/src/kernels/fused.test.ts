@@ -8,9 +8,9 @@ import {
   COMPETITION,
   DROPOUT,
   FUSED_UPDATE,
-  type Operation,
   OVERLAP,
-} from '@ghl/core';
+} from '@ghl/core/backend';
+import type { Operation } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';

@@ -7,7 +7,8 @@
  * Rows are the positions (b, h, w), columns c, terms (i, j, k). Rows of a tile are alike in (h mod s, w mod s), so that all of
  * them meet the same taps, and the others, s² − 1 of s², are left out.
  */
-import { checkNotEmpty, gradientInfo } from '@ghl/core';
+import { gradientInfo } from '@ghl/core/backend';
+import { checkNotEmpty } from '@ghl/core/plugin';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { Conv2DBackpropInput, type Conv2DBackpropInputAttrs } from '@tensorflow/tfjs-core';
 import { channelsLast, type KernelCall, runPass } from './pass.js';

@@ -10,7 +10,8 @@
  * Each norm is a pass of its own, over v up to there. Whether all is finite is read from the bits: WGSL may take for granted
  * that there are no NaN and no infinities.
  */
-import { ALL_FINITE, CHOOSE, checkNotEmpty, FUSED_UPDATE, type Operation } from '@ghl/core';
+import { ALL_FINITE, CHOOSE, FUSED_UPDATE } from '@ghl/core/backend';
+import { checkNotEmpty, type Operation } from '@ghl/core/plugin';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { type Buffer, isNan, type KernelCall, kernel, makeOutput, runPass, workgroupSize } from './pass.js';

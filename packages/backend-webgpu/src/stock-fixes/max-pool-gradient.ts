@@ -3,7 +3,7 @@
  * the last, and another where values are infinite. Of a window that holds a NaN, its first value has it, as on
  * `@ghl/backend-wasm`. Two passes: which value each window chose, then what each value gets from the windows that cover it.
  */
-import { checkNotEmpty } from '@ghl/core';
+import { checkNotEmpty } from '@ghl/core/plugin';
 import { backend_util, MaxPoolGrad, type MaxPoolGradAttrs, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { isNan, type KernelCall, makeOutput, runPass, workgroupSize } from '../kernels/pass.js';
 import type { StockFix } from './stock-fix.js';

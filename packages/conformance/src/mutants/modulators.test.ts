@@ -1,18 +1,15 @@
 /** Modulators broken on purpose: each fails the cases named beside it, and passes all others. */
 import '@tensorflow/tfjs-backend-cpu';
+import type { GlobalModulator, Hyperparameter, SignalName, Signals } from '@ghl/core';
 import {
   type BaselineState,
-  type GlobalModulator,
-  type Hyperparameter,
   initBaseline,
   type PerExampleModulator,
   predictionError,
-  type SignalName,
-  type Signals,
   specOf,
   valueAt,
   type WeightModulator,
-} from '@ghl/core';
+} from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type ConformanceCase, failures, type ModulatorClaims, modulatorCases } from '../index.js';

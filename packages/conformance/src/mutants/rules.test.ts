@@ -1,14 +1,7 @@
 /** Rules broken on purpose: each fails the cases named beside it, and passes all others. */
 import '@tensorflow/tfjs-backend-cpu';
-import {
-  checkHyperparameter,
-  checkNotEmpty,
-  type Hyperparameter,
-  type LocalContext,
-  type LocalRule,
-  specOf,
-  valueAt,
-} from '@ghl/core';
+import type { Hyperparameter, LocalRule } from '@ghl/core';
+import { checkHyperparameter, checkNotEmpty, type LocalContext, specOf, valueAt } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, it } from 'vitest';
 import {

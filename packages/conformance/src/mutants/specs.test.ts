@@ -12,17 +12,13 @@ import {
   local,
   maxAbs,
   rms,
-  ruleName,
   type Schedule,
   type Spec,
   type Specified,
   scaleBy,
-  specOf,
   type Transform,
-  valueAt,
-  type Wrapper,
-  wrap,
 } from '@ghl/core';
+import { ruleName, specOf, valueAt, type Wrapper, wrap } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { failures, specCases } from '../index.js';

@@ -9,19 +9,10 @@
  * so a rule never sees a stride or a padding. Convolutions are channels-last; no patches are ever formed.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { FILTER_GRADIENTS, hasKernel } from './backend.js';
-import { checkOptions } from './checks.js';
-import { ConfigurationError } from './errors.js';
-
-/** The sizes of a layer as a rule sees them. */
-export interface Units {
-  /** D: inputs of one unit (kh·kw·cin for a convolution, kh·kw for a depthwise one). */
-  readonly fanIn: number;
-  /** K: units (output channels). */
-  readonly fanOut: number;
-  /** Sets of units that share their inputs: 1, or cin for a depthwise convolution, whose units are grouped by channel. */
-  readonly groups: number;
-}
+import { FILTER_GRADIENTS, hasKernel } from '../backend/kernels.js';
+import { checkOptions } from '../checks.js';
+import { ConfigurationError } from '../errors.js';
+import type { Units } from '../units.js';
 
 /** A layer's geometry. Shapes are those of TensorFlow.js: dense [in, out], conv [kh, kw, cin, out], fan-out last. */
 export interface Connection {

@@ -1,7 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, expect, it } from 'vitest';
-import { softmaxCompetition } from './competition.js';
+import { softmaxCompetition } from './softmax-competition.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');

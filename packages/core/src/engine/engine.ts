@@ -10,15 +10,17 @@
  * All functions are pure; a caller wraps them in `tf.tidy` and keeps what it wants.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { hasKernel, MAX_OPERATIONS, type Operation, OVERLAP, UPPER_PRODUCT } from './backend.js';
-import { checkNotEmpty } from './checks.js';
-import type { Connection, Units } from './connection.js';
-import { ConfigurationError, SignalError } from './errors.js';
-import type { LocalContext, Scope } from './local-rule.js';
-import type { SignalName, Signals } from './modulator.js';
-import type { Plasticity } from './plasticity.js';
-import type { StateTree } from './state.js';
-import type { IncrementResult } from './transform.js';
+import { hasKernel, MAX_OPERATIONS, type Operation, UPPER_PRODUCT } from '../backend/kernels.js';
+import { checkNotEmpty } from '../checks.js';
+import { columnDots } from '../column-dots.js';
+import { ConfigurationError, SignalError } from '../errors.js';
+import type { LocalContext, Scope } from '../local-rule.js';
+import type { SignalName, Signals } from '../modulator.js';
+import type { Plasticity } from '../plasticity.js';
+import type { StateTree } from '../state.js';
+import type { IncrementResult } from '../transform.js';
+import type { Units } from '../units.js';
+import type { Connection } from './connection.js';
 
 /** One use of a layer in a step: x as it went in, y as it came out, before bias and non-linearity. */
 export interface LayerUse {
@@ -308,11 +310,6 @@ function overlap(gate: tf.Tensor2D, reconstruction: tf.Tensor2D | 1, scope: Scop
     masks.push(tf.equal(group(j), group(k)));
   }
   return masks.reduce((m, mask) => tf.mul(m, tf.cast(mask, 'float32')), full as tf.Tensor);
-}
-
-/** Σₚ a_pk · b_pk of two [P, K]: [K], in one pass over both where the backend has a kernel for it. */
-export function columnDots(a: tf.Tensor2D, b: tf.Tensor2D): tf.Tensor1D {
-  return (hasKernel(OVERLAP) ? run(OVERLAP, { a, b }) : tf.sum(tf.mul(a, b), 0)) as tf.Tensor1D;
 }
 
 function run(kernel: string, inputs: tf.NamedTensorMap, attrs: object = {}): tf.Tensor {

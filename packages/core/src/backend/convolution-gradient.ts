@@ -1,6 +1,6 @@
 /** The geometry of a convolution from the side of its gradients, for backends whose kernels form these. */
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
-import { checkShape } from './checks.js';
+import { checkShape } from '../checks.js';
 
 type Shape4D = [number, number, number, number];
 

@@ -2,7 +2,12 @@
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
-import { MAX_OPERATIONS } from './backend.js';
+import { MAX_OPERATIONS } from '../backend/kernels.js';
+import { constant, type LocalContext, type LocalRule, maxAbs, rms, type Scope, wrap } from '../local-rule.js';
+import type { PerExampleModulator, WeightModulator } from '../modulator.js';
+import { chain, gradientDescent, local, type Plasticity, threeFactor } from '../plasticity.js';
+import { specOf } from '../spec.js';
+import { scaleBy, type Transform } from '../transform.js';
 import { type Connection, conv2d, dense, depthwiseConv2d } from './connection.js';
 import {
   type AvailableSignals,
@@ -14,11 +19,6 @@ import {
   type LayerUse,
   layerIncrement,
 } from './engine.js';
-import { constant, type LocalContext, type LocalRule, maxAbs, rms, type Scope, wrap } from './local-rule.js';
-import type { PerExampleModulator, WeightModulator } from './modulator.js';
-import { chain, gradientDescent, local, type Plasticity, threeFactor } from './plasticity.js';
-import { specOf } from './spec.js';
-import { scaleBy, type Transform } from './transform.js';
 
 const numbers = (seed: number, shape: readonly number[]) =>
   Float32Array.from({ length: shape.reduce((product, size) => product * size, 1) }, (_, i) => Math.sin(seed + 3.7 * i));

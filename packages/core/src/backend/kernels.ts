@@ -1,64 +1,8 @@
 /**
- * A backend adapter: the one object through which a user asks whether a TensorFlow.js backend can train on this
- * machine, and turns it on. Passed by the user; nothing registers itself on import.
+ * The kernels that a backend may register in addition to those of TensorFlow.js, by name. The engine and the learner call
+ * a kernel where the current backend has it, and compute the same from stock kernels where it does not.
  */
 import * as tf from '@tensorflow/tfjs-core';
-
-/** Whether a backend can run here; if not, why, and what to do. */
-export type Support =
-  | {
-      /** `activate()` can be called. */
-      readonly supported: true;
-    }
-  | {
-      /** `activate()` would throw. */
-      readonly supported: false;
-      /** What is missing or too old, as a sentence; becomes the error's message. */
-      readonly reason: string;
-      /** What the user can do about it; becomes the error's help. */
-      readonly help: string;
-    };
-
-/** What `activate()` got. Fields that a backend does not know are absent. */
-export interface ActiveBackend {
-  /** The name that `tf.getBackend()` returns. */
-  readonly name: string;
-  /** The processor it computes on, as the device names itself. */
-  readonly device?: string;
-  /** Driver or runtime, with its version. */
-  readonly driver?: string;
-  /** Threads that compute. */
-  readonly threads?: number;
-  /** What the device can hold and run at once, by the names that its own interface has for them. */
-  readonly limits?: Readonly<Record<string, number>>;
-  /**
-   * Choices that results depend on within rounding. Handed back to `activate()` as options, they give the same bits again
-   * on the same machine.
-   */
-  readonly numerics?: Readonly<Record<string, string | boolean>>;
-  /** Versions of what it is made of, by package. */
-  readonly versions: Readonly<Record<string, string>>;
-  /** Kernels that the adapter registered or replaced. */
-  readonly kernels: readonly string[];
-  /** What it could not have and what that costs, in words. */
-  readonly notes?: readonly string[];
-}
-
-/** A TensorFlow.js backend that can train. */
-export interface BackendAdapter<Options extends object = object> {
-  /** The name under which TensorFlow.js knows the backend, as `tf.setBackend()` takes it. */
-  readonly name: string;
-  /** Says whether this backend runs here. Never throws. */
-  isSupported(): Promise<Support>;
-  /**
-   * Makes this backend the one TensorFlow.js computes on. Idempotent.
-   *
-   * @throws UnsupportedError with the reason and help of `isSupported()` where it cannot run.
-   */
-  activate(options?: Options): Promise<ActiveBackend>;
-  /** Releases what `activate()` took. Tensors that live on the backend are lost. */
-  deactivate(): Promise<void>;
-}
 
 /** Whether the backend that TensorFlow.js computes on has a kernel, such as those below. */
 export function hasKernel(kernel: string): boolean {

@@ -1,6 +1,6 @@
 /** Competition between the units of a layer, which several rules are gated by. */
 import * as tf from '@tensorflow/tfjs-core';
-import { COMPETITION, hasKernel } from './backend.js';
+import { COMPETITION, hasKernel } from './backend/kernels.js';
 import { checkNotEmpty, checkNumber } from './checks.js';
 import type { GateResult } from './local-rule.js';
 

@@ -4,7 +4,7 @@
  * keeps anyway, in place of its input; they have the same sign.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { hasKernel } from './backend.js';
+import { hasKernel } from './kernels.js';
 
 /**
  * Replaces the gradient, if TensorFlow.js has it yet; for a backend's `activate()`.

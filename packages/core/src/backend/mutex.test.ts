@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { mutex } from './in-turn.js';
+import { mutex } from './mutex.js';
 
 it('runs one after the other, in order, also after one that failed', async () => {
   const turn = mutex();

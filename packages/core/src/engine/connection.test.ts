@@ -2,8 +2,8 @@
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
+import { ConfigurationError } from '../errors.js';
 import { type Connection, type ConvolutionOptions, conv1d, conv2d, dense, depthwiseConv2d } from './connection.js';
-import { ConfigurationError } from './errors.js';
 
 const numbers = (seed: number, shape: readonly number[]) =>
   Float32Array.from({ length: shape.reduce((product, size) => product * size, 1) }, (_, i) => Math.sin(seed + 3.7 * i));

@@ -1,0 +1,35 @@
+import { expect, it } from 'vitest';
+import * as backend from './backend/index.js';
+import * as engine from './engine/index.js';
+import * as root from './index.js';
+import * as plugin from './plugin.js';
+
+it('exports each name from exactly one entry of the package', () => {
+  const names = [root, plugin, engine, backend].flatMap((entry) => Object.keys(entry));
+  expect(names.length).toBe(new Set(names).size);
+});
+
+it('exports to users what they type in a program, and no more', () => {
+  expect(Object.keys(root).sort()).toEqual([
+    'ConfigurationError',
+    'DataError',
+    'GhlError',
+    'NonFiniteError',
+    'SignalError',
+    'StateError',
+    'UnsupportedError',
+    'chain',
+    'constant',
+    'cosine',
+    'currentSpec',
+    'decayWeights',
+    'fromSpec',
+    'gradientDescent',
+    'local',
+    'maxAbs',
+    'rms',
+    'scaleBy',
+    'sgd',
+    'threeFactor',
+  ]);
+});

@@ -1,0 +1,23 @@
+/** For authors of rules, modulators and transforms: the contracts, what a rule may compute with, and how options are checked. */
+export type { Operation } from './backend/kernels.js';
+export { checkBoolean, checkChoice, checkNotEmpty, checkNumber, checkOptions, type NumberRange } from './checks.js';
+export { columnDots } from './column-dots.js';
+export { nearest, unknownName } from './errors.js';
+export {
+  type GateResult,
+  type LocalContext,
+  ruleName,
+  type Scope,
+  type Wrapper,
+  type WrapperContext,
+  type WrapResult,
+  wrap,
+} from './local-rule.js';
+export type { FactorResult, ModulatorContext, PerExampleModulator, WeightModulator } from './modulator.js';
+export { type BaselineState, initBaseline, type PredictionError, predictionError } from './prediction-error.js';
+export { checkHyperparameter, valueAt } from './schedule.js';
+export { softmaxCompetition } from './softmax-competition.js';
+export { isSpec, specOf } from './spec.js';
+export type { StateTree } from './state.js';
+export type { IncrementResult, TransformContext } from './transform.js';
+export type { Units } from './units.js';
