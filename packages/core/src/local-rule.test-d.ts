@@ -3,7 +3,9 @@ import type * as tf from '@tensorflow/tfjs-core';
 import { expectTypeOf, it } from 'vitest';
 import type { LocalContext, LocalRule } from './local-rule.js';
 import type { GlobalModulator, PerExampleModulator, WeightModulator } from './modulator.js';
-import { threeFactor } from './plasticity.js';
+import { chain, gradientDescent, local, type Plasticity, threeFactor } from './plasticity.js';
+import type { Stateless } from './state.js';
+import { scaleBy } from './transform.js';
 
 it('a rule sees its own activity and weights, and nothing else', () => {
   expectTypeOf<keyof LocalContext>().toEqualTypeOf<'post' | 'weights' | 'units' | 'step' | 'forward'>();
@@ -27,14 +29,14 @@ it('a rule cannot see the gradient, the loss, a reward or a label', () => {
 });
 
 it('a rule cannot take a third argument', () => {
-  const gate = (context: LocalContext, state: Record<string, never>, gradient: tf.Tensor2D) => ({
+  const gate = (context: LocalContext, state: Stateless, gradient: tf.Tensor2D) => ({
     gate: gradient,
     scope: 'none' as const,
     state,
     context,
   });
   // @ts-expect-error the engine hands in two
-  const cheat: LocalRule<Record<string, never>> = { spec: { name: 'cheat', args: [] }, init: () => ({}), gate };
+  const cheat: LocalRule<Stateless> = { spec: { name: 'cheat', args: [] }, init: () => ({}), gate };
   void cheat;
 });
 
@@ -64,4 +66,11 @@ it('every modulator fits into a product', () => {
   threeFactor({} as LocalRule, {} as PerExampleModulator<'reward'>);
   // @ts-expect-error a rule is no modulator
   threeFactor({} as LocalRule, {} as LocalRule);
+});
+
+it('a plasticity carries the signals that it reads', () => {
+  expectTypeOf(threeFactor({} as LocalRule, {} as PerExampleModulator<'reward'>)).toEqualTypeOf<Plasticity<'reward'>>();
+  expectTypeOf(chain(gradientDescent(), scaleBy(1))).toEqualTypeOf<Plasticity<'gradient'>>();
+  expectTypeOf(local({} as LocalRule)).toEqualTypeOf<Plasticity<never>>();
+  expectTypeOf<Plasticity<'reward'>>().toExtend<Plasticity>();
 });

@@ -11,7 +11,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Operation } from './backend/kernels.js';
 import { checkPart } from './checks.js';
 import { type Spec, type Specified, specOf } from './spec.js';
-import type { StateTree } from './state.js';
+import type { Stateless, StateTree } from './state.js';
 import type { Units } from './units.js';
 
 /**
@@ -74,6 +74,17 @@ export interface LocalRule<S extends StateTree = any> extends Specified {
   readonly wrappers?: readonly Wrapper[];
 }
 
+/**
+ * A rule without state, from its spec and the function that computes gate, reconstruction and scope:
+ * `statelessRule(specOf('oja'), ({ post: y }) => ({ gate: y, reconstruction: y, scope: 'own' }))`.
+ */
+export function statelessRule(
+  spec: Spec,
+  gate: (context: LocalContext) => Omit<GateResult<Stateless>, 'state'>,
+): LocalRule<Stateless> {
+  return { spec, init: () => ({}), gate: (context, state) => ({ ...gate(context), state }) };
+}
+
 /** What a wrapper may look at. */
 export interface WrapperContext {
   /** W, kernel-shaped. */
@@ -131,7 +142,7 @@ export function wrap<S extends StateTree>(
   return { ...rule, spec, wrappers: [...(rule.wrappers ?? []), wrapper] };
 }
 
-function stateless(
+function statelessWrapper(
   name: 'maxAbs' | 'rms',
   linear: boolean,
   measure: (eligibility: tf.Tensor) => WrapResult<never>['apply'],
@@ -155,7 +166,7 @@ export function maxAbs<S extends StateTree>(rule: LocalRule<S>): LocalRule<S> {
   return wrap(
     rule,
     'maxAbs',
-    stateless('maxAbs', true, (measured) => {
+    statelessWrapper('maxAbs', true, (measured) => {
       const largest = tf.max(tf.abs(measured));
       return (eligibility) => tf.divNoNan(eligibility, largest);
     }),
@@ -172,7 +183,7 @@ export function rms<S extends StateTree>(rule: LocalRule<S>): LocalRule<S> {
   return wrap(
     rule,
     'rms',
-    stateless('rms', false, (measured) => {
+    statelessWrapper('rms', false, (measured) => {
       const root = tf.sqrt(tf.mean(tf.square(measured)));
       return (eligibility) => tf.mul(tf.onesLike(eligibility), root);
     }),
@@ -180,13 +191,9 @@ export function rms<S extends StateTree>(rule: LocalRule<S>): LocalRule<S> {
 }
 
 /** The rule whose ΔW is 1 for every weight: with the sign modulator, sign descent without any local factor. */
-export function constant(): LocalRule<Record<string, never>> {
-  return {
-    spec: specOf('constant'),
-    active: false,
-    init: () => ({}),
-    gate: ({ post }, state) => ({ gate: tf.zerosLike(post), scope: 'none', state }),
-  };
+export function constant(): LocalRule<Stateless> {
+  const rule = statelessRule(specOf('constant'), ({ post }) => ({ gate: tf.zerosLike(post), scope: 'none' }));
+  return { ...rule, active: false };
 }
 
 /** The name under which a rule was made, looking through its wrappers. */

@@ -5,8 +5,8 @@
  */
 import type * as tf from '@tensorflow/tfjs-core';
 import type { Operation } from './backend/kernels.js';
-import type { Specified } from './spec.js';
-import type { StateTree } from './state.js';
+import type { Spec, Specified } from './spec.js';
+import type { Stateless, StateTree } from './state.js';
 import type { IncrementResult } from './transform.js';
 import type { Units } from './units.js';
 
@@ -82,3 +82,25 @@ export interface PerExampleModulator<R extends SignalName = SignalName, S extend
 export type GlobalModulator<R extends SignalName = SignalName, S extends StateTree = any> =
   | WeightModulator<R, S>
   | PerExampleModulator<R, S>;
+
+/**
+ * A modulator of weights without state, from its spec, the signals that it reads, and the function from ΔW to the
+ * increment.
+ *
+ * @param operation What `modulate` computes, for a backend that fuses a step into one kernel.
+ */
+export function statelessModulator<R extends SignalName>(
+  spec: Spec,
+  reads: readonly R[],
+  modulate: (eligibility: tf.Tensor, signals: Pick<Signals, R>, context: ModulatorContext) => tf.Tensor,
+  operation?: Operation,
+): WeightModulator<R, Stateless> {
+  return {
+    spec,
+    actsOn: 'weights',
+    reads,
+    init: () => ({}),
+    modulate: (eligibility, signals, context, state) => ({ increment: modulate(eligibility, signals, context), state }),
+    ...(operation && { operation }),
+  };
+}

@@ -8,10 +8,14 @@ import { type LocalRule, ruleName } from './local-rule.js';
 import type { GlobalModulator, SignalName } from './modulator.js';
 import type { Hyperparameter } from './schedule.js';
 import { type Specified, specOf } from './spec.js';
-import { scaleBy, type Transform } from './transform.js';
+import { scaleBy, sequence, type Transform } from './transform.js';
 
-/** How weights change. */
-export interface Plasticity extends Specified {
+/**
+ * How weights change.
+ *
+ * @typeParam R Names of the signals that it reads.
+ */
+export interface Plasticity<R extends SignalName = SignalName> extends Specified {
   /** The local factor; null for plain gradient descent. */
   readonly rule: LocalRule | null;
   /** The third factor; null where there is none. */
@@ -19,7 +23,7 @@ export interface Plasticity extends Specified {
   /** Applied to the increment in order. */
   readonly transforms: readonly Transform[];
   /** The signals without which no step can be made. */
-  readonly reads: readonly SignalName[];
+  readonly reads: readonly R[];
 }
 
 /**
@@ -28,7 +32,7 @@ export interface Plasticity extends Specified {
  * @throws ConfigurationError `BAD_VALUE` for what is no rule or no modulator; `PER_EXAMPLE_REFUSED` where the modulator has a factor per example, and the rule's ΔW is not
  * linear in its gate (`rms`, `constant`, a trace), so that no per-example factor can reach it.
  */
-export function threeFactor<R extends SignalName>(rule: LocalRule, modulator: GlobalModulator<R>): Plasticity {
+export function threeFactor<R extends SignalName>(rule: LocalRule, modulator: GlobalModulator<R>): Plasticity<R> {
   checkRule('threeFactor', rule);
   checkPart(
     'The modulator of threeFactor',
@@ -58,29 +62,36 @@ export function threeFactor<R extends SignalName>(rule: LocalRule, modulator: Gl
  *
  * @throws ConfigurationError `BAD_VALUE` for what is no rule.
  */
-export function local(rule: LocalRule): Plasticity {
+export function local(rule: LocalRule): Plasticity<never> {
   checkRule('local', rule);
   return { spec: specOf('local', rule), rule, modulator: null, transforms: [], reads: [] };
 }
 
 /** Gradient descent, −∂L/∂W: the third factor alone. Works for every weight, biases included. */
-export function gradientDescent(): Plasticity {
+export function gradientDescent(): Plasticity<'gradient'> {
   return { spec: specOf('gradientDescent'), rule: null, modulator: null, transforms: [], reads: ['gradient'] };
 }
 
 /**
- * The head, and transforms applied to its increment in order. A chain is a plasticity, so chains nest.
+ * The head, and transforms applied to its increment in order. A chain is a plasticity, so chains nest. Without a head it is
+ * a transform, the named tail of other chains: `const step = chain(decayWeights(5e-2), scaleBy(1e-2))`.
  *
- * @throws ConfigurationError `BAD_VALUE` for a head that is no plasticity, or what is no transform.
+ * @throws ConfigurationError `BAD_VALUE` unless the first argument is a plasticity or a transform, and each other one a
+ * transform.
  */
-export function chain(head: Plasticity, ...transforms: readonly Transform[]): Plasticity {
-  checkPart(
-    'The head of chain',
-    head,
-    'transforms',
-    'begin with threeFactor(rule, modulator), local(rule) or gradientDescent().',
-  );
-  for (const [i, transform] of transforms.entries()) {
+export function chain<R extends SignalName>(head: Plasticity<R>, ...transforms: readonly Transform[]): Plasticity<R>;
+export function chain(...transforms: readonly [Transform, ...Transform[]]): Transform;
+export function chain(first: Plasticity | Transform, ...rest: readonly Transform[]): Plasticity | Transform {
+  const headless = typeof first === 'object' && first !== null && 'update' in first;
+  if (!headless) {
+    checkPart(
+      'The head of chain',
+      first,
+      'transforms',
+      'begin with threeFactor(rule, modulator), local(rule) or gradientDescent().',
+    );
+  }
+  for (const [i, transform] of rest.entries()) {
     checkPart(
       `Transform ${i + 1} of chain`,
       transform,
@@ -88,7 +99,11 @@ export function chain(head: Plasticity, ...transforms: readonly Transform[]): Pl
       'give transforms after the head: scaleBy(1e-2), decayWeights(5e-2).',
     );
   }
-  return { ...head, spec: specOf('chain', head, ...transforms), transforms: [...head.transforms, ...transforms] };
+  const spec = specOf('chain', first, ...rest);
+  const transforms = rest.flatMap((transform) => transform.parts ?? [transform]);
+  if (headless) return sequence(spec, [...(first.parts ?? [first]), ...transforms]);
+  const head = first as Plasticity;
+  return { ...head, spec, transforms: [...head.transforms, ...transforms] };
 }
 
 /**
@@ -97,7 +112,7 @@ export function chain(head: Plasticity, ...transforms: readonly Transform[]): Pl
  * @param stepSize η, a number or a schedule.
  * @throws ConfigurationError `BAD_VALUE`.
  */
-export function sgd(stepSize: Hyperparameter): Plasticity {
+export function sgd(stepSize: Hyperparameter): Plasticity<'gradient'> {
   return chain(gradientDescent(), scaleBy(stepSize));
 }
 

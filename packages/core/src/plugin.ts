@@ -8,16 +8,24 @@ export {
   type LocalContext,
   ruleName,
   type Scope,
+  statelessRule,
   type Wrapper,
   type WrapperContext,
   type WrapResult,
   wrap,
 } from './local-rule.js';
-export type { FactorResult, ModulatorContext, PerExampleModulator, WeightModulator } from './modulator.js';
+export {
+  type FactorResult,
+  type ModulatorContext,
+  type PerExampleModulator,
+  statelessModulator,
+  type WeightModulator,
+} from './modulator.js';
+export { choice, flag, hyperparameter, number, type OptionReader, readOptions } from './options.js';
 export { type BaselineState, initBaseline, type PredictionError, predictionError } from './prediction-error.js';
 export { checkHyperparameter, valueAt } from './schedule.js';
 export { softmaxCompetition } from './softmax-competition.js';
 export { isSpec, specOf } from './spec.js';
-export type { StateTree } from './state.js';
-export type { IncrementResult, TransformContext } from './transform.js';
+export type { Stateless, StateTree } from './state.js';
+export { type IncrementResult, statelessTransform, type TransformContext } from './transform.js';
 export type { Units } from './units.js';

@@ -8,6 +8,9 @@ import { StateError } from './errors.js';
 /** A tensor, or a list or record of trees. An empty record is the state of something that remembers nothing. */
 export type StateTree = tf.Tensor | readonly StateTree[] | { readonly [key: string]: StateTree };
 
+/** The state of a rule, modulator, wrapper or transform that remembers nothing: `{}`. */
+export type Stateless = Readonly<Record<string, never>>;
+
 /** The leaves of a tree with their paths, `['theta', tensor]`, in a fixed order. */
 export function leaves(tree: StateTree, path = ''): [path: string, leaf: tf.Tensor][] {
   if (tree instanceof tf.Tensor) return [[path, tree]];

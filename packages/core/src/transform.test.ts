@@ -1,10 +1,13 @@
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
-import { computeIncrement, initState } from './engine/engine.js';
-import { chain, gradientDescent } from './plasticity.js';
+import { computeIncrement, initState } from './engine/index.js';
+import { fromSpec } from './from-spec.js';
+import { chain, gradientDescent, type Plasticity } from './plasticity.js';
 import { initBaseline, predictionError } from './prediction-error.js';
-import { decayWeights, scaleBy } from './transform.js';
+import { cosine } from './schedule.js';
+import { specOf } from './spec.js';
+import { decayWeights, scaleBy, type Transform } from './transform.js';
 
 const weights = [2, -4];
 const after = (plasticity: ReturnType<typeof gradientDescent>, step = 0) =>
@@ -56,5 +59,31 @@ it('a baseline starts at the first value and follows, and deviation is from the 
     // Baselines 4, then 4.5, then 3.875.
     expect(found).toEqual([0, 2, -2.5]);
     expect(state.mean.dataSync()[0]).toBe(3.875);
+  });
+});
+
+it('a chain without a head is the tail of another chain, and does the same as its parts', () => {
+  const tail = chain(decayWeights(0.5), scaleBy(cosine(2, 4)));
+  const named = chain(gradientDescent(), tail, scaleBy(3));
+  const spelled = chain(gradientDescent(), decayWeights(0.5), scaleBy(cosine(2, 4)), scaleBy(3));
+  expect(named.transforms).toHaveLength(3);
+  for (const step of [0, 1, 3]) expect(after(named, step)).toEqual(after(spelled, step));
+  expect(fromSpec<Plasticity<'gradient'>>(named.spec).spec).toEqual(named.spec);
+  expect(after(fromSpec(named.spec), 1)).toEqual(after(spelled, 1));
+});
+
+it('a chain without a head updates as one transform, and keeps the state of each part', () => {
+  const counter: Transform = {
+    spec: specOf('counter'),
+    init: () => ({ count: tf.scalar(0) }),
+    update: (increment, _, { count }) => ({ increment: tf.add(increment, count), state: { count: tf.add(count, 1) } }),
+  };
+  tf.tidy(() => {
+    const tail = chain(counter, scaleBy(10), counter);
+    const context = { weights: tf.tensor1d(weights), step: 0 };
+    const first = tail.update(tf.tensor1d([1, 2]), context, tail.init([2]));
+    const second = tail.update(tf.tensor1d([1, 2]), context, first.state);
+    expect([...first.increment.dataSync()]).toEqual([10, 20]);
+    expect([...second.increment.dataSync()]).toEqual([21, 31]);
   });
 });

@@ -5,8 +5,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Operation } from './backend/kernels.js';
 import { checkHyperparameter, type Hyperparameter, valueAt } from './schedule.js';
-import { type Specified, specOf } from './spec.js';
-import type { StateTree } from './state.js';
+import { type Spec, type Specified, specOf } from './spec.js';
+import type { Stateless, StateTree } from './state.js';
 
 /** What a transform may look at. */
 export interface TransformContext {
@@ -33,18 +33,43 @@ export interface Transform<S extends StateTree = any> extends Specified {
   update(increment: tf.Tensor, context: TransformContext, state: S): IncrementResult<S>;
   /** What `update` does at a step, for a backend that fuses; only of a transform without state. */
   operation?(step: number): Operation;
+  /** The transforms of a chain without a head, in order; a chain with a head applies them one by one. */
+  readonly parts?: readonly Transform[];
 }
 
-function stateless(
-  spec: Specified['spec'],
+/**
+ * A transform without state, from its spec and the function from increment to increment.
+ *
+ * @param operation What `update` computes at a step, for a backend that fuses a step into one kernel.
+ */
+export function statelessTransform(
+  spec: Spec,
   update: (increment: tf.Tensor, context: TransformContext) => tf.Tensor,
-  operation: (step: number) => Operation,
-): Transform {
+  operation?: (step: number) => Operation,
+): Transform<Stateless> {
   return {
     spec,
     init: () => ({}),
     update: (increment, context, state) => ({ increment: update(increment, context), state }),
-    operation,
+    ...(operation && { operation }),
+  };
+}
+
+/** Transforms applied in order, as one transform whose state is the list of theirs. */
+export function sequence(spec: Spec, parts: readonly Transform[]): Transform<readonly StateTree[]> {
+  return {
+    spec,
+    parts,
+    init: (shape) => parts.map((part) => part.init(shape)),
+    update(increment, context, states) {
+      let delta = increment;
+      const next = parts.map((part, i) => {
+        const result = part.update(delta, context, states[i] as StateTree);
+        delta = result.increment;
+        return result.state;
+      });
+      return { increment: delta, state: next };
+    },
   };
 }
 
@@ -56,7 +81,7 @@ function stateless(
  */
 export function scaleBy(factor: Hyperparameter): Transform {
   const eta = checkHyperparameter('scaleBy', factor);
-  return stateless(
+  return statelessTransform(
     specOf('scaleBy', factor),
     (increment, { step }) => tf.mul(increment, valueAt(eta, step)),
     (step) => ['scale', valueAt(eta, step)],
@@ -71,7 +96,7 @@ export function scaleBy(factor: Hyperparameter): Transform {
  */
 export function decayWeights(rate: Hyperparameter): Transform {
   const lambda = checkHyperparameter('decayWeights', rate);
-  return stateless(
+  return statelessTransform(
     specOf('decayWeights', rate),
     (increment, { weights, step }) => tf.sub(increment, tf.mul(weights, valueAt(lambda, step))),
     (step) => ['decay', valueAt(lambda, step)],

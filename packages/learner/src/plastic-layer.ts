@@ -76,7 +76,7 @@ export function plasticLayer(
       state = before;
       if (calls.length === 0) return;
       tf.tidy(() => {
-        opened = computeGates(plasticity, connection, calls, kernel, signals, step, before);
+        opened = computeGates(plasticity, { connection, kernel, calls, signals, step }, before);
         if (opened === null) return;
         state = opened.state;
         const made = [...opened.cotangents.flat(), ...opened.overlaps.filter((m) => m !== null)];

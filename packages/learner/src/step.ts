@@ -383,7 +383,8 @@ function limit(planned: PlannedWeight, made: Made): Made {
 }
 
 function eligibilitiesOf({ connection, weight }: PlannedWeight, { gates, sums }: Correlated): tf.Tensor[] {
-  return computeEligibilities(connection as Connection, variableOf(weight), gates, sums);
+  const layer = { connection: connection as Connection, kernel: variableOf(weight) };
+  return computeEligibilities(layer, gates, sums);
 }
 
 function checkState({ planned, state: before }: Managed, after: PlasticityState): void {

@@ -2,13 +2,13 @@
 import type { Hyperparameter, Signals } from '@ghl/core';
 import {
   type BaselineState,
-  checkChoice,
-  checkHyperparameter,
   checkNotEmpty,
-  checkOptions,
+  choice,
+  hyperparameter,
   initBaseline,
   type ModulatorContext,
   predictionError,
+  readOptions,
   specOf,
   valueAt,
   type WeightModulator,
@@ -57,12 +57,12 @@ const SURPRISE_BASELINE = 0.99;
  * @see Pawlak et al., Frontiers in Synaptic Neuroscience 2, 2010, for dopamine as a gate.
  */
 export function gate<On extends GateSignal>(options: GateOptions<On>): WeightModulator<GateReads<On>, GateState> {
-  checkOptions('gate', options, ['on', 'threshold', 'width', 'per']);
-  const { on, threshold, width = 0, per = on === 'gradient' ? 'weight' : 'layer' } = options;
-  checkChoice('gate on', on, ['gradient', 'reward', 'loss', 'surprise']);
-  checkChoice('gate per', per, ['weight', 'unit', 'layer']);
-  const opensAt = checkHyperparameter('gate threshold', threshold);
-  const spread = checkHyperparameter('gate width', width, { least: 0 });
+  const { on, threshold, width, per } = readOptions('gate', options, {
+    on: choice(['gradient', 'reward', 'loss', 'surprise']),
+    threshold: hyperparameter(),
+    width: hyperparameter(0, { least: 0 }),
+    per: choice(['weight', 'unit', 'layer'], options?.on === 'gradient' ? 'weight' : 'layer'),
+  });
   const reads: 'gradient' | 'reward' | 'loss' = on === 'surprise' ? 'reward' : (on as Exclude<On, 'surprise'>);
   const watch = (signals: Partial<Signals>, { units }: ModulatorContext, state: GateState) => {
     checkNotEmpty('gate', { [reads]: signals[reads] as tf.Tensor });
@@ -79,7 +79,7 @@ export function gate<On extends GateSignal>(options: GateOptions<On>): WeightMod
     init: () => (on === 'surprise' ? { baseline: initBaseline() } : {}),
     modulate(eligibility, signals, context, before) {
       const { watched, state } = watch(signals, context, before);
-      const [theta, slope] = [valueAt(opensAt, context.step), valueAt(spread, context.step)];
+      const [theta, slope] = [valueAt(threshold, context.step), valueAt(width, context.step)];
       const open =
         slope < SHARPEST
           ? tf.cast(tf.greater(watched, theta), 'float32')

@@ -2,13 +2,13 @@
 import { ConfigurationError, type GlobalModulator, type Hyperparameter, type Signals } from '@ghl/core';
 import {
   type BaselineState,
-  checkChoice,
-  checkHyperparameter,
   checkNotEmpty,
-  checkOptions,
+  choice,
+  hyperparameter,
   initBaseline,
   type PerExampleModulator,
   predictionError,
+  readOptions,
   specOf,
   valueAt,
   type WeightModulator,
@@ -50,11 +50,11 @@ export function scalar(
 export function scalar(
   options: ScalarOptions & { readonly per?: 'batch' | 'example' } = {},
 ): GlobalModulator<'reward' | 'loss', BaselineState> {
-  checkOptions('scalar', options, ['on', 'baseline', 'per']);
-  const { on = 'reward', baseline = 0.99, per = 'batch' } = options;
-  checkChoice('scalar on', on, ['reward', 'loss', 'lossDifference']);
-  checkChoice('scalar per', per, ['batch', 'example']);
-  const lambda = checkHyperparameter('scalar baseline', baseline, { least: 0, most: 1 });
+  const { on, baseline, per } = readOptions('scalar', options, {
+    on: choice(['reward', 'loss', 'lossDifference'], 'reward'),
+    baseline: hyperparameter(0.99, { least: 0, most: 1 }),
+    per: choice(['batch', 'example'], 'batch'),
+  });
   if (per === 'example' && on !== 'reward') {
     throw new ConfigurationError(
       'PER_EXAMPLE_REFUSED',
@@ -65,7 +65,7 @@ export function scalar(
   const signal = on === 'reward' ? 'reward' : 'loss';
   const towards = on === 'reward' ? 1 : -1;
   const surprise = (value: tf.Tensor, state: BaselineState, step: number) => {
-    const found = predictionError(state, value, on === 'lossDifference' ? 0 : valueAt(lambda, step));
+    const found = predictionError(state, value, on === 'lossDifference' ? 0 : valueAt(baseline, step));
     return { factor: tf.mul(found.error, towards), state: found.state };
   };
   const common = { spec: specOf('scalar', { on, baseline, per }), reads: [signal] as const, init: initBaseline };

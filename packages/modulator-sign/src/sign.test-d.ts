@@ -1,7 +1,7 @@
 /** What the compiler must refuse of `sign()`, and of signals in general. */
 import { type SignalName, threeFactor } from '@ghl/core';
 import type { AvailableSignals } from '@ghl/core/engine';
-import type { WeightModulator } from '@ghl/core/plugin';
+import type { Stateless, WeightModulator } from '@ghl/core/plugin';
 import type * as tf from '@tensorflow/tfjs-core';
 import { expectTypeOf, it } from 'vitest';
 import { sign } from './sign.js';
@@ -26,7 +26,7 @@ it('cannot be handed a reward', () => {
 });
 
 it('reads the gradient, and says so', () => {
-  expectTypeOf(sign()).toEqualTypeOf<WeightModulator<'gradient', Record<string, never>>>();
+  expectTypeOf(sign()).toEqualTypeOf<WeightModulator<'gradient', Stateless>>();
   expectTypeOf(sign().reads).toEqualTypeOf<readonly 'gradient'[]>();
 });
 

@@ -1,5 +1,13 @@
 /** The sign of the gradient as third factor: the local rule says how far a weight moves, the gradient which way. */
-import { checkChoice, checkOptions, specOf, type WeightModulator } from '@ghl/core/plugin';
+import type { Signals } from '@ghl/core';
+import {
+  choice,
+  readOptions,
+  type Stateless,
+  specOf,
+  statelessModulator,
+  type WeightModulator,
+} from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** Options of {@link sign}. */
@@ -21,19 +29,11 @@ export interface SignOptions {
  * @throws ConfigurationError `BAD_VALUE`, `UNKNOWN_OPTION`.
  * @see Hua, Zhao et al., "Hebbian Learning with Global Direction", ICASSP 2026, eqs. 1, 5 and 6.
  */
-export function sign(options: SignOptions = {}): WeightModulator<'gradient', Record<string, never>> {
-  checkOptions('sign', options, ['mode']);
-  const { mode = 'magnitude' } = options;
-  checkChoice('sign mode', mode, ['magnitude', 'flip']);
-  return {
-    spec: specOf('sign', { mode }),
-    actsOn: 'weights',
-    reads: ['gradient'],
-    init: () => ({}),
-    modulate: (eligibility, { gradient }, _, state) => {
-      const distance = mode === 'magnitude' ? tf.abs(eligibility) : eligibility;
-      return { increment: tf.neg(tf.mul(tf.sign(gradient), distance)), state };
-    },
-    operation: [mode],
+export function sign(options: SignOptions = {}): WeightModulator<'gradient', Stateless> {
+  const { mode } = readOptions('sign', options, { mode: choice(['magnitude', 'flip'], 'magnitude') });
+  const modulate = (eligibility: tf.Tensor, { gradient }: Pick<Signals, 'gradient'>) => {
+    const distance = mode === 'magnitude' ? tf.abs(eligibility) : eligibility;
+    return tf.neg(tf.mul(tf.sign(gradient), distance));
   };
+  return statelessModulator(specOf('sign', { mode }), ['gradient'], modulate, [mode]);
 }

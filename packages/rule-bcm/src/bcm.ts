@@ -1,12 +1,12 @@
 /** The Bienenstock–Cooper–Munro rule: potentiation above a threshold, depression below, and a threshold that slides. */
 import type { Hyperparameter, LocalRule } from '@ghl/core';
 import {
-  checkBoolean,
-  checkHyperparameter,
   checkNotEmpty,
-  checkNumber,
-  checkOptions,
   columnDots,
+  flag,
+  hyperparameter,
+  number,
+  readOptions,
   specOf,
   valueAt,
 } from '@ghl/core/plugin';
@@ -41,17 +41,17 @@ export type BcmState = {
  * @see Bienenstock, Cooper and Munro, J. Neuroscience 2, 1982; Law and Cooper, PNAS 91, 1994, for the divided form.
  */
 export function bcm(options: BcmOptions = {}): LocalRule<BcmState> {
-  checkOptions('bcm', options, ['rate', 'theta', 'divide']);
-  const { rate = 0.1, theta = 1, divide = false } = options;
-  const follow = checkHyperparameter('bcm rate', rate, { least: 0, most: 1 });
-  checkNumber('bcm theta', theta);
-  checkBoolean('bcm divide', divide);
+  const { rate, theta, divide } = readOptions('bcm', options, {
+    rate: hyperparameter(0.1, { least: 0, most: 1 }),
+    theta: number(1),
+    divide: flag(false),
+  });
   return {
     spec: specOf('bcm', { rate, theta, divide }),
     init: ({ fanOut }) => ({ theta: tf.fill([fanOut], theta) }),
     gate({ post: y, step }, state) {
       checkNotEmpty('bcm', { post: y });
-      const rho = valueAt(follow, step);
+      const rho = valueAt(rate, step);
       const slid = tf.add(tf.mul(state.theta, 1 - rho), tf.mul(columnDots(y, y), rho / y.shape[0]));
       const gate = tf.mul(y, tf.sub(y, slid)) as tf.Tensor2D;
       return { gate: divide ? (tf.divNoNan(gate, slid) as tf.Tensor2D) : gate, scope: 'none', state: { theta: slid } };

@@ -1,6 +1,6 @@
 /** Hebbian PCA: Sanger's rule, in which each unit learns what the units before it leave unexplained. */
 import type { LocalRule } from '@ghl/core';
-import { checkBoolean, checkChoice, checkOptions, specOf } from '@ghl/core/plugin';
+import { choice, flag, readOptions, type Stateless, specOf, statelessRule } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** Options of {@link hpca}. */
@@ -20,18 +20,14 @@ export interface HpcaOptions {
  * @throws ConfigurationError `BAD_VALUE`, `UNKNOWN_OPTION`.
  * @see Sanger, Neural Networks 2, 1989; Lagani et al., "FastHebb", SISAP 2022, for the ReLU and the 1/√D.
  */
-export function hpca(options: HpcaOptions = {}): LocalRule<Record<string, never>> {
-  checkOptions('hpca', options, ['activation', 'scaleByFanIn']);
-  const { activation = 'linear', scaleByFanIn = false } = options;
-  checkChoice('hpca activation', activation, ['linear', 'relu']);
-  checkBoolean('hpca scaleByFanIn', scaleByFanIn);
-  return {
-    spec: specOf('hpca', { activation, scaleByFanIn }),
-    init: () => ({}),
-    gate({ post, units }, state) {
-      const y = activation === 'relu' ? tf.relu(post) : post;
-      const positions = post.shape[0] * (scaleByFanIn ? Math.sqrt(units.fanIn) : 1);
-      return { gate: tf.div(y, positions), reconstruction: y, scope: 'earlier', state };
-    },
-  };
+export function hpca(options: HpcaOptions = {}): LocalRule<Stateless> {
+  const { activation, scaleByFanIn } = readOptions('hpca', options, {
+    activation: choice(['linear', 'relu'], 'linear'),
+    scaleByFanIn: flag(false),
+  });
+  return statelessRule(specOf('hpca', { activation, scaleByFanIn }), ({ post, units }) => {
+    const y = activation === 'relu' ? tf.relu(post) : post;
+    const divisor = post.shape[0] * (scaleByFanIn ? Math.sqrt(units.fanIn) : 1);
+    return { gate: tf.div(y, divisor), reconstruction: y, scope: 'earlier' };
+  });
 }

@@ -1,6 +1,6 @@
 /** Oja's rule: Hebbian learning with a forgetting term that holds each unit's weights at unit norm. */
 import type { LocalRule } from '@ghl/core';
-import { specOf } from '@ghl/core/plugin';
+import { type Stateless, specOf, statelessRule } from '@ghl/core/plugin';
 
 /**
  * Oja's rule, Δw_k = Σₚ y_pk · (xₚ − y_pk · w_k): gate y, reconstruction y, scope own.
@@ -11,10 +11,6 @@ import { specOf } from '@ghl/core/plugin';
  * @returns A rule without state.
  * @see Oja, "A simplified neuron model as a principal component analyzer", J. Math. Biology 15, 1982.
  */
-export function oja(): LocalRule<Record<string, never>> {
-  return {
-    spec: specOf('oja'),
-    init: () => ({}),
-    gate: ({ post: y }, state) => ({ gate: y, reconstruction: y, scope: 'own', state }),
-  };
+export function oja(): LocalRule<Stateless> {
+  return statelessRule(specOf('oja'), ({ post: y }) => ({ gate: y, reconstruction: y, scope: 'own' }));
 }

@@ -1,6 +1,14 @@
 /** Soft winner-take-all: Oja's rule gated by a softmax competition between the units of a layer. */
 import type { Hyperparameter, LocalRule } from '@ghl/core';
-import { checkHyperparameter, checkOptions, softmaxCompetition, specOf, valueAt } from '@ghl/core/plugin';
+import {
+  hyperparameter,
+  readOptions,
+  type Stateless,
+  softmaxCompetition,
+  specOf,
+  statelessRule,
+  valueAt,
+} from '@ghl/core/plugin';
 
 /** Options of {@link swta}. */
 export interface SwtaOptions {
@@ -16,18 +24,11 @@ export interface SwtaOptions {
  * @throws ConfigurationError `BAD_VALUE`, `UNKNOWN_OPTION`.
  * @see Hua, Zhao et al., "Hebbian Learning with Global Direction", ICASSP 2026, eq. 4 and Algorithm 1.
  */
-export function swta(options: SwtaOptions = {}): LocalRule<Record<string, never>> {
-  checkOptions('swta', options, ['temperature']);
-  const { temperature = 1 } = options;
-  const tau = checkHyperparameter('swta temperature', temperature, { above: 0 });
-  return {
-    spec: specOf('swta', { temperature }),
-    init: () => ({}),
-    gate: ({ post: y, step }, state) => ({
-      ...softmaxCompetition(y, valueAt(tau, step)),
-      reconstruction: y,
-      scope: 'own',
-      state,
-    }),
-  };
+export function swta(options: SwtaOptions = {}): LocalRule<Stateless> {
+  const { temperature } = readOptions('swta', options, { temperature: hyperparameter(1, { above: 0 }) });
+  return statelessRule(specOf('swta', { temperature }), ({ post: y, step }) => ({
+    ...softmaxCompetition(y, valueAt(temperature, step)),
+    reconstruction: y,
+    scope: 'own',
+  }));
 }

@@ -18,7 +18,7 @@ import {
   type LayerStep,
   type LayerUse,
   layerIncrement,
-} from './engine.js';
+} from './index.js';
 
 const numbers = (seed: number, shape: readonly number[]) =>
   Float32Array.from({ length: shape.reduce((product, size) => product * size, 1) }, (_, i) => Math.sin(seed + 3.7 * i));
@@ -218,7 +218,7 @@ describe('a factor per example', () => {
       const layer = step(dense([3, 4]), [[3, 3]], reward());
       const plasticity = threeFactor(additive, perExample([1, 2, 3]));
       const state = initState(plasticity, [3, 4], layer.connection.units);
-      const opened = computeGates(plasticity, layer.connection, layer.calls, layer.kernel, layer.signals, 0, state);
+      const opened = computeGates(plasticity, { ...layer, step: 0 }, state);
       expect(opened?.cotangents.map((each) => each.length)).toEqual([2]);
       expect(opened?.overlaps.map((each) => each?.shape)).toEqual([
         [4, 4],

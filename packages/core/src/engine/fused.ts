@@ -1,0 +1,25 @@
+/** The third phase as a program for a backend that runs it in one kernel. */
+import { MAX_OPERATIONS, type Operation } from '../backend/kernels.js';
+import type { Plasticity } from '../plasticity.js';
+
+/**
+ * The operations that {@link computeIncrement} amounts to at a step, for a backend that fuses them; null where a part of the
+ * plasticity has state, or says of itself no operation, and where there are more than {@link MAX_OPERATIONS}.
+ *
+ * @param scale What the increment is multiplied by in the end. Default 1, which costs no operation.
+ */
+export function fusedOperations(
+  { rule, modulator, transforms }: Plasticity,
+  step: number,
+  scale = 1,
+): Operation[] | null {
+  const head: Operation = rule === null ? ['gradient'] : rule.active === false ? ['one'] : ['eligibility'];
+  const parts = [
+    head,
+    ...(rule?.wrappers ?? []).map(({ operation }) => operation),
+    ...(modulator === null ? [] : [modulator.actsOn === 'weights' ? modulator.operation : undefined]),
+    ...transforms.map((transform) => transform.operation?.(step)),
+    ...(scale === 1 ? [] : [['scale', scale] as const]),
+  ];
+  return parts.length <= MAX_OPERATIONS && parts.every((part) => part !== undefined) ? parts : null;
+}

@@ -1,0 +1,67 @@
+/** The signals of a step, and how its examples are counted. */
+import type * as tf from '@tensorflow/tfjs-core';
+import { checkNotEmpty } from '../checks.js';
+import { SignalError } from '../errors.js';
+import type { SignalName, Signals } from '../modulator.js';
+import type { LayerUse } from './layer-step.js';
+
+/** The signals that a step has. */
+export type AvailableSignals = { readonly [Name in SignalName]?: Signals[Name] };
+
+/**
+ * The signals that a modulator reads.
+ *
+ * @throws SignalError `SIGNAL_MISSING`.
+ */
+export function pick<R extends SignalName>(signals: AvailableSignals, reads: readonly R[]): Pick<Signals, R> {
+  const missing = reads.find((name) => signals[name] === undefined);
+  if (missing !== undefined) {
+    throw new SignalError(
+      'SIGNAL_MISSING',
+      `This plasticity reads '${missing}', which nobody provides.`,
+      `hand it in: optimizer.minimize(f, { signals: { ${missing} } }).`,
+    );
+  }
+  const picked = Object.fromEntries(reads.map((name) => [name, signals[name] as tf.Tensor]));
+  checkNotEmpty('A plasticity', picked);
+  return picked as unknown as Pick<Signals, R>;
+}
+
+/**
+ * The examples in one step of a layer: those of one call, if all calls have as many, since a layer may be called several
+ * times with one batch; otherwise those of all calls, which are parts of a batch.
+ *
+ * @param posts y of each call.
+ */
+export function batchOf(posts: readonly tf.Tensor[]): number {
+  const sizes = posts.map(({ shape }) => shape[0] as number);
+  return new Set(sizes).size <= 1 ? (sizes[0] ?? 0) : sum(sizes);
+}
+
+/**
+ * Which example of the step is the first of each call, where the step has `count` examples. The calls are parts of the
+ * batch, in order, as under `predict()`; and each part may have been several calls, next to one another where a layer has
+ * several places in a model, or one round after the other.
+ *
+ * @returns Null if the calls do not add up to that many examples, or do so in two ways.
+ */
+export function examplesOf(calls: readonly LayerUse[], count: number): number[] | null {
+  const sizes = calls.map(({ post }) => post.shape[0] as number);
+  const rounds = sum(sizes) / count;
+  if (sizes.every((size) => size === count)) return sizes.map(() => 0);
+  if (!Number.isInteger(rounds) || rounds < 1) return null;
+  const inPlaces: number[] = [];
+  const inRounds: number[] = [];
+  let [part, round] = [0, 0];
+  sizes.forEach((size, i) => {
+    inPlaces.push(sizes[i - (i % rounds)] === size ? part : Number.NaN);
+    if (i % rounds === rounds - 1) part += size;
+    inRounds.push(round + size <= count ? round : Number.NaN);
+    round = (round + size) % count;
+  });
+  if (part !== count) inPlaces.push(Number.NaN);
+  const ways = [inPlaces, inRounds].filter((way) => !way.some(Number.isNaN));
+  return ways.length === 2 && String(ways[0]) !== String(ways[1]) ? null : (ways[0] ?? null);
+}
+
+const sum = (numbers: readonly number[]) => numbers.reduce((total, each) => total + each, 0);
