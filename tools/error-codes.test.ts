@@ -3,8 +3,14 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
 import { errorCodes } from './error-codes.js';
+// @ts-expect-error: a script, in plain JavaScript
+import { errorsPage } from './errors-page.mjs';
 
 const page = 'docs/reference/errors.md';
+
+it('docs/reference/errors.md is generated from the codes.ts of the packages', async () => {
+  expect(await readFile(page, 'utf8')).toBe(errorsPage());
+});
 
 it('finds every code in the page of errors, with its class, and no other', async () => {
   const rows = [

@@ -32,6 +32,10 @@ function programOf(root: string): ts.Program {
   return ts.createProgram(files, options, host);
 }
 
+/** The expression without `as const`. */
+const literalOf = (expression: ts.Expression): ts.Expression =>
+  ts.isAsExpression(expression) ? expression.expression : expression;
+
 /**
  * Every code in the source of packages and apps, with where it is thrown.
  *
@@ -76,11 +80,7 @@ export function errorCodes(root = resolve('.')): Map<string, Thrown[]> {
 
   /** The texts that an expression can have, each with the node that says so. */
   const textsOf = (expression: ts.Expression): [text: string, node: ts.Node][] => {
-    const type = checker.getTypeAtLocation(expression);
-    const texts = (type.isUnion() ? type.types : [type]).map((each) =>
-      each.isStringLiteral() ? each.value : undefined,
-    );
-    if (texts.every((text) => text !== undefined)) return texts.map((text) => [text, expression]);
+    if (ts.isAsExpression(expression)) return textsOf(expression.expression);
     // `failure.code`: what it can be is read where an object is given that property.
     if (ts.isPropertyAccessExpression(expression) && expression.name.text === 'code') return [];
     const parameter = symbolOf(expression)?.valueDeclaration;
@@ -89,6 +89,11 @@ export function errorCodes(root = resolve('.')): Map<string, Thrown[]> {
       const callers = calls.get(symbolOf(name!)!) ?? [];
       return callers.flatMap((call) => textsOf(call.arguments[parameters.indexOf(parameter)]!));
     }
+    const type = checker.getTypeAtLocation(expression);
+    const texts = (type.isUnion() ? type.types : [type]).map((each) =>
+      each.isStringLiteral() ? each.value : undefined,
+    );
+    if (texts.every((text) => text !== undefined)) return texts.map((text) => [text, expression]);
     throw new Error(`${placeOf(expression)}: cannot tell which code ${expression.getText()} is.`);
   };
   const isGhlError = (type: ts.Type | undefined): boolean =>
@@ -108,9 +113,9 @@ export function errorCodes(root = resolve('.')): Map<string, Thrown[]> {
     } else if (
       ts.isPropertyAssignment(node) &&
       node.name.getText() === 'code' &&
-      ts.isStringLiteral(node.initializer)
+      ts.isStringLiteral(literalOf(node.initializer))
     ) {
-      add(node.initializer.text, 'GhlError', node);
+      add((literalOf(node.initializer) as ts.StringLiteral).text, 'GhlError', node);
     }
   });
   return codes;

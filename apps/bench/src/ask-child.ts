@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { GhlError } from '@ghl/core';
+import { type ErrorCode, GhlError } from '@ghl/core';
 import { errorOf, type Failure, failureOf } from './failure.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -18,7 +18,7 @@ export interface Child {
   /** Its module, which calls {@link answerParent}, without `.js`. */
   readonly script: string;
   /** Code of the error, the process in words, as the subject of a sentence, and what can be done. */
-  readonly died: { readonly code: string; readonly what: string; readonly help: string };
+  readonly died: { readonly code: ErrorCode; readonly what: string; readonly help: string };
   /** Whether what it says on standard error is passed on; else it is shown only where the process dies. */
   readonly heard?: boolean;
 }

@@ -22,7 +22,7 @@ export async function doctor(): Promise<Diagnosis> {
 /** Tries a backend in a process of its own; never throws. */
 export async function examine(name: string): Promise<BackendReport> {
   const died = {
-    code: 'BACKEND_DIED',
+    code: 'BACKEND_DIED' as const,
     what: `The process that tried ${name}`,
     help: 'its native part does not fit this machine: install it anew, or use another backend.',
   };

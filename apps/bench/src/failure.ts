@@ -1,5 +1,5 @@
 /** Errors as they cross from a training process to the race, and as they are shown. */
-import { ConfigurationError, GhlError } from '@ghl/core';
+import { ConfigurationError, type ErrorCode, GhlError } from '@ghl/core';
 
 /** An error as data. */
 export interface Failure {
@@ -31,7 +31,7 @@ export function failureOf(error: unknown): Failure {
 /** The error that a failure came from, as far as it is known. */
 export function errorOf(failure: Failure): GhlError {
   const { message, help, usage, stack } = failure;
-  const error = new (usage ? ConfigurationError : GhlError)(failure.code, message, help);
+  const error = new (usage ? ConfigurationError : GhlError)(failure.code as ErrorCode, message, help);
   if (stack !== undefined) error.stack = stack;
   return error;
 }

@@ -1,4 +1,5 @@
 /** Where the command line begins: does what was asked, prints it, and sets the exit status. */
+import './codes.js';
 import { relative } from 'node:path';
 import { parseCommandLine } from './command-line.js';
 import { doctor, doctorText } from './doctor-command.js';

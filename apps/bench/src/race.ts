@@ -130,7 +130,7 @@ export async function runRace(
 function inProcess(task: Task, onProgress: (progress: Progress) => void): Promise<RunResult> {
   const { recipe, seed } = task.run;
   const died = {
-    code: 'RUN_DIED',
+    code: 'RUN_DIED' as const,
     what: `The process of ${recipe.name}, seed ${seed},`,
     help: 'often memory ran out: try --processes 1 or a smaller --batch, then go on with --resume.',
   };

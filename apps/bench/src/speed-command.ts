@@ -85,7 +85,7 @@ async function inOwnProcess(options: SpeedOptions & { backend: string }): Promis
   const { supported, reason, help } = await examine(options.backend);
   if (!supported) return { reason: reason ?? '', help: help ?? '' };
   const died = {
-    code: 'SPEED_PROCESS_DIED',
+    code: 'SPEED_PROCESS_DIED' as const,
     what: `The process that measures ${options.backend}`,
     help: 'often memory ran out: try a smaller --batch.',
   };

@@ -1,5 +1,5 @@
 /** A conformance case as data, the error that a failing one throws, and the few checks that cases are made of. */
-import { GhlError } from '@ghl/core';
+import { type ErrorCode, GhlError } from '@ghl/core';
 import { leaves, loadState, mapLeaves } from '@ghl/core/engine';
 import type { StateTree } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
@@ -46,7 +46,7 @@ export class ConformanceError extends GhlError {
 }
 
 /** Throws a {@link ConformanceError} unless `holds`. */
-export function check(holds: boolean, code: string, message: string, help: string): asserts holds {
+export function check(holds: boolean, code: ErrorCode, message: string, help: string): asserts holds {
   if (!holds) throw new ConformanceError(code, message, help);
 }
 
@@ -132,7 +132,7 @@ export function checkIdentical(
   what: string,
   actual: ReadonlyMap<string, Snapshot>,
   expected: ReadonlyMap<string, Snapshot>,
-  code: string,
+  code: ErrorCode,
   help: string,
 ): void {
   checkStructure(what, actual, expected, code, help);
@@ -148,7 +148,7 @@ export function checkStructure(
   what: string,
   actual: ReadonlyMap<string, Snapshot>,
   expected: ReadonlyMap<string, Snapshot>,
-  code: string,
+  code: ErrorCode,
   help: string,
 ): void {
   const describe = (tree: ReadonlyMap<string, Snapshot>) =>

@@ -1,4 +1,6 @@
 /** The test kit that every rule, modulator and backend passes: cases as data, for any test runner. */
+import './codes.js';
+
 export * from './backend.js';
 export { type ConformanceCase, ConformanceError, type Failure, failures } from './case.js';
 export * from './local-rule.js';

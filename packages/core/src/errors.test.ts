@@ -18,7 +18,7 @@ const classes = Object.entries(errors).filter(([name]) => name.endsWith('Error')
 
 it.each(classes as [string, typeof GhlError][])('%s says its name, whatever a minifier calls it', (name, Class) => {
   const renamed = { x: class extends Class {} }.x;
-  expect(new renamed('CODE', 'x', 'y').name).toBe(name);
+  expect(new renamed('BAD_VALUE', 'x', 'y').name).toBe(name);
 });
 
 describe('nearest', () => {

@@ -3,11 +3,12 @@
  * wrong in the message, and a `help:` line that says what to do.
  */
 import { distance } from 'fastest-levenshtein';
+import type { ErrorCode } from './codes.js';
 
 /** Base class of all errors of the library. `message` is the summary, then `help: …` on a line of its own. */
 export class GhlError extends Error {
   /** Stable identifier, never reworded: test for this, not for the message. */
-  readonly code: string;
+  readonly code: ErrorCode;
   /** What was wrong, with the offending value. */
   readonly summary: string;
   /** What the user can do about it. */
@@ -21,7 +22,7 @@ export class GhlError extends Error {
    * @param help What the user can do about it.
    * @param cause The error that led to this one.
    */
-  constructor(code: string, summary: string, help: string, cause?: unknown) {
+  constructor(code: ErrorCode, summary: string, help: string, cause?: unknown) {
     super(`${summary}\nhelp: ${help}`, cause === undefined ? undefined : { cause });
     this.code = code;
     this.summary = summary;
@@ -89,7 +90,7 @@ export function unknownName(
   const known = [...candidates];
   const near = nearest(name, known);
   return new ConfigurationError(
-    `UNKNOWN_${kind.toUpperCase().replace(/\W+/g, '_')}`,
+    `UNKNOWN_${kind.toUpperCase().replace(/\W+/g, '_')}` as ErrorCode,
     message,
     `${near === undefined ? '' : `did you mean '${near}'? `}Known: ${known.join(', ') || 'none'}.`,
   );

@@ -1,5 +1,6 @@
 /** The algebra of three-factor learning: local rules, global modulators, and their product on any connection. */
 export type { ActiveBackend, BackendAdapter, Support } from './backend/adapter.js';
+export type { ErrorCode, ErrorCodes } from './codes.js';
 export {
   ConfigurationError,
   DataError,

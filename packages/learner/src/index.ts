@@ -1,4 +1,6 @@
 /** Three-factor learning on any TensorFlow.js LayersModel. */
+import './codes.js';
+
 export type { Assignment, Updater } from './assignment.js';
 export { layerwise } from './layerwise.js';
 export { PlasticOptimizer, type StepOptions } from './optimizer.js';

@@ -1,4 +1,6 @@
 /** The paper's networks as TensorFlow.js models, and the layers for them that tfjs-layers lacks. */
+import './codes.js';
+
 export { type BatchNormOptions, batchNorm } from './batch-norm.js';
 export { type DropoutOptions, dropout } from './dropout.js';
 export type { LayerOptions } from './layer.js';

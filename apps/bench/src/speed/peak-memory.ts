@@ -9,7 +9,7 @@ import type { MemoryTask, PeakMemory } from './memory-process.js';
  */
 export function peakMemory(task: MemoryTask): Promise<PeakMemory> {
   const died = {
-    code: 'MEMORY_PROCESS_DIED',
+    code: 'MEMORY_PROCESS_DIED' as const,
     what: `The process that measures the memory of ${task.recipe.name}`,
     help: 'often memory ran out: try a smaller --batch.',
   };

@@ -280,7 +280,7 @@ describe('mutants of a backend', () => {
 describe('a backend that does not run here', () => {
   const help = 'Use a machine with a GPU.';
   const refuse = async () => {
-    throw new UnsupportedError('NO_GPU', 'There is no GPU.', help);
+    throw new UnsupportedError('WEBGPU_UNSUPPORTED', 'There is no GPU.', help);
   };
   const codes = async (own: Partial<BackendAdapter>) =>
     Object.fromEntries(
