@@ -1,4 +1,6 @@
-/** A Node program that a bundler has made one file of, with all of TensorFlow.js, and `.wasm` files wherever it is told. */
+/**
+ * A Node program that a bundler has made one file of, with all of TensorFlow.js, and `.wasm` files wherever it is told.
+ */
 import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

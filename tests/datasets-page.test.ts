@@ -14,7 +14,9 @@ afterAll(() => rm(folder, { recursive: true }));
 const builtin = new RegExp(`(^|:)(node:.*|${builtinModules.join('|')})$`);
 const nodesOwn = /\/node_modules\/(tar|env-paths|minipass|minizlib|yallist|chownr)\//;
 
-/** The modules in the bundle of a page that uses all that a package exports: all of them, and those that are for Node. */
+/**
+ * The modules in the bundle of a page that uses all that a package exports: all of them, and those that are for Node.
+ */
 async function bundled(name: string): Promise<{ all: string[]; forNode: string[] }> {
   await writeFile(join(folder, 'page.js'), `import * as all from '${name}';\nwindow.all = all;\n`);
   await writeFile(join(folder, 'index.html'), '<script type="module" src="page.js"></script>');

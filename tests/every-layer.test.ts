@@ -1,6 +1,7 @@
 /**
- * Every layer, initializer, regularizer, constraint, loss and metric of tfjs-layers with what our READMEs install: one step of
- * training on wasm as on the CPU. Nothing here imports `@tensorflow/tfjs`, whose chained methods tfjs-layers calls.
+ * Every layer, initializer, regularizer, constraint, loss and metric of tfjs-layers with what our READMEs install: one
+ * step of training on wasm as on the CPU. Nothing here imports `@tensorflow/tfjs`, whose chained methods tfjs-layers
+ * calls.
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';

@@ -1,4 +1,6 @@
-/** A refused step leaves every weight as it was; on WebAssembly, a good one makes no pass over weights to be able to. */
+/**
+ * A refused step leaves every weight as it was; on WebAssembly, a good one makes no pass over weights to be able to.
+ */
 import '../tools/vitest/software-gpu.js';
 import { backend as wasm } from '@ghl/backend-wasm';
 import { backend as webgpu } from '@ghl/backend-webgpu';

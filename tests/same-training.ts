@@ -1,7 +1,7 @@
 /**
- * The training that every backend must make alike: twenty steps of GHL on eight noisy images. Losses agree to 1e-6, until a
- * gradient is so near 0 that rounding decides its sign, which is a step of another direction: so few and such small images
- * that there is none.
+ * The training that every backend must make alike: twenty steps of GHL on eight noisy images. Losses agree to 1e-6,
+ * until a gradient is so near 0 that rounding decides its sign, which is a step of another direction: so few and such
+ * small images that there is none.
  */
 import { plasticOptimizer } from '@ghl/learner';
 import { deepHebbSmall } from '@ghl/models';

@@ -1,6 +1,6 @@
 /**
- * Two copies of @ghl/backend-wasm in one process, each with its own copy of @tensorflow/tfjs-backend-wasm, as npm installs them
- * where two packages ask for different versions.
+ * Two copies of @ghl/backend-wasm in one process, each with its own copy of @tensorflow/tfjs-backend-wasm, as npm
+ * installs them where two packages ask for different versions.
  */
 import { execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';

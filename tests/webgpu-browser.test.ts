@@ -1,4 +1,6 @@
-/** WebGPU in a real Chromium, on a GPU in software: the same conformance and losses as in Node, and the guide's page. */
+/**
+ * WebGPU in a real Chromium, on a GPU in software: the same conformance and losses as in Node, and the guide's page.
+ */
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { backend as wasm } from '@ghl/backend-wasm';

@@ -1,6 +1,7 @@
 /**
- * What a step of GHL costs on WebGPU, beside one of back-propagation: kernels, and bytes that they bind. Counted, at the
- * size that DeepHebb is trained at: a GPU in software is too slow to compute it, and its times say nothing of another's.
+ * What a step of GHL costs on WebGPU, beside one of back-propagation: kernels, and bytes that they bind. Counted, at
+ * the size that DeepHebb is trained at: a GPU in software is too slow to compute it, and its times say nothing of
+ * another's.
  */
 import '../tools/vitest/software-gpu.js';
 import { activate, deactivate } from '@ghl/backend-webgpu';

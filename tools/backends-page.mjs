@@ -1,6 +1,6 @@
 /**
- * Writes docs/reference/backends.md from the reports in docs/reference/runs/backends: `node tools/backends-page.mjs`, after
- * `npm run test:matrix`, whose reports it takes there first.
+ * Writes docs/reference/backends.md from the reports in docs/reference/runs/backends: `node tools/backends-page.mjs`,
+ * after `npm run test:matrix`, whose reports it takes there first.
  */
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,6 @@
-/** The common shape of every package: `package.json`, LICENSE, `tsconfig.json`, README. CONTRIBUTING.md describes it. */
+/**
+ * The common shape of every package: `package.json`, LICENSE, `tsconfig.json`, README. CONTRIBUTING.md describes it.
+ */
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -10,7 +10,10 @@ export interface Thrown {
   readonly place: string;
 }
 
-/** Parses the files; of modules, it resolves only those of the workspace, which saves the types of TensorFlow.js and DOM. */
+/**
+ * Parses the files; of modules, it resolves only those of the workspace, which saves the types of TensorFlow.js and
+ * DOM.
+ */
 function programOf(root: string): ts.Program {
   const excluded = ['**/node_modules', '**/*.test.ts', '**/*.test-d.ts', '**/*.fixture.ts'];
   const files = ts.sys.readDirectory(root, ['.ts'], excluded, ['packages/*/src', 'apps/*/src']);
@@ -39,9 +42,9 @@ const literalOf = (expression: ts.Expression): ts.Expression =>
 /**
  * Every code in the source of packages and apps, with where it is thrown.
  *
- * A code is the first argument of a class that extends `GhlError`; `UNKNOWN_<KIND>` for a `kind` given to `unknownName()`;
- * or the text of a property `code`, which becomes such an argument elsewhere. An argument that is a parameter stands for
- * what the function's callers give.
+ * A code is the first argument of a class that extends `GhlError`; `UNKNOWN_<KIND>` for a `kind` given to
+ * `unknownName()`; or the text of a property `code`, which becomes such an argument elsewhere. An argument that is a
+ * parameter stands for what the function's callers give.
  *
  * @throws Error where the code of an error cannot be read from the source.
  */

@@ -1,6 +1,6 @@
 /**
- * Writes the table of docs/reference/errors.md from the `codes.ts` of every package: `node tools/errors-page.mjs`. A code's
- * comment says when it is thrown, and its `@remarks` what to do.
+ * Writes the table of docs/reference/errors.md from the `codes.ts` of every package: `node tools/errors-page.mjs`. A
+ * code's comment says when it is thrown, and its `@remarks` what to do.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';

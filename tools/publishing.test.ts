@@ -1,4 +1,7 @@
-/** What publishes the packages, and what is published beside them: workflows, changesets, the citation, the bill of materials. */
+/**
+ * What publishes the packages, and what is published beside them: workflows, changesets, the citation, the bill of
+ * materials.
+ */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';

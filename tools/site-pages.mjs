@@ -1,6 +1,6 @@
 /**
- * TypeDoc plugin: the documents of the repository as pages of the API site. A page has the title of its Markdown file and
- * the section of its folder. A link to a folder leads to the repository, since a site does not list folders.
+ * TypeDoc plugin: the documents of the repository as pages of the API site. A page has the title of its Markdown file
+ * and the section of its folder. A link to a folder leads to the repository, since a site does not list folders.
  */
 import { readFileSync, statSync } from 'node:fs';
 import { relative } from 'node:path';

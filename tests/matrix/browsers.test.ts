@@ -1,6 +1,6 @@
 /**
- * The built packages in each browser: bundled, under a strict content security policy, cross-origin isolated and not, in a
- * page and in a worker. A browser that this machine cannot have is skipped, with the reason.
+ * The built packages in each browser: bundled, under a strict content security policy, cross-origin isolated and not,
+ * in a page and in a worker. A browser that this machine cannot have is skipped, with the reason.
  */
 import { cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';

@@ -26,7 +26,10 @@ export interface Browser {
   close(): Promise<unknown>;
 }
 
-/** A browser that can be started, and how many of two threads it gives to a page that is isolated, and to one that is not. */
+/**
+ * A browser that can be started, and how many of two threads it gives to a page that is isolated, and to one that is
+ * not.
+ */
 export interface Engine {
   /** @throws Error that says what is missing, and how to install it. */
   start(): Promise<Browser>;
@@ -40,7 +43,8 @@ const patience = 590_000;
 export const engines: Readonly<Record<string, Engine>> = {
   Chromium: { threads: { isolated: 2, open: 1 }, start: async () => puppetBrowser(await startChromium(patience)) },
   Firefox: { threads: { isolated: 2, open: 1 }, start: startFirefox },
-  // It has no SharedArrayBuffer unless it is told to, and then isolation does not matter. Safari has it in isolated pages.
+  // It has no SharedArrayBuffer unless it is told to, and then isolation does not matter. Safari has it in isolated
+  // pages.
   WebKitGTK: { threads: { isolated: 1, open: 1 }, start: () => startWebKit({}) },
   'WebKitGTK with SharedArrayBuffer': {
     threads: { isolated: 2, open: 2 },

@@ -1,6 +1,7 @@
 /**
- * `npx @ghl/backend-node-gpu install` in a new project, and native TensorFlow there, in two Nodes. Wherever python3 with pip
- * and a C++ compiler are; else it is skipped and says why. The library stays in the user's cache, as for any user.
+ * `npx @ghl/backend-node-gpu install` in a new project, and native TensorFlow there, in two Nodes. Wherever python3
+ * with pip and a C++ compiler are; else it is skipped and says why. The library stays in the user's cache, as for any
+ * user.
  */
 import { execFile } from 'node:child_process';
 import { cp, readFile, symlink, writeFile } from 'node:fs/promises';

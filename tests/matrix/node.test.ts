@@ -1,6 +1,7 @@
 /**
- * The built packages in every Node that we support, on a GPU in software where a backend takes one. What this machine cannot
- * have, without a registry or on another system, is skipped and named. `npm run test:matrix` runs it, `npm test` does not.
+ * The built packages in every Node that we support, on a GPU in software where a backend takes one. What this machine
+ * cannot have, without a registry or on another system, is skipped and named. `npm run test:matrix` runs it, `npm test`
+ * does not.
  */
 import { execFile } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';

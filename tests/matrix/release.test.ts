@@ -1,7 +1,7 @@
 /**
- * A rehearsal of two releases: every package is published to a registry on loopback, and a new project installs it from there
- * with an empty cache and the commands of the README, and runs the README's example. Without npm's own registry, which third
- * parties' packages come from, it is skipped and says why.
+ * A rehearsal of two releases: every package is published to a registry on loopback, and a new project installs it from
+ * there with an empty cache and the commands of the README, and runs the README's example. Without npm's own registry,
+ * which third parties' packages come from, it is skipped and says why.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';

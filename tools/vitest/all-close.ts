@@ -19,8 +19,8 @@ declare module 'vitest' {
   // biome-ignore lint/suspicious/noExplicitAny: the type parameter must repeat vitest's own declaration
   interface Matchers<T = any> {
     /**
-     * Every number is close to the one at the same place: `|actual − expected| ≤ atol + rtol·|expected|`. The shapes must
-     * be equal, and NaN is close to nothing; two equal infinities are close.
+     * Every number is close to the one at the same place: `|actual − expected| ≤ atol + rtol·|expected|`. The shapes
+     * must be equal, and NaN is close to nothing; two equal infinities are close.
      */
     toBeAllClose(expected: Numbers, tolerance?: Tolerance): T;
   }

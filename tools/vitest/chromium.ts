@@ -1,6 +1,6 @@
 /**
- * The browser that tests drive, and the GPU in software that they compute on: the package `@sparticuz/chromium` brings both.
- * They are unpacked once, to a folder that git ignores.
+ * The browser that tests drive, and the GPU in software that they compute on: the package `@sparticuz/chromium` brings
+ * both. They are unpacked once, to a folder that git ignores.
  */
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';

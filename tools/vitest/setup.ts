@@ -1,6 +1,6 @@
 /**
- * What every unit test is held to: it prints nothing that it does not expect, and it leaves as many tensors as it found.
- * Adds the matcher `toBeAllClose`.
+ * What every unit test is held to: it prints nothing that it does not expect, and it leaves as many tensors as it
+ * found. Adds the matcher `toBeAllClose`.
  */
 import { beforeEach, expect } from 'vitest';
 import failOnConsole from 'vitest-fail-on-console';
@@ -20,7 +20,8 @@ expect.extend({ toBeAllClose });
 const numTensors = (): number | undefined =>
   (globalThis as { _tfengine?: { state: { numTensors: number } } })._tfengine?.state.numTensors;
 
-// What beforeAll made is counted as found. onTestFinished runs after every afterEach, and the first one registered last.
+// What beforeAll made is counted as found. onTestFinished runs after every afterEach, and the first one registered
+// last.
 beforeEach(({ task, onTestFinished }) => {
   const before = numTensors() ?? 0;
   onTestFinished(() => {

@@ -1,6 +1,7 @@
 /**
- * Gives WebGPU in Node a GPU in software, SwiftShader, so that tests need none in hardware. With `GHL_TEST_GPU=hardware` in
- * the environment, they run on the machine's own. A test that finds no GPU fails; none is left out.
+ * Gives WebGPU in Node a GPU in software, SwiftShader, so that tests need none in hardware. With
+ * `GHL_TEST_GPU=hardware` in the environment, they run on the machine's own. A test that finds no GPU fails; none is
+ * left out.
  */
 import { constants } from 'node:os';
 import { join } from 'node:path';

@@ -40,7 +40,8 @@ declare module '@ghl/core' {
      */
     readonly INTERRUPTED: GhlError;
     /**
-     * Another process took the lock of a race folder while this one worked in it: it was suspended, or the lock was deleted.
+     * Another process took the lock of a race folder while this one worked in it: it was suspended, or the lock was
+     * deleted.
      *
      * @remarks Make sure that no other process works there, then resume with `--resume`.
      */
@@ -150,7 +151,8 @@ declare module '@ghl/core' {
     /**
      * Another process, on this machine or another, works in the same race folder.
      *
-     * @remarks Wait for it, or stop it. The lock of a killed process is free at once on the same machine, after two minutes on another.
+     * @remarks Wait for it, or stop it. The lock of a killed process is free at once on the same machine, after two
+     * minutes on another.
      */
     readonly UNDER_WAY: StateError;
     /**

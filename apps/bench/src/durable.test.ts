@@ -7,8 +7,8 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { replaceFile } from './durable.js';
 
 /**
- * A disk under the real one. Contents reach it when their file is forced to it, names when their folder is; what was not
- * forced may be there or not.
+ * A disk under the real one. Contents reach it when their file is forced to it, names when their folder is; what was
+ * not forced may be there or not.
  */
 const disk = vi.hoisted(() => ({
   /** File by name, as last forced. */

@@ -1,7 +1,7 @@
 /**
- * Files that survive a kill, a power cut and a full disk: a new version is written beside the old one, forced to the disk,
- * and renamed over it, so that one of the two is whole at every instant. Then the folder is forced to the disk, without
- * which a power cut may bring the old version back.
+ * Files that survive a kill, a power cut and a full disk: a new version is written beside the old one, forced to the
+ * disk, and renamed over it, so that one of the two is whole at every instant. Then the folder is forced to the disk,
+ * without which a power cut may bring the old version back.
  */
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';

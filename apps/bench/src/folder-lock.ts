@@ -1,8 +1,8 @@
 /**
- * Keeps two processes from writing to one folder, a race's or a run's, on one machine or on several that share a disk. The
- * lock is a folder `lock` inside it, which exactly one `mkdir` can make, also over NFS. Its holder renews the time stamp,
- * so that the lock of a dead process lapses. `owner.json` in it names the process: on the same machine a lock whose process
- * is dead is taken over at once.
+ * Keeps two processes from writing to one folder, a race's or a run's, on one machine or on several that share a disk.
+ * The lock is a folder `lock` inside it, which exactly one `mkdir` can make, also over NFS. Its holder renews the time
+ * stamp, so that the lock of a dead process lapses. `owner.json` in it names the process: on the same machine a lock
+ * whose process is dead is taken over at once.
  */
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
@@ -24,8 +24,8 @@ export const UNDER_WAY = 'UNDER_WAY';
 /** Code of the error for a lock that another process took. */
 export const LOCK_LOST = 'LOCK_LOST';
 
-// proper-lockfile removes its locks when a signal ends the process. It would also let this one end it, which Node ignores: a
-// write beyond the size that the system allows is an error (EFBIG), not the end.
+// proper-lockfile removes its locks when a signal ends the process. It would also let this one end it, which Node
+// ignores: a write beyond the size that the system allows is an error (EFBIG), not the end.
 if (process.platform !== 'win32') process.on('SIGXFSZ', () => {});
 
 /** A lock that is held. It ends with the process at the latest. */

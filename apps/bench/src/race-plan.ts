@@ -1,6 +1,6 @@
 /**
- * The plan of a race: everything that decides what its runs compute. It stands in `race.json`, from which an interrupted
- * race goes on, and which two races must share for their numbers to be comparable.
+ * The plan of a race: everything that decides what its runs compute. It stands in `race.json`, from which an
+ * interrupted race goes on, and which two races must share for their numbers to be comparable.
  */
 import { z } from 'zod';
 import { json, number } from './json.js';

@@ -55,8 +55,8 @@ const raced = backendNames.filter((name) => name !== 'cpu');
 /**
  * Does what the options say; what is said meanwhile goes to standard error.
  *
- * @throws ConfigurationError `UNKNOWN_OPPONENT`, `TOO_MANY_THREADS`, `BAD_ARGUMENTS`, and for other names; UnsupportedError
- * `NO_PYTHON`, `NO_TORCH`, before anything is timed; GhlError `INTERRUPTED`.
+ * @throws ConfigurationError `UNKNOWN_OPPONENT`, `TOO_MANY_THREADS`, `BAD_ARGUMENTS`, and for other names;
+ * UnsupportedError `NO_PYTHON`, `NO_TORCH`, before anything is timed; GhlError `INTERRUPTED`.
  */
 export async function speed(options: SpeedOptions): Promise<SpeedSummary | BackendsSummary> {
   if (options.backend !== ALL) return measureBackend(options);

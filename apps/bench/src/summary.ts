@@ -36,7 +36,9 @@ export interface RecipeSummary {
   readonly testAccuracy: Statistic;
   /** Of the epoch that was best on the validation images. */
   readonly bestValidation: { readonly validationAccuracy: Statistic; readonly testAccuracy: Statistic };
-  /** Seconds of training until the validation accuracy (the test accuracy, where none is held out) reached the target. */
+  /**
+   * Seconds of training until the validation accuracy (the test accuracy, where none is held out) reached the target.
+   */
   readonly secondsToTarget: Statistic;
   /** Of training alone, in one process; null for a run too short to time. */
   readonly imagesPerSecond: Statistic;
@@ -101,8 +103,8 @@ export async function readRuns(folder: RaceFolder, plan: RacePlan): Promise<Reco
 }
 
 /**
- * The backends that computed a run, in turn: the one that it began on, and each that it went on on, but for those that made no
- * step.
+ * The backends that computed a run, in turn: the one that it began on, and each that it went on on, but for those that
+ * made no step.
  */
 export function backendsOf({ manifest, events, result }: RecordedRun): string[] {
   if (manifest === null) return [];

@@ -74,8 +74,8 @@ function saidBy({ binding, isUsingGpuDevice }: NodeBackend): Probed {
 }
 
 /**
- * Says whether native TensorFlow runs here: whether one of the packages is installed and of the right version, and whether
- * its library loads, which is tried in a process of its own. Never throws.
+ * Says whether native TensorFlow runs here: whether one of the packages is installed and of the right version, and
+ * whether its library loads, which is tried in a process of its own. Never throws.
  *
  * @returns `{ supported: true }`, or why not and what to do.
  */
@@ -105,9 +105,9 @@ const inTheirTurn = mutex();
 let instance: NodeBackend | undefined;
 
 /**
- * Makes native TensorFlow the backend that TensorFlow.js computes on, on an NVIDIA GPU if the library finds one, else on
- * the CPU. Idempotent: what is active already is returned as it is. On Node 23 and later, it puts `util.isNullOrUndefined`
- * back, which the package needs, and says so in `notes`.
+ * Makes native TensorFlow the backend that TensorFlow.js computes on, on an NVIDIA GPU if the library finds one, else
+ * on the CPU. Idempotent: what is active already is returned as it is. On Node 23 and later, it puts
+ * `util.isNullOrUndefined` back, which the package needs, and says so in `notes`.
  *
  * @returns What it got: processor or GPU, version of libtensorflow, threads on a CPU, versions, the kernels added, and
  * `notes`.
@@ -124,9 +124,9 @@ export async function activate(options: object = {}): Promise<ActiveBackend> {
 }
 
 /**
- * Takes the kernels and what was put back in `util` away, and turns the backend on that was on before, if any. A library
- * cannot be unloaded: tensors on the backend can still be read, and hold memory until they are disposed of. Does nothing
- * where it is not active.
+ * Takes the kernels and what was put back in `util` away, and turns the backend on that was on before, if any. A
+ * library cannot be unloaded: tensors on the backend can still be read, and hold memory until they are disposed of.
+ * Does nothing where it is not active.
  */
 export function deactivate(): Promise<void> {
   return inTheirTurn(async () => {

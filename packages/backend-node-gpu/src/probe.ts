@@ -91,7 +91,9 @@ export function refusalOf(signal: string | undefined, timedOut: boolean, stderr:
   };
 }
 
-/** The device in TensorFlow's line `Created device …/device:GPU:0 with … -> device: 0, name: NVIDIA …, pci bus id: …`. */
+/**
+ * The device in TensorFlow's line `Created device …/device:GPU:0 with … -> device: 0, name: NVIDIA …, pci bus id: …`.
+ */
 export function gpuName(log: string): string {
   return log.match(/Created device \S*GPU:\d+ .*?name: ([^,]+),/)?.[1] ?? 'GPU';
 }

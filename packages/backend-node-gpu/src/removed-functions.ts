@@ -1,6 +1,6 @@
 /**
- * Functions of `util` that TensorFlow.js's package for Node calls: `isNullOrUndefined`, with every operation, which Node 23
- * removed, and `isArray`, with every list of tensors, which is deprecated.
+ * Functions of `util` that TensorFlow.js's package for Node calls: `isNullOrUndefined`, with every operation, which
+ * Node 23 removed, and `isArray`, with every list of tensors, which is deprecated.
  */
 import util from 'node:util';
 

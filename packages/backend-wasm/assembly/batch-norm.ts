@@ -4,9 +4,9 @@
  *     y  = (x − μ) · ρ                                  ρ = 1 / √(σ² + ε)
  *     ∂x = (∂y − ⟨∂y⟩ − y · ⟨∂y · y⟩) · ρ               ⟨·⟩ the mean over P
  *
- * Sums go over blocks of rows that fit the first cache, each block about its own mean, corrected by what is left about it:
- * far from 0, a sum of float32 rounds off more than that. Blocks are put together in float64, in their order (Chan, Golub and
- * LeVeque, Updating Formulae and a Pairwise Algorithm, 1979).
+ * Sums go over blocks of rows that fit the first cache, each block about its own mean, corrected by what is left about
+ * it: far from 0, a sum of float32 rounds off more than that. Blocks are put together in float64, in their order (Chan,
+ * Golub and LeVeque, Updating Formulae and a Pairwise Algorithm, 1979).
  */
 import { ceilDiv, max, min } from './pack';
 import { args, control, needed, parallel, reserve } from './pool';

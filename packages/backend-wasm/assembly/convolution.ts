@@ -1,6 +1,6 @@
 /**
- * Convolutions as products, without writing the patches out: X[p, (f, i, j, c)] is the patch of output position p, packed
- * a block at a time from the image itself. An image is a volume of frames; in two dimensions it has one.
+ * Convolutions as products, without writing the patches out: X[p, (f, i, j, c)] is the patch of output position p,
+ * packed a block at a time from the image itself. An image is a volume of frames; in two dimensions it has one.
  *
  *     y[p, k]             = X[p, ·] · W[·, k]                       forward
  *     ∂W[(f, i, j, c), k] = Σₚ X[p, (f, i, j, c)] · v[p, k]         for each cotangent v, over one pass of X

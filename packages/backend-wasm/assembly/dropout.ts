@@ -1,7 +1,7 @@
 /**
- * Dropout in one pass, its mask drawn on the way: Threefry-2x32 of 13 rounds, a counter-based generator, four counters in a
- * vector. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011. Units 8q … 8q + 7 take the first words of
- * counters 4q … 4q + 3, then their second words.
+ * Dropout in one pass, its mask drawn on the way: Threefry-2x32 of 13 rounds, a counter-based generator, four counters
+ * in a vector. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011. Units 8q … 8q + 7 take the first
+ * words of counters 4q … 4q + 3, then their second words.
  */
 import { BLOCK, read, write } from './elementwise';
 import { ceilDiv, min } from './pack';

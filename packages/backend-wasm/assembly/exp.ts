@@ -3,15 +3,16 @@
  *
  *     eˣ = 2ⁿ · eʳ,  n = round(x / ln 2),  |r| ≤ ln 2 / 2,  eʳ ≈ 1 + r + r²·P(r)
  *
- * ln 2 is subtracted in two parts, of which the first has so few bits that n times it is exact (Cody and Waite, Software
- * Manual for the Elementary Functions, 1980). P, of degree 4, is the one with the smallest largest relative error, by
- * Remez' exchange. Largest relative error, over three million random x: 1.0e-7, or 1.3e-7 without fused operations.
+ * ln 2 is subtracted in two parts, of which the first has so few bits that n times it is exact (Cody and Waite,
+ * Software Manual for the Elementary Functions, 1980). P, of degree 4, is the one with the smallest largest relative
+ * error, by Remez' exchange. Largest relative error, over three million random x: 1.0e-7, or 1.3e-7 without fused
+ * operations.
  */
 import { madd } from './madd';
 
 /**
- * The constants, in memory: V8 makes a vector constant anew in each turn of a loop, by three instructions (Node 24; a row
- * took 1.6 times as long), but keeps what it has loaded.
+ * The constants, in memory: V8 makes a vector constant anew in each turn of a loop, by three instructions (Node 24; a
+ * row took 1.6 times as long), but keeps what it has loaded.
  */
 @unmanaged
 export class ExpConstants {
@@ -76,8 +77,8 @@ function exp(
 }
 
 /**
- * y = exp((x/2 + from) · by), and their sum. For exponents up to 88; NaN gives NaN, and what is below the smallest normal number
- * gives 0.
+ * y = exp((x/2 + from) · by), and their sum. For exponents up to 88; NaN gives NaN, and what is below the smallest
+ * normal number gives 0.
  */
 export function powers(c: ExpConstants, x: usize, y: usize, from: v128, by: v128, n: i32): f64 {
   const least = f32x4.splat(c.least);

@@ -1,6 +1,6 @@
 /**
- * A weight's step in as few passes over memory as it has norms, and one: v, the increment, goes through a program block by
- * block, in the first cache, and W + v is written. With i the entry and k its unit (i mod K):
+ * A weight's step in as few passes over memory as it has norms, and one: v, the increment, goes through a program block
+ * by block, in the first cache, and W + v is written. With i the entry and k its unit (i mod K):
  *
  *     ELIGIBILITY   v = Σ − W · m_k     GRADIENT  v = −g     ONE  v = 1
  *     MAX_ABS       v = v / max abs(v)  RMS       v = √mean(v²)          over the whole weight; 0 / 0 = 0

@@ -95,7 +95,8 @@ export function parallel(phase: i32, count: i32): void {
     return;
   }
   const job = c.job + 1;
-  // Nothing to take while the job is being set: a worker that still looks at the last one would take of it by the new count.
+  // Nothing to take while the job is being set: a worker that still looks at the last one would take of it by the new
+  // count.
   atomic.store<i64>(block + offsetof<Control>('ticket'), ((<i64>job) << 32) | i32.MAX_VALUE);
   c.phase = phase;
   c.count = count;

@@ -1,6 +1,6 @@
 /**
- * Pooling and its gradients, channels last, any window, stride and padding; values in the padding count for nothing. An image
- * is a volume of frames; in two dimensions it has one, and so has the window.
+ * Pooling and its gradients, channels last, any window, stride and padding; values in the padding count for nothing. An
+ * image is a volume of frames; in two dimensions it has one, and so has the window.
  *
  *     maximum   y = max over the window; its ∂y goes to the first value of the window that is no smaller than y
  *     average   y = Σ over the window / n, n the values in it; ∂y / n goes to each of them
@@ -228,7 +228,10 @@ function averageOf(
   }
 }
 
-/** The gradient of the maximum: x, y and ∂y in, ∂x out. A task is an image, or a group of its channels where images are few. */
+/**
+ * The gradient of the maximum: x, y and ∂y in, ∂x out. A task is an image, or a group of its channels where images are
+ * few.
+ */
 export function maxPoolGradient(): u32 {
   const p = args<Pooling>();
   parallel(MAX_POOL_GRADIENT, p.batch * ceilDiv(p.channels, channelsOfTask(p)));
@@ -295,8 +298,8 @@ export function maxPoolGradientTask(task: i32): void {
 }
 
 /**
- * Clears a row of ∂x, and reads the row of x in its order: windows jump between rows, which processors do not foresee, so
- * that each would wait for memory. Twice as quick as without.
+ * Clears a row of ∂x, and reads the row of x in its order: windows jump between rows, which processors do not foresee,
+ * so that each would wait for memory. Twice as quick as without.
  */
 function makeReady(p: Pooling, row: usize, n: i32): void {
   // One piece, where all channels are the task's.

@@ -1,7 +1,7 @@
 /**
- * C = A·B, either operand transposed. The smaller operand is packed whole, for all threads; each task packs the part of the
- * other that it works on. Where C is too small to share out, K is cut into parts that are added up in order. Of an upper
- * triangle, C or B, what is 0 is skipped, in steps of a few columns, and its place in C cleared.
+ * C = A·B, either operand transposed. The smaller operand is packed whole, for all threads; each task packs the part of
+ * the other that it works on. Where C is too small to share out, K is cut into parts that are added up in order. Of an
+ * upper triangle, C or B, what is 0 is skipped, in steps of a few columns, and its place in C cleared.
  */
 import { MR, NR, ROW } from '../dist/wasm/tile';
 import { addParts, EDGE, multiply } from './multiply';

@@ -1,7 +1,7 @@
 /**
- * Sums, means and maxima of a matrix, each in one pass over memory: over rows (a value for each column), over columns (a
- * value for each row), and over everything. What is summed over rows may be the product of two matrices, which is never
- * written.
+ * Sums, means and maxima of a matrix, each in one pass over memory: over rows (a value for each column), over columns
+ * (a value for each row), and over everything. What is summed over rows may be the product of two matrices, which is
+ * never written.
  *
  * Additions are made in blocks whose size depends on the shape only; what comes of the blocks is added up in double
  * precision, in their order.
@@ -288,7 +288,10 @@ function badOf(width: i32, excuses: bool, a: usize, b: usize): v128 {
   return excuses ? v128.andnot(bad, f32x4.eq(x, read(width, b))) : bad;
 }
 
-/** The largest of some numbers; NaN, if it `passes`, where there is one. Four maxima at a time, for each waits for the last. */
+/**
+ * The largest of some numbers; NaN, if it `passes`, where there is one. Four maxima at a time, for each waits for the
+ * last.
+ */
 // @ts-ignore: decorator
 @inline
 export function maximumOf(passes: bool, x: usize, n: i32): f32 {

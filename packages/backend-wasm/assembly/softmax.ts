@@ -1,8 +1,8 @@
 /**
- * Softmax over the last axis: y = exp((x − max x) / τ) / Σ exp((x − max x) / τ) for each row. x − max x would overflow where
- * both are as large as numbers can be, so (x/2 − max x / 2) · (2/τ) is computed. A row is read from memory
- * and written to it once, as long as it fits the first cache. A competition also sums x · y over the rows, while they are in
- * the second.
+ * Softmax over the last axis: y = exp((x − max x) / τ) / Σ exp((x − max x) / τ) for each row. x − max x would overflow
+ * where both are as large as numbers can be, so (x/2 − max x / 2) · (2/τ) is computed. A row is read from memory and
+ * written to it once, as long as it fits the first cache. A competition also sums x · y over the rows, while they are
+ * in the second.
  */
 import { BLOCK, read, write } from './elementwise';
 import { ExpConstants, powers, setConstants } from './exp';

@@ -7,10 +7,10 @@
  * B is a panel of NR columns, B[k, n] at b + k·NR + n. NR is 8 or 16 floats: 12 or 24 registers of 128 bits, the 24 for
  * V8's revectorization, which makes 12 of 256 bits of them.
  *
- * The shape of the code decides its speed, since V8's register allocator spills at a trifle (GFLOP/s of one core,
- * by `rate`; Node 20 with NR 8, Node 24 with NR 16): one top-tested loop over k, not unrolled, one pointer for A (66, 115); sums that
- * start as C (66, 78); C added after the loop ahead of one store (44, 121). Loads of a row of C stand before its stores, or
- * nothing is revectorized.
+ * The shape of the code decides its speed, since V8's register allocator spills at a trifle (GFLOP/s of one core, by
+ * `rate`; Node 20 with NR 8, Node 24 with NR 16): one top-tested loop over k, not unrolled, one pointer for A (66,
+ * 115); sums that start as C (66, 78); C added after the loop ahead of one store (44, 121). Loads of a row of C stand
+ * before its stores, or nothing is revectorized.
  */
 
 /** Rows that a micro-kernel computes at once. */

@@ -1,15 +1,16 @@
 /**
  * Winograd's F(4×4, 3×3): a 3×3 convolution of stride 1 with a quarter of the multiplications. The output is cut into
- * tiles of 4×4, each made from a 6×6 tile of the (padded) image; in the transformed domain a convolution is 36 products,
+ * tiles of 4×4, each made from a 6×6 tile of the (padded) image; in the transformed domain a convolution is 36
+ * products,
  *
  *     V = Bᵀ·x·B     U = G·w·Gᵀ     y = Aᵀ·(Σ_c U ⊙ V)·A          forward
  *     D = A·v·Aᵀ     ∂W = Gᵀ·(Σ_tiles D ⊙ V)·G                   for each cotangent v, over one V
  *                    ∂x = B·(Σ_k U ⊙ D)·Bᵀ, added up where tiles overlap
  *
  * The channels that come out, k forward and in ∂W, c in ∂x, are gone through in blocks. A block has three phases: its
- * transformed operand (U, or D) is written in panels; the 36 products are formed, each of rows of V (or D) that stay in the
- * second cache times panels that stream by; and the products are transformed back. Rounding errors are some ten times
- * those of a direct sum: 2e-6 to 1.4e-5 of the largest value.
+ * transformed operand (U, or D) is written in panels; the 36 products are formed, each of rows of V (or D) that stay in
+ * the second cache times panels that stream by; and the products are transformed back. Rounding errors are some ten
+ * times those of a direct sum: 2e-6 to 1.4e-5 of the largest value.
  *
  * Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016.
  */
@@ -58,7 +59,10 @@ const SHARE: i32 = 16;
 const CHANNELS: i32 = 32;
 /** Planes a multiple of 4 KiB apart would fall into the same sets of the cache. */
 const APART: usize = 320;
-/** Channels whose 6 × 6 points are read line by line of points, since caches fetch ahead on a few streams only, not on 36. */
+/**
+ * Channels whose 6 × 6 points are read line by line of points, since caches fetch ahead on a few streams only, not on
+ * 36.
+ */
 const RUN: i32 = 64;
 /** Bytes of the intermediate lines of a run: six of six vectors for each four channels, and one to spare. */
 const ROWS: usize = 6 * 6 * RUN * 4 + 128;
@@ -348,8 +352,8 @@ function cotangentLine(to: usize, d0: v128, d1: v128, d2: v128, d3: v128, apart:
 }
 
 /**
- * U of n output channels and k of what they sum over, into panels; `w` points to the first of both, taps and rows so far
- * apart.
+ * U of n output channels and k of what they sum over, into panels; `w` points to the first of both, taps and rows so
+ * far apart.
  */
 function transformFilter(to: usize, plane: usize, rows: usize, w: usize, tap: usize, next: usize, k: i32, n: i32): void {
   for (let panel = 0; panel < n; panel += NR) {

@@ -35,21 +35,21 @@ export interface WasmOptions {
    */
   readonly threads?: number;
   /**
-   * Where the `.wasm` files of this package and of `@tensorflow/tfjs-backend-wasm` are: the URL of a folder that holds all of
-   * them, ending in `/`, or a URL for each file that is not where it is looked for. In Node, also a path, relative to the
-   * working directory. Default: in a browser, ours where the bundler put them, those of TensorFlow.js beside the page; in
-   * Node, in their packages, else beside the bundled program.
+   * Where the `.wasm` files of this package and of `@tensorflow/tfjs-backend-wasm` are: the URL of a folder that holds
+   * all of them, ending in `/`, or a URL for each file that is not where it is looked for. In Node, also a path,
+   * relative to the working directory. Default: in a browser, ours where the bundler put them, those of TensorFlow.js
+   * beside the page; in Node, in their packages, else beside the bundled program.
    */
   readonly wasmPaths?: WasmPaths;
   /**
-   * The micro-kernel of products and convolutions: fused multiply-adds in tiles of 6×16 (for V8's revectorization, which
-   * Node 24 has behind a flag that `activate()` sets) or of 6×8, or without fused operations. Default: the quickest that
-   * computes right, by a few milliseconds of timing. Results differ between them by rounding.
+   * The micro-kernel of products and convolutions: fused multiply-adds in tiles of 6×16 (for V8's revectorization,
+   * which Node 24 has behind a flag that `activate()` sets) or of 6×8, or without fused operations. Default: the
+   * quickest that computes right, by a few milliseconds of timing. Results differ between them by rounding.
    */
   readonly variant?: Variant;
   /**
-   * Whether 3×3 convolutions of stride 1 may take a quarter of the multiplications, at some ten times the rounding error
-   * (about 1e-5 of the largest value). Default true.
+   * Whether 3×3 convolutions of stride 1 may take a quarter of the multiplications, at some ten times the rounding
+   * error (about 1e-5 of the largest value). Default true.
    */
   readonly winograd?: boolean;
 }
@@ -110,8 +110,8 @@ const stockPriority = 2;
 let active: Activation | undefined;
 
 /**
- * What all copies of this package in a process share: two versions may be installed, and one may be loaded twice under two
- * URLs. TensorFlow.js has one backend named `wasm`, so one copy is active at a time.
+ * What all copies of this package in a process share: two versions may be installed, and one may be loaded twice under
+ * two URLs. TensorFlow.js has one backend named `wasm`, so one copy is active at a time.
  */
 interface Copies {
   /** Lets calls of all copies take turns. */
@@ -138,9 +138,9 @@ function copies(): Copies {
  * without.
  * @throws UnsupportedError with code `WASM_UNSUPPORTED` and the reason of {@link isSupported}, or `WASM_FAILED` where
  * the module could not be loaded; ConfigurationError with code `UNKNOWN_OPTION`, `BAD_THREADS`, `BAD_VALUE` for another
- * variant than there are, `BAD_VARIANT` for one that does not run here, or `ALREADY_ACTIVE` where it is active with other
- * threads, another variant or another choice of `winograd`; StateError with code `OTHER_COPY` where another copy of this
- * package is active.
+ * variant than there are, `BAD_VARIANT` for one that does not run here, or `ALREADY_ACTIVE` where it is active with
+ * other threads, another variant or another choice of `winograd`; StateError with code `OTHER_COPY` where another copy
+ * of this package is active.
  */
 export async function activate(options: WasmOptions = {}): Promise<ActiveBackend> {
   checkOptions('activate', options, ['threads', 'wasmPaths', 'variant', 'winograd']);

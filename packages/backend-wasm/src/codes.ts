@@ -34,13 +34,15 @@ declare module '@ghl/core' {
      */
     readonly UNSUPPORTED_DTYPE: UnsupportedError;
     /**
-     * The WebAssembly backend did not start, a `.wasm` file was not where it was looked for, or no kernel variant computes correctly here.
+     * The WebAssembly backend did not start, a `.wasm` file was not where it was looked for, or no kernel variant
+     * computes correctly here.
      *
      * @remarks Do what the message says: copy or serve the `.wasm` files, and set `wasmPaths`.
      */
     readonly WASM_FAILED: UnsupportedError;
     /**
-     * The engine lacks a feature of WebAssembly that the backend needs, or a content security policy forbids WebAssembly.
+     * The engine lacks a feature of WebAssembly that the backend needs, or a content security policy forbids
+     * WebAssembly.
      *
      * @remarks Update the browser or Node, or allow `'wasm-unsafe-eval'` as a `script-src`.
      */

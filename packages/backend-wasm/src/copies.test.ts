@@ -1,4 +1,6 @@
-/** Two copies of this package in one process, as two versions in node_modules are, and others who change the backend. */
+/**
+ * Two copies of this package in one process, as two versions in node_modules are, and others who change the backend.
+ */
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-layers';

@@ -4,8 +4,8 @@ import type { Variant } from './module.js';
 import { node } from './node.js';
 
 /**
- * Says where files are: the URL of the folder of all, ending in `/`, or a URL for each that is not where it is looked for. In
- * Node, a path will do.
+ * Says where files are: the URL of the folder of all, ending in `/`, or a URL for each that is not where it is looked
+ * for. In Node, a path will do.
  */
 export type WasmPaths = string | Readonly<Record<string, string>>;
 
@@ -20,8 +20,8 @@ const own: Readonly<Record<string, () => URL>> = {
 } satisfies Record<`${Variant}.wasm`, () => URL>;
 
 /**
- * Reads files where `wasmPaths` says. By default, ours are where the bundler put them, and those of TensorFlow.js beside the
- * page; in Node, they are in their packages, or else beside the program, where a bundle has its files.
+ * Reads files where `wasmPaths` says. By default, ours are where the bundler put them, and those of TensorFlow.js
+ * beside the page; in Node, they are in their packages, or else beside the program, where a bundle has its files.
  *
  * @throws UnsupportedError `WASM_FAILED`, which names the file and where it was looked for.
  */

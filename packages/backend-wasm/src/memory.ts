@@ -1,6 +1,6 @@
 /**
- * The memory that all tensors of the backend lie in, 4 GiB at most. Stock code takes what it is not given for address 0, and
- * writes there; this refuses instead, and gives back what a kernel had made before it was refused.
+ * The memory that all tensors of the backend lie in, 4 GiB at most. Stock code takes what it is not given for address
+ * 0, and writes there; this refuses instead, and gives back what a kernel had made before it was refused.
  */
 import { UnsupportedError } from '@ghl/core';
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
@@ -42,7 +42,8 @@ export class GuardedMemory {
     stock._free(stock._malloc(1));
     const { _malloc: malloc, _free: free } = stock;
     stock._malloc = (bytes) => {
-      // Near 4 GiB, the stock allocator finds any free block long enough whose end, were it so long, has more than 32 bits.
+      // Near 4 GiB, the stock allocator finds any free block long enough whose end, were it so long, has more than 32
+      // bits.
       const allocate = (): number => {
         const address = bytes < MOST ? malloc(bytes) >>> 0 : 0;
         if (address === 0 || address + bytes <= stock.HEAPU8.length) return address;
@@ -97,8 +98,8 @@ export class GuardedMemory {
   }
 
   /**
-   * Frees what TensorFlow.js keeps for a gradient that it has given up: an error thrown through `tf.grads()` leaves all of it
-   * behind. Returns whether there was any; there is none while the function to be differentiated still runs.
+   * Frees what TensorFlow.js keeps for a gradient that it has given up: an error thrown through `tf.grads()` leaves all
+   * of it behind. Returns whether there was any; there is none while the function to be differentiated still runs.
    */
   #dropTape(): boolean {
     const { activeTape, gradientDepth } = engine().state;

@@ -2,7 +2,10 @@
 import { expect } from 'vitest';
 import type { StockModule } from './stock.js';
 
-/** What the module needs of tfjs's: memory, and functions that hand it out and, so that a buffer is found, round it NaNs. */
+/**
+ * What the module needs of tfjs's: memory, and functions that hand it out and, so that a buffer is found, round it
+ * NaNs.
+ */
 export function bareStock(shared: boolean) {
   const wasmMemory = new WebAssembly.Memory({ initial: 512, maximum: 2048, shared });
   let top = 1024;

@@ -1,6 +1,7 @@
 /**
- * Our own kernels: a WebAssembly module on the memory of the stock one, so that tensors are shared by their address. Every
- * thread has an instance of it; the main thread's sets the jobs, and all share their tasks (see assembly/pool.ts).
+ * Our own kernels: a WebAssembly module on the memory of the stock one, so that tensors are shared by their address.
+ * Every thread has an instance of it; the main thread's sets the jobs, and all share their tasks (see
+ * assembly/pool.ts).
  */
 import { ConfigurationError, StateError, UnsupportedError } from '@ghl/core';
 import { type Read, reader } from './files.js';
@@ -123,8 +124,8 @@ export class KernelModule {
   /**
    * Loads the variant asked for, or the quickest that runs here and computes right, on the memory of `stock`.
    *
-   * @throws ConfigurationError `BAD_VARIANT` where that variant does not run here; UnsupportedError `WASM_FAILED` where none
-   * computes right.
+   * @throws ConfigurationError `BAD_VARIANT` where that variant does not run here; UnsupportedError `WASM_FAILED` where
+   * none computes right.
    */
   static async load(
     stock: StockModule,
@@ -261,8 +262,8 @@ async function instantiate(
 }
 
 /**
- * Sets a flag of V8 that is made for being set before a module is compiled, in versions that know it; V8 prints an error
- * for a flag that it does not know.
+ * Sets a flag of V8 that is made for being set before a module is compiled, in versions that know it; V8 prints an
+ * error for a flag that it does not know.
  */
 function setV8Flag(flag: string, first: number, last = Number.POSITIVE_INFINITY): void {
   const version = node ? Number.parseInt(process.versions.v8 ?? '', 10) : Number.NaN;
@@ -298,8 +299,8 @@ function borrow<T>(stock: StockModule, floats: number, use: (address: number) =>
 }
 
 /**
- * Proves a variant: a product and, in it, both forms of the micro-kernel, whole tiles and edges, against float64. An engine
- * that compiles it wrongly, or a machine whose fused operations differ, falls back to the next.
+ * Proves a variant: a product and, in it, both forms of the micro-kernel, whole tiles and edges, against float64. An
+ * engine that compiles it wrongly, or a machine whose fused operations differ, falls back to the next.
  */
 function computesRight(exports: Exports, stock: StockModule, memory: WebAssembly.Memory): boolean {
   const [m, n, k] = [13, 37, 29];
@@ -334,7 +335,9 @@ function computesRight(exports: Exports, stock: StockModule, memory: WebAssembly
   });
 }
 
-/** GFLOP/s of the micro-kernels, turn by turn for some 20 ms in all, best round of each; the first await V8's optimiser. */
+/**
+ * GFLOP/s of the micro-kernels, turn by turn for some 20 ms in all, best round of each; the first await V8's optimiser.
+ */
 function measure(candidates: readonly Candidate[], stock: StockModule): Partial<Record<Variant, number>> {
   const rates: Partial<Record<Variant, number>> = {};
   const bytes = Math.max(...candidates.map(({ exports }) => exports.rateBytes()));

@@ -1,7 +1,8 @@
 /**
- * The stock module, loaded as its own code does except for three things. The files are read where we say. No thread of its
- * own is started: it would begin with eight workers, whose script it takes from its own source text, which a bundler has
- * changed by then; our threads share its memory instead. And it gets the names of CommonJS that a bundle lacks.
+ * The stock module, loaded as its own code does except for three things. The files are read where we say. No thread of
+ * its own is started: it would begin with eight workers, whose script it takes from its own source text, which a
+ * bundler has changed by then; our threads share its memory instead. And it gets the names of CommonJS that a bundle
+ * lacks.
  */
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import type { Read } from './files.js';
@@ -35,8 +36,8 @@ class NoWorker {
 }
 
 /**
- * Globals while the stock module starts: a worker that does nothing, which Emscripten's code for Node replaces, to no effect
- * here; and what that code takes from CommonJS, which a bundle of ES modules has not.
+ * Globals while the stock module starts: a worker that does nothing, which Emscripten's code for Node replaces, to no
+ * effect here; and what that code takes from CommonJS, which a bundle of ES modules has not.
  */
 const globals: PropertyDescriptorMap = {
   Worker: { configurable: true, get: () => NoWorker, set: () => {} },
@@ -60,7 +61,10 @@ function withGlobals<T>(start: () => T): T {
   }
 }
 
-/** Loads the stock module, for `new BackendWasm(module)`, on memory that threads can share or on memory that they cannot. */
+/**
+ * Loads the stock module, for `new BackendWasm(module)`, on memory that threads can share or on memory that they
+ * cannot.
+ */
 export async function loadStock(read: Read, shared: boolean): Promise<StockModule> {
   const [factory, compiled] = await Promise.all([
     shared

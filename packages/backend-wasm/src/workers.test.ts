@@ -91,7 +91,10 @@ describe('a thread that dies', () => {
     expect(compute()).toBe(expected);
   });
 
-  /** A module of two threads, a product of many tasks on it, and the block that the threads share (see assembly/pool.ts). */
+  /**
+   * A module of two threads, a product of many tasks on it, and the block that the threads share (see
+   * assembly/pool.ts).
+   */
   async function product() {
     const { stock, memory } = bareStock(true);
     const module = await KernelModule.load(stock, { threads: 2, variant: undefined, winograd: true });

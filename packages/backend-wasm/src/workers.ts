@@ -17,7 +17,9 @@ export interface Worker {
   terminate(): unknown;
 }
 
-/** A worker's whole program. An error in a kernel is told to the main thread, which waits for the task, before it ends. */
+/**
+ * A worker's whole program. An error in a kernel is told to the main thread, which waits for the task, before it ends.
+ */
 const program = `({ compiled, memory, control, thread }, ready) => {
   const { exports } = new WebAssembly.Instance(compiled, { env: { memory } });
   exports.start(control);

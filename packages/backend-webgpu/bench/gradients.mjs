@@ -3,9 +3,9 @@
  *
  *     npx tsc -b packages/backend-webgpu && node packages/backend-webgpu/bench/gradients.mjs [rounds]
  *
- * from the root of the repository. On the GPU in software that tests use, at batch 2; with `GHL_TEST_GPU=hardware` on the
- * machine's own, at batch 64. Shapes are DeepHebb's second and third convolution. All kernels take turns, round by round, and
- * quotients are taken within a round: what else runs on the machine then falls on both.
+ * from the root of the repository. On the GPU in software that tests use, at batch 2; with `GHL_TEST_GPU=hardware` on
+ * the machine's own, at batch 64. Shapes are DeepHebb's second and third convolution. All kernels take turns, round by
+ * round, and quotients are taken within a round: what else runs on the machine then falls on both.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-webgpu';

@@ -31,7 +31,8 @@ export interface WebGpuOptions {
 }
 
 /**
- * Says whether there is a GPU that WebGPU reaches: in a browser its own, in Node through the package `webgpu`. Never throws.
+ * Says whether there is a GPU that WebGPU reaches: in a browser its own, in Node through the package `webgpu`. Never
+ * throws.
  *
  * @returns `{ supported: true }`, or why not and what to do.
  */
@@ -53,17 +54,17 @@ let active: Activation | undefined;
 const inTheirTurn = mutex();
 
 /**
- * Makes WebGPU the backend that TensorFlow.js computes on, able to train. Idempotent: what is active already is returned as
- * it is. It does not keep the process alive.
+ * Makes WebGPU the backend that TensorFlow.js computes on, able to train. Idempotent: what is active already is
+ * returned as it is. It does not keep the process alive.
  *
  * The device has every limit that the GPU offers. A device that is lost is `DEVICE_LOST` at the next operation, until
  * {@link deactivate} and another `activate()`.
  *
  * @returns What it got: GPU, driver, limits, versions, the kernels added, and in `notes` what it had to do without.
- * @throws UnsupportedError with code `WEBGPU_UNSUPPORTED` and the reason of {@link isSupported}, or `WEBGPU_FAILED` where
- * the GPU gives no device; ConfigurationError with code `UNKNOWN_OPTION`, `BAD_VALUE`, or `ALREADY_ACTIVE` where it is active
- * with another choice of `subgroups`; StateError `STOCK_BACKEND_ACTIVE` where TensorFlow.js's own backend of this name runs,
- * `DEVICE_LOST` where the device that is active was.
+ * @throws UnsupportedError with code `WEBGPU_UNSUPPORTED` and the reason of {@link isSupported}, or `WEBGPU_FAILED`
+ * where the GPU gives no device; ConfigurationError with code `UNKNOWN_OPTION`, `BAD_VALUE`, or `ALREADY_ACTIVE` where
+ * it is active with another choice of `subgroups`; StateError `STOCK_BACKEND_ACTIVE` where TensorFlow.js's own backend
+ * of this name runs, `DEVICE_LOST` where the device that is active was.
  */
 export async function activate(options: WebGpuOptions = {}): Promise<ActiveBackend> {
   checkOptions('activate', options, ['subgroups']);
@@ -88,8 +89,8 @@ export async function activate(options: WebGpuOptions = {}): Promise<ActiveBacke
 }
 
 /**
- * Takes the kernels away, destroys the device, and turns the backend on that was on before, if any. Tensors that live on
- * the backend are lost. Does nothing where it is not active.
+ * Takes the kernels away, destroys the device, and turns the backend on that was on before, if any. Tensors that live
+ * on the backend are lost. Does nothing where it is not active.
  */
 export async function deactivate(): Promise<void> {
   await inTheirTurn(async () => {
@@ -198,7 +199,9 @@ async function begin(subgroups: boolean): Promise<Activation> {
   }
 }
 
-/** Our kernels, and what stands in for stock ones; of several that stand in for one, each stands in for that before it. */
+/**
+ * Our kernels, and what stands in for stock ones; of several that stand in for one, each stands in for that before it.
+ */
 function registration(): Iterable<tf.KernelConfig> {
   const all = new Map(kernels.map((kernel) => [kernel.kernelName, kernel]));
   for (const { name, standIn } of [...quickerKernels, ...stockFixes]) {

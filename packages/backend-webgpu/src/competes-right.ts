@@ -1,6 +1,6 @@
 /**
- * Whether a competition comes out right on this GPU. Its sums over a row take neighbouring invocations to make a subgroup,
- * as they do on all devices known; WGSL does not promise it.
+ * Whether a competition comes out right on this GPU. Its sums over a row take neighbouring invocations to make a
+ * subgroup, as they do on all devices known; WGSL does not promise it.
  */
 import { COMPETITION } from '@ghl/core/backend';
 import * as tf from '@tensorflow/tfjs-core';

@@ -98,7 +98,8 @@ function refusal(reason: string, help: string): Refusal {
 }
 
 /**
- * Why a shared library cannot be loaded, or undefined where it can. Asked before Dawn is, which answers on standard error.
+ * Why a shared library cannot be loaded, or undefined where it can. Asked before Dawn is, which answers on standard
+ * error.
  */
 function missing(library: string): string | undefined {
   try {

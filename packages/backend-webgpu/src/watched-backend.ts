@@ -1,6 +1,6 @@
 /**
- * The stock backend, on a device that is watched: a device that is lost, memory that is out and a kernel that the driver
- * refuses are coded errors at the next operation, where the stock backend computes on with zeros.
+ * The stock backend, on a device that is watched: a device that is lost, memory that is out and a kernel that the
+ * driver refuses are coded errors at the next operation, where the stock backend computes on with zeros.
  */
 import { type GhlError, StateError, UnsupportedError } from '@ghl/core';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';

@@ -30,7 +30,8 @@ const OWN_KERNELS = 'hold the kernels of this map, at this geometry, against loo
  * `activate-idempotent`, `<dense|conv1d|conv2d|depthwise>-<forward|correlate|backward>`, `shared-correlate`,
  * `elementwise`, `sign`, `softmax`, `competition`, `deterministic`, `memory`, `reactivate`.
  *
- * A case throws ConformanceError `UNSUPPORTED` where the backend cannot run, so ask `isSupported()` before you run them.
+ * A case throws ConformanceError `UNSUPPORTED` where the backend cannot run, so ask `isSupported()` before you run
+ * them.
  *
  * @param adapter The adapter, `backend` of its package.
  * @param claims Facts about it.

@@ -36,9 +36,9 @@ export async function failures(cases: readonly ConformanceCase[]): Promise<Failu
 }
 
 /**
- * A plugin that does not do what it must, or what it claims. Codes: `MISMATCH` numbers or structure differ, `NOT_FINITE`,
- * `IMPURE` an argument was changed or two equal calls differ, `LEAK`, `UNDECLARED_SIGNAL`, `FALSE_CLAIM` a claim is wrong
- * in either direction, `UNSUPPORTED` a backend cannot run here.
+ * A plugin that does not do what it must, or what it claims. Codes: `MISMATCH` numbers or structure differ,
+ * `NOT_FINITE`, `IMPURE` an argument was changed or two equal calls differ, `LEAK`, `UNDECLARED_SIGNAL`, `FALSE_CLAIM`
+ * a claim is wrong in either direction, `UNSUPPORTED` a backend cannot run here.
  */
 export class ConformanceError extends GhlError {
   /** The name of the class, also in a bundle whose minifier has renamed it. */
@@ -95,8 +95,8 @@ export async function evaluateOne(make: () => tf.Tensor): Promise<ArrayLike<numb
 }
 
 /**
- * Largest |actual − expected| ÷ largest |expected|, or ÷ `least` if that is more; the former alone where all expected are
- * 0; Infinity for a NaN.
+ * Largest |actual − expected| ÷ largest |expected|, or ÷ `least` if that is more; the former alone where all expected
+ * are 0; Infinity for a NaN.
  */
 export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>, least = 0): number {
   let apart = actual.length === expected.length ? 0 : Number.POSITIVE_INFINITY;

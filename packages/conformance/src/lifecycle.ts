@@ -1,4 +1,6 @@
-/** The cases that a rule and a modulator share: both have a state that is saved, and a spec that they are rebuilt from. */
+/**
+ * The cases that a rule and a modulator share: both have a state that is saved, and a spec that they are rebuilt from.
+ */
 import { type Factory, fromSpec, type Spec, type Specified } from '@ghl/core';
 import { saveState } from '@ghl/core/engine';
 import type { StateTree } from '@ghl/core/plugin';

@@ -42,8 +42,8 @@ export interface LocalRuleClaims {
   /** The rule as its author writes it down in float64, per sample. */
   readonly reference: LocalRuleReference;
   /**
-   * How ΔW of a batch relates to that of its parts: their `'sum'`, their `'mean'` weighted by size, or `'none'` of these,
-   * as where the gate depends on the whole batch.
+   * How ΔW of a batch relates to that of its parts: their `'sum'`, their `'mean'` weighted by size, or `'none'` of
+   * these, as where the gate depends on the whole batch.
    */
   readonly reduction: 'sum' | 'mean' | 'none';
   /** Whether permuting the units permutes ΔW and changes nothing else. */
@@ -60,8 +60,8 @@ const TOLERANCE = 1e-5;
  * The cases of a local rule. Case ids: `reference`, `dense-on-patches`, `calls`, `batch-additivity`, `equivariance`,
  * `purity`, `leaks`, `finite`, `empty`, `state-structure`, `resume`, `spec`, and `schedules` where there are any.
  *
- * The rule's ΔW is looked at as the engine forms it, before wrappers; purity, finiteness, leaks, resuming and the spec are
- * those of the whole rule, wrappers included.
+ * The rule's ΔW is looked at as the engine forms it, before wrappers; purity, finiteness, leaks, resuming and the spec
+ * are those of the whole rule, wrappers included.
  *
  * @param factory Makes the rule; called anew for each case.
  * @param claims Facts about it.

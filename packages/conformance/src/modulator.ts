@@ -35,8 +35,8 @@ export interface ModulatorClaims {
   /** The modulator as its author writes it down in float64. */
   readonly reference: ModulatorReference;
   /**
-   * What has a factor of its own: each `'weight'`, each `'unit'`, the `'layer'` as a whole, or each `'example'`, where the
-   * modulator acts on the gate.
+   * What has a factor of its own: each `'weight'`, each `'unit'`, the `'layer'` as a whole, or each `'example'`, where
+   * the modulator acts on the gate.
    */
   readonly factor: 'weight' | 'unit' | 'layer' | 'example';
   /** The factories that rebuild the modulator from its `spec`, by the name in it: `{ sign }`. */
@@ -51,7 +51,9 @@ export interface ModulatorClaims {
   readonly keepsMagnitude?: boolean;
   /** Whether each number of the increment is 0 or that of ΔW, bit for bit. Not looked at where absent. */
   readonly allOrNothing?: boolean;
-  /** For each hyperparameter that may be a schedule: how to make the modulator with it, and two values that tell apart. */
+  /**
+   * For each hyperparameter that may be a schedule: how to make the modulator with it, and two values that tell apart.
+   */
   readonly schedules?: Readonly<Record<string, ScheduleClaim<GlobalModulator>>>;
   /** Makes the signals that the kit does not know, one tensor for each name; another one at each step. */
   signals?(kernelShape: readonly number[], batch: number, step: number): Readonly<Record<string, tf.Tensor>>;
@@ -61,12 +63,13 @@ const TOLERANCE = 1e-5;
 const BATCH = 5;
 
 /**
- * The cases of a global modulator. Case ids: `reference`, `signals`, `factor-shape`, `purity`, `leaks`, `finite`, `empty`,
- * `state-structure`, `resume`, `spec`; `linearity` unless the factor is per example, and `example-equals-scalar` if it is;
- * `baseline`, `descent`, `magnitude`, `all-or-nothing` and `schedules` where there is a claim.
+ * The cases of a global modulator. Case ids: `reference`, `signals`, `factor-shape`, `purity`, `leaks`, `finite`,
+ * `empty`, `state-structure`, `resume`, `spec`; `linearity` unless the factor is per example, and
+ * `example-equals-scalar` if it is; `baseline`, `descent`, `magnitude`, `all-or-nothing` and `schedules` where there is
+ * a claim.
  *
- * The kit hands in gradients in [−1, 1) some of which are 0, losses in [0.5, 1.5), and rewards in [−1, 1), one or one per
- * example: choose thresholds that these straddle.
+ * The kit hands in gradients in [−1, 1) some of which are 0, losses in [0.5, 1.5), and rewards in [−1, 1), one or one
+ * per example: choose thresholds that these straddle.
  *
  * @param factory Makes the modulator; called anew for each case.
  * @param claims Facts about it.
@@ -557,7 +560,9 @@ export function competitive(scope: Scope): LocalRule {
   });
 }
 
-/** One reward for all examples makes one factor, and the increment is that factor times what it is without a modulator. */
+/**
+ * One reward for all examples makes one factor, and the increment is that factor times what it is without a modulator.
+ */
 async function checkUniform(modulator: GlobalModulator, claims: ModulatorClaims, sample: Sample, scope: Scope) {
   const { geometry, preShape } = sample;
   const connection = connectionOf(geometry);

@@ -22,9 +22,9 @@ import { connectionOf, drawn, ruleSamples, type Sample } from './samples.js';
 const HELP = 'make the spec with specOf(name, ...arguments), of all arguments that the factory took.';
 
 /**
- * The cases of products that a spec describes: rules, wrapped or not, modulators, transforms, schedules and plasticities. Make
- * each argument other than its default in one of them, since a spec that leaves it out is found by that alone. Case ids:
- * `rebuilt`, `distinct`.
+ * The cases of products that a spec describes: rules, wrapped or not, modulators, transforms, schedules and
+ * plasticities. Make each argument other than its default in one of them, since a spec that leaves it out is found by
+ * that alone. Case ids: `rebuilt`, `distinct`.
  *
  * @param products Makes each product, by a name for messages.
  * @param plugins The factories that rebuild them, by the name in the spec: `{ swta }`; those of `@ghl/core` are known.

@@ -1,4 +1,7 @@
-/** A rule trained on a dense layer by its float64 reference and by the engine, side by side. For theorems about where it goes. */
+/**
+ * A rule trained on a dense layer by its float64 reference and by the engine, side by side. For theorems about where it
+ * goes.
+ */
 import { type LocalRule, local } from '@ghl/core';
 import { dense, initState, layerIncrement, type PlasticityState } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';

@@ -33,7 +33,7 @@ describe('checkOptions', () => {
 });
 
 describe('checkNumber', () => {
-  it('takes bounds as said', () => {
+  it('includes or excludes a bound by its name', () => {
     expect(() => checkNumber('rate', 0, { least: 0, most: 1 })).not.toThrow();
     expect(() => checkNumber('rate', 1, { least: 0, most: 1 })).not.toThrow();
     expect(() => checkNumber('temperature', 0, { above: 0 })).toThrow(
@@ -75,7 +75,7 @@ describe('a product', () => {
     init: () => ({}),
     modulate: (increment, _signals, _context, state) => ({ increment, state }),
   };
-  // What a caller without a compiler can hand in.
+  // Arguments that a caller without a compiler can pass.
   // biome-ignore lint/suspicious/noExplicitAny: everything here is of the wrong type, and that is the point
   const any = (value: unknown) => value as any;
 
@@ -92,7 +92,7 @@ describe('a product', () => {
     [
       'a wrapped product',
       () => maxAbs(any(threeFactor(constant(), modulator))),
-      'What maxAbs wraps is threeFactor(…).',
+      'The argument of maxAbs is threeFactor(…).',
     ],
     ['a rule for a head', () => chain(any(constant())), 'The head of chain is constant(…).'],
     ['an uncalled head', () => chain(any(gradientDescent)), 'The head of chain is the function gradientDescent.'],

@@ -1,9 +1,12 @@
-/** What factories and kernels do with their arguments before anything else: refuse those that make no sense, by name and value. */
+/**
+ * What factories and kernels do with their arguments before anything else: refuse those that make no sense, by name and
+ * value.
+ */
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { ConfigurationError, DataError, unknownName } from './errors.js';
 
 /**
- * Refuses options that are no record, such as the bare 0.5 of `swta(0.5)`, and names that a factory does not know.
+ * Throws unless the options are a record of known names. `swta(0.5)` is an error.
  *
  * @throws ConfigurationError with code `BAD_VALUE`; `UNKNOWN_OPTION`, naming the nearest known option.
  */
@@ -35,7 +38,7 @@ export interface NumberRange {
 }
 
 /**
- * Refuses what is not a finite number in range.
+ * Throws unless the value is a finite number in range.
  *
  * @throws ConfigurationError with code `BAD_VALUE`.
  */
@@ -76,7 +79,7 @@ export function checkChoice(name: string, value: unknown, choices: readonly stri
 }
 
 /**
- * Refuses what is neither true nor false.
+ * Throws unless the value is true or false.
  *
  * @throws ConfigurationError with code `BAD_VALUE`.
  */

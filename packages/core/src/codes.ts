@@ -2,8 +2,9 @@
 import type { ConfigurationError, DataError, SignalError, StateError, UnsupportedError } from './errors.js';
 
 /**
- * Every code of the library with the class of its error: what happened, and as a remark what to do. Each package adds its
- * own by declaration merging, and so can a plugin: `declare module '@ghl/core' { interface ErrorCodes { MY_CODE: DataError } }`.
+ * Every code of the library with the class of its error: the cause, and the remedy as a remark. Each package adds
+ * its own by declaration merging, and so can a plugin:
+ * `declare module '@ghl/core' { interface ErrorCodes { MY_CODE: DataError } }`.
  */
 export interface ErrorCodes {
   /**
@@ -37,9 +38,11 @@ export interface ErrorCodes {
    */
   readonly BAD_VALUE: ConfigurationError;
   /**
-   * A downloaded file, or one in a folder, is not the published one: it is damaged, or of another data set in the same format, such as KMNIST.
+   * A downloaded file, or one in a folder, is not the published one: it is damaged, or of another data set in the same
+   * format, such as KMNIST.
    *
-   * @remarks Fetch it again, use another mirror, or pass a folder that has the files. To read other files on purpose, pass `verify: false`.
+   * @remarks Fetch it again, use another mirror, or pass a folder that has the files. To read other files on purpose,
+   * pass `verify: false`.
    */
   readonly CHECKSUM_MISMATCH: DataError;
   /**
@@ -129,7 +132,8 @@ export interface ErrorCodes {
   /**
    * A saved product contains a plain function, which cannot be rebuilt.
    *
-   * @remarks Use a schedule factory such as `cosine(peak, steps)`, or give the function a `spec` and register its factory.
+   * @remarks Use a schedule factory such as `cosine(peak, steps)`, or give the function a `spec` and register its
+   * factory.
    */
   readonly UNNAMED_FUNCTION: ConfigurationError;
   /**

@@ -5,21 +5,21 @@
 import { distance } from 'fastest-levenshtein';
 import type { ErrorCode } from './codes.js';
 
-/** Base class of all errors of the library. `message` is the summary, then `help: …` on a line of its own. */
+/** Base class of all errors of the library. `message` is the summary, then `help: …` on a separate line. */
 export class GhlError extends Error {
   /** Stable identifier, never reworded: test for this, not for the message. */
   readonly code: ErrorCode;
-  /** What was wrong, with the offending value. */
+  /** The fault, with the offending value. */
   readonly summary: string;
-  /** What the user can do about it. */
+  /** The remedy. */
   readonly help: string;
   /** The name of the class, also in a bundle whose minifier has renamed it. */
   override readonly name: string = 'GhlError';
 
   /**
    * @param code Stable identifier, such as `'BAD_VALUE'`.
-   * @param summary What was wrong, with the offending value.
-   * @param help What the user can do about it.
+   * @param summary The fault, with the offending value.
+   * @param help The remedy.
    * @param cause The error that led to this one.
    */
   constructor(code: ErrorCode, summary: string, help: string, cause?: unknown) {

@@ -46,7 +46,7 @@ describe('a product comes back from its JSON', () => {
   });
 });
 
-it('refuses a name that nobody knows, suggesting the nearest', () => {
+it('rejects an unknown name, and suggests the nearest', () => {
   const refused = () => fromSpec({ name: 'rul', args: [] }, plugins);
   expect(refused).toThrow(expect.objectContaining({ code: 'UNKNOWN_FACTORY' }));
   expect(refused).toThrow("did you mean 'rule'?");
@@ -62,15 +62,15 @@ it('refuses a plain function, which was kept as its source', () => {
   expect(() => fromSpec(throughJson(product))).toThrow('1 / (1 + step)');
 });
 
-it.each([undefined, null, 'swta', { name: 'swta' }, {}])('refuses %j, which is no spec', (spec) => {
+it.each([undefined, null, 'swta', { name: 'swta' }, {}])('refuses %j, which is not a spec', (spec) => {
   expect(() => fromSpec(spec as never)).toThrow(expect.objectContaining({ code: 'BAD_SPEC' }));
 });
 
-it('what a factory refuses is refused here', () => {
+it('passes on the error of a factory', () => {
   expect(() => fromSpec({ name: 'cosine', args: [1, 0] })).toThrow(expect.objectContaining({ code: 'BAD_VALUE' }));
 });
 
-it('a record of options is no spec', () => {
+it('a record of options is not a spec', () => {
   expect(isSpec({ name: 'rule', args: [] })).toBe(true);
   expect(isSpec({ name: 'rule' })).toBe(false);
   expect(isSpec({ name: 'rule', args: [], more: 1 })).toBe(false);

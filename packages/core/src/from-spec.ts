@@ -23,7 +23,9 @@ const ofCore: Readonly<Record<string, Factory>> = {
 /** Names that recorded specs have for factories that are called otherwise today. */
 const formerNames: Readonly<Record<string, string>> = { gradient: 'gradientDescent' };
 
-/** A spec, or any JSON that holds specs, with each former name of a factory of the core replaced by its present name. */
+/**
+ * A spec, or any JSON that holds specs, with each former name of a factory of the core replaced by its present name.
+ */
 export function currentSpec(value: Json): Json {
   if (Array.isArray(value)) return value.map(currentSpec);
   if (typeof value !== 'object' || value === null) return value;
@@ -37,14 +39,15 @@ export function currentSpec(value: Json): Json {
  * Builds what a spec describes: `fromSpec(product.spec, { swta, sign })` is a product equal to the first.
  *
  * @param plugins Factories by the name that stands in the spec; those of `@ghl/core` are known.
- * @throws ConfigurationError `BAD_SPEC` for what has no name and arguments, `UNKNOWN_FACTORY` for a name that neither `plugins` nor the core has, `UNNAMED_FUNCTION` for
- * a schedule that was written as a plain function, which JSON cannot hold.
+ * @throws ConfigurationError `BAD_SPEC` unless `spec` has a name and arguments, `UNKNOWN_FACTORY` for a name that
+ * neither `plugins` nor the core has, `UNNAMED_FUNCTION` for a schedule that was written as a plain function, which
+ * JSON cannot hold.
  */
 export function fromSpec<T = unknown>(spec: Spec, plugins: Readonly<Record<string, Factory>> = {}): T {
   if (!isSpec(spec as unknown as Json)) {
     throw new ConfigurationError(
       'BAD_SPEC',
-      `${JSON.stringify(spec)} is no spec.`,
+      `${JSON.stringify(spec)} is not a spec.`,
       'give the `spec` of a product, or the JSON of it: { name, args }.',
     );
   }

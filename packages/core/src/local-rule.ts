@@ -1,6 +1,6 @@
 /**
- * A local rule: what two connected units can do by themselves. Every rule is a gate times what a reconstruction leaves
- * of the input,
+ * A local rule changes a weight from the activity of the two units that it connects. Every rule is a gate times what a
+ * reconstruction leaves of the input,
  *
  *     Δw_k = Σₚ g_pk · (xₚ − Σ_{j ∈ S(k)} r_pj · w_j)      in matrices   ΔW = Xᵀ·G − W·M,   M = S(Rᵀ·G)
  *
@@ -15,12 +15,12 @@ import type { Stateless, StateTree } from './state.js';
 import type { Units } from './units.js';
 
 /**
- * Whose reconstruction unit k subtracts from the input: nobody's, its own, its own and those of units before it, or all
+ * Whose reconstruction unit k subtracts from the input: none, its own, its own and those of units before it, or all
  * units'. In a depthwise convolution, always within one input channel.
  */
 export type Scope = 'none' | 'own' | 'earlier' | 'all';
 
-/** What a rule may look at. P = batch × positions, D = fan-in, K = fan-out; a layer called twice has one [P, K]. */
+/** The inputs of a rule. P = batch × positions, D = fan-in, K = fan-out; a layer called twice has one [P, K]. */
 export interface LocalContext {
   /** y = x·W, before bias and non-linearity: [P, K]. */
   readonly post: tf.Tensor2D;
@@ -40,7 +40,7 @@ export interface LocalContext {
   forward(weights: tf.Tensor2D, f?: (pre: tf.Tensor) => tf.Tensor): tf.Tensor2D;
 }
 
-/** What a rule says of one step. */
+/** The output of a rule for one step. */
 export interface GateResult<S extends StateTree> {
   /** G: [P, K]. */
   readonly gate: tf.Tensor2D;
@@ -48,7 +48,7 @@ export interface GateResult<S extends StateTree> {
   readonly reconstruction?: tf.Tensor2D | 1;
   /** S: whose reconstruction is subtracted. */
   readonly scope: Scope;
-  /** Σₚ r⊙g, [K], if it is at hand; else the engine forms it. Only for scope `'own'`. */
+  /** Σₚ r⊙g, [K], if the rule has it; otherwise the engine computes it. Only for scope `'own'`. */
   readonly overlap?: tf.Tensor1D;
   /** The state after this step. */
   readonly state: S;
@@ -64,13 +64,13 @@ export interface LocalRule<S extends StateTree = any> extends Specified {
   /** The state before the first step. */
   init(units: Units): S;
   /**
-   * Gate, reconstruction and scope of one step. Neither context nor state may be changed. The engine does not ask for the
-   * gate of no positions; who does gets an empty one and the state as it was, or DataError `EMPTY_TENSOR`.
+   * Gate, reconstruction and scope of one step. Neither context nor state may be changed. The engine does not ask for
+   * the gate of no positions. For none, a rule returns an empty gate and its state, or throws DataError `EMPTY_TENSOR`.
    */
   gate(context: LocalContext, state: S): GateResult<S>;
   /** False for a rule whose ΔW is 1 whatever the activity: its gate is never asked for. */
   readonly active?: false;
-  /** What is done to ΔW, in order. */
+  /** Wrappers applied to ΔW, in order. */
   readonly wrappers?: readonly Wrapper[];
 }
 
@@ -85,7 +85,7 @@ export function statelessRule(
   return { spec, init: () => ({}), gate: (context, state) => ({ ...gate(context), state }) };
 }
 
-/** What a wrapper may look at. */
+/** The inputs of a wrapper. */
 export interface WrapperContext {
   /** W, kernel-shaped. */
   readonly weights: tf.Tensor;
@@ -93,7 +93,7 @@ export interface WrapperContext {
   readonly step: number;
 }
 
-/** What a wrapper found out about one ΔW. */
+/** The output of a wrapper for one ΔW. */
 export interface WrapResult<S extends StateTree> {
   /**
    * The wrapper as it stands at this step. Applied to the ΔW that it was measured on, and, where a third factor acts
@@ -113,16 +113,17 @@ export interface Wrapper<S extends StateTree = any> extends Specified {
   init(kernelShape: readonly number[]): S;
   /** Measures ΔW before any third factor. */
   wrap(eligibility: tf.Tensor, context: WrapperContext, state: S): WrapResult<S>;
-  /** What it does, for a backend that fuses; only of a wrapper without state. */
+  /** The wrapper as an operation, for a backend that fuses a step into one kernel; only for one without state. */
   readonly operation?: Operation;
 }
 
 /**
- * The rule with one more wrapper around it. Its spec is the call `name(rule, ...args)`, so that `fromSpec` makes an equal one.
+ * The rule with one more wrapper around it. Its spec is the call `name(rule, ...args)`, so that `fromSpec` makes an
+ * equal one.
  *
  * @param name The factory that calls this function: `'trace'`.
  * @param args What that factory was called with besides the rule. Default: the arguments in the wrapper's own spec.
- * @throws ConfigurationError `BAD_VALUE` for what is no rule.
+ * @throws ConfigurationError `BAD_VALUE` unless `rule` is a local rule.
  */
 export function wrap<S extends StateTree>(
   rule: LocalRule<S>,
@@ -131,7 +132,7 @@ export function wrap<S extends StateTree>(
   ...args: readonly unknown[]
 ): LocalRule<S> {
   checkPart(
-    `What ${name} wraps`,
+    `The argument of ${name}`,
     rule,
     'gate',
     `give a local rule, which a third factor then multiplies: ${name}(swta()).`,
@@ -160,7 +161,7 @@ function statelessWrapper(
  * ΔW ÷ max|ΔW| over the layer: the largest entry becomes ±1, and the step no longer depends on batch size or input
  * scale. A layer whose ΔW is 0 stays at 0. From the code of GHL and of SoftHebb.
  *
- * @throws ConfigurationError `BAD_VALUE` for what is no rule.
+ * @throws ConfigurationError `BAD_VALUE` unless `rule` is a local rule.
  */
 export function maxAbs<S extends StateTree>(rule: LocalRule<S>): LocalRule<S> {
   return wrap(
@@ -174,10 +175,10 @@ export function maxAbs<S extends StateTree>(rule: LocalRule<S>): LocalRule<S> {
 }
 
 /**
- * ΔW replaced by its root mean square over the layer: every weight moves equally far, as far as the rule's step is long.
- * With the sign modulator, the sign-only ablation at GHL's own step size.
+ * ΔW replaced by its root mean square over the layer: every weight moves equally far, as far as the rule's step is
+ * long. With the sign modulator, the sign-only ablation at GHL's own step size.
  *
- * @throws ConfigurationError `BAD_VALUE` for what is no rule.
+ * @throws ConfigurationError `BAD_VALUE` unless `rule` is a local rule.
  */
 export function rms<S extends StateTree>(rule: LocalRule<S>): LocalRule<S> {
   return wrap(

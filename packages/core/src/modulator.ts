@@ -55,11 +55,11 @@ export interface WeightModulator<R extends SignalName = SignalName, S extends St
    * @param eligibility ΔW of the local rule after its wrappers, kernel-shaped.
    */
   modulate(eligibility: tf.Tensor, signals: Pick<Signals, R>, context: ModulatorContext, state: S): IncrementResult<S>;
-  /** What `modulate` does, for a backend that fuses; only of a modulator without state. */
+  /** The modulator as an operation, for a backend that fuses a step into one kernel; only for one without state. */
   readonly operation?: Operation;
 }
 
-/** What a third factor per example says of one step. */
+/** The output of a third factor per example for one step. */
 export interface FactorResult<S extends StateTree> {
   /** m: one number per example, [batch]. */
   readonly factor: tf.Tensor1D;

@@ -11,7 +11,8 @@ export type OptionReader<T> = (name: string, value: unknown) => T;
  * @param factory The factory's name, for messages.
  * @param readers A reader for each option. The factory has no other options.
  * @returns The value of each option: checked, or its default.
- * @throws ConfigurationError `UNKNOWN_OPTION`, and `BAD_VALUE` for options that are not a record or a value out of range.
+ * @throws ConfigurationError `UNKNOWN_OPTION`, and `BAD_VALUE` for options that are not a record or a value out of
+ * range.
  */
 export function readOptions<Readers extends Readonly<Record<string, OptionReader<unknown>>>>(
   factory: string,

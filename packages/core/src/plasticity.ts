@@ -18,7 +18,7 @@ import { scaleBy, sequence, type Transform } from './transform.js';
 export interface Plasticity<R extends SignalName = SignalName> extends Specified {
   /** The local factor; null for plain gradient descent. */
   readonly rule: LocalRule | null;
-  /** The third factor; null where there is none. */
+  /** The third factor; null if there is none. */
   readonly modulator: GlobalModulator | null;
   /** Applied to the increment in order. */
   readonly transforms: readonly Transform[];
@@ -29,8 +29,10 @@ export interface Plasticity<R extends SignalName = SignalName> extends Specified
 /**
  * The product of a local rule and a global modulator.
  *
- * @throws ConfigurationError `BAD_VALUE` for what is no rule or no modulator; `PER_EXAMPLE_REFUSED` where the modulator has a factor per example, and the rule's ΔW is not
- * linear in its gate (`rms`, `constant`, a trace), so that no per-example factor can reach it.
+ * @throws ConfigurationError `BAD_VALUE` unless `rule` is a local rule and `modulator` a global modulator.
+ * `PER_EXAMPLE_REFUSED` where the modulator
+ * has a factor per example, and the rule's ΔW is not linear in its gate (`rms`, `constant`, a trace), so that no
+ * per-example factor can reach it.
  */
 export function threeFactor<R extends SignalName>(rule: LocalRule, modulator: GlobalModulator<R>): Plasticity<R> {
   checkRule('threeFactor', rule);
@@ -60,7 +62,7 @@ export function threeFactor<R extends SignalName>(rule: LocalRule, modulator: Gl
 /**
  * A local rule with no third factor: ΔW is added as it is.
  *
- * @throws ConfigurationError `BAD_VALUE` for what is no rule.
+ * @throws ConfigurationError `BAD_VALUE` unless `rule` is a local rule.
  */
 export function local(rule: LocalRule): Plasticity<never> {
   checkRule('local', rule);
@@ -73,8 +75,8 @@ export function gradientDescent(): Plasticity<'gradient'> {
 }
 
 /**
- * The head, and transforms applied to its increment in order. A chain is a plasticity, so chains nest. Without a head it is
- * a transform, the named tail of other chains: `const step = chain(decayWeights(5e-2), scaleBy(1e-2))`.
+ * The head, and transforms applied to its increment in order. A chain is a plasticity, so chains nest. Without a head
+ * it is a transform, the named tail of other chains: `const step = chain(decayWeights(5e-2), scaleBy(1e-2))`.
  *
  * @throws ConfigurationError `BAD_VALUE` unless the first argument is a plasticity or a transform, and each other one a
  * transform.

@@ -1,4 +1,7 @@
-/** For authors of rules, modulators and transforms: the contracts, what a rule may compute with, and how options are checked. */
+/**
+ * For authors of rules, modulators and transforms: the contracts, what a rule may compute with, and how options are
+ * checked.
+ */
 export type { Operation } from './backend/kernels.js';
 export { checkBoolean, checkChoice, checkNotEmpty, checkNumber, checkOptions, type NumberRange } from './checks.js';
 export { columnDots } from './column-dots.js';

@@ -1,8 +1,11 @@
-/** A running baseline: what a signal is expected to be. It starts at the first value seen, so a constant changes nothing. */
+/**
+ * A running baseline: the expected value of a signal. It starts at the first value seen, so a constant changes
+ * nothing.
+ */
 import * as tf from '@tensorflow/tfjs-core';
 import { checkNotEmpty, checkNumber } from './checks.js';
 
-/** What a baseline remembers. */
+/** The state of a baseline. */
 export type BaselineState = {
   /** r̄: []. Not read before a value has been seen. */
   readonly mean: tf.Tensor;
@@ -10,7 +13,7 @@ export type BaselineState = {
   readonly seen: tf.Tensor;
 };
 
-/** What {@link predictionError} found. */
+/** The result of {@link predictionError}. */
 export interface PredictionError {
   /** signal − r̄, in the signal's shape, with the r̄ from before this value; 0 on average at the first. */
   readonly error: tf.Tensor;

@@ -19,8 +19,8 @@ export type Hyperparameter = number | Schedule;
  * Refuses a hyperparameter that is not a finite number in range.
  *
  * @param name How messages call it: `'swta temperature'`.
- * @returns The number; or a schedule with the same values and spec, which throws ConfigurationError `BAD_VALUE` at a step for
- * which the value is not in range. Use it in place of `value`.
+ * @returns The number; or a schedule with the same values and spec, which throws ConfigurationError `BAD_VALUE` at a
+ * step for which the value is not in range. Use it in place of `value`.
  * @throws ConfigurationError `BAD_VALUE` for a number.
  */
 export function checkHyperparameter(name: string, value: unknown, range: NumberRange = {}): Hyperparameter {

@@ -8,14 +8,15 @@ import type { GateResult } from './local-rule.js';
 const LEAST = 2 ** -126;
 
 /**
- * The gate u = softmax_k(y/τ): how far each unit wins at each position, Σ_k u = 1. τ → 0 is winner-take-all, in which units
- * with the same largest y share, and τ → ∞ an even share.
+ * The gate u = softmax_k(y/τ): how far each unit wins at each position, Σ_k u = 1. τ → 0 is winner-take-all, in which
+ * units with the same largest y share, and τ → ∞ an even share.
  *
  * @param post y: [P, K], finite.
  * @param temperature τ > 0.
- * @returns The gate, and where the backend forms it on the way, its overlap with y, for a rule whose reconstruction is y.
- * @throws ConfigurationError `BAD_VALUE` for a temperature that is not a finite number above 0; DataError `EMPTY_TENSOR` for
- * no positions or no units.
+ * @returns The gate, and where the backend forms it on the way, its overlap with y, for a rule whose reconstruction is
+ * y.
+ * @throws ConfigurationError `BAD_VALUE` for a temperature that is not a finite number above 0; DataError
+ * `EMPTY_TENSOR` for no positions or no units.
  */
 export function softmaxCompetition(
   post: tf.Tensor2D,
@@ -23,8 +24,9 @@ export function softmaxCompetition(
 ): Pick<GateResult<never>, 'gate' | 'overlap'> {
   checkNumber('The temperature of a competition', temperature, { above: 0 });
   checkNotEmpty('A competition', { post });
-  // Where float32 cannot hold τ or 1/τ, y and τ are multiplied by a power of two first. Beyond the bounds the gate is the
-  // limit: differences of y, at least 2⁻¹⁴⁹ and then 2⁻²³, are over 100 times τ, or y, then under 4, does not change it.
+  // Where float32 cannot hold τ or 1/τ, y and τ are multiplied by a power of two first. Beyond the bounds the gate is
+  // the limit: differences of y, at least 2⁻¹⁴⁹ and then 2⁻²³, are over 100 times τ, or y, then under 4, does not
+  // change it.
   if (temperature < LEAST) {
     return { gate: softmaxCompetition(tf.mul(behind(post), 1 / LEAST), Math.max(temperature / LEAST, 2 ** -100)).gate };
   }

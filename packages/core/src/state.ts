@@ -1,5 +1,5 @@
 /**
- * State as a tree of tensors: what a rule, modulator or transform remembers between steps. Being plain data, it is
+ * State as a tree of tensors: the memory of a rule, modulator or transform between steps. Being plain data, it is
  * saved, loaded and compared without its owner's help.
  */
 import * as tf from '@tensorflow/tfjs-core';
@@ -42,7 +42,7 @@ export async function saveState(tree: StateTree): Promise<ArrayBuffer> {
  * The tree that {@link saveState} wrote, in the structure of `like`.
  *
  * @param like A tree of the expected structure, shapes and dtypes; its values are not read.
- * @throws StateError `CORRUPT_STATE` for bytes that are no saved state, `STATE_MISMATCH` naming the first leaf that is
+ * @throws StateError `CORRUPT_STATE` unless the bytes are a saved state, `STATE_MISMATCH` naming the first leaf that is
  * missing, left over, or of another shape or dtype.
  */
 export function loadState<T extends StateTree>(bytes: ArrayBuffer, like: T): T {

@@ -1,6 +1,6 @@
 /**
- * A transform: a pure function from an increment to an increment, with state. What stands after the head of a `chain`:
- * step sizes, decay, momentum.
+ * A transform: a pure function from an increment to an increment, with state. A `chain` applies transforms
+ * after its head: step sizes, decay, momentum.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Operation } from './backend/kernels.js';
@@ -8,7 +8,7 @@ import { checkHyperparameter, type Hyperparameter, valueAt } from './schedule.js
 import { type Spec, type Specified, specOf } from './spec.js';
 import type { Stateless, StateTree } from './state.js';
 
-/** What a transform may look at. */
+/** The inputs of a transform. */
 export interface TransformContext {
   /** The weights that the increment will be added to. */
   readonly weights: tf.Tensor;
@@ -18,7 +18,7 @@ export interface TransformContext {
 
 /** An increment, and what its maker remembers: the answer of a third factor, a transform, and a whole plasticity. */
 export interface IncrementResult<S extends StateTree> {
-  /** Δ: what is to be added to the weights, in their shape. */
+  /** Δ: the amount added to the weights, in their shape. */
   readonly increment: tf.Tensor;
   /** The state after this step. */
   readonly state: S;
@@ -29,9 +29,9 @@ export interface IncrementResult<S extends StateTree> {
 export interface Transform<S extends StateTree = any> extends Specified {
   /** The state before the first step. */
   init(shape: readonly number[]): S;
-  /** The increment to hand on, and the next state. */
+  /** The next increment, and the next state. */
   update(increment: tf.Tensor, context: TransformContext, state: S): IncrementResult<S>;
-  /** What `update` does at a step, for a backend that fuses; only of a transform without state. */
+  /** The transform as an operation at a step, for a backend that fuses; only for one without state. */
   operation?(step: number): Operation;
   /** The transforms of a chain without a head, in order; a chain with a head applies them one by one. */
   readonly parts?: readonly Transform[];

@@ -4,6 +4,8 @@ export interface Units {
   readonly fanIn: number;
   /** K: units (output channels). */
   readonly fanOut: number;
-  /** Sets of units that share their inputs: 1, or cin for a depthwise convolution, whose units are grouped by channel. */
+  /**
+   * Sets of units that share their inputs: 1, or cin for a depthwise convolution, whose units are grouped by channel.
+   */
   readonly groups: number;
 }

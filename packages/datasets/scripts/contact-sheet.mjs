@@ -1,4 +1,7 @@
-/** Draws four glyphs of every class, a column each, to a PNG: `npm run contact-sheet -w @ghl/datasets` writes docs/images/glyphs.png. */
+/**
+ * Draws four glyphs of every class, a column each, to a PNG: `npm run contact-sheet -w @ghl/datasets` writes
+ * docs/images/glyphs.png.
+ */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,6 @@
-/** CIFAR-10 and CIFAR-100 (Krizhevsky, "Learning multiple layers of features from tiny images", 2009), binary version. */
+/**
+ * CIFAR-10 and CIFAR-100 (Krizhevsky, "Learning multiple layers of features from tiny images", 2009), binary version.
+ */
 import { DataError } from '@ghl/core';
 import { type FileBytes, type FileOptions, loadFiles } from './files.js';
 import type { ImageSet } from './image-set.js';
@@ -9,12 +11,12 @@ const SHAPE = [32, 32, 3] as const;
 
 /**
  * CIFAR-10: 50,000 training and 10,000 test images of 32 × 32 × 3 in 10 classes. Reads `data_batch_1.bin` …
- * `data_batch_5.bin` and `test_batch.bin`, the binary version, from `folder` or `folder/cifar-10-batches-bin`. Only the published
- * files are read, unless `verify` is false.
+ * `data_batch_5.bin` and `test_batch.bin`, the binary version, from `folder` or `folder/cifar-10-batches-bin`. Only the
+ * published files are read, unless `verify` is false.
  *
- * @throws DataError `WRONG_DATASET` if a file is known to be another one, `CHECKSUM_MISMATCH` if it is not the published one,
- * `DATA_NOT_FOUND`, `DATA_INCOMPLETE`, `DATA_UNREADABLE`, `DATA_TRUNCATED`, `DATA_CORRUPT`, `TRAIN_SIZE`,
- * `VALIDATION_SIZE`; from a download `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `CACHE_UNWRITABLE`.
+ * @throws DataError `WRONG_DATASET` if a file is known to be another one, `CHECKSUM_MISMATCH` if it is not the
+ * published one, `DATA_NOT_FOUND`, `DATA_INCOMPLETE`, `DATA_UNREADABLE`, `DATA_TRUNCATED`, `DATA_CORRUPT`,
+ * `TRAIN_SIZE`, `VALIDATION_SIZE`; from a download `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `CACHE_UNWRITABLE`.
  * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`.
  */
 export function cifar10(options: FileOptions = {}): Promise<ImageSet> {
@@ -27,8 +29,8 @@ export function cifar10(options: FileOptions = {}): Promise<ImageSet> {
 }
 
 /**
- * CIFAR-100: 50,000 training and 10,000 test images of 32 × 32 × 3 in 100 classes, the fine labels. Reads `train.bin` and
- * `test.bin`, the binary version, from `folder` or `folder/cifar-100-binary`. Files of another size are refused,
+ * CIFAR-100: 50,000 training and 10,000 test images of 32 × 32 × 3 in 100 classes, the fine labels. Reads `train.bin`
+ * and `test.bin`, the binary version, from `folder` or `folder/cifar-100-binary`. Files of another size are refused,
  * unless `verify` is false.
  *
  * @throws as {@link cifar10}.

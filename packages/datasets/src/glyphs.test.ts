@@ -7,7 +7,9 @@ const bytes = (split: Split, count = split.size) =>
 
 type Classifier = (image: Uint8Array) => Float64Array;
 
-/** A linear classifier of pixels in [−1, 1], with a bias, trained image by image on the cross-entropy of its softmax. */
+/**
+ * A linear classifier of pixels in [−1, 1], with a bias, trained image by image on the cross-entropy of its softmax.
+ */
 function softmaxRegression(split: Split, { epochs, step }: { epochs: number; step: number }): Classifier {
   const length = split.image(0).length;
   const weights = Array.from({ length: 10 }, () => new Float64Array(length + 1));

@@ -1,10 +1,11 @@
 /**
- * Glyphs: ten drawn signs on 32 × 32 colour images, made from a seed, with no file. Place, size, slant, proportions, stroke
- * width, both colours, and which of them is the lighter are random, and so are the strokes that lie about; only the shape
- * tells the class. So no pixel says much, and a linear classifier fails, while small filters see corners and junctions.
+ * Glyphs: ten drawn signs on 32 × 32 colour images, made from a seed, with no file. Place, size, slant, proportions,
+ * stroke width, both colours, and which of them is the lighter are random, and so are the strokes that lie about; only
+ * the shape tells the class. So no pixel says much, and a linear classifier fails, while small filters see corners and
+ * junctions.
  *
- * Only +, −, ×, ÷, √ and rounding are used, which IEEE 754 fixes, and no sine or cosine, which it does not: the bytes are
- * the same on every machine.
+ * Only +, −, ×, ÷, √ and rounding are used, which IEEE 754 fixes, and no sine or cosine, which it does not: the bytes
+ * are the same on every machine.
  */
 import { ConfigurationError } from '@ghl/core';
 import { checkOptions } from '@ghl/core/plugin';
@@ -43,8 +44,8 @@ const NAMES = Object.keys(GLYPHS);
 const SIDE = 32;
 
 /**
- * Generated glyphs: 32 × 32 × 3, ten classes in equal parts. Image i of a part depends on (seed, part, i) alone, so a larger
- * part begins with the smaller one. Needs no file; runs in a browser too.
+ * Generated glyphs: 32 × 32 × 3, ten classes in equal parts. Image i of a part depends on (seed, part, i) alone, so a
+ * larger part begins with the smaller one. Needs no file; runs in a browser too.
  *
  * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`.
  */

@@ -139,14 +139,14 @@ interface Part extends Checked {
 
 /**
  * Makes a set of images in memory, in Node or in a browser. Training and validation images are drawn from a seeded
- * permutation of the training images: the first `validationSize` of it, then the next `trainSize`, so that the validation
- * part does not depend on how many are trained on. The images are copied.
+ * permutation of the training images: the first `validationSize` of it, then the next `trainSize`, so that the
+ * validation part does not depend on how many are trained on. The images are copied.
  *
- * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`, the latter also for a `name`, `classes`, `shape`, `train` or `test` of
- * another kind than {@link ImageSource} has.
+ * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`, the latter also for a `name`, `classes`, `shape`, `train`
+ * or `test` of another kind than {@link ImageSource} has.
  * @throws DataError `TRAIN_SIZE` or `VALIDATION_SIZE` if there are not that many images, `DATA_CORRUPT` if pixels and
- * labels do not match `shape` and `classes`: another number of them, a pixel that is not a whole number from 0 to 255, or a
- * label that no class has.
+ * labels do not match `shape` and `classes`: another number of them, a pixel that is not a whole number from 0 to 255,
+ * or a label that no class has.
  */
 export function imageSet(source: ImageSource, options: SetOptions = {}): ImageSet {
   checkOptions('imageSet', options, SET_OPTIONS);
@@ -342,7 +342,9 @@ function splitOf(
   const size = labels.length;
   const length = height * width * channels;
 
-  /** Writes image `index`, its rows and columns shifted by `down` and `right`, as floats. What lies outside is black. */
+  /**
+   * Writes image `index`, its rows and columns shifted by `down` and `right`, as floats. What lies outside is black.
+   */
   function write(xs: Float32Array, to: number, index: number, down: number, right: number, flip: boolean): void {
     for (let row = 0; row < height; row++) {
       const y = row + down;

@@ -1,4 +1,6 @@
-/** Labelled images in three parts, as resumable batches: generated glyphs, and images of your own. Runs in browsers too. */
+/**
+ * Labelled images in three parts, as resumable batches: generated glyphs, and images of your own. Runs in browsers too.
+ */
 import './codes.js';
 
 export { type GlyphOptions, glyphs } from './glyphs.js';

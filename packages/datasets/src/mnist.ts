@@ -24,12 +24,12 @@ const CLOTHES = [
 /**
  * MNIST: 60,000 training and 10,000 test images of 28 × 28 × 1, the ten digits. Reads `train-images-idx3-ubyte`,
  * `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, gzipped or not, from `folder` or
- * `folder/mnist`. Other sets, such as KMNIST and EMNIST, have files of the same format: only the published ones are read,
- * unless `verify` is false.
+ * `folder/mnist`. Other sets, such as KMNIST and EMNIST, have files of the same format: only the published ones are
+ * read, unless `verify` is false.
  *
- * @throws DataError `WRONG_DATASET` if a file is known to be another one, `CHECKSUM_MISMATCH` if it is not the published one,
- * `DATA_NOT_FOUND`, `DATA_INCOMPLETE`, `DATA_UNREADABLE`, `DATA_TRUNCATED`, `DATA_CORRUPT`, `TRAIN_SIZE`, `VALIDATION_SIZE`; from
- * a download `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `CACHE_UNWRITABLE`.
+ * @throws DataError `WRONG_DATASET` if a file is known to be another one, `CHECKSUM_MISMATCH` if it is not the
+ * published one, `DATA_NOT_FOUND`, `DATA_INCOMPLETE`, `DATA_UNREADABLE`, `DATA_TRUNCATED`, `DATA_CORRUPT`,
+ * `TRAIN_SIZE`, `VALIDATION_SIZE`; from a download `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `CACHE_UNWRITABLE`.
  * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`.
  */
 export function mnist(options: FileOptions = {}): Promise<ImageSet> {

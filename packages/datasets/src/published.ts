@@ -1,4 +1,7 @@
-/** The data sets that come as files, as their authors published them: names, sizes, checksums, and where to download them. */
+/**
+ * The data sets that come as files, as their authors published them: names, sizes, checksums, and where to download
+ * them.
+ */
 
 /** A file to download, with the checksum that its authors publish. */
 export interface Download {

@@ -4,7 +4,9 @@
  */
 import seedrandom from 'seedrandom';
 
-/** A stream of numbers in [0, 1), and of 32-bit integers. ARC4 keyed by the parts of `key` (integer arithmetic only). */
+/**
+ * A stream of numbers in [0, 1), and of 32-bit integers. ARC4 keyed by the parts of `key` (integer arithmetic only).
+ */
 export function random(...key: readonly (string | number)[]): seedrandom.PRNG {
   return seedrandom(key.join('/'));
 }

@@ -13,8 +13,8 @@ import type { FileSource } from './published.js';
 /**
  * Reads `source.files` from `folder`, else from `GHL_DATA`, else from the cache, which is filled first if need be.
  *
- * @throws DataError `DATA_NOT_FOUND`, `DATA_INCOMPLETE` where some of the files are there, `DATA_UNREADABLE`, `DATA_TRUNCATED`, `DATA_CORRUPT`; from the download
- * `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `CACHE_UNWRITABLE`.
+ * @throws DataError `DATA_NOT_FOUND`, `DATA_INCOMPLETE` where some of the files are there, `DATA_UNREADABLE`,
+ * `DATA_TRUNCATED`, `DATA_CORRUPT`; from the download `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `CACHE_UNWRITABLE`.
  */
 export async function readFiles(source: FileSource, options: FileOptions): Promise<FileBytes[]> {
   const named = options.folder ?? (process.env.GHL_DATA || undefined);

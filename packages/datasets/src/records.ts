@@ -17,8 +17,8 @@ const CORRUPT =
   'the file is damaged or of another format: fetch it again, and compare its checksum with the official one.';
 
 /**
- * Parses CIFAR-10's binary version: records of 3,073 bytes, a label (0–9), then the red, the green and the blue plane of
- * 32 × 32, row-major. Source: https://www.cs.toronto.edu/~kriz/cifar.html
+ * Parses CIFAR-10's binary version: records of 3,073 bytes, a label (0–9), then the red, the green and the blue plane
+ * of 32 × 32, row-major. Source: https://www.cs.toronto.edu/~kriz/cifar.html
  *
  * @param bytes A whole file, of any number of records.
  * @param file What to call it in errors.
@@ -31,8 +31,8 @@ export function parseCifar10(bytes: Uint8Array, file = 'CIFAR-10 records'): Reco
 }
 
 /**
- * Parses CIFAR-100's binary version: records of 3,074 bytes, a coarse label (0–19), a fine label (0–99), then the planes
- * as in CIFAR-10. The fine label is the class. Source: https://www.cs.toronto.edu/~kriz/cifar.html
+ * Parses CIFAR-100's binary version: records of 3,074 bytes, a coarse label (0–19), a fine label (0–99), then the
+ * planes as in CIFAR-10. The fine label is the class. Source: https://www.cs.toronto.edu/~kriz/cifar.html
  *
  * @param bytes A whole file, of any number of records.
  * @param file What to call it in errors.
@@ -85,9 +85,9 @@ export interface IdxNames {
 }
 
 /**
- * Parses MNIST's idx format, decompressed: images are the big-endian numbers 0x00000803, n, 28, 28 and then the bytes of
- * the n images, row-major; labels are 0x00000801, n and then n bytes of 0–9. Source: LeCun, Cortes and Burges, "The MNIST
- * database of handwritten digits".
+ * Parses MNIST's idx format, decompressed: images are the big-endian numbers 0x00000803, n, 28, 28 and then the bytes
+ * of the n images, row-major; labels are 0x00000801, n and then n bytes of 0–9. Source: LeCun, Cortes and Burges, "The
+ * MNIST database of handwritten digits".
  *
  * @returns Pixels as [n, 28, 28, 1].
  * @throws DataError `DATA_TRUNCATED`, `DATA_CORRUPT`.

@@ -21,8 +21,9 @@ export type Updater = Plasticity | tf.Optimizer | null;
 
 /**
  * Movers by label. A label is, most specific first, a weight's path `'conv1/kernel'`, a layer's `'conv1'` or
- * `'inner/dense'`, a nested model's `'inner'`, a pattern with `*` (within a name) or `**` (across `/`), or `'*'`: what no
- * other label claims. A rule claims kernels only, so a plastic layer's bias falls to the next label that can have it.
+ * `'inner/dense'`, a nested model's `'inner'`, a pattern with `*` (within a name) or `**` (across `/`), or `'*'`: what
+ * no other label claims. A rule claims kernels only, so a plastic layer's bias falls to the next label that can have
+ * it.
  */
 export type Assignment = { readonly [label: string]: Updater };
 
@@ -118,7 +119,9 @@ export function resolve(model: tfl.LayersModel, assignment: Assignment): Plan {
   return { model, assignment, layers, weights: planned, unclaimed, frozen };
 }
 
-/** The weights of a plan that are trainable now, as TensorFlow.js sees it: the model, their layers and they themselves. */
+/**
+ * The weights of a plan that are trainable now, as TensorFlow.js sees it: the model, their layers and they themselves.
+ */
 export function trainableOf({ model, weights }: Plan): PlannedWeight[] {
   const trainable = new Set(model.trainableWeights);
   return weights.filter(({ weight, owner }) => weight.trainable && isTrainable(owner) && trainable.has(weight));

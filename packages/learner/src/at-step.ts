@@ -1,4 +1,6 @@
-/** Telling layers which step it is: those that follow it, as a dropout does whose mask must be the same after a resume. */
+/**
+ * Telling layers which step it is: those that follow it, as a dropout does whose mask must be the same after a resume.
+ */
 import { followsStep, type StepCounter, type StepFollower } from '@ghl/core/engine';
 import type { Plan } from './assignment.js';
 

@@ -137,13 +137,15 @@ declare module '@ghl/core' {
      */
     readonly NO_GRADIENT: ConfigurationError;
     /**
-     * A model was saved to or loaded from a place that TensorFlow.js cannot reach in Node, such as `file://` without tfjs-node.
+     * A model was saved to or loaded from a place that TensorFlow.js cannot reach in Node, such as `file://` without
+     * tfjs-node.
      *
      * @remarks Pass a handler, as the README of `@ghl/learner` shows under "Saving".
      */
     readonly NO_IO_HANDLER: UnsupportedError;
     /**
-     * `learningRate` was assigned to, or `setLearningRate()` called on, an optimizer of `plasticOptimizer()`, which has none.
+     * `learningRate` was assigned to, or `setLearningRate()` called on, an optimizer of `plasticOptimizer()`, which has
+     * none.
      *
      * @remarks Set `optimizer.stepScale`, or give a mover a schedule.
      */
@@ -251,7 +253,8 @@ declare module '@ghl/core' {
      */
     readonly UNKNOWN_VARIABLE: ConfigurationError;
     /**
-     * A local rule cannot train a layer of this kind, or one whose `call()` is not that of TensorFlow.js; or a dilated layer has no gradient.
+     * A local rule cannot train a layer of this kind, or one whose `call()` is not that of TensorFlow.js; or a dilated
+     * layer has no gradient.
      *
      * @remarks Use `gradientDescent()` for that layer; for a dilated one, the stock layer, channels last.
      */

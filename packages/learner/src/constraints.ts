@@ -1,4 +1,7 @@
-/** Weight constraints of tfjs-layers. tfjs calls them only from `LayerVariable.write`, which none of its optimizers uses. */
+/**
+ * Weight constraints of tfjs-layers. tfjs calls them only from `LayerVariable.write`, which none of its optimizers
+ * uses.
+ */
 import { ConfigurationError } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
@@ -14,8 +17,8 @@ export function isNonNegative({ weight: { constraint } }: ModelWeight): boolean 
 /**
  * The new value of a weight after its constraint; the same tensor where it has none.
  *
- * @throws ConfigurationError `WRONG_SHAPE` where a constraint of the user's does not return a tensor of the weight's shape
- * and type.
+ * @throws ConfigurationError `WRONG_SHAPE` where a constraint of the user's does not return a tensor of the weight's
+ * shape and type.
  */
 export function constrain({ weight: { constraint }, path }: ModelWeight, value: tf.Tensor): tf.Tensor {
   if (constraint == null) return value;

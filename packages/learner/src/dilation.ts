@@ -1,6 +1,6 @@
 /**
- * The gradients of dilated convolutions, which TensorFlow.js refuses. A dilated filter is a larger one with zeros between its
- * taps: ∂x is the larger filter's, and ∂filter every d-th tap of the larger filter's gradient.
+ * The gradients of dilated convolutions, which TensorFlow.js refuses. A dilated filter is a larger one with zeros
+ * between its taps: ∂x is the larger filter's, and ∂filter every d-th tap of the larger filter's gradient.
  */
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -12,7 +12,9 @@ type GradientFunction = (
 
 let registered = false;
 
-/** From now on, TensorFlow.js knows the gradient of a dilated Conv2D, DepthwiseConv2dNative and Conv3D. Once is enough. */
+/**
+ * From now on, TensorFlow.js knows the gradient of a dilated Conv2D, DepthwiseConv2dNative and Conv3D. Once is enough.
+ */
 export function registerDilatedGradients(): void {
   if (registered) return;
   registered = true;

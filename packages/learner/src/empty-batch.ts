@@ -1,4 +1,7 @@
-/** Batches without examples, and layers without positions: nothing can be learned from them, and means over them are NaN. */
+/**
+ * Batches without examples, and layers without positions: nothing can be learned from them, and means over them are
+ * NaN.
+ */
 import { checkNotEmpty } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';

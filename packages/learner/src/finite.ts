@@ -6,8 +6,8 @@ import { isPlasticity, type Updater } from './assignment.js';
 import { outOfJournals } from './journal.js';
 
 /**
- * Whether every entry is finite, or equals its entry of `before`; on the device. By its bits: arithmetic with a NaN need not
- * give one on a GPU.
+ * Whether every entry is finite, or equals its entry of `before`; on the device. By its bits: arithmetic with a NaN
+ * need not give one on a GPU.
  */
 export function allFinite(tensor: tf.Tensor, before?: tf.Tensor): tf.Tensor {
   if (tensor.dtype !== 'float32' || tensor.size === 0) return tf.scalar(true, 'bool');

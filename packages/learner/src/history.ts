@@ -1,6 +1,6 @@
 /**
- * The end of `fit`. tfjs waits there for the losses of all epochs, in `History.syncData`; it is the one place where flags
- * that lie on the device can be read before `fit` resolves.
+ * The end of `fit`. tfjs waits there for the losses of all epochs, in `History.syncData`; it is the one place where
+ * flags that lie on the device can be read before `fit` resolves.
  */
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { trainerOf } from './model-layers.js';

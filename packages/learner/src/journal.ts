@@ -1,7 +1,7 @@
 /**
  * The record of what a step assigns, so that it can be taken back. A forward pass moves weights by itself, such as the
- * statistics of a batch normalization, and so do the optimizers of tfjs. All of them call `tf.Variable.assign`, which is the
- * one place where their values before the step can be kept.
+ * statistics of a batch normalization, and so do the optimizers of tfjs. All of them call `tf.Variable.assign`, which
+ * is the one place where their values before the step can be kept.
  */
 import { CHOOSE, hasKernel } from '@ghl/core/backend';
 import * as tf from '@tensorflow/tfjs-core';

@@ -1,6 +1,6 @@
 /**
- * Labels of the wrong shape. tfjs refuses them under `fit` and `trainOnBatch`, with errors of its own; under `fitDataset`
- * it looks at the batch only, and broadcasts labels into the loss.
+ * Labels of the wrong shape. tfjs refuses them under `fit` and `trainOnBatch`, with errors of its own; under
+ * `fitDataset` it looks at the batch only, and broadcasts labels into the loss.
  */
 import { DataError } from '@ghl/core';
 import type * as tf from '@tensorflow/tfjs-core';
@@ -8,8 +8,8 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import { type Trainer, trainerOf } from './model-layers.js';
 
 /**
- * Runs `body`, a step, with the labels' shapes checked where a loss of tfjs compares them with the model's output. A loss
- * of the user's own takes what labels it likes.
+ * Runs `body`, a step, with the labels' shapes checked where a loss of tfjs compares them with the model's output. A
+ * loss of the user's own takes what labels it likes.
  */
 export function withCheckedLabels<T>(model: tfl.LayersModel, body: () => T): T {
   const trainer = trainerOf(model);

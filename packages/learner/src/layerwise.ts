@@ -5,9 +5,10 @@ import type { Assignment } from './assignment.js';
 import { layersOf } from './model-layers.js';
 
 /**
- * Splits an assignment into one phase per label, in the order in which the model runs the layers. In phase k the labelled
- * layer learns, and so do the layers between it and the one before (batch norm its statistics); in the last phase also
- * those after it. Everything else is frozen, as at inference. Train with `plasticOptimizer(model, phase)` for each.
+ * Splits an assignment into one phase per label, in the order in which the model runs the layers. In phase k the
+ * labelled layer learns, and so do the layers between it and the one before (batch norm its statistics); in the last
+ * phase also those after it. Everything else is frozen, as at inference. Train with `plasticOptimizer(model, phase)`
+ * for each.
  *
  * @param assignment Labels that are layer paths, the classifier's included; `'*'` moves other weights of the phase.
  * @throws ConfigurationError `UNKNOWN_LAYER`.

@@ -1,4 +1,6 @@
-/** What a model is made of, as far as learning is concerned: its layers by path, their weights, and their connections. */
+/**
+ * What a model is made of, as far as learning is concerned: its layers by path, their weights, and their connections.
+ */
 import { UnsupportedError } from '@ghl/core';
 import { type Connection, type ConvolutionOptions, conv1d, conv2d, dense, depthwiseConv2d } from '@ghl/core/engine';
 import type * as tfc from '@tensorflow/tfjs-core';
@@ -147,7 +149,9 @@ type Kind = Connection['kind'];
 const ANY = { name: 'any', units: 1, filters: 1, kernelSize: 1 };
 const transposed = tfl.layers.conv2dTranspose(ANY).constructor;
 
-/** The classes whose layers have a connection, each with its own forward pass, as it was when this module was loaded. */
+/**
+ * The classes whose layers have a connection, each with its own forward pass, as it was when this module was loaded.
+ */
 const families = (
   [
     ['dense', tfl.layers.dense(ANY)],
@@ -216,8 +220,8 @@ export function refuseDilated(owner: ModelLayer): void {
 }
 
 /**
- * A layer and the layers in it, as far as they are dilated Conv2D layers: tfjs runs these in a fused kernel, which has no
- * gradient. The other dilated layers have the gradients of `dilation.ts`; its depthwise layer ignores the dilation.
+ * A layer and the layers in it, as far as they are dilated Conv2D layers: tfjs runs these in a fused kernel, which has
+ * no gradient. The other dilated layers have the gradients of `dilation.ts`; its depthwise layer ignores the dilation.
  */
 export function dilatedIn({ layer, path, within }: ModelLayer): ModelLayer[] {
   const isDilated = (part: Layer) =>
@@ -245,8 +249,8 @@ export function connectionOf(owner: ModelLayer): Connection {
 /**
  * Refuses a layer that has no connection.
  *
- * @throws UnsupportedError `UNSUPPORTED_LAYER` for another kind of layer, one whose `call` is not TensorFlow.js's, grouped
- * convolution, `channelsFirst`, or dilation in a depthwise layer, which tfjs-layers ignores.
+ * @throws UnsupportedError `UNSUPPORTED_LAYER` for another kind of layer, one whose `call` is not TensorFlow.js's,
+ * grouped convolution, `channelsFirst`, or dilation in a depthwise layer, which tfjs-layers ignores.
  */
 export function refuseObstacle(owner: ModelLayer): void {
   const what = obstacle(owner);

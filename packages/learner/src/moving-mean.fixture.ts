@@ -1,4 +1,6 @@
-/** A layer that has statistics and no trainable weight, as a batch norm without scale and shift, and follows the step. */
+/**
+ * A layer that has statistics and no trainable weight, as a batch norm without scale and shift, and follows the step.
+ */
 import type { StepCounter, StepFollower } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';

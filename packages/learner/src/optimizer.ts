@@ -1,6 +1,7 @@
 /**
- * Three-factor learning as a `tf.Optimizer`: what `model.compile` takes and a custom loop calls. One step is one forward
- * pass, at most one backward pass, and one correlation a layer that serves the gradient and the local rule together.
+ * Three-factor learning as a `tf.Optimizer`: what `model.compile` takes and a custom loop calls. One step is one
+ * forward pass, at most one backward pass, and one correlation a layer that serves the gradient and the local rule
+ * together.
  */
 import { ConfigurationError, type Factory, type GhlError, type Json, type SignalName } from '@ghl/core';
 import { completeTensorFlow } from '@ghl/core/backend';
@@ -33,8 +34,8 @@ export interface StepOptions {
   /** Whether `minimize` returns the loss, to be disposed of by the caller. Default false. */
   readonly returnCost?: boolean;
   /**
-   * The only variables that may move, as tfjs has it. A layer none of whose variables is listed is as at inference. Default:
-   * all trainable weights of the model, which is also what `fit` lists.
+   * The only variables that may move, as tfjs has it. A layer none of whose variables is listed is as at inference.
+   * Default: all trainable weights of the model, which is also what `fit` lists.
    */
   readonly varList?: readonly tf.Variable[];
   /** Signals other than `gradient` and `loss`, which the step has by itself. */
@@ -102,9 +103,9 @@ export class PlasticOptimizer extends tf.Optimizer {
   }
 
   /**
-   * What the step of every mover is multiplied by, on top of its own step size: a number, at least 0, at first 1. Set it
-   * whenever a schedule is not enough, as in a callback of `fit`; it counts from the next step on, and is saved with the
-   * rest. What rules, transforms and tfjs optimizers remember is the same for every scale.
+   * What the step of every mover is multiplied by, on top of its own step size: a number, at least 0, at first 1. Set
+   * it whenever a schedule is not enough, as in a callback of `fit`; it counts from the next step on, and is saved with
+   * the rest. What rules, transforms and tfjs optimizers remember is the same for every scale.
    *
    * @throws On setting: ConfigurationError `BAD_VALUE`, `DISPOSED`.
    */
@@ -154,10 +155,11 @@ export class PlasticOptimizer extends tf.Optimizer {
    * @param varList As tfjs has it; also in `options`.
    * @returns The loss if `returnCost`, else null.
    * @throws Before `f` runs: SignalError `SIGNAL_MISSING`; ConfigurationError `UNKNOWN_VARIABLE`, `UNCLAIMED_WEIGHT`,
-   * `UNKNOWN_OPTION`, `DISPOSED`, `NO_MODEL`, `MODEL_CHANGED`, `STEP_UNDER_WAY` within a step of its own; UnsupportedError `MODEL_DISPOSED`; NonFiniteError
-   * `NON_FINITE_STEP` of an earlier step. After it, with nothing moved: SignalError `SIGNAL_SHAPE`, `SIGNAL_DTYPE`,
-   * `SIGNAL_NOT_FINITE`, `EXAMPLE_COUNT`; ConfigurationError `NOT_A_FUNCTION`, `NO_LOSS`, `NOT_A_LOSS`, `LOSS_SHAPE`, `NO_GRADIENT`, `WRONG_SHAPE`;
-   * DataError `EMPTY_TENSOR` for a batch without examples, `LABEL_SHAPE` under `fit`; and whatever `f`, a rule, modulator or transform throws.
+   * `UNKNOWN_OPTION`, `DISPOSED`, `NO_MODEL`, `MODEL_CHANGED`, `STEP_UNDER_WAY` within a step of its own;
+   * UnsupportedError `MODEL_DISPOSED`; NonFiniteError `NON_FINITE_STEP` of an earlier step. After it, with nothing
+   * moved: SignalError `SIGNAL_SHAPE`, `SIGNAL_DTYPE`, `SIGNAL_NOT_FINITE`, `EXAMPLE_COUNT`; ConfigurationError
+   * `NOT_A_FUNCTION`, `NO_LOSS`, `NOT_A_LOSS`, `LOSS_SHAPE`, `NO_GRADIENT`, `WRONG_SHAPE`; DataError `EMPTY_TENSOR` for
+   * a batch without examples, `LABEL_SHAPE` under `fit`; and whatever `f`, a rule, modulator or transform throws.
    */
   override minimize(f: ForwardPass, options: boolean | StepOptions = {}, varList?: tf.Variable[]): tf.Scalar | null {
     const bound = this.#ready();
@@ -227,12 +229,12 @@ export class PlasticOptimizer extends tf.Optimizer {
   }
 
   /**
-   * Reads the flags that every step keeps on the device. A step that was not finite left the weights of its plasticities
-   * where they were. `fit` and `fitDataset` call this at their end, if this optimizer was made on the model that they train;
-   * a loop of one's own, and one of `trainOnBatch`, calls it where it reads the loss.
+   * Reads the flags that every step keeps on the device. A step that was not finite left the weights of its
+   * plasticities where they were. `fit` and `fitDataset` call this at their end, if this optimizer was made on the
+   * model that they train; a loop of one's own, and one of `trainOnBatch`, calls it where it reads the loss.
    *
-   * @throws NonFiniteError `NON_FINITE_STEP` with the first bad step, its layer, and the likely cause. The flags are then
-   * cleared.
+   * @throws NonFiniteError `NON_FINITE_STEP` with the first bad step, its layer, and the likely cause. The flags are
+   * then cleared.
    */
   async checkFinite(): Promise<void> {
     const bound = this.#alive();
@@ -346,8 +348,9 @@ export class PlasticOptimizer extends tf.Optimizer {
   }
 
   /**
-   * Everything that the next step depends on: the step and its scale, each plasticity's state under its weight's path, and
-   * what tfjs optimizers remember under their label. The tensors are the live ones: clone what should outlast the next step.
+   * Everything that the next step depends on: the step and its scale, each plasticity's state under its weight's path,
+   * and what tfjs optimizers remember under their label. The tensors are the live ones: clone what should outlast the
+   * next step.
    */
   override async getWeights(): Promise<NamedTensor[]> {
     return readState(this.#alive(), this.#progress);
@@ -364,7 +367,9 @@ export class PlasticOptimizer extends tf.Optimizer {
     [this.#step, this.#stepScale] = [step, stepScale];
   }
 
-  /** The spec as text, since tfjs rewrites the keys of objects on loading; and words with underscores, so it has none. */
+  /**
+   * The spec as text, since tfjs rewrites the keys of objects on loading; and words with underscores, so it has none.
+   */
   override getConfig(): tf.serialization.ConfigDict {
     return { spec: JSON.stringify(this.spec).replaceAll('_', '\\u005f') };
   }
@@ -381,8 +386,8 @@ export class PlasticOptimizer extends tf.Optimizer {
   }
 
   /**
-   * Frees its state. The model, and tfjs optimizers in the assignment, stay the caller's. Twice is fine; every later use
-   * throws ConfigurationError `DISPOSED`.
+   * Frees its state. The model, and tfjs optimizers in the assignment, stay the caller's. Twice is fine; every later
+   * use throws ConfigurationError `DISPOSED`.
    */
   override dispose(): void {
     if (this.#disposed) return;
@@ -429,7 +434,8 @@ export class PlasticOptimizer extends tf.Optimizer {
 }
 
 Object.defineProperty(PlasticOptimizer.prototype, brand, { value: true });
-// That of `tf.Optimizer`, which this class would inherit, is true of everything that can minimize, such as `tf.train.adam()`.
+// That of `tf.Optimizer`, which this class would inherit, is true of everything that can minimize, such as
+// `tf.train.adam()`.
 Object.defineProperty(PlasticOptimizer, Symbol.hasInstance, {
   value(this: unknown, instance: { readonly [brand]?: true } | null | undefined): boolean {
     if (this === PlasticOptimizer) return instance?.[brand] === true;

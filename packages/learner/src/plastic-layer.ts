@@ -25,7 +25,8 @@ export interface PlasticLayer extends Listener {
   /** Asks the rule for its gates, after the forward pass; once. */
   open(signals: AvailableSignals, step: number, state: PlasticityState): void;
   /**
-   * The gates, and Xᵀ·G of each; null for a rule that looks at no activity. Correlates whatever the backward pass has not.
+   * The gates, and Xᵀ·G of each; null for a rule that looks at no activity. Correlates whatever the backward pass has
+   * not.
    */
   correlated(): Correlated | null;
   /** The state after the gates; the state before where there were none. */

@@ -25,8 +25,8 @@ export function frozenIn(plan: Plan, varList: readonly tf.Variable[] | undefined
 }
 
 /**
- * Stand-ins for frozen layers; for dilated convolutions, of which tfjs has no gradient; and for all others, of which tfjs
- * computes both gradients at once, the first layer's useless one of its input among them.
+ * Stand-ins for frozen layers; for dilated convolutions, of which tfjs has no gradient; and for all others, of which
+ * tfjs computes both gradients at once, the first layer's useless one of its input among them.
  */
 export function quietLayers(plan: Plan, varList: readonly tf.Variable[] | undefined): Map<Layer, LayerCall> {
   const isFrozen = frozenIn(plan, varList);

@@ -30,7 +30,10 @@ const momentum = (): Transform => ({
   },
 });
 
-/** Dense layers, and each kind of weight that a forward pass moves: of tfjs, of a layer from elsewhere, of a nested model. */
+/**
+ * Dense layers, and each kind of weight that a forward pass moves: of tfjs, of a layer from elsewhere, of a nested
+ * model.
+ */
 function net(): tfl.LayersModel {
   const inner = tfl.input({ shape: [4] });
   let nested: unknown = inner;

@@ -16,13 +16,13 @@ const ofThisProject = { bcm, gate, hpca, oja, scalar, sign, swta };
 const patched = Symbol.for('@ghl/learner loads optimizers');
 
 /**
- * Makes `tf.loadLayersModel` rebuild an optimizer that was saved with `includeOptimizer: true`, from its spec. Call it once
- * before loading; of several calls, the last counts.
+ * Makes `tf.loadLayersModel` rebuild an optimizer that was saved with `includeOptimizer: true`, from its spec. Call it
+ * once before loading; of several calls, the last counts.
  *
  * @param plugins Factories of rules, modulators and transforms from elsewhere, by the name in their spec; those of this
- * project are known. A model whose optimizer cannot be rebuilt still loads and predicts; training it throws the reason. So
- * does one whose loss or metrics were functions, which TensorFlow.js does not save, until it is compiled again: StateError
- * `LOSS_NOT_SAVED`, `METRIC_NOT_SAVED`.
+ * project are known. A model whose optimizer cannot be rebuilt still loads and predicts; training it throws the reason.
+ * So does one whose loss or metrics were functions, which TensorFlow.js does not save, until it is compiled again:
+ * StateError `LOSS_NOT_SAVED`, `METRIC_NOT_SAVED`.
  */
 export function register(plugins: Readonly<Record<string, Factory>> = {}): void {
   const factories = { ...ofThisProject, ...plugins };

@@ -1,4 +1,6 @@
-/** A schedule that leaves the range of its hyperparameter ends a step before anything moves, and says which and when. */
+/**
+ * A schedule that leaves the range of its hyperparameter ends a step before anything moves, and says which and when.
+ */
 import '@tensorflow/tfjs-backend-cpu';
 import {
   chain,

@@ -4,7 +4,10 @@ import { type AvailableSignals, examplesOf, type LayerUse } from '@ghl/core/engi
 import * as tf from '@tensorflow/tfjs-core';
 import { isPlasticity, type PlannedWeight } from './assignment.js';
 
-/** A signal as a custom loop hands it in: a number, a tensor ([] or [batch]), or a function called after the forward pass. */
+/**
+ * A signal as a custom loop hands it in: a number, a tensor ([] or [batch]), or a function called after the forward
+ * pass.
+ */
 export type SignalInput = number | tf.Tensor | (() => number | tf.Tensor);
 
 /** The signals of one step by name; the gradient is the step's own. */
@@ -31,11 +34,12 @@ export function checkProvided(moving: ReadonlySet<PlannedWeight>, signals: Signa
 }
 
 /**
- * The signals as tensors, functions called. What is no float is cast where the signal is ours: a reward may be a comparison.
+ * The signals as tensors, functions called. What is no float is cast where the signal is ours: a reward may be a
+ * comparison.
  *
  * @param calls Those of the first layer that was recorded, none if none was.
- * @throws SignalError `SIGNAL_SHAPE`, `SIGNAL_DTYPE`, `SIGNAL_NOT_FINITE` for a number; a tensor is not read, and what is not
- * finite in it is found on the device.
+ * @throws SignalError `SIGNAL_SHAPE`, `SIGNAL_DTYPE`, `SIGNAL_NOT_FINITE` for a number; a tensor is not read, and what
+ * is not finite in it is found on the device.
  */
 export function evaluate(inputs: SignalInputs, calls: readonly LayerUse[]): AvailableSignals {
   const evaluated = Object.entries(inputs).flatMap(([name, input]) => {

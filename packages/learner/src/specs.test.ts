@@ -1,4 +1,6 @@
-/** Every rule and modulator of this project, each option at another value than its default, comes back from its spec. */
+/**
+ * Every rule and modulator of this project, each option at another value than its default, comes back from its spec.
+ */
 import '@tensorflow/tfjs-backend-cpu';
 import { specCases } from '@ghl/conformance';
 import {

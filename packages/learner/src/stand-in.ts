@@ -54,8 +54,8 @@ export function atInference(layer: Layer): LayerCall {
 }
 
 /**
- * Runs `body` with some layers' calls replaced, and puts the original ones back whatever happens. What `body` runs through
- * the function that is passed to it sees the original ones.
+ * Runs `body` with some layers' calls replaced, and puts the original ones back whatever happens. What `body` runs
+ * through the function that is passed to it sees the original ones.
  */
 export function withStandIns<T>(
   standIns: ReadonlyMap<Layer, LayerCall>,

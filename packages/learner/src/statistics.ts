@@ -5,7 +5,9 @@ import * as tf from '@tensorflow/tfjs-core';
 export interface LayerStatistics {
   /** ‖Δ‖₂ of what was added to the kernel. */
   readonly incrementNorm: number;
-  /** Alignment: the cosine of the increment with −∂L/∂W, in [−1, 1]; 0 where one of them is 0 or the step has no loss. */
+  /**
+   * Alignment: the cosine of the increment with −∂L/∂W, in [−1, 1]; 0 where one of them is 0 or the step has no loss.
+   */
   readonly alignment: number;
   /** Share of weights that moved against their gradient, of those whose gradient and increment are not 0. */
   readonly signAgreement: number;

@@ -186,8 +186,8 @@ interface Move {
 }
 
 /**
- * Computes what moves, then moves it; to be called in a tidy. If anything that the step changes is not finite, all is as it
- * was before the step, and the flags say why.
+ * Computes what moves, then moves it; to be called in a tidy. If anything that the step changes is not finite, all is
+ * as it was before the step, and the flags say why.
  */
 export function move(binding: Binding, found: Found, journal: Journal): void {
   const { managed, optimizers } = binding;
@@ -222,8 +222,8 @@ export function move(binding: Binding, found: Found, journal: Journal): void {
 }
 
 /**
- * Ends a step's journal, after a look at what was assigned: it stays if that, and what else `changed`, is finite. Returns
- * whether it is, on the device.
+ * Ends a step's journal, after a look at what was assigned: it stays if that, and what else `changed`, is finite.
+ * Returns whether it is, on the device.
  */
 export function settle(
   { flags }: Binding,
@@ -326,7 +326,9 @@ interface Made {
   readonly finite: readonly tf.Tensor[];
 }
 
-/** The move in one kernel, where the backend has it and every part of the plasticity is an operation of it; else null. */
+/**
+ * The move in one kernel, where the backend has it and every part of the plasticity is an operation of it; else null.
+ */
 function fusedMove(
   { planned }: Managed,
   { step, scale }: Found,

@@ -1,4 +1,6 @@
-/** TensorFlow.js's own optimizers in an assignment: saved and resumed bit for bit, whatever was changed, without a leak. */
+/**
+ * TensorFlow.js's own optimizers in an assignment: saved and resumed bit for bit, whatever was changed, without a leak.
+ */
 import '@tensorflow/tfjs-backend-cpu';
 import { chain, gradientDescent, scaleBy } from '@ghl/core';
 import { loadState, saveState } from '@ghl/core/engine';

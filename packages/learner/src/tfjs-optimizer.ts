@@ -22,7 +22,9 @@ export type NamedGradient = { readonly name: string; readonly tensor: tf.Tensor 
 /** The settings that SGD and Momentum have on the device. */
 const onDevice = new WeakMap<tf.Optimizer, { readonly learningRate: number; readonly momentum: number }>();
 
-/** Lets the device follow `learningRate` and `momentum`: tfjs itself ignores an assignment, and its own `setMomentum()`. */
+/**
+ * Lets the device follow `learningRate` and `momentum`: tfjs itself ignores an assignment, and its own `setMomentum()`.
+ */
 function followSettings(optimizer: tf.Optimizer): void {
   const parts = optimizer as unknown as Parts;
   if (parts.setLearningRate === undefined) return;
@@ -72,9 +74,10 @@ function stockOf(optimizer: tf.Optimizer): tf.Optimizer | null {
 }
 
 /**
- * What one of tfjs's optimizers remembers, by name: `'path/m'` of a weight, `'~accBeta1'` of all. tfjs makes the former in the
- * first step; here they are made before it, so that an optimizer that has made none can take those of another. Its own
- * getWeights() leaks a tensor, and Adamax has none; its own setWeights() leaks those before, and rounds Adam's powers of β.
+ * What one of tfjs's optimizers remembers, by name: `'path/m'` of a weight, `'~accBeta1'` of all. tfjs makes the former
+ * in the first step; here they are made before it, so that an optimizer that has made none can take those of another.
+ * Its own getWeights() leaks a tensor, and Adamax has none; its own setWeights() leaks those before, and rounds Adam's
+ * powers of β.
  *
  * @returns Null for an optimizer of another kind, which has a getWeights() of its own.
  */
@@ -119,7 +122,9 @@ export function setIterations(optimizer: tf.Optimizer, iterations: number): void
   (optimizer as unknown as Parts).iterations_ = iterations;
 }
 
-/** Frees an optimizer, and what tfjs forgets of it: Momentum's learning rate, and RMSProp's means if no longer centered. */
+/**
+ * Frees an optimizer, and what tfjs forgets of it: Momentum's learning rate, and RMSProp's means if no longer centered.
+ */
 export function disposeOf(optimizer: tf.Optimizer): void {
   optimizer.dispose();
   const slots = Object.values(optimizer).flat() as ({ readonly variable?: unknown } | null)[];

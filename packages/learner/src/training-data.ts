@@ -1,7 +1,7 @@
 /**
- * What `fit` and its kin are given. tfjs looks at it before it calls the optimizer, so its own methods are the only place
- * where what it says gets a code, where labels get the type that its losses compute with, and where the weights of examples,
- * which it ignores, are refused.
+ * What `fit` and its kin are given. tfjs looks at it before it calls the optimizer, so its own methods are the only
+ * place where what it says gets a code, where labels get the type that its losses compute with, and where the weights
+ * of examples, which it ignores, are refused.
  */
 import { ConfigurationError, DataError, GhlError, UnsupportedError } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
@@ -42,8 +42,9 @@ let patched = false;
 
 /**
  * From now on, models that this optimizer trains refuse with a code what they cannot train on: DataError `LABEL_SHAPE`,
- * `INPUT_SHAPE`, `LABEL_MISSING` and `INPUT_MISSING`, ConfigurationError `CLASS_WEIGHT`, UnsupportedError `SAMPLE_WEIGHT`. And
- * labels that are not float32 are cast where the loss is one of tfjs's, which computes with them in float32.
+ * `INPUT_SHAPE`, `LABEL_MISSING` and `INPUT_MISSING`, ConfigurationError `CLASS_WEIGHT`, UnsupportedError
+ * `SAMPLE_WEIGHT`. And labels that are not float32 are cast where the loss is one of tfjs's, which computes with them
+ * in float32.
  */
 export function codeDataErrors(optimizer: tf.Optimizer): void {
   coded.add(optimizer);

@@ -36,7 +36,9 @@ interface Saving {
 const coded = new WeakSet<tf.Optimizer>();
 let patched = false;
 
-/** From now on, what tfjs says where it cannot save the losses of a model that this optimizer trains is a StateError. */
+/**
+ * From now on, what tfjs says where it cannot save the losses of a model that this optimizer trains is a StateError.
+ */
 export function codeUnsavedLosses(optimizer: tf.Optimizer): void {
   coded.add(optimizer);
   if (patched) return;
@@ -61,8 +63,8 @@ export function codeUnsavedLosses(optimizer: tf.Optimizer): void {
 const routed = Symbol.for('@ghl/learner codes files in Node');
 
 /**
- * From now on, saving to or loading from a place that TensorFlow.js cannot reach in Node, such as a file without tfjs-node,
- * throws UnsupportedError `NO_IO_HANDLER` where it would say that a fetch has failed.
+ * From now on, saving to or loading from a place that TensorFlow.js cannot reach in Node, such as a file without
+ * tfjs-node, throws UnsupportedError `NO_IO_HANDLER` where it would say that a fetch has failed.
  */
 export function codeFiles(): void {
   const scope = globalThis as { process?: { versions?: { node?: string } }; [routed]?: true };

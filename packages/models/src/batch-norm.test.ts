@@ -26,7 +26,8 @@ function oracle(x: ArrayLike<number>, c: ArrayLike<number>, channels: number) {
     for (let p = 0; p < P; p++) mean[k]! += x[p * channels + k]! / P;
     for (let p = 0; p < P; p++) variance[k]! += (x[p * channels + k]! - mean[k]!) ** 2 / P;
     const s = Math.sqrt(variance[k]! + epsilon);
-    // The Jacobian written out, ∂y_p/∂x_q = (δ_pq − 1/P)/s − (x_p − μ)(x_q − μ)/(P s³): no closed form shared with the code.
+    // The Jacobian written out, ∂y_p/∂x_q = (δ_pq − 1/P)/s − (x_p − μ)(x_q − μ)/(P s³): no closed form shared with the
+    // code.
     for (let p = 0; p < P; p++) y[p * channels + k] = (x[p * channels + k]! - mean[k]!) / s;
     for (let q = 0; q < P; q++) {
       for (let p = 0; p < P; p++) {

@@ -34,7 +34,8 @@ export interface BatchNormOptions extends LayerOptions {
  * trainable, and are saved with the model.
  *
  * @returns A layer from [batch, …, channels] to the same shape.
- * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`; `UNKNOWN_CHANNELS` when built on a last axis of no known size.
+ * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`; `UNKNOWN_CHANNELS` when built on a last axis of no known
+ * size.
  * @see Ioffe and Szegedy, Batch Normalization, ICML 2015; PyTorch's `BatchNorm2d(affine=False)`.
  */
 export function batchNorm(options: BatchNormOptions = {}): layers.Layer {

@@ -87,8 +87,8 @@ describe('dropout', () => {
     expect(train(one)).toEqual(masks[1]);
   });
 
-  // Known answers of Random123 for threefry2x32 of 13 rounds, at counter 0, and of one in Python's unbounded integers that
-  // gives those, at 3. A unit stays at its draw, and not beyond.
+  // Known answers of Random123 for threefry2x32 of 13 rounds, at counter 0, and of one in Python's unbounded integers
+  // that gives those, at 3. A unit stays at its draw, and not beyond.
   it.each([
     [[0, 0], 0, [0x9d1c5ec6, 0x8bd50731]],
     [[5, 6], 3, [0x6256e918, 0xb797e54a]],

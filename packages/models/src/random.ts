@@ -1,7 +1,7 @@
 /**
  * Random numbers that follow from whole numbers alone, the same in every process: seeds for the initializers, masks for
- * dropout. Our own, since those on the registry draw one after another, one number per call: a mask is drawn unit by unit
- * from its place, so that any backend can draw any part of it.
+ * dropout. Our own, since those on the registry draw one after another, one number per call: a mask is drawn unit by
+ * unit from its place, so that any backend can draw any part of it.
  */
 import type { DropoutAttributes } from '@ghl/core/backend';
 

@@ -15,7 +15,7 @@ import {
 } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 
-/** What a gate can watch. Surprise is abs(r − r̄), r̄ a running baseline of the reward (λ = 0.99). */
+/** The signals that a gate can watch. Surprise is abs(r − r̄), r̄ a running baseline of the reward (λ = 0.99). */
 export type GateSignal = 'gradient' | 'reward' | 'loss' | 'surprise';
 
 /** The signal that a gate on `On` reads. */
@@ -23,20 +23,20 @@ export type GateReads<On extends GateSignal> = On extends 'gradient' | 'loss' ? 
 
 /** Options of {@link gate}. */
 export interface GateOptions<On extends GateSignal> {
-  /** What opens the gate. */
+  /** The signal that opens the gate. */
   readonly on: On;
   /** θ: the gate opens above it. A number or a schedule. */
   readonly threshold: Hyperparameter;
   /** 0 (default): open or shut. Above 0: open by the logistic function of (s − θ)/width. */
   readonly width?: Hyperparameter;
   /**
-   * What has a gate of its own. `'unit'` and `'layer'` watch the mean gradient magnitude of the unit's or layer's
+   * The scope of one gate. `'unit'` and `'layer'` watch the mean gradient magnitude of the unit's or layer's
    * weights. Default `'weight'` for the gradient, `'layer'` for the rest, which are one number for all.
    */
   readonly per?: 'weight' | 'unit' | 'layer';
 }
 
-/** What {@link gate} remembers. */
+/** The state of {@link gate}. */
 export type GateState = {
   /** r̄ of the reward (λ = 0.99), where the gate watches surprise; else absent. */
   readonly baseline?: BaselineState;
@@ -48,9 +48,9 @@ const SHARPEST = 2 ** -126;
 const SURPRISE_BASELINE = 0.99;
 
 /**
- * A gate. Added to the weights: ΔW ⊙ open, where open = 1 if s > θ and else 0 (width 0), or 1/(1 + exp(−(s − θ)/width)).
- * s is abs(∂L/∂W), the reward, the loss, or the surprise; a reward per example is averaged. A shut gate leaves weights
- * bit-identical.
+ * A gate. Added to the weights: ΔW ⊙ open, where open = 1 if s > θ and else 0 (width 0), or 1/(1 + exp(−(s −
+ * θ)/width)). s is abs(∂L/∂W), the reward, the loss, or the surprise; a reward per example is averaged. A shut gate
+ * leaves weights bit-identical.
  *
  * @returns A modulator that reads the one signal it watches.
  * @throws ConfigurationError `BAD_VALUE`, `UNKNOWN_OPTION`.

@@ -15,7 +15,7 @@ import {
 } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 
-/** Options of {@link scalar}, but for `per`. */
+/** Options of {@link scalar}, except `per`. */
 export interface ScalarOptions {
   /** The signal. Default `'reward'`. */
   readonly on?: 'reward' | 'loss' | 'lossDifference';
@@ -59,7 +59,7 @@ export function scalar(
     throw new ConfigurationError(
       'PER_EXAMPLE_REFUSED',
       `scalar has per: 'example' on '${on}', which is one number.`,
-      "use per: 'batch', or hand in one reward per example and read that.",
+      "use per: 'batch', or pass one reward per example and read that.",
     );
   }
   const signal = on === 'reward' ? 'reward' : 'loss';

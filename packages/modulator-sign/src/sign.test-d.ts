@@ -1,4 +1,4 @@
-/** What the compiler must refuse of `sign()`, and of signals in general. */
+/** Misuses of `sign()`, and of signals in general, that are compile-time errors. */
 import { type SignalName, threeFactor } from '@ghl/core';
 import type { AvailableSignals } from '@ghl/core/engine';
 import type { Stateless, WeightModulator } from '@ghl/core/plugin';

@@ -1,4 +1,6 @@
-/** GHL in float64 and plain loops, per sample, written from the paper's equations: what the tests hold the engine to. */
+/**
+ * GHL in float64 and plain loops, per sample, written from the paper's equations: the tests' reference.
+ */
 
 /** Images, channels last. */
 export interface Images {

@@ -1,4 +1,6 @@
-/** GHL's update and a short training run against independent float64 implementations that share no code with the engine. */
+/**
+ * GHL's update and a short training run against independent float64 implementations that share no code with the engine.
+ */
 import { chain, cosine, decayWeights, gradientDescent, maxAbs, scaleBy, threeFactor } from '@ghl/core';
 import { conv2d, initState, layerIncrement } from '@ghl/core/engine';
 import { plasticOptimizer } from '@ghl/learner';

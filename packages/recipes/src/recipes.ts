@@ -20,7 +20,7 @@ import { sign } from '@ghl/modulator-sign';
 import { swta } from '@ghl/rule-swta';
 import { constantsOf } from './constants.js';
 
-/** What a recipe needs to know besides the network. */
+/** Options of a recipe, in addition to the network. */
 export interface RecipeOptions {
   /** Updates in all, over which the step sizes go to 0 along a cosine. */
   readonly steps: number;
@@ -63,8 +63,8 @@ export const backprop: Recipe = (network, options) => assign(network, options, (
 export const signOnly: Recipe = (network, options) => assign(network, options, () => threeFactor(constant(), sign()));
 
 /**
- * The sign at GHL's own RMS step, `threeFactor(rms(maxAbs(swta())), sign())`: what the local rule's distribution over
- * weights is worth. Throws as {@link ghl}.
+ * The sign at GHL's own RMS step, `threeFactor(rms(maxAbs(swta())), sign())`: it shows the value of the local rule's
+ * distribution over weights. Throws as {@link ghl}.
  */
 export const signMatched: Recipe = (network, options) =>
   assign(network, options, (temperature) => threeFactor(rms(maxAbs(swta({ temperature }))), sign()));

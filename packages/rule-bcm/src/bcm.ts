@@ -22,7 +22,7 @@ export interface BcmOptions {
   readonly divide?: boolean;
 }
 
-/** What {@link bcm} remembers. */
+/** The state of {@link bcm}. */
 export type BcmState = {
   /** θ, the sliding threshold of each unit: [K]. */
   readonly theta: tf.Tensor;

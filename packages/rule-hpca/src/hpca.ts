@@ -5,7 +5,7 @@ import * as tf from '@tensorflow/tfjs-core';
 
 /** Options of {@link hpca}. */
 export interface HpcaOptions {
-  /** What a unit answers with: y, or ReLU(y) as in FastHebb's code, which no longer finds principal components. */
+  /** The activity of a unit: y, or ReLU(y) as in FastHebb's code, which no longer finds principal components. */
   readonly activation?: 'linear' | 'relu';
   /** Whether the step is divided by √D, D the fan-in, as in FastHebb's code. Default false. */
   readonly scaleByFanIn?: boolean;

@@ -1,4 +1,6 @@
-/** What native TensorFlow must do in a project that has installed it: see ../node-gpu.test.ts, which runs this there. */
+/**
+ * What native TensorFlow must do in a project that has installed it: see ../node-gpu.test.ts, which runs this there.
+ */
 import util from 'node:util';
 import { backend } from '@ghl/backend-node-gpu';
 import { backend as wasm } from '@ghl/backend-wasm';

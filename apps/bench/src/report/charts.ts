@@ -81,7 +81,9 @@ export function accuracyChart(series: readonly Series[], runs: readonly Recorded
   });
 }
 
-/** Validation accuracy (test accuracy where nothing is held out) after each epoch, over epochs or seconds of training. */
+/**
+ * Validation accuracy (test accuracy where nothing is held out) after each epoch, over epochs or seconds of training.
+ */
 export function accuracyCurves(
   series: readonly Series[],
   runs: readonly RecordedRun[],

@@ -13,8 +13,8 @@ export interface Picture {
 }
 
 /**
- * All filters side by side, each stretched to its own range from least to greatest finite weight, a pixel apart. NaN and −∞ are
- * painted as the least, ∞ as the greatest.
+ * All filters side by side, each stretched to its own range from least to greatest finite weight, a pixel apart. NaN
+ * and −∞ are painted as the least, ∞ as the greatest.
  */
 export function filterPicture({ shape: [height, width, channels, filters], values }: FiltersEvent): Picture {
   const bytes = Buffer.from(values, 'base64');

@@ -1,6 +1,6 @@
 /**
- * The report of a race: one HTML page that refers to nothing outside itself. A pure function of the runs: pictures first,
- * then the numbers, then what they depend on.
+ * The report of a race: one HTML page that refers to nothing outside itself. A pure function of the runs: pictures
+ * first, then the numbers, then what they depend on.
  */
 import { toJson } from '../json.js';
 import { duration } from '../progress.js';

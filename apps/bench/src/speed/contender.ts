@@ -9,10 +9,14 @@ import { buildNetwork } from '../training/workload.js';
 import { type Batches, batchAt } from './batches.js';
 import { flopPerImage } from './flop.js';
 
-/** Steps of the paper's 100 epochs at batch 64: those that are timed stand at their beginning, where steps are largest. */
+/**
+ * Steps of the paper's 100 epochs at batch 64: those that are timed stand at their beginning, where steps are largest.
+ */
 export const SCHEDULED_STEPS = 78_200;
 
-/** Steps after which memory is at its most: the first makes the optimizer's state, later ones use again what was freed. */
+/**
+ * Steps after which memory is at its most: the first makes the optimizer's state, later ones use again what was freed.
+ */
 export const MEMORY_STEPS = 4;
 
 /** What one step came to. */

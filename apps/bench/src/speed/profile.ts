@@ -1,7 +1,7 @@
 /**
  * Where the time of a step goes: every kernel of the active backend is timed while a body runs. Not with `tf.profile`,
- * which reads each result back. On a device that stamps its work with the time, a kernel's is the device's; on another that
- * only enqueues it, the time of that.
+ * which reads each result back. On a device that stamps its work with the time, a kernel's is the device's; on another
+ * that only enqueues it, the time of that.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -121,7 +121,10 @@ function hostClock(): Clock {
   };
 }
 
-/** The time of what a kernel put on the device's queue, which the WebGPU backend counts apart from that of inner kernels. */
+/**
+ * The time of what a kernel put on the device's queue, which the WebGPU backend counts apart from that of inner
+ * kernels.
+ */
 function deviceClock<T>(kernel: () => T): { result: T; own: Promise<number> } {
   let run = (): T => {
     throw new Error('The backend did not run what it was to time.');
@@ -157,8 +160,8 @@ type Call = { apply: (...values: unknown[]) => unknown };
 
 /**
  * Follows a step: forward kernels belong to the layer that is being applied, backward kernels to the one that put their
- * node on the tape. What a rule does is told by shapes, since it may happen in the middle of either: kernel-shaped, or y
- * with all positions in one axis.
+ * node on the tape. What a rule does is told by shapes, since it may happen in the middle of either: kernel-shaped, or
+ * y with all positions in one axis.
  */
 function watch(model: LayersModel): {
   place(shapes: readonly (readonly number[])[]): Place;

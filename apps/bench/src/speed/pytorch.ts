@@ -1,4 +1,6 @@
-/** The PyTorch twin of a network, in a process of its own: says what it is to be, and asks it for one step at a time. */
+/**
+ * The PyTorch twin of a network, in a process of its own: says what it is to be, and asks it for one step at a time.
+ */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { dirname, join } from 'node:path';

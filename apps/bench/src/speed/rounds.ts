@@ -1,6 +1,6 @@
 /**
- * Turns taken in one process: in every round each contender makes one step on the same batch, in an order that alternates,
- * so that whatever else the machine does meets all of them alike.
+ * Turns taken in one process: in every round each contender makes one step on the same batch, in an order that
+ * alternates, so that whatever else the machine does meets all of them alike.
  */
 import { setTimeout } from 'node:timers/promises';
 import { letEventsIn } from '../training/event-loop.js';

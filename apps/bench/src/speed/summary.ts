@@ -33,9 +33,15 @@ export interface RecipeSpeed extends Speed {
   readonly gflopPerImage: number;
   /** Tensors that are more after the timed steps than before them. */
   readonly leakedTensors: number;
-  /** The most that the backend allocated on its device, in MiB; null where that has no memory of its own, or does not tell. */
+  /**
+   * The most that the backend allocated on its device, in MiB; null where that has no memory of its own, or does not
+   * tell.
+   */
   readonly peakDeviceMiB: number | null;
-  /** Energy of the machine's processors while this recipe's steps were timed, by image; null where the machine does not tell. */
+  /**
+   * Energy of the machine's processors while this recipe's steps were timed, by image; null where the machine does not
+   * tell.
+   */
   readonly joulesPerImage: number | null;
   readonly profile?: readonly ProfileRow[];
 }

@@ -73,8 +73,8 @@ export interface Run {
 /**
  * Trains from the folder's checkpoint, or from the beginning, to the end, and writes the result.
  *
- * @throws NonFiniteError `NON_FINITE_STEP`; `NON_FINITE_LOSS` in training, or after the last epoch; StateError of checkpoint and
- * folder. The last checkpoint stands.
+ * @throws NonFiniteError `NON_FINITE_STEP`; `NON_FINITE_LOSS` in training, or after the last epoch; StateError of
+ * checkpoint and folder. The last checkpoint stands.
  */
 export async function train(run: Run): Promise<RunResult> {
   const { model, optimizer, folder, backend, numerics = {}, inexact = false } = run;

@@ -29,7 +29,8 @@ export interface DataChoice {
 }
 
 /**
- * Loads images. Without a name, the first dataset whose files lie in the folder: CIFAR-10, CIFAR-100, MNIST, and the rest.
+ * Loads images. Without a name, the first dataset whose files lie in the folder: CIFAR-10, CIFAR-100, MNIST, and the
+ * rest.
  *
  * @throws ConfigurationError `UNKNOWN_DATASET`, `NO_FOLDER` for a folder to generated images; DataError
  * `DATA_NOT_FOUND` and others of `@ghl/datasets`, such as `DATA_INCOMPLETE` where part of one dataset lies there, or

@@ -14,8 +14,8 @@ const signals = ['SIGINT', 'SIGTERM'] as const;
 /**
  * Ends with the program where a signal ends this process meanwhile: a download would go on for minutes.
  *
- * @param shown Whether it writes to the terminal while it runs: its standard output, such as a bar of progress, is not in
- * the result then.
+ * @param shown Whether it writes to the terminal while it runs: its standard output, such as a bar of progress, is not
+ * in the result then.
  */
 export function run(program: string, parameters: readonly string[], shown = false): Promise<Ended> {
   return new Promise((resolve) => {

@@ -1,4 +1,7 @@
-/** What an unpacked library consists of, in a list that it ends with: what lacks a part of it is not used, but unpacked anew. */
+/**
+ * What an unpacked library consists of, in a list that it ends with: what lacks a part of it is not used, but unpacked
+ * anew.
+ */
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 

@@ -1,6 +1,6 @@
 /**
- * What is fetched: Python wheels of TensorFlow 2.18.1, the last version that pins NVIDIA's libraries exactly, and of these
- * libraries. Wheels are for one version of Python, but what is taken from them is not.
+ * What is fetched: Python wheels of TensorFlow 2.18.1, the last version that pins NVIDIA's libraries exactly, and of
+ * these libraries. Wheels are for one version of Python, but what is taken from them is not.
  */
 
 /** One wheel. */
@@ -53,8 +53,8 @@ export const cpu: Library = {
 };
 
 /**
- * For NVIDIA GPUs: what `tensorflow[and-cuda]` names, without the compiler of CUDA, random numbers, and communication between
- * GPUs, which the package for Node has no use for.
+ * For NVIDIA GPUs: what `tensorflow[and-cuda]` names, without the compiler of CUDA, random numbers, and communication
+ * between GPUs, which the package for Node has no use for.
  */
 export const gpu: Library = {
   kind: 'gpu',

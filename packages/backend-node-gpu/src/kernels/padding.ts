@@ -1,7 +1,7 @@
 /**
- * Convolutions and pools with amounts of padding. The package takes 'valid' and 'same' only, so the image is padded, the
- * stock kernel runs as 'valid', and what comes back to the image is cut to its size. A maximum is padded with −∞; an average
- * divides by the values in its window that are not padding, as TensorFlow.js does, and its gradient with it.
+ * Convolutions and pools with amounts of padding. The package takes 'valid' and 'same' only, so the image is padded,
+ * the stock kernel runs as 'valid', and what comes back to the image is cut to its size. A maximum is padded with −∞;
+ * an average divides by the values in its window that are not padding, as TensorFlow.js does, and its gradient with it.
  */
 import { gradientInfo } from '@ghl/core/backend';
 import * as tf from '@tensorflow/tfjs-core';
@@ -26,8 +26,9 @@ type Geometry = Pick<
 >;
 
 /**
- * The padding of all four axes, or null where the stock kernel knows it. After the image, it is what the last window needs:
- * as many windows must fit as there are, however TensorFlow.js rounded. A gradient has them in `dy`; it is not told how.
+ * The padding of all four axes, or null where the stock kernel knows it. After the image, it is what the last window
+ * needs: as many windows must fit as there are, however TensorFlow.js rounded. A gradient has them in `dy`; it is not
+ * told how.
  */
 function amountsOf(geometry: Geometry, dy?: tf.TensorInfo): Amounts | null {
   const { padInfo } = geometry;
@@ -90,7 +91,9 @@ function convolution(attrs: unknown, xShape: readonly number[], filterShape: rea
   );
 }
 
-/** Refuses a ∂y whose size follows from nothing: the stock kernel reads beyond its end, and the process may end at that. */
+/**
+ * Refuses a ∂y whose size follows from nothing: the stock kernel reads beyond its end, and the process may end at that.
+ */
 function checkCotangent(
   name: string,
   dy: tf.TensorInfo,

@@ -1,4 +1,7 @@
-/** That the module's kernels stay within their buffers, and give the same bits whatever lies round these, on any threads. */
+/**
+ * That the module's kernels stay within their buffers, and give the same bits whatever lies round these, on any
+ * threads.
+ */
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Bare, bareStock, buffers } from '../module.fixture.js';

@@ -187,7 +187,8 @@ function winogradImages(module: KernelModule, geometry: Geometry): number {
   const fits = kh === 3 && kw === 3 && [sh, sw, dh, dw].every((one) => one === 1);
   if (!module.winograd || !fits || channels! < 16 || filters! < 16) return 0;
   const tiles = Math.ceil(height! / 4) * Math.ceil(width! / 4);
-  // Multiplications saved by tiles that may reach beyond the edge; the transforms cost as much as the first third of them.
+  // Multiplications saved by tiles that may reach beyond the edge; the transforms cost as much as the first third of
+  // them.
   if ((9 * height! * width!) / (36 * tiles) < 1.5) return 0;
   // 36 points of a tile, in rows of 208 floats for up to 192 channels (assembly/winograd.ts).
   const bytes = 36 * tiles * Math.ceil(Math.max(channels!, filters!) / 192) * 208 * 4;

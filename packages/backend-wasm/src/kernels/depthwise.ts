@@ -83,9 +83,9 @@ function forwardInfo(
 }
 
 /**
- * Whether the stock kernel writes what it is thought to. It computes the size of its output anew, and writes that, although
- * TensorFlow.js takes one stride and one size for both axes where padding is a number; it writes beyond an output that holds
- * nothing; and it pads too little under 'same' where the stride steps over pixels.
+ * Whether the stock kernel writes what it is thought to. It computes the size of its output anew, and writes that,
+ * although TensorFlow.js takes one stride and one size for both axes where padding is a number; it writes beyond an
+ * output that holds nothing; and it pads too little under 'same' where the stride steps over pixels.
  */
 function stockFits(info: backend_util.Conv2DInfo): boolean {
   const { inHeight, inWidth, outHeight, outWidth, effectiveFilterHeight, effectiveFilterWidth, padInfo } = info;

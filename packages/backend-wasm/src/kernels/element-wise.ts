@@ -1,6 +1,6 @@
 /**
- * Operations element by element on float32: of one tensor, of two with broadcasting of a value, of a row or of a column,
- * selection, conversion. Other types and broadcasts are the stock kernels'.
+ * Operations element by element on float32: of one tensor, of two with broadcasting of a value, of a row or of a
+ * column, selection, conversion. Other types and broadcasts are the stock kernels'.
  */
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import {
@@ -42,7 +42,9 @@ export const identity = kernel(Identity, (call: KernelCall<{ x: TensorInfo }, ob
   call.inputs.x.dtype === 'string' ? stock(call) : share(call.backend, call.inputs.x),
 );
 
-/** In the order of assembly/elementwise.ts. `Sign` is also right where the stock kernel is not: below 1e-7, and for NaN. */
+/**
+ * In the order of assembly/elementwise.ts. `Sign` is also right where the stock kernel is not: below 1e-7, and for NaN.
+ */
 const ofOne = [Relu, Relu6, Abs, Neg, Sign, Square, Sqrt, Step];
 
 export const unaryKernels: readonly Kernel[] = ofOne.map((name, operator) =>

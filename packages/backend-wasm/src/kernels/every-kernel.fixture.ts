@@ -19,7 +19,9 @@ export interface Call {
   readonly attrs: object;
   /** Whether the CPU backend is called once for each example, for it stops after the first. */
   readonly byExample?: boolean;
-  /** What the CPU backend is called with, and what shape its result gets, where it is wrong for what the kernel gets. */
+  /**
+   * What the CPU backend is called with, and what shape its result gets, where it is wrong for what the kernel gets.
+   */
   readonly reference?: { readonly inputs?: Inputs; readonly attrs?: object; readonly shape?: readonly number[] };
   /** The right result, or the code of a refusal, where the CPU backend has none that is right. */
   readonly wanted?: Operand | string;

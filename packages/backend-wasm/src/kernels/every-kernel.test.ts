@@ -1,6 +1,6 @@
 /**
- * Every kernel that activate() leaves registered, ours or the stock one, against the CPU backend's: types alike and mixed,
- * axes from either end, shapes of no values. None may touch what is not its own.
+ * Every kernel that activate() leaves registered, ours or the stock one, against the CPU backend's: types alike and
+ * mixed, axes from either end, shapes of no values. None may touch what is not its own.
  */
 import '@tensorflow/tfjs-backend-cpu';
 import { GhlError } from '@ghl/core';

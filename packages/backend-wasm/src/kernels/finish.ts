@@ -1,4 +1,6 @@
-/** What follows a fused product or convolution: a bias, then an activation. Each is the kernel that it is on its own. */
+/**
+ * What follows a fused product or convolution: a bias, then an activation. Each is the kernel that it is on its own.
+ */
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import {
   Add,

@@ -1,4 +1,7 @@
-/** What takes values by their place, and stays within what it takes them from: the stock kernels read whatever lies beyond. */
+/**
+ * What takes values by their place, and stays within what it takes them from: the stock kernels read whatever lies
+ * beyond.
+ */
 import { DataError } from '@ghl/core';
 import {
   CropAndResize,

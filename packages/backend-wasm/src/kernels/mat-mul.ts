@@ -1,4 +1,6 @@
-/** Matrix products, on our own module: either operand transposed, any number of matrices, one broadcast over the other. */
+/**
+ * Matrix products, on our own module: either operand transposed, any number of matrices, one broadcast over the other.
+ */
 import { UPPER_PRODUCT } from '@ghl/core/backend';
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import {

@@ -1,4 +1,7 @@
-/** One-hot vectors of any type, where the stock kernel writes whole numbers into any tensor. An index out of range has none. */
+/**
+ * One-hot vectors of any type, where the stock kernel writes whole numbers into any tensor. An index out of range has
+ * none.
+ */
 import { OneHot, type OneHotAttrs, type TensorInfo } from '@tensorflow/tfjs-core';
 import { type KernelCall, kernel } from './heap.js';
 

@@ -1,4 +1,6 @@
-/** What stands in for the stock kernels where they are wrong: the CPU backend's, our own on 32-bit floats, or a refusal. */
+/**
+ * What stands in for the stock kernels where they are wrong: the CPU backend's, our own on 32-bit floats, or a refusal.
+ */
 import { UnsupportedError } from '@ghl/core';
 import { Cast, type TensorInfo } from '@tensorflow/tfjs-core';
 import { byKernel, type Stock } from './heap.js';

@@ -24,7 +24,9 @@ import {
   type Shape4D,
 } from './heap.js';
 
-/** The first fields of assembly/pooling.ts. The size of a pool's output is not always that which follows from its input. */
+/**
+ * The first fields of assembly/pooling.ts. The size of a pool's output is not always that which follows from its input.
+ */
 function geometry(info: backend_util.Conv2DInfo, [, outHeight, outWidth]: readonly number[]): number[] {
   const { batchSize, inHeight, inWidth, inChannels, padInfo } = info;
   const { filterHeight, filterWidth, strideHeight, strideWidth } = info;

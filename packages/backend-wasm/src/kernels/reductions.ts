@@ -1,7 +1,7 @@
 /**
  * Sums and means over leading axes, over trailing axes and over everything, the largest of everything, and the sum of a
- * product over leading axes, on our own module. Other axes are transposed first; other types are the stock kernels'. What
- * any of them makes of no values is made here.
+ * product over leading axes, on our own module. Other axes are transposed first; other types are the stock kernels'.
+ * What any of them makes of no values is made here.
  */
 import { ALL_FINITE, OVERLAP } from '@ghl/core/backend';
 import { checkNotEmpty } from '@ghl/core/plugin';

@@ -1,6 +1,6 @@
 /**
- * The kernels of TensorFlow.js's CPU backend on tensors of ours: what no kernel here computes right, they do. They read the
- * WebAssembly heap in place; only results are copied.
+ * The kernels of TensorFlow.js's CPU backend on tensors of ours: what no kernel here computes right, they do. They read
+ * the WebAssembly heap in place; only results are copied.
  */
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import { type DataType, getKernel, type TensorInfo } from '@tensorflow/tfjs-core';

@@ -1,6 +1,7 @@
 /**
- * Resizing to nothing, about which the stock kernel complains, and the gradient of nearest-neighbour resizing. That stock kernel, like the CPU backend's, searches ∂y for what came of each
- * pixel, without end where the corners of an axis of one pixel are aligned.
+ * Resizing to nothing, about which the stock kernel complains, and the gradient of nearest-neighbour resizing. That
+ * stock kernel, like the CPU backend's, searches ∂y for what came of each pixel, without end where the corners of an
+ * axis of one pixel are aligned.
  */
 import {
   ResizeBilinear,

@@ -1,7 +1,7 @@
 /**
- * Where the stock kernels are right. They take the bytes of any tensor for those of the type that they were written for,
- * and write beyond the end of a smaller one; many do not look at sizes of 0. What is not listed here is right for 32-bit
- * floats alone. `every-kernel.test.ts` compares all of it with the CPU backend.
+ * Where the stock kernels are right. They take the bytes of any tensor for those of the type that they were written
+ * for, and write beyond the end of a smaller one; many do not look at sizes of 0. What is not listed here is right for
+ * 32-bit floats alone. `every-kernel.test.ts` compares all of it with the CPU backend.
  */
 import { type DataType, type TensorInfo, util } from '@tensorflow/tfjs-core';
 

@@ -1,4 +1,6 @@
-/** Types other than float32 where users meet them: labels, losses, metrics, whole operations; and millions of values. */
+/**
+ * Types other than float32 where users meet them: labels, losses, metrics, whole operations; and millions of values.
+ */
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { initializers, layers, metrics, sequential } from '@tensorflow/tfjs-layers';

@@ -39,7 +39,9 @@ export function outShape(volume: Volume): Triple {
   return axes(volume).out;
 }
 
-/** Calls `visit` with the place of each result's first channel and those of the values of x and W that it is made of. */
+/**
+ * Calls `visit` with the place of each result's first channel and those of the values of x and W that it is made of.
+ */
 function forEachPlace(volume: Volume, visit: (y: number, x: number, tap: number) => void): void {
   const { batch, size, window, strides, dilations } = volume;
   const { out, before } = axes(volume);

@@ -16,7 +16,9 @@ afterEach(() => tf.engine().endScope());
 const upTo = (most: number, least = 1) => fc.integer({ min: least, max: most });
 const triple = (each: fc.Arbitrary<number>) => fc.tuple(each, each, each);
 
-/** Windows of all kinds, those larger than their stride and smaller, and those that reach beyond the volume and do not. */
+/**
+ * Windows of all kinds, those larger than their stride and smaller, and those that reach beyond the volume and do not.
+ */
 const anyVolume = {
   batch: upTo(3),
   size: triple(upTo(7)),

@@ -1,6 +1,6 @@
 /**
- * Convolutions and pooling of volumes, [batch, depth, height, width, channels], and their gradients: the kernels of images,
- * whose patches and windows have frames too (see assembly/convolution.ts and assembly/pooling.ts).
+ * Convolutions and pooling of volumes, [batch, depth, height, width, channels], and their gradients: the kernels of
+ * images, whose patches and windows have frames too (see assembly/convolution.ts and assembly/pooling.ts).
  */
 import { DataError } from '@ghl/core';
 import { checkShape } from '@ghl/core/backend';

@@ -3,8 +3,9 @@
  *
  *     y = (x − μ)·ρ,  ρ = 1/√(σ² + ε)          ∂x = (∂y − ⟨∂y⟩ − y·⟨∂y·y⟩)·ρ,  ⟨·⟩ the mean over positions
  *
- * μ and σ² come from the sums of d and d², d being what x differs from the first position by: far from 0, x² would round
- * σ² away. Rounding may leave a σ² below 0, which counts as 0; max() may make 0 of NaN as well, so that is told by its bits.
+ * μ and σ² come from the sums of d and d², d being what x differs from the first position by: far from 0, x² would
+ * round σ² away. Rounding may leave a σ² below 0, which counts as 0; max() may make 0 of NaN as well, so that is told
+ * by its bits.
  */
 import { BATCH_NORM, BATCH_NORM_GRADIENT } from '@ghl/core/backend';
 import { checkNotEmpty } from '@ghl/core/plugin';

@@ -7,8 +7,8 @@ import { type KernelCall, kernel, makeOutput, runPass, workgroupSize } from './p
 
 /**
  * Σₚ f(p, k) for k < `columns`, for one f or several in one pass over their inputs. A workgroup adds up a piece of 32
- * columns, an invocation every 8th row of it; then the pieces are added up. Where there are columns enough to keep a GPU
- * busy, an invocation adds up a column.
+ * columns, an invocation every 8th row of it; then the pieces are added up. Where there are columns enough to keep a
+ * GPU busy, an invocation adds up a column.
  *
  * @param terms WGSL of each f at element `i` of the inputs, in `column`.
  * @param outs Where the sums go, one for each f. Default new tensors [columns].

@@ -1,10 +1,10 @@
 /**
- * Competition: u = softmax(x/τ) of each row of x [P, K], and Σₚ u⊙x of each column. x − max x would overflow where both are
- * as large as numbers can be, so u is made of exp((x/2 − max x / 2) · (2/τ)).
+ * Competition: u = softmax(x/τ) of each row of x [P, K], and Σₚ u⊙x of each column. x − max x would overflow where both
+ * are as large as numbers can be, so u is made of exp((x/2 − max x / 2) · (2/τ)).
  *
- * A team of invocations takes a row at a time, and keeps it in registers from its maximum to its shares. Each invocation
- * adds up u⊙x of its columns over the rows of its team; what the teams have is added up after. Rows too wide for that are
- * read again instead, and u⊙x is added up in a pass of its own.
+ * A team of invocations takes a row at a time, and keeps it in registers from its maximum to its shares. Each
+ * invocation adds up u⊙x of its columns over the rows of its team; what the teams have is added up after. Rows too wide
+ * for that are read again instead, and u⊙x is added up in a pass of its own.
  */
 import { COMPETITION } from '@ghl/core/backend';
 import { checkNotEmpty } from '@ghl/core/plugin';
@@ -113,10 +113,10 @@ function readAgain(team: number, teams: number): string {
 }
 
 /**
- * WGSL of `rowMax` and `rowSum`, over the invocations of a team, in a fixed order: by subgroups where the device has them
- * and a team is made of whole ones, else by a tree in workgroup memory. They take turns in two arrays, so that neither
- * has to wait for the other's readers. WGSL does not say which invocations make a subgroup; in a workgroup of one
- * dimension, all devices known take neighbours, which `activate()` checks.
+ * WGSL of `rowMax` and `rowSum`, over the invocations of a team, in a fixed order: by subgroups where the device has
+ * them and a team is made of whole ones, else by a tree in workgroup memory. They take turns in two arrays, so that
+ * neither has to wait for the other's readers. WGSL does not say which invocations make a subgroup; in a workgroup of
+ * one dimension, all devices known take neighbours, which `activate()` checks.
  */
 function rowReduction(
   backend: WebGPUBackend,

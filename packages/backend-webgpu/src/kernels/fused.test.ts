@@ -355,7 +355,8 @@ describe('fused kernels', () => {
   it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e30])(
     'batch normalisation lets %s show in its channel, and in no other',
     async (value) => {
-      // Channels one by one, and four at a time; few positions, and shares of many; at the first position, and further on.
+      // Channels one by one, and four at a time; few positions, and shares of many; at the first position, and further
+      // on.
       for (const [positions, channels] of [
         [40, 3],
         [40, 8],
@@ -381,7 +382,8 @@ describe('fused kernels', () => {
   );
 
   it('dropout draws what Threefry-2x32 draws', async () => {
-    // Known answers of the generator's authors are for 20 rounds; these 13 follow the same schedule, in 32-bit arithmetic.
+    // Known answers of the generator's authors are for 20 rounds; these 13 follow the same schedule, in 32-bit
+    // arithmetic.
     const threefry = (counter: number, [k0, k1]: readonly [number, number]): [number, number] => {
       const keys = [k0, k1, (0x1bd11bda ^ k0 ^ k1) >>> 0];
       const turns = [13, 15, 26, 6, 17, 29, 16, 24];

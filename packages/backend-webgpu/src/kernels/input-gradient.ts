@@ -1,11 +1,11 @@
 /**
- * The input gradient of a convolution as a product of matrices that are never formed: the patches of ∂y times the filter,
- * turned round.
+ * The input gradient of a convolution as a product of matrices that are never formed: the patches of ∂y times the
+ * filter, turned round.
  *
  *     ∂x[b, h, w, c] = Σ_{i, j, k} ∂y[b, p, q, k] · W[i, j, c, k]   over p·s + i − top = h, q·s + j − left = w
  *
- * Rows are the positions (b, h, w), columns c, terms (i, j, k). Rows of a tile are alike in (h mod s, w mod s), so that all of
- * them meet the same taps, and the others, s² − 1 of s², are left out.
+ * Rows are the positions (b, h, w), columns c, terms (i, j, k). Rows of a tile are alike in (h mod s, w mod s), so that
+ * all of them meet the same taps, and the others, s² − 1 of s², are left out.
  */
 import { gradientInfo } from '@ghl/core/backend';
 import { checkNotEmpty } from '@ghl/core/plugin';
@@ -119,7 +119,8 @@ function shader(panels: Panels, vectorsOfX: boolean, vectorsOfY: boolean): { dec
       let classW = rest % uniforms.strideWidth;
       let classH = rest / uniforms.strideWidth % uniforms.strideHeight;
       let share = rest / uniforms.strideWidth / uniforms.strideHeight;
-      // Taps of this class: every s-th from the first on. With each, one p or q less is met, counted from the row's own.
+      // Taps of this class: every s-th from the first on. With each, one p or q less is met, counted from the row's
+      // own.
       let firstH = (classH + uniforms.top) % uniforms.strideHeight;
       let firstW = (classW + uniforms.left) % uniforms.strideWidth;
       let shiftH = (classH + uniforms.top - firstH) / uniforms.strideHeight;

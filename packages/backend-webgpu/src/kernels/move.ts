@@ -1,14 +1,14 @@
 /**
- * A weight's whole step: v, its increment, goes through a program, and W + v or max(W + v, 0) is written. With i the entry and k its unit,
- * i mod K:
+ * A weight's whole step: v, its increment, goes through a program, and W + v or max(W + v, 0) is written. With i the
+ * entry and k its unit, i mod K:
  *
  *     eligibility  v = Σ − W·m_k         gradient  v = −g       one  v = 1
  *     maxAbs       v = v / max abs(v)    rms       v = √mean(v²)        over the whole weight; 0 / 0 = 0
  *     magnitude    v = −sign(g)·abs(v)   flip      v = −sign(g)·v
  *     scale a      v = a·v               decay a   v = v − a·W
  *
- * Each norm is a pass of its own, over v up to there. Whether all is finite is read from the bits: WGSL may take for granted
- * that there are no NaN and no infinities.
+ * Each norm is a pass of its own, over v up to there. Whether all is finite is read from the bits: WGSL may take for
+ * granted that there are no NaN and no infinities.
  */
 import { ALL_FINITE, CHOOSE, FUSED_UPDATE } from '@ghl/core/backend';
 import { checkNotEmpty, type Operation } from '@ghl/core/plugin';
@@ -155,8 +155,8 @@ export const allFinite = kernel(
 );
 
 /**
- * Where nobody else holds the new values, the old ones are written over them, by a pass that does nothing unless the flag is
- * down; else the choice is written to a tensor of its own.
+ * Where nobody else holds the new values, the old ones are written over them, by a pass that does nothing unless the
+ * flag is down; else the choice is written to a tensor of its own.
  */
 export const choose = kernel(
   CHOOSE,

@@ -1,6 +1,6 @@
 /**
- * One pass over tensors on the GPU, in WGSL of our own. The stock backend runs it, so that its order, its timing and its
- * memory hold, but its code generator is left out: that knows one output only.
+ * One pass over tensors on the GPU, in WGSL of our own. The stock backend runs it, so that its order, its timing and
+ * its memory hold, but its code generator is left out: that knows one output only.
  */
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { type DataType, type KernelConfig, type TensorInfo, util } from '@tensorflow/tfjs-core';
@@ -48,7 +48,9 @@ export interface Pass {
   readonly name: string;
   /** All that the code depends on beside the name and the types of buffers. */
   readonly variant?: string;
-  /** At least one; each is `var<storage, read_write>` under its name. A tensor that exists keeps what is not written. */
+  /**
+   * At least one; each is `var<storage, read_write>` under its name. A tensor that exists keeps what is not written.
+   */
   readonly outputs: Readonly<Record<string, Buffer>>;
   readonly inputs: Readonly<Record<string, Buffer>>;
   /** Fields of `uniforms`: whole numbers are i32, those in `floats` f32. */
@@ -62,7 +64,9 @@ export interface Pass {
   readonly enable?: readonly string[];
   /** Builtins beside `local`, the invocation in its workgroup. */
   readonly builtins?: string;
-  /** Declarations before `main`, and its body, in which `group` is the workgroup as one number, and `local`, both i32. */
+  /**
+   * Declarations before `main`, and its body, in which `group` is the workgroup as one number, and `local`, both i32.
+   */
   readonly declarations?: string;
   readonly body: string;
 }

@@ -1,6 +1,7 @@
 /**
- * The tile of a matrix product that a workgroup forms: 64 rows by one or two panels of 32 columns. Its operands go through
- * workgroup memory in slices of 16 terms; each of the 64 invocations keeps 8 rows by 4 columns of each panel in registers.
+ * The tile of a matrix product that a workgroup forms: 64 rows by one or two panels of 32 columns. Its operands go
+ * through workgroup memory in slices of 16 terms; each of the 64 invocations keeps 8 rows by 4 columns of each panel in
+ * registers.
  */
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
@@ -20,8 +21,8 @@ export type Panels = 1 | 2;
 export const each = <T>(n: number, line: (i: number) => T): T[] => Array.from({ length: n }, (_, i) => line(i));
 
 /**
- * Workgroup memory: `left[k * 16 + r]` holds rows 4r … 4r + 3 of term k, `right[k * 8 * panels + 8 * panel + c]` columns
- * 4c … 4c + 3 of that panel.
+ * Workgroup memory: `left[k * 16 + r]` holds rows 4r … 4r + 3 of term k, `right[k * 8 * panels + 8 * panel + c]`
+ * columns 4c … 4c + 3 of that panel.
  */
 export function declareTile(panels: Panels): string {
   return `
@@ -76,8 +77,8 @@ export function writeColumns(
 }
 
 /**
- * In how many shares the terms are summed by workgroups of their own where the tiles are too few to keep a GPU busy, and
- * the terms of a share, a multiple of {@link depth}. Depends on the shape only, as the bits of the result do.
+ * In how many shares the terms are summed by workgroups of their own where the tiles are too few to keep a GPU busy,
+ * and the terms of a share, a multiple of {@link depth}. Depends on the shape only, as the bits of the result do.
  */
 export function shares(tiles: number, terms: number): { readonly shares: number; readonly share: number } {
   const wanted = Math.max(1, Math.min(Math.ceil(1024 / tiles), Math.floor(terms / 512)));
@@ -86,8 +87,8 @@ export function shares(tiles: number, terms: number): { readonly shares: number;
 }
 
 /**
- * Runs a product whose every share writes a whole result of its own: into the output itself where there is one share, else
- * one behind the other, to be added up.
+ * Runs a product whose every share writes a whole result of its own: into the output itself where there is one share,
+ * else one behind the other, to be added up.
  */
 export function gather(
   backend: WebGPUBackend,

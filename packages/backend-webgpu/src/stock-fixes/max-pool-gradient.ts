@@ -1,7 +1,8 @@
 /**
- * The gradient of max pooling: ∂y goes to the first of a window that is greatest, as on the cpu backend; the stock kernel takes
- * the last, and another where values are infinite. Of a window that holds a NaN, its first value has it, as on
- * `@ghl/backend-wasm`. Two passes: which value each window chose, then what each value gets from the windows that cover it.
+ * The gradient of max pooling: ∂y goes to the first of a window that is greatest, as on the cpu backend; the stock
+ * kernel takes the last, and another where values are infinite. Of a window that holds a NaN, its first value has it,
+ * as on `@ghl/backend-wasm`. Two passes: which value each window chose, then what each value gets from the windows that
+ * cover it.
  */
 import { checkNotEmpty } from '@ghl/core/plugin';
 import { backend_util, MaxPoolGrad, type MaxPoolGradAttrs, type TensorInfo, util } from '@tensorflow/tfjs-core';

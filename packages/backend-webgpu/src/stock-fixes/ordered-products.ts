@@ -1,8 +1,8 @@
 /**
- * Stock products that give other bits each time: where the inner dimension is long and the result small, as in a classifier,
- * parts of a sum are added atomically, in the order in which they happen to be ready. Other stock programs have an order.
- * Convolutions of a pixel, of the whole image, and those with few outputs are such products too. An empty batch, which they
- * take for one, is left out.
+ * Stock products that give other bits each time: where the inner dimension is long and the result small, as in a
+ * classifier, parts of a sum are added atomically, in the order in which they happen to be ready. Other stock programs
+ * have an order. Convolutions of a pixel, of the whole image, and those with few outputs are such products too. An
+ * empty batch, which they take for one, is left out.
  */
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import {

@@ -21,7 +21,8 @@ afterEach(() => tf.dispose(kept.splice(0)));
 
 const mean = (numbers: readonly number[]) => numbers.reduce((sum, each) => sum + each, 0) / numbers.length;
 
-// The three that the mutants are mutants of: a direction by the gradient, a factor against a baseline, and one per example.
+// The three that the mutants are mutants of: a direction by the gradient, a factor against a baseline, and one per
+// example.
 
 type Increment<R extends SignalName, S extends {} = Record<string, never>> = WeightModulator<R, S>;
 

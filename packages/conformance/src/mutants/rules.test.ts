@@ -21,8 +21,8 @@ type Said = ReturnType<LocalRule<State>['gate']>;
 
 /**
  * The rule that the mutants are mutants of: competition between units above their own mean activity of earlier batches,
- * u = softmax_k((y − a)/τ), Δw_k = Σₚ u_pk (xₚ − y_pk w_k), then a ← ¾a + ¼·meanₚ y. It has all that can break: state, a
- * schedule, a gate, a reconstruction.
+ * u = softmax_k((y − a)/τ), Δw_k = Σₚ u_pk (xₚ − y_pk w_k), then a ← ¾a + ¼·meanₚ y. It has all that can break: state,
+ * a schedule, a gate, a reconstruction.
  */
 function rule({ temperature = 1 }: Options = {}): LocalRule<State> {
   return {

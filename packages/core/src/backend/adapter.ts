@@ -11,13 +11,13 @@ export type Support =
   | {
       /** `activate()` would throw. */
       readonly supported: false;
-      /** What is missing or too old, as a sentence; becomes the error's message. */
+      /** The missing or outdated part, as a sentence; becomes the error's summary. */
       readonly reason: string;
-      /** What the user can do about it; becomes the error's help. */
+      /** The remedy; becomes the error's help. */
       readonly help: string;
     };
 
-/** What `activate()` got. Fields that a backend does not know are absent. */
+/** The active backend, as `activate()` returns it. Fields that a backend does not know are absent. */
 export interface ActiveBackend {
   /** The name that `tf.getBackend()` returns. */
   readonly name: string;
@@ -27,18 +27,18 @@ export interface ActiveBackend {
   readonly driver?: string;
   /** Threads that compute. */
   readonly threads?: number;
-  /** What the device can hold and run at once, by the names that its own interface has for them. */
+  /** Limits of the device's memory and parallelism, by the names that its own interface has for them. */
   readonly limits?: Readonly<Record<string, number>>;
   /**
-   * Choices that results depend on within rounding. Handed back to `activate()` as options, they give the same bits again
-   * on the same machine.
+   * Choices that results depend on within rounding. Handed back to `activate()` as options, they give the same bits
+   * again on the same machine.
    */
   readonly numerics?: Readonly<Record<string, string | boolean>>;
   /** Versions of what it is made of, by package. */
   readonly versions: Readonly<Record<string, string>>;
   /** Kernels that the adapter registered or replaced. */
   readonly kernels: readonly string[];
-  /** What it could not have and what that costs, in words. */
+  /** Features that are missing, and the cost of each, as text. */
   readonly notes?: readonly string[];
 }
 

@@ -1,14 +1,18 @@
 /**
- * What tfjs-layers calls and tfjs-core lacks on its own. `@tensorflow/tfjs` imports the chained methods of tensors, such as
- * `x.flatten()`, which our installation leaves out; the orthogonal initializer, which every recurrent layer has by default,
- * `metrics.r2Score` and two gradients call some of them. And three layers have no gradient even with `@tensorflow/tfjs`:
- * `conv3dTranspose`, and `masking` and `thresholdedReLU` behind another layer, which multiply by a comparison.
+ * What tfjs-layers calls and tfjs-core lacks on its own. `@tensorflow/tfjs` imports the chained methods of tensors,
+ * such as `x.flatten()`, which our installation leaves out; the orthogonal initializer, which every recurrent layer has
+ * by default, `metrics.r2Score` and two gradients call some of them. And three layers have no gradient even with
+ * `@tensorflow/tfjs`: `conv3dTranspose`, and `masking` and `thresholdedReLU` behind another layer, which multiply by a
+ * comparison.
  */
 import * as tf from '@tensorflow/tfjs-core';
 
 type Method = (this: tf.Tensor, ...values: never[]) => unknown;
 
-/** The methods that tfjs-layers 4.22.0 and the gradients of tfjs-core 4.22.0 call, each as the function that it stands for. */
+/**
+ * The methods that tfjs-layers 4.22.0 and the gradients of tfjs-core 4.22.0 call, each as the function that it stands
+ * for.
+ */
 const methods: Readonly<Record<string, Method>> = {
   div(b: tf.Tensor) {
     return tf.div(this, b);
@@ -87,9 +91,9 @@ const gradients: readonly tf.GradConfig[] = [
 ];
 
 /**
- * Adds what is missing, so that every layer, initializer, metric and loss of tfjs-layers works where `@tensorflow/tfjs` is
- * not installed. What is there already stays. Packages that meet layers call it when they are imported, since a model may
- * be built before any of their functions is called.
+ * Adds what is missing, so that every layer, initializer, metric and loss of tfjs-layers works where `@tensorflow/tfjs`
+ * is not installed. Existing methods stay. Packages that meet layers call it when they are imported, since a
+ * model may be built before any of their functions is called.
  */
 export function completeTensorFlow(): void {
   const prototype = tf.Tensor.prototype as unknown as Record<string, Method>;

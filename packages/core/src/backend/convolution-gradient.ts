@@ -15,12 +15,12 @@ export interface Windows {
 }
 
 /**
- * The geometry of a convolution, channels last, whose gradient at the output is ∂y. TensorFlow.js does not say how the size of the
- * output was rounded, so ∂y does.
+ * The geometry of a convolution, channels last, whose gradient at the output is ∂y. TensorFlow.js does not say how the
+ * size of the output was rounded, so ∂y does.
  *
  * @param kernel Who asks, for the message.
- * @param shapes Of the image, [batch, height, width, C], and of the filter, [height, width, C, K], or, depthwise, [height,
- * width, C, M].
+ * @param shapes Of the image, [batch, height, width, C], and of the filter, [height, width, C, K], or, depthwise,
+ * [height, width, C, M].
  * @throws DataError with code `WRONG_SHAPE` where no rounding gives ∂y's size: a kernel would read beyond its end.
  */
 export function gradientInfo(

@@ -1,6 +1,6 @@
 /**
- * The kernels that a backend may register in addition to those of TensorFlow.js, by name. The engine and the learner call
- * a kernel where the current backend has it, and compute the same from stock kernels where it does not.
+ * The kernels that a backend may register in addition to those of TensorFlow.js, by name. The engine and the learner
+ * call a kernel where the current backend has it, and compute the same from stock kernels where it does not.
  */
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -10,15 +10,16 @@ export function hasKernel(kernel: string): boolean {
 }
 
 /**
- * A kernel that a backend may register beside TensorFlow.js's own: the filter gradients of several cotangents, over one
- * pass of x. Inputs `x`, `dy0`, `dy1`, …; attributes as of `Conv2DBackpropFilter`; outputs one gradient for each cotangent,
- * in their order. Connections call it where it is registered, and `Conv2DBackpropFilter` where it is not.
+ * A kernel that a backend may register in addition to those of TensorFlow.js: the filter gradients of several
+ * cotangents, over one pass of x. Inputs `x`, `dy0`, `dy1`, …; attributes as of `Conv2DBackpropFilter`; outputs one
+ * gradient for each cotangent, in their order. Connections call it where it is registered, and `Conv2DBackpropFilter`
+ * where it is not.
  */
 export const FILTER_GRADIENTS = 'GhlConv2DBackpropFilter';
 
 /**
- * The diagonal of aᵀ·b, Σₚ a[p, k]·b[p, k], without the product in between: inputs `a` and `b` [P, K], output [K]. May be
- * registered as {@link FILTER_GRADIENTS}.
+ * The diagonal of aᵀ·b, Σₚ a[p, k]·b[p, k], without the product in between: inputs `a` and `b` [P, K], output [K]. May
+ * be registered as {@link FILTER_GRADIENTS}.
  */
 export const OVERLAP = 'GhlOverlap';
 
@@ -33,22 +34,22 @@ export const BATCH_NORM_GRADIENT = 'GhlBatchNormGrad';
 
 /**
  * A weight's step in one kernel: inputs `weights` W, and `sums` Σ, `overlap` m [K] and `gradient` g as far as the
- * attribute `program`, a list of at most {@link MAX_OPERATIONS} of {@link Operation}, reads them. The outputs are W + v,
- * or max(W + v, 0) if the attribute `nonNegative` is true, and a flag: whether all of W + v is finite. May be registered as
- * {@link FILTER_GRADIENTS}.
+ * attribute `program`, a list of at most {@link MAX_OPERATIONS} of {@link Operation}, reads them. The outputs are W +
+ * v, or max(W + v, 0) if the attribute `nonNegative` is true, and a flag: whether all of W + v is finite. May be
+ * registered as {@link FILTER_GRADIENTS}.
  */
 export const FUSED_UPDATE = 'GhlMove';
 
 /**
- * One of two tensors of one shape and type: inputs `ok`, a bool [], `value` and `before`; the output is `value` where `ok` is
- * true, else `before`. A backend may return one of them by reference, or write `before` over a `value` that nobody else
- * holds. May be registered as {@link FILTER_GRADIENTS}.
+ * One of two tensors of one shape and type: inputs `ok`, a bool [], `value` and `before`; the output is `value` where
+ * `ok` is true, else `before`. A backend may return one of them by reference, or write `before` over a `value` that
+ * has no other reference. May be registered as {@link FILTER_GRADIENTS}.
  */
 export const CHOOSE = 'GhlChoose';
 
 /**
- * Whether every entry of a float32 `x` is finite, or equals its entry of the input `before` where there is one: a bool []. May
- * be registered as {@link FILTER_GRADIENTS}.
+ * Whether every entry of a float32 `x` is finite, or equals its entry of the input `before` where there is one: a bool
+ * []. May be registered as {@link FILTER_GRADIENTS}.
  */
 export const ALL_FINITE = 'GhlAllFinite';
 
@@ -61,8 +62,8 @@ export const COMPETITION = 'GhlCompetition';
 
 /**
  * A product of which one part is an upper triangle: inputs `a` and `b`, attribute `transposeA`, and attribute `upper`,
- * `'result'`: what lies below the diagonal of the product is 0; or `'right'`: `b` is 0 there. Half the work of `matMul`. May
- * be registered as {@link FILTER_GRADIENTS}.
+ * `'result'`: the product is 0 below its diagonal; or `'right'`: `b` is 0 there. Half the work of
+ * `matMul`. May be registered as {@link FILTER_GRADIENTS}.
  */
 export const UPPER_PRODUCT = 'GhlUpperProduct';
 
@@ -72,20 +73,21 @@ export interface DropoutAttributes {
   readonly key: readonly [number, number];
   /** In 2⁻³¹: a unit stays whose draw of 31 bits is not below it. */
   readonly threshold: number;
-  /** What a unit that stays is multiplied by, 1 / (1 − rate). */
+  /** The factor of a unit that stays, 1 / (1 − rate). */
   readonly scale: number;
 }
 
 /**
- * Dropout of a float32 `x`, from {@link DropoutAttributes}: yᵢ = xᵢ · scale where the upper 31 bits of draw i are not below
- * `threshold`, else xᵢ · 0. With i = 8q + 4w + r, r < 4, draw i is word w of
- * Threefry-2x32 of 13 rounds for counter (4q + r, 0). May be registered as {@link FILTER_GRADIENTS}.
+ * Dropout of a float32 `x`, from {@link DropoutAttributes}: yᵢ = xᵢ · scale where the upper 31 bits of draw i are not
+ * below `threshold`, else xᵢ · 0. With i = 8q + 4w + r, r < 4, draw i is word w of Threefry-2x32 of 13 rounds for
+ * counter (4q + r, 0). May be registered as {@link FILTER_GRADIENTS}.
  *
- * @see Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011; 13 rounds are the fewest that pass BigCrush.
+ * @see Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011; 13 rounds are the fewest that pass
+ * BigCrush.
  */
 export const DROPOUT = 'GhlDropout';
 
-/** The longest program of {@link FUSED_UPDATE}: a kernel has room for so many operations. */
+/** The longest program of {@link FUSED_UPDATE}: the capacity of a kernel. */
 export const MAX_OPERATIONS = 64;
 
 /** An operation on the increment v of a weight, of which a fused step is made. */

@@ -1,6 +1,7 @@
 /**
- * A function that runs what it is given one after the other, in the order of its calls, whether or not one before failed. An
- * adapter's `activate` and `deactivate` take turns through it, since a page may mount, unmount and mount again at once.
+ * A function that runs what it is given one after the other, in the order of its calls, whether or not one before
+ * failed. An adapter's `activate` and `deactivate` take turns through it, since a page may mount, unmount and mount
+ * again at once.
  *
  * @returns A function whose result is what it was given came to.
  */

@@ -1,7 +1,7 @@
 /**
- * The gradient of ReLU in one kernel of a backend. TensorFlow.js takes several, through a gradient that is the same for every
- * backend: it is replaced by one that calls the backend's where there is one. That takes ReLU's output, which the next layer
- * keeps anyway, in place of its input; they have the same sign.
+ * The gradient of ReLU in one kernel of a backend. TensorFlow.js takes several, through a gradient that is the same for
+ * every backend: it is replaced by one that calls the backend's where there is one. That takes ReLU's output, which the
+ * next layer keeps anyway, in place of its input; they have the same sign.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { hasKernel } from './kernels.js';
@@ -9,9 +9,9 @@ import { hasKernel } from './kernels.js';
 /**
  * Replaces the gradient, if TensorFlow.js has it yet; for a backend's `activate()`.
  *
- * @param kernel The backend's own name of its kernel: ∂x = ∂y where y > 0, else 0; inputs `dy`, `y`, float32. No two backends
- * share a name, since each takes away its own.
- * @returns What puts back the one before.
+ * @param kernel The backend's own name of its kernel: ∂x = ∂y where y > 0, else 0; inputs `dy`, `y`, float32. No two
+ * backends share a name, since each takes away its own.
+ * @returns A function that restores the previous gradient.
  */
 export function replaceReluGradient(kernel: string): () => void {
   const stock = tf.getGradient(tf.Relu);
@@ -38,7 +38,7 @@ export function replaceReluGradient(kernel: string): () => void {
   set(second);
   return () => {
     tf.unregisterGradient(kernel);
-    // Importing gradients since has put TensorFlow.js's back.
+    // Importing gradients since then has restored that of TensorFlow.js.
     if (tf.getGradient(tf.Relu) === ours) set(stock);
   };
 }

@@ -1,4 +1,7 @@
-/** Connections against float64 loops over the definition, and against each other: forward, correlate and backward are adjoint. */
+/**
+ * Connections against float64 loops over the definition, and against each other: forward, correlate and backward are
+ * adjoint.
+ */
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
@@ -13,7 +16,10 @@ const inner = (a: tf.Tensor, b: tf.Tensor) => {
   return x.reduce((sum, each, i) => sum + each * (y[i] as number), 0);
 };
 
-/** Every product of a connection on an input: x at flat index i times w at j goes into y at o. Straight from the definition. */
+/**
+ * Every product of a connection on an input: x at flat index i times w at j goes into y at o. Straight from the
+ * definition.
+ */
 function products(
   kind: 'conv2d' | 'depthwiseConv2d',
   [batch, height, width, channels]: readonly number[],

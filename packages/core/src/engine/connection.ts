@@ -173,7 +173,8 @@ interface Kernels {
 
 /**
  * Adds explicit padding and dilation to the kernels. Padding is done to x; a dilated kernel is a larger one with zeros
- * between its taps, so that its gradient is every d-th tap of the larger one's (TensorFlow.js has no dilation gradient).
+ * between its taps, so that its gradient is every d-th tap of the larger one's (TensorFlow.js has no dilation
+ * gradient).
  */
 function convolution(kernelShape: readonly number[], options: ConvolutionOptions, kernels: Kernels) {
   const strides = perAxis('strides', options.strides, 2);

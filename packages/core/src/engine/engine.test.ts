@@ -26,7 +26,7 @@ const tensor = (seed: number, shape: readonly number[]) => tf.tensor(numbers(see
 const row = (values: ArrayLike<number>, p: number, size: number) =>
   Array.from({ length: size }, (_, i) => values[p * size + i] as number);
 
-/** A gate that is no function of y, so that nothing cancels by accident. */
+/** A gate that does not depend on y, so that nothing cancels by accident. */
 const arbitrary = (scope: Scope, reconstruction?: 'post' | 'other' | 1): LocalRule<Record<string, never>> => ({
   spec: specOf('arbitrary', scope),
   init: () => ({}),
@@ -94,7 +94,7 @@ it.each(['own', 'earlier', 'all'] as const)('in a depthwise layer, scope %s stay
   const connection = depthwiseConv2d([2, 2, C, M]);
   tf.tidy(() => {
     const { increment } = run(local(arbitrary(scope, 'other')), step(connection, [[2, 4, 4, C]]));
-    // Channel by channel: each is a layer of its own, given its own part of G and R.
+    // Channel by channel: each is a separate layer with its part of G and R.
     const whole = step(connection, [[2, 4, 4, C]]);
     const call = whole.calls[0] as { pre: tf.Tensor; post: tf.Tensor };
     for (let c = 0; c < C; c++) {
@@ -266,7 +266,7 @@ describe('a factor per example', () => {
     });
   });
 
-  it('is refused where the batch is another', () => {
+  it('rejects a factor for another batch size', () => {
     tf.tidy(() => {
       const plasticity = threeFactor(additive, perExample([1, 2]));
       const refused = () => run(plasticity, step(dense([3, 4]), [[3, 3]], reward()));
@@ -318,7 +318,7 @@ describe('signals', () => {
     ['a signal of a modulator', threeFactor(arbitrary('own'), reading), { gradient: true }, 'loss'],
     ['the gradient', gradientDescent(), {}, 'gradient'],
     ['a signal of a gate', threeFactor(arbitrary('own'), perExample([1])), {}, 'reward'],
-  ] as const)('%s that nobody provides is missed by name', (_, plasticity, given, missing) => {
+  ] as const)('names the missing signal of %s', (_, plasticity, given, missing) => {
     tf.tidy(() => {
       const signals = 'gradient' in given ? { gradient: tensor(1, [3, 4]) } : {};
       const refused = () => run(plasticity, step(dense([3, 4]), [[1, 3]], signals));

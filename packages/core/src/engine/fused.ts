@@ -3,8 +3,8 @@ import { MAX_OPERATIONS, type Operation } from '../backend/kernels.js';
 import type { Plasticity } from '../plasticity.js';
 
 /**
- * The operations that {@link computeIncrement} amounts to at a step, for a backend that fuses them; null where a part of the
- * plasticity has state, or says of itself no operation, and where there are more than {@link MAX_OPERATIONS}.
+ * The operations that {@link computeIncrement} amounts to at a step, for a backend that fuses them; null if a part
+ * of the plasticity has state or no operation, and if there are more than {@link MAX_OPERATIONS}.
  *
  * @param scale What the increment is multiplied by in the end. Default 1, which costs no operation.
  */

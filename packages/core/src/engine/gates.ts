@@ -1,4 +1,4 @@
-/** The first phase of a step: what the rule says of the activity, G and M. */
+/** The first phase of a step: the rule's G and M for the activity. */
 import * as tf from '@tensorflow/tfjs-core';
 import { hasKernel, UPPER_PRODUCT } from '../backend/kernels.js';
 import { checkNotEmpty } from '../checks.js';
@@ -16,7 +16,7 @@ import { checkShape, run } from './tensors.js';
 export interface LayerGates {
   /** For each call, G, and m⊙G after it where the third factor acts per example; shaped like the call's y. */
   readonly cotangents: readonly (readonly tf.Tensor[])[];
-  /** M for G and for m⊙G: [K] if diagonal, [K, K] if not, null where the scope is `'none'`. */
+  /** M for G and for m⊙G: [K] if diagonal, [K, K] if not, null if the scope is `'none'`. */
   readonly overlaps: readonly (tf.Tensor | null)[];
   /** S, which says how much of M is 0. */
   readonly scope: Scope;

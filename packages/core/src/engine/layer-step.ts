@@ -3,7 +3,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import type { Connection } from './connection.js';
 import type { AvailableSignals } from './signals.js';
 
-/** One use of a layer in a step: x as it went in, y as it came out, before bias and non-linearity. */
+/** One use of a layer in a step: its input x, and its output y before bias and non-linearity. */
 export interface LayerUse {
   /** x: [batch, …, cin], in the layer's own input shape. */
   readonly pre: tf.Tensor;

@@ -18,7 +18,7 @@ export function pick<R extends SignalName>(signals: AvailableSignals, reads: rea
   if (missing !== undefined) {
     throw new SignalError(
       'SIGNAL_MISSING',
-      `This plasticity reads '${missing}', which nobody provides.`,
+      `This plasticity reads '${missing}', which is not provided.`,
       `hand it in: optimizer.minimize(f, { signals: { ${missing} } }).`,
     );
   }
@@ -28,8 +28,8 @@ export function pick<R extends SignalName>(signals: AvailableSignals, reads: rea
 }
 
 /**
- * The examples in one step of a layer: those of one call, if all calls have as many, since a layer may be called several
- * times with one batch; otherwise those of all calls, which are parts of a batch.
+ * The examples in one step of a layer: those of one call, if all calls have as many, since a layer may be called
+ * several times with one batch; otherwise those of all calls, which are parts of a batch.
  *
  * @param posts y of each call.
  */
@@ -40,8 +40,8 @@ export function batchOf(posts: readonly tf.Tensor[]): number {
 
 /**
  * Which example of the step is the first of each call, where the step has `count` examples. The calls are parts of the
- * batch, in order, as under `predict()`; and each part may have been several calls, next to one another where a layer has
- * several places in a model, or one round after the other.
+ * batch, in order, as under `predict()`; and each part may have been several calls, next to one another where a layer
+ * has several places in a model, or one round after the other.
  *
  * @returns Null if the calls do not add up to that many examples, or do so in two ways.
  */

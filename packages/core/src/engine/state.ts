@@ -1,9 +1,9 @@
-/** What the engine remembers of one weight between steps. */
+/** The state of one weight between steps. */
 import type { Plasticity } from '../plasticity.js';
 import type { StateTree } from '../state.js';
 import type { Units } from '../units.js';
 
-/** What a plasticity remembers of one kernel or weight. */
+/** The state of a plasticity for one kernel or weight. */
 export type PlasticityState = {
   /** The local rule's; `{}` where there is none. */
   readonly rule: StateTree;

@@ -11,7 +11,9 @@ export interface StepCounter {
 
 /** A layer that wants to know the step. */
 export interface StepFollower {
-  /** Called by the learner with the step's counter before its forward pass, and after it with the one before, or null. */
+  /**
+   * Called by the learner with the step's counter before its forward pass, and after it with the one before, or null.
+   */
   followStep(counter: StepCounter | null): void;
 }
 

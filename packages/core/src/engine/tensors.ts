@@ -1,4 +1,4 @@
-/** What the phases of the engine share in calling TensorFlow.js. */
+/** Calls of TensorFlow.js that the phases of the engine share. */
 import * as tf from '@tensorflow/tfjs-core';
 import { ConfigurationError } from '../errors.js';
 
@@ -11,7 +11,8 @@ export function run(kernel: string, inputs: tf.NamedTensorMap, attrs: object = {
 }
 
 /**
- * Compares the shape of a result of a rule, modulator or transform. Broadcasting would turn a wrong shape into a wrong step.
+ * Compares the shape of a result of a rule, modulator or transform. Broadcasting would turn a wrong shape into a wrong
+ * step.
  *
  * @throws ConfigurationError `WRONG_SHAPE`.
  */
