@@ -10,7 +10,7 @@
  */
 import { ceilDiv, max, min } from './pack';
 import { args, control, needed, parallel, reserve } from './pool';
-import { NORM_APPLY, NORM_COMBINE, NORM_GRADIENT_APPLY, NORM_GRADIENT_COMBINE, NORM_GRADIENT_SUMS, NORM_SUMS } from './tasks';
+import { NORM_APPLY, NORM_COMBINE, NORM_GRADIENT_APPLY, NORM_GRADIENT_COMBINE, NORM_GRADIENT_SUMS, NORM_SUMS } from '../dist/wasm/tasks';
 
 @unmanaged
 export class Norm {
@@ -64,7 +64,7 @@ export function batchNormGradient(): u32 {
   return 0;
 }
 
-export function sumsTask(block: i32): void {
+export function normSumsTask(block: i32): void {
   const n = args<Norm>();
   const rows = min(n.rows, n.positions - block * n.rows);
   const next = <usize>n.channels * 4;
@@ -120,7 +120,7 @@ export function sumsTask(block: i32): void {
   }
 }
 
-export function combineTask(task: i32): void {
+export function normCombineTask(task: i32): void {
   const n = args<Norm>();
   const next = <usize>n.channels * 4;
   for (let c = task * GROUP; c < min((task + 1) * GROUP, n.channels); c++) {
@@ -144,7 +144,7 @@ export function combineTask(task: i32): void {
   }
 }
 
-export function applyTask(block: i32): void {
+export function normApplyTask(block: i32): void {
   const n = args<Norm>();
   const rows = min(n.rows, n.positions - block * n.rows);
   const start = <usize>(block * n.rows * n.channels) * 4;
@@ -171,7 +171,7 @@ export function applyTask(block: i32): void {
   }
 }
 
-export function gradientSumsTask(block: i32): void {
+export function normGradientSumsTask(block: i32): void {
   const n = args<Norm>();
   const rows = min(n.rows, n.positions - block * n.rows);
   const next = <usize>n.channels * 4;
@@ -208,7 +208,7 @@ export function gradientSumsTask(block: i32): void {
   }
 }
 
-export function gradientCombineTask(task: i32): void {
+export function normGradientCombineTask(task: i32): void {
   const n = args<Norm>();
   const next = <usize>n.channels * 4;
   const whole = sums(n, n.blocks);
@@ -225,7 +225,7 @@ export function gradientCombineTask(task: i32): void {
   }
 }
 
-export function gradientApplyTask(block: i32): void {
+export function normGradientApplyTask(block: i32): void {
   const n = args<Norm>();
   const rows = min(n.rows, n.positions - block * n.rows);
   const next = <usize>n.channels * 4;

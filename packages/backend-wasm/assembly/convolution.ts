@@ -23,7 +23,7 @@ import {
   panelsFromRows,
 } from './pack';
 import { args, control, needed, parallel, reserve, scratch } from './pool';
-import { CONV_ADD, CONV_FORWARD, CONV_GRADIENT, CONV_PACK } from './tasks';
+import { CONV_ADD, CONV_FORWARD, CONV_GRADIENT, CONV_PACK } from '../dist/wasm/tasks';
 
 /** Geometry, then what the kernel works on. The image may be spread out: a zero row after each but `spread − 1`. */
 @unmanaged
@@ -102,7 +102,7 @@ export function convolve(): u32 {
 }
 
 /** Packs one block of some columns of W. */
-export function packTask(task: i32): void {
+export function convPackTask(task: i32): void {
   const g = args<Convolution>();
   const depth = patchSize(g);
   const length = blockLength(depth);
@@ -133,7 +133,7 @@ export function packTask(task: i32): void {
   }
 }
 
-export function forwardTask(task: i32, thread: i32): void {
+export function convForwardTask(task: i32, thread: i32): void {
   const g = args<Convolution>();
   const depth = patchSize(g);
   const length = blockLength(depth);
@@ -168,7 +168,7 @@ export function convolutionFilterGradient(): u32 {
   return 0;
 }
 
-export function filterGradientTask(task: i32, thread: i32): void {
+export function convGradientTask(task: i32, thread: i32): void {
   const g = args<Convolution>();
   const depth = patchSize(g);
   const own = scratch(thread);
@@ -200,7 +200,7 @@ export function filterGradientTask(task: i32, thread: i32): void {
   }
 }
 
-export function addTask(task: i32): void {
+export function convAddTask(task: i32): void {
   const g = args<Convolution>();
   const size = patchSize(g) * g.filters;
   const strips = ceilDiv(size, ADD);

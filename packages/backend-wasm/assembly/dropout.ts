@@ -6,7 +6,7 @@
 import { BLOCK, read, write } from './elementwise';
 import { ceilDiv, min } from './pack';
 import { args, parallel } from './pool';
-import { DROP } from './tasks';
+import { DROP } from '../dist/wasm/tasks';
 
 @unmanaged
 class Dropout {

@@ -4,7 +4,7 @@
  */
 import { ceilDiv, copy, max, min } from './pack';
 import { args, control, needed, parallel, reserve } from './pool';
-import { BINARY, CONVERT, SELECT, UNARY } from './tasks';
+import { BINARY, CONVERT, SELECT, UNARY } from '../dist/wasm/tasks';
 
 /** Elements of a task. */
 export const BLOCK: i32 = 16384;

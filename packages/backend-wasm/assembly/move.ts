@@ -11,7 +11,7 @@
  */
 import { ceilDiv, copy, min } from './pack';
 import { args, control, needed, parallel, reserve, scratch } from './pool';
-import { MOVE_NORM, MOVE_WRITE } from './tasks';
+import { MOVE_NORM, MOVE_WRITE } from '../dist/wasm/tasks';
 
 const ELIGIBILITY: i32 = 0;
 const GRADIENT: i32 = 1;
@@ -102,7 +102,7 @@ export function move(): u32 {
   return 0;
 }
 
-export function normTask(task: i32, thread: i32): void {
+export function moveNormTask(task: i32, thread: i32): void {
   const m = args<Move>();
   const v = scratch(thread);
   const norm = code(m, m.until);
@@ -128,7 +128,7 @@ export function normTask(task: i32, thread: i32): void {
   }
 }
 
-export function writeTask(task: i32, thread: i32): void {
+export function moveWriteTask(task: i32, thread: i32): void {
   const m = args<Move>();
   const v = scratch(thread);
   const end = min((task + 1) * SHARE, ceilDiv(m.size, BLOCK));

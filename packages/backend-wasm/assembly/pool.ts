@@ -5,7 +5,7 @@
  *
  * A thread that slept through a job, or died before it, takes no task of it and holds up nobody.
  */
-import { perform } from './tasks';
+import { perform } from '../dist/wasm/tasks';
 
 /** What threads share, at an address that the host chose. All fields are 32 bits wide but the ticket. */
 @unmanaged
@@ -76,7 +76,7 @@ export function reserve(shared: usize, each: usize): bool {
 }
 
 /** Bytes of arena that the last `reserve` asked for. */
-export function needed(): u32 {
+export function needed(): usize {
   const c = control();
   return c.sharedSize + c.privateSize * c.threads;
 }

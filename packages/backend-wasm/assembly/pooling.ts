@@ -10,7 +10,7 @@
 import { read, unordered, write } from './elementwise';
 import { ceilDiv, clear, max, min } from './pack';
 import { args, parallel } from './pool';
-import { AVERAGE_POOL, AVERAGE_POOL_GRADIENT, MAX_POOL, MAX_POOL_GRADIENT } from './tasks';
+import { AVERAGE_POOL, AVERAGE_POOL_GRADIENT, MAX_POOL, MAX_POOL_GRADIENT } from '../dist/wasm/tasks';
 
 @unmanaged
 class Pooling {

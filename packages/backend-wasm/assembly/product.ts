@@ -21,7 +21,7 @@ import {
   transpose,
 } from './pack';
 import { args, control, needed, parallel, reserve, scratch } from './pool';
-import { PRODUCT_ADD, PRODUCT_MULTIPLY, PRODUCT_PACK } from './tasks';
+import { PRODUCT_ADD, PRODUCT_MULTIPLY, PRODUCT_PACK } from '../dist/wasm/tasks';
 
 @unmanaged
 export class Product {
@@ -103,7 +103,7 @@ export function product(
 }
 
 /** Packs one block of K of some rows or columns of the smaller operand. */
-export function packTask(task: i32): void {
+export function productPackTask(task: i32): void {
   const p = args<Product>();
   const length = blockLength(p.k);
   if (packsA(p)) {
@@ -123,7 +123,7 @@ export function packTask(task: i32): void {
   }
 }
 
-export function multiplyTask(task: i32, thread: i32): void {
+export function productMultiplyTask(task: i32, thread: i32): void {
   const p = args<Product>();
   const length = blockLength(p.k);
   const blocks = blocksOf(p.k);
@@ -186,7 +186,7 @@ function clearLower(p: Product, c: usize, at: i32): void {
   }
 }
 
-export function addTask(task: i32): void {
+export function productAddTask(task: i32): void {
   const p = args<Product>();
   const size = p.m * p.n;
   addParts(p.c, p.partial, size, p.parts, task * ADD, min((task + 1) * ADD, size));

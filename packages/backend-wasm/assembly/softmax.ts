@@ -9,7 +9,7 @@ import { ExpConstants, powers, setConstants } from './exp';
 import { ceilDiv, max, min } from './pack';
 import { args, needed, parallel, reserve } from './pool';
 import { FEW, maximumOf, Reduction, rowsOfBlock, STRIP, sumBlockTask } from './reductions';
-import { ADD_BLOCKS, COMPETE, SOFTMAX } from './tasks';
+import { ADD_BLOCKS, COMPETE, SOFTMAX } from '../dist/wasm/tasks';
 
 /** a is x, b its softmax; y the sum of their products over the rows, of a competition. */
 @unmanaged

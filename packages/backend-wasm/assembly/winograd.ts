@@ -30,7 +30,7 @@ import {
   WINOGRAD_MULTIPLY,
   WINOGRAD_OUTPUT,
   WINOGRAD_PANELS,
-} from './tasks';
+} from '../dist/wasm/tasks';
 
 @unmanaged
 export class Winograd extends Convolution {
@@ -207,7 +207,7 @@ function imageOf(g: Winograd, tile: i32): i32 {
 }
 
 /** V of some tiles. */
-export function imageTask(task: i32, thread: i32): void {
+export function winogradImageTask(task: i32, thread: i32): void {
   const g = args<Winograd>();
   const rows = scratch(thread);
   const length = blockLength(g.channels);
@@ -382,7 +382,7 @@ function transformFilter(to: usize, plane: usize, rows: usize, w: usize, tap: us
 }
 
 /** U of some output channels of the block. */
-export function filterTask(task: i32, thread: i32): void {
+export function winogradFilterTask(task: i32, thread: i32): void {
   const g = args<Winograd>();
   const n0 = task * CHANNELS;
   const n = min(CHANNELS, columns(g) - n0);
@@ -398,7 +398,7 @@ export function filterTask(task: i32, thread: i32): void {
 }
 
 /** The same for ∂x: U of some input channels, which sums over the filters. */
-export function exchangedTask(task: i32, thread: i32): void {
+export function winogradExchangedTask(task: i32, thread: i32): void {
   const g = args<Winograd>();
   const n0 = task * CHANNELS;
   const n = min(CHANNELS, columns(g) - n0);
@@ -419,7 +419,7 @@ export function exchangedTask(task: i32, thread: i32): void {
 }
 
 /** The product at one point, of some tiles. */
-export function multiplyTask(task: i32, thread: i32): void {
+export function winogradMultiplyTask(task: i32, thread: i32): void {
   const g = args<Winograd>();
   const share = tilesAtOnce(g);
   const chunks = ceilDiv(g.tiles, share);
@@ -444,7 +444,7 @@ function products(g: Winograd, length: i32): usize {
 }
 
 /** The block's channels of y, of some tiles. */
-export function outputTask(task: i32, thread: i32): void {
+export function winogradOutputTask(task: i32, thread: i32): void {
   const g = args<Winograd>();
   const end = min((task + 1) * SHARE, g.tiles);
   for (let tile = task * SHARE; tile < end; tile++) {
@@ -517,7 +517,7 @@ function outputLine(to: usize, m0: v128, m1: v128, m2: v128, m3: v128, m4: v128,
 }
 
 /** D of some tiles, in V's place. */
-export function cotangentTask(task: i32, thread: i32): void {
+export function winogradCotangentTask(task: i32, thread: i32): void {
   const g = args<Winograd>();
   const rows = scratch(thread);
   const length = blockLength(g.depth);
@@ -531,7 +531,7 @@ export function cotangentTask(task: i32, thread: i32): void {
 }
 
 /** The block's channels of ∂x, of one image, within which tiles overlap. */
-export function inputTask(image: i32, thread: i32): void {
+export function winogradInputTask(image: i32, thread: i32): void {
   const g = args<Winograd>();
   const n = columns(g);
   const pixels = g.imageHeight * g.imageWidth;
@@ -610,7 +610,7 @@ function inputLine(to: usize, m0: v128, m1: v128, m2: v128, m3: v128, m4: v128, 
 }
 
 /** D of some tiles, in panels that sum over tiles. */
-export function panelsTask(task: i32, thread: i32): void {
+export function winogradPanelsTask(task: i32, thread: i32): void {
   const g = args<Winograd>();
   const end = min((task + 1) * SHARE, g.tiles);
   const n = columns(g);
@@ -626,7 +626,7 @@ export function panelsTask(task: i32, thread: i32): void {
 }
 
 /** Σ_tiles D ⊙ V at one point, of one block of channels. */
-export function correlateTask(task: i32, thread: i32): void {
+export function winogradCorrelateTask(task: i32, thread: i32): void {
   const g = args<Winograd>();
   const blocks = blocksOf(g.depth);
   const point = <usize>(task / blocks);
@@ -644,7 +644,7 @@ export function correlateTask(task: i32, thread: i32): void {
 }
 
 /** ∂W of the block's channels, of some channels that come in. */
-export function gradientTask(task: i32, thread: i32): void {
+export function winogradGradientTask(task: i32, thread: i32): void {
   const g = args<Winograd>();
   const rows = scratch(thread);
   const n = columns(g);

@@ -5,6 +5,7 @@
  */
 import { ConfigurationError, StateError, UnsupportedError } from '@ghl/core';
 import { type Read, reader } from './files.js';
+import type { KernelName } from './kernel-name.js';
 import { node } from './node.js';
 import type { StockModule } from './stock.js';
 import { startWorkers, type Worker } from './workers.js';
@@ -28,33 +29,6 @@ interface Exports extends Readonly<Record<KernelName, () => number>> {
   rateFlops(): number;
   product(...values: number[]): number;
 }
-
-/** Kernels that {@link KernelModule.run} runs. */
-export type KernelName =
-  | 'convolve'
-  | 'convolutionFilterGradient'
-  | 'winograd'
-  | 'winogradFilterGradient'
-  | 'winogradInputGradient'
-  | 'batchNorm'
-  | 'batchNormGradient'
-  | 'move'
-  | 'unary'
-  | 'binary'
-  | 'select'
-  | 'convert'
-  | 'maxPool'
-  | 'averagePool'
-  | 'maxPoolGradient'
-  | 'averagePoolGradient'
-  | 'sumRows'
-  | 'sumColumns'
-  | 'sumAll'
-  | 'maximumOfAll'
-  | 'allFinite'
-  | 'softmax'
-  | 'compete'
-  | 'dropout';
 
 /** What {@link KernelModule.load} is asked for. */
 export interface ModuleOptions {

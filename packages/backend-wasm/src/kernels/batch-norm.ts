@@ -10,7 +10,7 @@ function sizes(x: TensorInfo): [positions: number, channels: number] {
   return [x.shape.slice(0, -1).reduce((n, size) => n * size, 1), channels];
 }
 
-export const batchNorm = floatKernel(
+const batchNorm = floatKernel(
   BATCH_NORM,
   ({ inputs: { x }, attrs, backend, module }: KernelCall<{ x: TensorInfo }, { epsilon: number }>) => {
     checkNotEmpty(BATCH_NORM, { x });
@@ -25,7 +25,7 @@ export const batchNorm = floatKernel(
   },
 );
 
-export const batchNormGradient = floatKernel(
+const batchNormGradient = floatKernel(
   BATCH_NORM_GRADIENT,
   ({
     inputs: { dy, y, precision },
@@ -39,3 +39,5 @@ export const batchNormGradient = floatKernel(
     return dx;
   },
 );
+
+export const kernels = [batchNorm, batchNormGradient];

@@ -4,8 +4,9 @@
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { KernelName } from '../kernel-name.js';
 import { type Bare, bareStock, buffers } from '../module.fixture.js';
-import { bits, KernelModule, type KernelName } from '../module.js';
+import { bits, KernelModule } from '../module.js';
 
 const bare: Bare[] = [];
 const modules: KernelModule[] = [];

@@ -27,14 +27,11 @@ import { address, checkConvolution, checkWindow, floatKernel, type KernelCall, t
 
 type ForwardInputs = { readonly x: TensorInfo; readonly filter: TensorInfo };
 
-export const conv2dForward = floatKernel(Conv2D, (call: KernelCall<ForwardInputs, Conv2DAttrs>) =>
-  forward(Conv2D, call),
-);
+const conv2dForward = floatKernel(Conv2D, (call: KernelCall<ForwardInputs, Conv2DAttrs>) => forward(Conv2D, call));
 
 /** With a bias, an activation and PReLU's weights, as far as they are there. */
-export const fusedConv2dForward = floatKernel(
-  FusedConv2D,
-  (call: KernelCall<ForwardInputs & Finishing, FusedConv2DAttrs>) => finish(call, forward(FusedConv2D, call)),
+const fusedConv2dForward = floatKernel(FusedConv2D, (call: KernelCall<ForwardInputs & Finishing, FusedConv2DAttrs>) =>
+  finish(call, forward(FusedConv2D, call)),
 );
 
 function forward(
@@ -64,7 +61,7 @@ function forward(
   return out;
 }
 
-export const conv2dInputGradient = floatKernel(
+const conv2dInputGradient = floatKernel(
   Conv2DBackpropInput,
   ({
     inputs: { dy, filter },
@@ -87,7 +84,7 @@ export const conv2dInputGradient = floatKernel(
   },
 );
 
-export const conv2dFilterGradient = floatKernel(
+const conv2dFilterGradient = floatKernel(
   Conv2DBackpropFilter,
   ({
     inputs: { x, dy },
@@ -98,7 +95,7 @@ export const conv2dFilterGradient = floatKernel(
     filterGradients(Conv2DBackpropFilter, x, [dy], attrs, { backend, module })[0]!,
 );
 
-export const conv2dFilterGradients = floatKernel(
+const conv2dFilterGradients = floatKernel(
   FILTER_GRADIENTS,
   ({
     inputs: { x, ...cotangents },
@@ -209,3 +206,11 @@ function shares(batch: number, most: number): [first: number, count: number][] {
 function addressOfImage(backend: BackendWasm, tensor: TensorInfo, image: number): number {
   return address(backend, tensor) + 4 * image * util.sizeFromShape(tensor.shape.slice(1));
 }
+
+export const kernels = [
+  conv2dForward,
+  fusedConv2dForward,
+  conv2dInputGradient,
+  conv2dFilterGradient,
+  conv2dFilterGradients,
+];

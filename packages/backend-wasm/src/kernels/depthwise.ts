@@ -50,7 +50,7 @@ function forEachTap(info: backend_util.Conv2DInfo, visit: (x: number, dy: number
 
 type ForwardInputs = { readonly x: TensorInfo; readonly filter: TensorInfo };
 
-export const depthwiseForward = floatKernel(
+const depthwiseForward = floatKernel(
   DepthwiseConv2dNative,
   (call: KernelCall<ForwardInputs, DepthwiseConv2dNativeAttrs>, stock) => {
     const info = forwardInfo(DepthwiseConv2dNative, call);
@@ -59,7 +59,7 @@ export const depthwiseForward = floatKernel(
 );
 
 /** With a bias, an activation and PReLU's weights, as far as they are there. */
-export const fusedDepthwiseForward = floatKernel(
+const fusedDepthwiseForward = floatKernel(
   FusedDepthwiseConv2D,
   (call: KernelCall<ForwardInputs & Finishing, FusedDepthwiseConv2DAttrs>, stock) => {
     const info = forwardInfo(FusedDepthwiseConv2D, call);
@@ -116,7 +116,7 @@ function forward(
   return out;
 }
 
-export const depthwiseInputGradient = floatKernel(
+const depthwiseInputGradient = floatKernel(
   DepthwiseConv2dNativeBackpropInput,
   ({
     inputs: { dy, filter },
@@ -143,7 +143,7 @@ export const depthwiseInputGradient = floatKernel(
   },
 );
 
-export const depthwiseFilterGradient = floatKernel(
+const depthwiseFilterGradient = floatKernel(
   DepthwiseConv2dNativeBackpropFilter,
   ({
     inputs: { x, dy },
@@ -169,3 +169,5 @@ export const depthwiseFilterGradient = floatKernel(
     return out;
   },
 );
+
+export const kernels = [depthwiseForward, fusedDepthwiseForward, depthwiseInputGradient, depthwiseFilterGradient];

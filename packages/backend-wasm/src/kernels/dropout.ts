@@ -4,7 +4,7 @@ import { type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { bits } from '../module.js';
 import { address, floatKernel, type KernelCall } from './heap.js';
 
-export const dropout = floatKernel(
+const dropout = floatKernel(
   DROPOUT,
   ({ inputs: { x }, attrs, backend, module }: KernelCall<{ x: TensorInfo }, DropoutAttributes>) => {
     const { key, threshold, scale } = attrs;
@@ -14,3 +14,5 @@ export const dropout = floatKernel(
     return out;
   },
 );
+
+export const kernels = [dropout];

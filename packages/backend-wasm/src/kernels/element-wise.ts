@@ -38,7 +38,7 @@ import type { KernelModule } from '../module.js';
 import { address, byKernel, floatKernel, type Kernel, type KernelCall, kernel, share } from './heap.js';
 
 /** The stock kernel copies. */
-export const identity = kernel(Identity, (call: KernelCall<{ x: TensorInfo }, object>, stock) =>
+const identity = kernel(Identity, (call: KernelCall<{ x: TensorInfo }, object>, stock) =>
   call.inputs.x.dtype === 'string' ? stock(call) : share(call.backend, call.inputs.x),
 );
 
@@ -47,7 +47,7 @@ export const identity = kernel(Identity, (call: KernelCall<{ x: TensorInfo }, ob
  */
 const ofOne = [Relu, Relu6, Abs, Neg, Sign, Square, Sqrt, Step];
 
-export const unaryKernels: readonly Kernel[] = ofOne.map((name, operator) =>
+const unaryKernels: readonly Kernel[] = ofOne.map((name, operator) =>
   kernel(name, (call: KernelCall<{ x: TensorInfo }, Partial<StepAttrs>>, stock) => {
     const {
       inputs: { x },
@@ -88,7 +88,7 @@ function layouts(a: readonly number[], b: readonly number[], out: readonly numbe
   return whole === a ? [columns, FULL, layout] : [columns, layout, FULL];
 }
 
-export const binaryKernels: readonly Kernel[] = ofTwo.map((name, operator) =>
+const binaryKernels: readonly Kernel[] = ofTwo.map((name, operator) =>
   kernel(name, (call: KernelCall<{ a: TensorInfo; b: TensorInfo }, object>, stock) => {
     const {
       inputs: { a, b },
@@ -132,7 +132,7 @@ export function add(module: KernelModule, size: number, a: number, b: number, su
 }
 
 /** The sum of one is that one. */
-export const addN = kernel(AddN, (call: KernelCall<TensorInfo[], object>, stock) => {
+const addN = kernel(AddN, (call: KernelCall<TensorInfo[], object>, stock) => {
   const { inputs, backend, module } = call;
   const [first, second, ...others] = inputs;
   if (second === undefined) return share(backend, first!);
@@ -157,7 +157,7 @@ export const reluGradient = floatKernel(
   },
 );
 
-export const select = kernel(
+const select = kernel(
   Select,
   (call: KernelCall<{ condition: TensorInfo; t: TensorInfo; e: TensorInfo }, object>, stock) => {
     const {
@@ -176,7 +176,7 @@ export const select = kernel(
   },
 );
 
-export const cast = kernel(Cast, (call: KernelCall<{ x: TensorInfo }, CastAttrs>, stock) => {
+const cast = kernel(Cast, (call: KernelCall<{ x: TensorInfo }, CastAttrs>, stock) => {
   const {
     inputs: { x },
     attrs: { dtype },
@@ -201,7 +201,7 @@ function isNotZero(x: TensorInfo, backend: BackendWasm): TensorInfo {
 }
 
 /** min(max(x, least), most), where the stock kernel takes a NaN for the least. */
-export const clip = kernel(ClipByValue, (call: KernelCall<{ x: TensorInfo }, ClipByValueAttrs>, stock) => {
+const clip = kernel(ClipByValue, (call: KernelCall<{ x: TensorInfo }, ClipByValueAttrs>, stock) => {
   const {
     inputs: { x },
     attrs: { clipValueMin, clipValueMax },
@@ -220,3 +220,5 @@ function scalar(backend: BackendWasm, value: number, dtype: DataType): TensorInf
   backend.typedArrayFromHeap(out).set([value]);
   return out;
 }
+
+export const kernels = [identity, ...unaryKernels, ...binaryKernels, addN, reluGradient, select, cast, clip];

@@ -25,23 +25,20 @@ function checkIndex(name: string, index: number, size: number): void {
   );
 }
 
-export const gatherNd = kernel(
-  GatherNd,
-  (call: KernelCall<{ params: TensorInfo; indices: TensorInfo }, object>, stock) => {
-    const {
-      inputs: { params, indices },
-      backend,
-    } = call;
-    const depth = indices.shape.at(-1)!;
-    if (indices.dtype !== 'int32' || depth > params.shape.length) return stock(call);
-    const places = backend.typedArrayFromHeap(indices);
-    for (let i = 0; i < places.length; i++) checkIndex(GatherNd, places[i]!, params.shape[i % depth]!);
-    const shape = [...indices.shape.slice(0, -1), ...params.shape.slice(depth)];
-    return shape.includes(0) ? backend.makeOutput(shape, params.dtype) : stock(call);
-  },
-);
+const gatherNd = kernel(GatherNd, (call: KernelCall<{ params: TensorInfo; indices: TensorInfo }, object>, stock) => {
+  const {
+    inputs: { params, indices },
+    backend,
+  } = call;
+  const depth = indices.shape.at(-1)!;
+  if (indices.dtype !== 'int32' || depth > params.shape.length) return stock(call);
+  const places = backend.typedArrayFromHeap(indices);
+  for (let i = 0; i < places.length; i++) checkIndex(GatherNd, places[i]!, params.shape[i % depth]!);
+  const shape = [...indices.shape.slice(0, -1), ...params.shape.slice(depth)];
+  return shape.includes(0) ? backend.makeOutput(shape, params.dtype) : stock(call);
+});
 
-export const cropAndResize = kernel(
+const cropAndResize = kernel(
   CropAndResize,
   (call: KernelCall<{ image: TensorInfo; boxes: TensorInfo; boxInd: TensorInfo }, CropAndResizeAttrs>, stock) => {
     const { image, boxInd } = call.inputs;
@@ -51,7 +48,7 @@ export const cropAndResize = kernel(
 );
 
 /** The stock kernel copies all that it takes a part of. */
-export const slice = kernel(Slice, (call: KernelCall<{ x: TensorInfo }, SliceAttrs>, stock) => {
+const slice = kernel(Slice, (call: KernelCall<{ x: TensorInfo }, SliceAttrs>, stock) => {
   const {
     inputs: { x },
     attrs,
@@ -79,3 +76,5 @@ export const slice = kernel(Slice, (call: KernelCall<{ x: TensorInfo }, SliceAtt
   }
   return out;
 });
+
+export const kernels = [gatherNd, cropAndResize, slice];

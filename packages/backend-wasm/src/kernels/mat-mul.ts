@@ -19,7 +19,7 @@ import { address, byKernel, floatKernel, floats, type KernelCall, kernel, type S
 
 type Factors = { readonly a: TensorInfo; readonly b: TensorInfo };
 
-export const matMul = kernel(BatchMatMul, (call: KernelCall<Factors, BatchMatMulAttrs>, stock) =>
+const matMul = kernel(BatchMatMul, (call: KernelCall<Factors, BatchMatMulAttrs>, stock) =>
   isExact(call) ? ofIntegers(call) : product(call, stock),
 );
 
@@ -40,12 +40,12 @@ function ofIntegers({ inputs: { a, b }, attrs, backend }: KernelCall<Factors, Ba
 }
 
 /** With a bias, an activation and PReLU's weights, as far as they are there. */
-export const fusedMatMul = kernel(_FusedMatMul, (call: KernelCall<Factors & Finishing, _FusedMatMulAttrs>, stock) => {
+const fusedMatMul = kernel(_FusedMatMul, (call: KernelCall<Factors & Finishing, _FusedMatMulAttrs>, stock) => {
   const out = product(call, () => null);
   return out === null ? stock(call) : finish(call, out);
 });
 
-export const upperProduct = floatKernel(
+const upperProduct = floatKernel(
   UPPER_PRODUCT,
   ({
     inputs: { a, b },
@@ -102,3 +102,5 @@ function product<Otherwise>(
   }
   return out;
 }
+
+export const kernels = [matMul, fusedMatMul, upperProduct];

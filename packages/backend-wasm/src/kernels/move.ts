@@ -25,7 +25,7 @@ interface MoveInputs {
   readonly gradient?: TensorInfo;
 }
 
-export const move = floatKernel(
+const move = floatKernel(
   FUSED_UPDATE,
   ({
     inputs: { weights, sums, overlap, gradient },
@@ -47,8 +47,10 @@ export const move = floatKernel(
 );
 
 /** By reference: the flag lies in memory that the host reads, so nothing waits and nothing is copied. */
-export const choose = kernel(
+const choose = kernel(
   CHOOSE,
   ({ inputs: { ok, value, before }, backend }: KernelCall<Record<'ok' | 'value' | 'before', TensorInfo>, object>) =>
     share(backend, backend.typedArrayFromHeap(ok)[0] ? value : before),
 );
+
+export const kernels = [move, choose];

@@ -5,7 +5,7 @@
 import { OneHot, type OneHotAttrs, type TensorInfo } from '@tensorflow/tfjs-core';
 import { type KernelCall, kernel } from './heap.js';
 
-export const oneHot = kernel(OneHot, (call: KernelCall<{ indices: TensorInfo }, OneHotAttrs>, stock) => {
+const oneHot = kernel(OneHot, (call: KernelCall<{ indices: TensorInfo }, OneHotAttrs>, stock) => {
   const {
     inputs: { indices },
     attrs: { depth, onValue, offValue, dtype },
@@ -18,3 +18,5 @@ export const oneHot = kernel(OneHot, (call: KernelCall<{ indices: TensorInfo }, 
   for (const [i, index] of from.entries()) if (index >= 0 && index < depth) to[i * depth + index] = onValue;
   return out;
 });
+
+export const kernels = [oneHot];

@@ -56,10 +56,10 @@ function pool(name: string, run: 'maxPool' | 'averagePool'): Kernel {
   });
 }
 
-export const maxPool = pool(MaxPool, 'maxPool');
-export const avgPool = pool(AvgPool, 'averagePool');
+const maxPool = pool(MaxPool, 'maxPool');
+const avgPool = pool(AvgPool, 'averagePool');
 
-export const maxPoolGradient = floatKernel(
+const maxPoolGradient = floatKernel(
   MaxPoolGrad,
   ({
     inputs: { dy, input, output },
@@ -77,7 +77,7 @@ export const maxPoolGradient = floatKernel(
   },
 );
 
-export const avgPoolGradient = floatKernel(
+const avgPoolGradient = floatKernel(
   AvgPoolGrad,
   ({
     inputs: { dy, input },
@@ -92,3 +92,5 @@ export const avgPoolGradient = floatKernel(
     return out;
   },
 );
+
+export const kernels = [maxPool, avgPool, maxPoolGradient, avgPoolGradient];

@@ -51,7 +51,7 @@ function ofNothing(name: string, { inputs: { x }, attrs, backend }: Reduction): 
 }
 
 /** Those that the stock kernels are for, as long as there are values. */
-export const otherReductions: readonly Kernel[] = [All, Any, ArgMax, ArgMin, Min, Prod].map((name) =>
+const otherReductions: readonly Kernel[] = [All, Any, ArgMax, ArgMin, Min, Prod].map((name) =>
   kernel(name, (call: Reduction, stock) => (call.inputs.x.shape.includes(0) ? ofNothing(name, call) : stock(call))),
 );
 
@@ -89,10 +89,10 @@ function sumOrMean(name: string, divide: boolean): Kernel {
   });
 }
 
-export const sum = sumOrMean(Sum, false);
-export const mean = sumOrMean(Mean, true);
+const sum = sumOrMean(Sum, false);
+const mean = sumOrMean(Mean, true);
 
-export const max = kernel(Max, (call: KernelCall<{ x: TensorInfo }, MaxAttrs>, stock) => {
+const max = kernel(Max, (call: KernelCall<{ x: TensorInfo }, MaxAttrs>, stock) => {
   const {
     inputs: { x },
     attrs: { reductionIndices, keepDims },
@@ -109,7 +109,7 @@ export const max = kernel(Max, (call: KernelCall<{ x: TensorInfo }, MaxAttrs>, s
   return out;
 });
 
-export const overlap = floatKernel(
+const overlap = floatKernel(
   OVERLAP,
   ({ inputs: { a, b }, backend, module }: KernelCall<{ a: TensorInfo; b: TensorInfo }, object>) => {
     const [rows, columns] = a.shape as [number, number];
@@ -120,7 +120,7 @@ export const overlap = floatKernel(
   },
 );
 
-export const allFinite = floatKernel(
+const allFinite = floatKernel(
   ALL_FINITE,
   ({ inputs: { x, before }, backend, module }: KernelCall<{ x: TensorInfo; before?: TensorInfo }, object>) => {
     const out = backend.makeOutput([], 'bool');
@@ -129,3 +129,5 @@ export const allFinite = floatKernel(
     return out;
   },
 );
+
+export const kernels = [...otherReductions, sum, mean, max, overlap, allFinite];

@@ -12,7 +12,7 @@ import {
 } from '@tensorflow/tfjs-core';
 import { floatKernel, floats, type KernelCall, kernel, type Shape4D } from './heap.js';
 
-export const resizeBilinear = kernel(
+const resizeBilinear = kernel(
   ResizeBilinear,
   (call: KernelCall<{ images: TensorInfo }, ResizeBilinearAttrs>, stock) => {
     const { inputs, attrs, backend } = call;
@@ -29,7 +29,7 @@ function sources(size: number, count: number, alignCorners: boolean): number[] {
   return Array.from({ length: count }, (_, i) => Math.min(size - 1, nearest(Math.fround(i * scale))));
 }
 
-export const resizeNearestGradient = floatKernel(
+const resizeNearestGradient = floatKernel(
   ResizeNearestNeighborGrad,
   ({
     inputs: { images, dy },
@@ -55,3 +55,5 @@ export const resizeNearestGradient = floatKernel(
     return out;
   },
 );
+
+export const kernels = [resizeBilinear, resizeNearestGradient];

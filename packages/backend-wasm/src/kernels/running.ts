@@ -2,7 +2,7 @@
 import { Cumprod, Cumsum, type CumsumAttrs, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { type KernelCall, kernel } from './heap.js';
 
-export const runningKernels = [Cumprod, Cumsum].map((name) =>
+export const kernels = [Cumprod, Cumsum].map((name) =>
   kernel(name, (call: KernelCall<{ x: TensorInfo }, CumsumAttrs>, stock) => {
     const { inputs, attrs } = call;
     const [axis] = util.parseAxisParam(attrs.axis, inputs.x.shape);

@@ -5,7 +5,7 @@ import { Softmax, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { bits } from '../module.js';
 import { address, floatKernel, type KernelCall, kernel } from './heap.js';
 
-export const softmax = kernel(Softmax, (call: KernelCall<{ logits: TensorInfo }, object>, stock) => {
+const softmax = kernel(Softmax, (call: KernelCall<{ logits: TensorInfo }, object>, stock) => {
   const {
     inputs: { logits },
     backend,
@@ -19,7 +19,7 @@ export const softmax = kernel(Softmax, (call: KernelCall<{ logits: TensorInfo },
   return out;
 });
 
-export const competition = floatKernel(
+const competition = floatKernel(
   COMPETITION,
   ({
     inputs: { x },
@@ -36,3 +36,5 @@ export const competition = floatKernel(
     return [shares, overlap];
   },
 );
+
+export const kernels = [softmax, competition];

@@ -5,7 +5,7 @@
 import { type TensorInfo, Tile, type TileAttrs, util } from '@tensorflow/tfjs-core';
 import { type KernelCall, kernel } from './heap.js';
 
-export const tile = kernel(Tile, (call: KernelCall<{ x: TensorInfo }, TileAttrs>, stock) => {
+const tile = kernel(Tile, (call: KernelCall<{ x: TensorInfo }, TileAttrs>, stock) => {
   const {
     inputs: { x },
     attrs: { reps },
@@ -39,3 +39,5 @@ export const tile = kernel(Tile, (call: KernelCall<{ x: TensorInfo }, TileAttrs>
   }
   return out;
 });
+
+export const kernels = [tile];

@@ -5,7 +5,7 @@
 import { Concat, Slice, type TensorInfo, Transform, type TransformAttrs } from '@tensorflow/tfjs-core';
 import { byKernel, type KernelCall, kernel, type Shape4D } from './heap.js';
 
-export const transform = kernel(
+const transform = kernel(
   Transform,
   (call: KernelCall<{ image: TensorInfo; transforms: TensorInfo }, TransformAttrs>, stock) => {
     const {
@@ -35,3 +35,5 @@ export const transform = kernel(
     return out;
   },
 );
+
+export const kernels = [transform];

@@ -9,7 +9,7 @@
 import { type TensorInfo, UnsortedSegmentSum, type UnsortedSegmentSumAttrs } from '@tensorflow/tfjs-core';
 import { type KernelCall, kernel } from './heap.js';
 
-export const unsortedSegmentSum = kernel(
+const unsortedSegmentSum = kernel(
   UnsortedSegmentSum,
   ({
     inputs: { x, segmentIds },
@@ -33,3 +33,5 @@ export const unsortedSegmentSum = kernel(
     return out;
   },
 );
+
+export const kernels = [unsortedSegmentSum];

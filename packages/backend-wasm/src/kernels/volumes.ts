@@ -45,7 +45,7 @@ function checkWindow(kernel: string, info: Info): void {
   );
 }
 
-export const conv3dForward = kernel(
+const conv3dForward = kernel(
   Conv3D,
   ({
     inputs: { x, filter },
@@ -65,7 +65,7 @@ export const conv3dForward = kernel(
   },
 );
 
-export const conv3dInputGradient = kernel(
+const conv3dInputGradient = kernel(
   Conv3DBackpropInputV2,
   ({
     inputs: { dy, filter },
@@ -84,7 +84,7 @@ export const conv3dInputGradient = kernel(
   },
 );
 
-export const conv3dFilterGradient = kernel(
+const conv3dFilterGradient = kernel(
   Conv3DBackpropFilterV2,
   ({
     inputs: { x, dy },
@@ -161,10 +161,10 @@ function pool(name: string, run: 'maxPool' | 'averagePool'): Kernel {
   );
 }
 
-export const maxPool3d = pool(MaxPool3D, 'maxPool');
-export const avgPool3d = pool(AvgPool3D, 'averagePool');
+const maxPool3d = pool(MaxPool3D, 'maxPool');
+const avgPool3d = pool(AvgPool3D, 'averagePool');
 
-export const maxPool3dGradient = kernel(
+const maxPool3dGradient = kernel(
   MaxPool3DGrad,
   ({
     inputs: { dy, input, output },
@@ -184,7 +184,7 @@ export const maxPool3dGradient = kernel(
   },
 );
 
-export const avgPool3dGradient = kernel(
+const avgPool3dGradient = kernel(
   AvgPool3DGrad,
   ({
     inputs: { dy, input },
@@ -202,3 +202,13 @@ export const avgPool3dGradient = kernel(
     return out;
   },
 );
+
+export const kernels = [
+  conv3dForward,
+  conv3dInputGradient,
+  conv3dFilterGradient,
+  maxPool3d,
+  avgPool3d,
+  maxPool3dGradient,
+  avgPool3dGradient,
+];
