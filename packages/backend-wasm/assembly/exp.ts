@@ -11,8 +11,8 @@
 import { madd } from './madd';
 
 /**
- * The constants, in memory: V8 makes a vector constant anew in each turn of a loop, by three instructions (Node 24; a
- * row took 1.6 times as long), but keeps what it has loaded.
+ * The constants, in memory: V8 builds a vector constant again in each iteration of a loop, with three instructions
+ * (Node 24; a row took 1.6 times as long), but keeps a loaded value.
  */
 @unmanaged
 export class ExpConstants {

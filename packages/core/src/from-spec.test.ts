@@ -95,3 +95,8 @@ it('builds gradient descent from a spec that was recorded when it was called gra
   expect(fromSpec<Plasticity>(spec).spec).toEqual(chain(gradientDescent(), scaleBy(0.1)).spec);
   expect(currentSpec({ '*': spec })).toEqual({ '*': sgd(0.1).spec });
 });
+
+it('builds with the factory of a plugin that has a former name of the core', () => {
+  const gradient = () => local({ ...constant(), spec: specOf('gradient') });
+  expect(fromSpec({ name: 'gradient', args: [] }, { gradient })).toHaveProperty('spec', gradient().spec);
+});

@@ -20,8 +20,8 @@ const ofCore: Readonly<Record<string, Factory>> = {
   threeFactor,
 };
 
-/** Names that recorded specs have for factories that are called otherwise today. */
-const formerNames: Readonly<Record<string, string>> = { gradient: 'gradientDescent' };
+/** Present names of the core's factories, by the names in older recorded specs. */
+const formerNames: ReadonlyMap<string, string> = new Map([['gradient', 'gradientDescent']]);
 
 /**
  * A spec, or any JSON that holds specs, with each former name of a factory of the core replaced by its present name.
@@ -31,7 +31,7 @@ export function currentSpec(value: Json): Json {
   if (typeof value !== 'object' || value === null) return value;
   const entries = Object.entries(value).map(([key, each]) => [key, currentSpec(each)]);
   const renamed = Object.fromEntries(entries) as { readonly [key: string]: Json };
-  const present = isSpec(value) && Object.hasOwn(formerNames, value.name) ? formerNames[value.name] : undefined;
+  const present = isSpec(value) ? formerNames.get(value.name) : undefined;
   return present === undefined ? renamed : { ...renamed, name: present };
 }
 
@@ -63,9 +63,11 @@ export function fromSpec<T = unknown>(spec: Spec, plugins: Readonly<Record<strin
         'use a schedule factory such as cosine(peak, steps), or give the function a `spec` and pass its factory.',
       );
     }
-    const factory = Object.hasOwn(factories, value.name) ? factories[value.name] : undefined;
-    if (factory === undefined) throw unknownName('factory', value.name, Object.keys(factories));
+    // A plugin may have a name that the core has given up.
+    const name = Object.hasOwn(factories, value.name) ? value.name : (formerNames.get(value.name) ?? value.name);
+    const factory = Object.hasOwn(factories, name) ? factories[name] : undefined;
+    if (factory === undefined) throw unknownName('factory', name, Object.keys(factories));
     return factory(...(value.args.map(build) as never[]));
   };
-  return build(currentSpec(spec as unknown as Json)) as T;
+  return build(spec as unknown as Json) as T;
 }

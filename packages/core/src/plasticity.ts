@@ -30,9 +30,8 @@ export interface Plasticity<R extends SignalName = SignalName> extends Specified
  * The product of a local rule and a global modulator.
  *
  * @throws ConfigurationError `BAD_VALUE` unless `rule` is a local rule and `modulator` a global modulator.
- * `PER_EXAMPLE_REFUSED` where the modulator
- * has a factor per example, and the rule's ΔW is not linear in its gate (`rms`, `constant`, a trace), so that no
- * per-example factor can reach it.
+ * `PER_EXAMPLE_REFUSED` if the modulator has a factor per example, and the rule's ΔW is not linear in its gate (`rms`,
+ * `constant`, a trace), so that no per-example factor can reach it.
  */
 export function threeFactor<R extends SignalName>(rule: LocalRule, modulator: GlobalModulator<R>): Plasticity<R> {
   checkRule('threeFactor', rule);

@@ -1,6 +1,6 @@
 /**
- * A transform: a pure function from an increment to an increment, with state. A `chain` applies transforms
- * after its head: step sizes, decay, momentum.
+ * A transform: a pure function from an increment to an increment, with state. A `chain` applies
+ * transforms after its head: step sizes, decay, momentum.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Operation } from './backend/kernels.js';

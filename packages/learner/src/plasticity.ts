@@ -12,10 +12,10 @@ import { PlasticOptimizer } from './optimizer.js';
  * model's weights and the optimizer's are saved together by `model.save(url, { includeOptimizer: true })`.
  *
  * @param model A built `tf.LayersModel`, Sequential or functional, nested or not.
- * @param assignment A plasticity, tfjs optimizer, or null (frozen), by label.
+ * @param assignment A plasticity, tfjs optimizer, or null (frozen), by selector.
  * @param options There are none yet; what is set for one step is given to `minimize`.
- * @throws ConfigurationError `NO_WEIGHTS` for a model that is not built; `BAD_ASSIGNMENT` for what is no record of
- * labels, `BAD_UPDATER` for a rule, a modulator or anything else that moves nothing by itself; `UNKNOWN_LAYER`,
+ * @throws ConfigurationError `NO_WEIGHTS` for a model that is not built; `BAD_ASSIGNMENT` unless the assignment is
+ * a record, `BAD_UPDATER` for a rule, a modulator or anything else that moves nothing by itself; `UNKNOWN_LAYER`,
  * `SELECTOR_UNMATCHED` for a pattern, `SELECTOR_CLAIMS_NOTHING`, `TWO_PATTERNS`, `UNCLAIMED_WEIGHT`, `RULE_ON_BIAS`;
  * `UNKNOWN_OPTION`. UnsupportedError `NOT_A_MODEL`; `UNSUPPORTED_LAYER` where a rule is given to a layer that it cannot
  * move.

@@ -48,9 +48,13 @@ const SHARPEST = 2 ** -126;
 const SURPRISE_BASELINE = 0.99;
 
 /**
- * A gate. Added to the weights: ΔW ⊙ open, where open = 1 if s > θ and else 0 (width 0), or 1/(1 + exp(−(s −
- * θ)/width)). s is abs(∂L/∂W), the reward, the loss, or the surprise; a reward per example is averaged. A shut gate
- * leaves weights bit-identical.
+ * A gate. Added to the weights: ΔW ⊙ open, where
+ *
+ *     width = 0   open = 1 if s > θ, else 0
+ *     width > 0   open = 1/(1 + exp(−(s − θ)/width))
+ *
+ * s is abs(∂L/∂W), the reward, the loss, or the surprise; a reward per example is averaged. A shut gate leaves weights
+ * bit-identical.
  *
  * @returns A modulator that reads the one signal it watches.
  * @throws ConfigurationError `BAD_VALUE`, `UNKNOWN_OPTION`.

@@ -1,6 +1,6 @@
 /**
- * What an unpacked library consists of, in a list that it ends with: what lacks a part of it is not used, but unpacked
- * anew.
+ * The files of an unpacked library, in a list that is written last. A library without its list, or without a file on
+ * it, is unpacked again.
  */
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';

@@ -14,7 +14,7 @@ import type { Library } from './wheels.js';
 
 /**
  * Fetches a library into the user's cache, unless it is there and whole, and builds the package of a project against
- * it. Whatever was broken off, at any point, goes on or is done anew when it is called again.
+ * it. After an interruption at any point, the next call resumes or repeats the step.
  *
  * @param project The folder whose `node_modules` has the package.
  * @param say Told what is being done, a line each.

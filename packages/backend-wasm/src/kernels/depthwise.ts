@@ -83,7 +83,7 @@ function forwardInfo(
 }
 
 /**
- * Whether the stock kernel writes what it is thought to. It computes the size of its output anew, and writes that,
+ * Whether the stock kernel writes the expected output. It computes the size of its output again, and writes that size,
  * although TensorFlow.js takes one stride and one size for both axes where padding is a number; it writes beyond an
  * output that holds nothing; and it pads too little under 'same' where the stride steps over pixels.
  */

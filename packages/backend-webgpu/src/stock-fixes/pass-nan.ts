@@ -1,6 +1,6 @@
 /**
  * Stock kernels that may lose a NaN, so that a run that diverged looks sound: WGSL promises nothing for a NaN, and on
- * some GPUs `exp` of one is ∞, and `sigmoid` 0. Here a NaN is told by its bits and handed on.
+ * some GPUs `exp` of one is ∞, and `sigmoid` 0. These kernels detect a NaN by its bits and propagate it.
  */
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { type KernelFunc, type TensorInfo, util } from '@tensorflow/tfjs-core';

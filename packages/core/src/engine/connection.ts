@@ -13,6 +13,7 @@ import { FILTER_GRADIENTS, hasKernel } from '../backend/kernels.js';
 import { checkOptions } from '../checks.js';
 import { ConfigurationError } from '../errors.js';
 import type { Units } from '../units.js';
+import { run } from './tensors.js';
 
 /** A layer's geometry. Shapes are those of TensorFlow.js: dense [in, out], conv [kh, kw, cin, out], fan-out last. */
 export interface Connection {
@@ -221,10 +222,6 @@ function spreadTaps(kernel: tf.Tensor, dilationH: number, dilationW: number, sha
   const tall = tf.concat([lines, tf.zeros([height, width * dilationW * depth * (dilationH - 1)])], 1);
   const spread = tf.reshape(tall, [height * dilationH, width * dilationW, channels, filters]);
   return tf.slice(spread, [0, 0, 0, 0], [...shape]);
-}
-
-function run(kernel: string, inputs: Record<string, tf.Tensor>, attrs: object): tf.Tensor {
-  return tf.engine().runKernel(kernel, inputs, attrs as tf.NamedAttrMap) as tf.Tensor;
 }
 
 function check(kind: Connection['kind'], kernelShape: unknown, rank: number, options: ConvolutionOptions): void {

@@ -20,7 +20,7 @@ export interface LayerGates {
   readonly overlaps: readonly (tf.Tensor | null)[];
   /** S, which says how much of M is 0. */
   readonly scope: Scope;
-  /** The state with the rule's part, and a gate modulator's, advanced. */
+  /** The state after the rule, and after a modulator with a factor per example. */
   readonly state: PlasticityState;
 }
 
