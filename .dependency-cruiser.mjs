@@ -11,7 +11,11 @@ const graph = [
   ['datasets', ['core']],
   ['models', ['core']],
   ['recipes', ['core', 'rule-[^/]+', 'modulator-[^/]+', 'learner', 'models', 'datasets']],
+  ['race', ['core', 'rule-[^/]+', 'modulator-[^/]+', 'learner', 'models', 'datasets', 'recipes']],
 ];
+
+/** The folders of the bench, from the top: a file imports only from its own folder and those below. */
+const benchFolders = ['commands', 'report', 'processes', 'speed', 'files', 'options', 'platform'];
 
 const tests = '\\.test(-d)?\\.ts$';
 
@@ -52,6 +56,19 @@ export default {
       from: { path: '^((?:packages|apps)/[^/]+)/', pathNot: tests },
       to: { dependencyTypes: ['local'], pathNot: '^$1/' },
     },
+    {
+      name: 'race-knows-no-host',
+      comment: 'The race package runs in Node and in browsers: it imports no module of Node.',
+      severity: 'error',
+      from: { path: '^packages/race/', pathNot: tests },
+      to: { dependencyTypes: ['core'] },
+    },
+    ...benchFolders.map((folder, i) => ({
+      name: `bench-${folder}-knows-only-what-is-below`,
+      severity: 'error',
+      from: { path: `^apps/bench/src/${folder}/`, pathNot: tests },
+      to: { path: '^apps/bench/src/', pathNot: `^apps/bench/src/(${benchFolders.slice(i).join('|')})/` },
+    })),
     {
       name: 'nobody-imports-an-app',
       severity: 'error',

@@ -5,10 +5,11 @@ import { homedir, hostname, tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { RunEvent } from '@ghl/race';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { BackendReport } from './backends.js';
-import { lockFolder } from './folder-lock.js';
-import { type RunEvent, RunFolder } from './run-store.js';
+import { lockFolder } from './files/folder-lock.js';
+import { RunFolder } from './files/run-folder.js';
+import type { BackendReport } from './platform/backends.js';
 import type { RecipeSpeed } from './speed/summary.js';
 
 const app = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -420,7 +421,7 @@ describe('going on', () => {
 
   it('on another backend before there is a checkpoint, begins anew there, and says so', async () => {
     const run = new RunFolder(join(folder, 'race'), 'backprop', 0);
-    await rm(run.checkpointPath);
+    await rm(join(run.path, 'checkpoint.bin'));
     const { stdout } = await bench('run', '--resume', 'race', '--backend', 'cpu', '--inexact', '--json');
     expect(JSON.parse(stdout)).toMatchObject({ backend: 'cpu', backends: ['cpu'] });
     expect(await run.readManifest()).toMatchObject({ backend: { name: 'cpu', threads: 1 }, plan: { backend: 'wasm' } });

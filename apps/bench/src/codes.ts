@@ -1,5 +1,5 @@
 /** The codes of the errors that only this package throws. */
-import type { ConfigurationError, GhlError, NonFiniteError, StateError, UnsupportedError } from '@ghl/core';
+import type { ConfigurationError, GhlError, StateError, UnsupportedError } from '@ghl/core';
 
 declare module '@ghl/core' {
   interface ErrorCodes {
@@ -10,29 +10,11 @@ declare module '@ghl/core' {
      */
     readonly BACKEND_DIED: GhlError;
     /**
-     * A checkpoint of the bench was changed or cut short.
-     *
-     * @remarks Delete the folder of this run to run it again.
-     */
-    readonly CORRUPT_CHECKPOINT: StateError;
-    /**
-     * A file in a run folder is not what the bench writes.
-     *
-     * @remarks Delete the folder of this run to run it again.
-     */
-    readonly CORRUPT_RUN: StateError;
-    /**
      * The bench could not write a file, because the disk or quota is full.
      *
      * @remarks Free disk space and resume: `bench run --resume DIR`. The last checkpoint stands.
      */
     readonly DISK_FULL: StateError;
-    /**
-     * The event file of a run is shorter than its checkpoint says.
-     *
-     * @remarks Delete the folder of this run to run it again.
-     */
-    readonly EVENTS_LOST: StateError;
     /**
      * A signal such as Ctrl-C stopped a command of the bench.
      *
@@ -52,12 +34,6 @@ declare module '@ghl/core' {
      * @remarks Memory often ran out: use a smaller `--batch`.
      */
     readonly MEMORY_PROCESS_DIED: GhlError;
-    /**
-     * The loss of a run of the bench became NaN or infinite.
-     *
-     * @remarks Look for NaN or infinite values in the data, and lower the step size.
-     */
-    readonly NON_FINITE_LOSS: NonFiniteError;
     /**
      * The bench may not write to a folder.
      *
@@ -95,7 +71,7 @@ declare module '@ghl/core' {
      */
     readonly NO_TORCH: UnsupportedError;
     /**
-     * The PyTorch twin does not know a layer of the network.
+     * The PyTorch reference does not know a layer of the network.
      *
      * @remarks Compare another network, or omit `--against`.
      */
@@ -106,12 +82,6 @@ declare module '@ghl/core' {
      * @remarks Resume it with `--resume`, or name another folder with `--out`.
      */
     readonly RACE_EXISTS: StateError;
-    /**
-     * The backend now computes with other kernels than when the run started.
-     *
-     * @remarks Resume on the original machine, or accept differences by rounding with `--inexact`.
-     */
-    readonly RESUME_INEXACT: StateError;
     /**
      * The code, options or data differ from those that the race started with.
      *
@@ -125,12 +95,6 @@ declare module '@ghl/core' {
      */
     readonly RUN_DIED: GhlError;
     /**
-     * The chosen rule and modulator would push every weight of a layer the same way.
-     *
-     * @remarks Use `--modulator sign`, or another rule.
-     */
-    readonly SENSELESS_PAIR: ConfigurationError;
-    /**
      * The process that measures the speed of a backend ended early.
      *
      * @remarks Memory often ran out: use a smaller `--batch`.
@@ -143,7 +107,7 @@ declare module '@ghl/core' {
      */
     readonly TOO_MANY_THREADS: ConfigurationError;
     /**
-     * The PyTorch twin failed.
+     * The PyTorch reference failed.
      *
      * @remarks Memory often ran out: use a smaller `--batch`, or omit `--against`.
      */
@@ -156,23 +120,11 @@ declare module '@ghl/core' {
      */
     readonly UNDER_WAY: StateError;
     /**
-     * The bench met an error that is not one of these.
-     *
-     * @remarks Report it; `GHL_DEBUG=1` shows where it was thrown.
-     */
-    readonly UNEXPECTED: GhlError;
-    /**
      * The name of a backend is unknown.
      *
      * @remarks Use one of the names that the message lists.
      */
     readonly UNKNOWN_BACKEND: ConfigurationError;
-    /**
-     * The name of a modulator is unknown.
-     *
-     * @remarks Use one of the names that the message lists.
-     */
-    readonly UNKNOWN_MODULATOR: ConfigurationError;
     /**
      * `--against` names an unknown opponent.
      *
@@ -185,11 +137,5 @@ declare module '@ghl/core' {
      * @remarks Use one of the names that the message lists.
      */
     readonly UNKNOWN_RECIPE: ConfigurationError;
-    /**
-     * The name of a rule is unknown.
-     *
-     * @remarks Use one of the names that the message lists.
-     */
-    readonly UNKNOWN_RULE: ConfigurationError;
   }
 }

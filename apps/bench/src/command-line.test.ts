@@ -1,43 +1,49 @@
 import { describe, expect, it } from 'vitest';
 import { parseCommandLine } from './command-line.js';
 
+/** The parsed command line, with the command's name. */
+function parse(words: readonly string[]): object {
+  const request = parseCommandLine(words);
+  return 'help' in request ? request : { ...request, command: request.command.name };
+}
+
 describe('the command line', () => {
-  it('runs where no command is named', () => {
-    expect(parseCommandLine([])).toEqual({ command: 'run', options: {}, json: false });
-    expect(parseCommandLine(['--json', '--seeds', '2'])).toEqual({ command: 'run', options: { seeds: 2 }, json: true });
+  it('takes the default command if it names none', () => {
+    expect(parse([])).toEqual({ command: 'run', options: {}, json: false });
+    expect(parse(['--json', '--seeds', '2'])).toEqual({ command: 'run', options: { seeds: 2 }, json: true });
   });
 
-  it('takes what the issue of the day needs', () => {
+  it('parses the options of every command', () => {
     const words =
       'run --network fasthebb --data d --recipe ghl,backprop --seeds 3 --epochs 5 --train-size 10000 --validation-size 0';
-    expect(
-      parseCommandLine([...words.split(' '), '--rule', 'hpca', '--rule-options', '{"scaleByFanIn": true}', '--raw']),
-    ).toEqual({
-      command: 'run',
-      json: false,
-      options: {
-        network: 'fasthebb',
-        data: 'd',
-        recipe: ['ghl', 'backprop'],
-        seeds: 3,
-        epochs: 5,
-        trainSize: 10000,
-        validationSize: 0,
-        rule: 'hpca',
-        ruleOptions: { scaleByFanIn: true },
-        raw: true,
+    expect(parse([...words.split(' '), '--rule', 'hpca', '--rule-options', '{"scaleByFanIn": true}', '--raw'])).toEqual(
+      {
+        command: 'run',
+        json: false,
+        options: {
+          network: 'fasthebb',
+          data: 'd',
+          recipe: ['ghl', 'backprop'],
+          seeds: 3,
+          epochs: 5,
+          trainSize: 10000,
+          validationSize: 0,
+          rule: 'hpca',
+          ruleOptions: { scaleByFanIn: true },
+          raw: true,
+        },
       },
-    });
-    expect(parseCommandLine(['report', 'dir', '--json'])).toEqual({ command: 'report', folder: 'dir', json: true });
+    );
+    expect(parse(['report', 'dir', '--json'])).toEqual({ command: 'report', options: { dir: 'dir' }, json: true });
     const speed = 'speed --batch 8 --backend cpu --threads 2 --steps 3 --against pytorch --profile --rule oja --json';
-    expect(parseCommandLine(speed.split(' '))).toEqual({
+    expect(parse(speed.split(' '))).toEqual({
       command: 'speed',
       json: true,
       options: { batch: 8, backend: 'cpu', threads: 2, steps: 3, against: 'pytorch', profile: true, rule: 'oja' },
     });
-    expect(parseCommandLine(['list'])).toEqual({ command: 'list', json: false });
-    expect(parseCommandLine(['--json', 'list'])).toEqual({ command: 'list', json: true });
-    expect(parseCommandLine(['--json', '--epochs', '2'])).toEqual({
+    expect(parse(['list'])).toEqual({ command: 'list', options: {}, json: false });
+    expect(parse(['--json', 'list'])).toEqual({ command: 'list', options: {}, json: true });
+    expect(parse(['--json', '--epochs', '2'])).toEqual({
       command: 'run',
       options: { epochs: 2 },
       json: true,
@@ -63,14 +69,14 @@ describe('the command line', () => {
     [['run', '--recipe', ','], 'BAD_VALUE', 'bench list'],
     [['run', '--rule-options', '{temperature: 1}'], 'BAD_VALUE', 'JSON object'],
     [['run', '--rule-options', '[1]'], 'BAD_VALUE', 'JSON object'],
-  ])('refuses %j with %s', (words, code, help) => {
-    expect(() => parseCommandLine(words)).toThrow(
+  ])('rejects %j with %s', (words, code, help) => {
+    expect(() => parse(words)).toThrow(
       expect.objectContaining({ name: 'ConfigurationError', code, help: expect.stringContaining(help) }),
     );
   });
 
-  it('shows help, of a command too', () => {
-    expect(parseCommandLine(['--help'])).toMatchObject({ command: 'help', text: expect.stringContaining('report') });
-    expect(parseCommandLine(['run', '--help'])).toMatchObject({ text: expect.stringContaining('--resume') });
+  it('shows the help of the program and of a command', () => {
+    expect(parse(['--help'])).toMatchObject({ help: expect.stringContaining('report') });
+    expect(parse(['run', '--help'])).toMatchObject({ help: expect.stringContaining('--resume') });
   });
 });

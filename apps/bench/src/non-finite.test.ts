@@ -5,28 +5,36 @@ import { join } from 'node:path';
 import '@tensorflow/tfjs-backend-cpu';
 import { gradientDescent, type Json } from '@ghl/core';
 import { plasticOptimizer } from '@ghl/learner';
+import {
+  encodeCheckpoint,
+  eventSchema,
+  json,
+  loadCheckpoint,
+  manifestSchema,
+  number,
+  type Position,
+  planSchema,
+  positionSchema,
+  type RacePlan,
+  type RecordedRun,
+  type RunEvent,
+  type RunManifest,
+  type RunResult,
+  resultSchema,
+  statistic,
+  summarise,
+  toJson,
+} from '@ghl/race';
 import * as tf from '@tensorflow/tfjs-core';
 import { layers, sequential } from '@tensorflow/tfjs-layers';
 import fc from 'fast-check';
 import { parseHTML } from 'linkedom';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
-import { json, number, toJson } from './json.js';
-import { RaceFolder } from './race.js';
-import { planSchema, type RacePlan } from './race-plan.js';
+import { RaceFolder } from './files/race-folder.js';
+import { RunFolder } from './files/run-folder.js';
 import { page } from './report/page.js';
-import {
-  doneSchema,
-  eventSchema,
-  manifestSchema,
-  type RunEvent,
-  RunFolder,
-  type RunManifest,
-  type RunResult,
-} from './run-store.js';
-import { type RecordedRun, statistic, summarise } from './summary.js';
-import { table } from './table.js';
-import { type Position, positionSchema, readCheckpoint, writeCheckpoint } from './training/checkpoint.js';
+import { table } from './report/table.js';
 
 const words = ['NaN', 'Infinity', '-Infinity'];
 const anyNumber = fc
@@ -132,7 +140,7 @@ describe('with NaN and ±∞ in any number, the bench reads what it wrote', () =
   it('of a result', async () => {
     const run = new RunFolder(folder, 'result', 0);
     await fc.assert(
-      fc.asyncProperty(some<RunResult>(doneSchema), async (result) => {
+      fc.asyncProperty(some<RunResult>(resultSchema), async (result) => {
         await run.writeResult(result);
         expect(await run.readResult()).toEqual(result);
       }),
@@ -154,11 +162,10 @@ describe('with NaN and ±∞ in any number, the bench reads what it wrote', () =
   it('of a checkpoint', async () => {
     const model = sequential({ layers: [layers.dense({ units: 1, inputShape: [1] })] });
     const optimizer = plasticOptimizer(model, { '*': gradientDescent() });
-    const path = join(folder, 'checkpoint.bin');
     await fc.assert(
       fc.asyncProperty(some<Position>(positionSchema), async (position) => {
-        await writeCheckpoint(path, position, model, optimizer);
-        expect(await readCheckpoint(path, model, optimizer)).toEqual(position);
+        const bytes = await encodeCheckpoint(position, model, optimizer);
+        expect(await loadCheckpoint(bytes, 'checkpoint', model, optimizer)).toEqual(position);
       }),
       { numRuns: 50 },
     );
@@ -177,7 +184,7 @@ describe('with NaN and ±∞ in any number, the bench reads what it wrote', () =
             state: fc.constantFrom('finished', 'failed', 'unfinished'),
             manifest: fc.constant(null),
             events: fc.array(some<RunEvent>(eventSchema).filter(({ type }) => type !== 'filters')),
-            result: fc.option(some<RunResult>(doneSchema), { nil: null }),
+            result: fc.option(some<RunResult>(resultSchema), { nil: null }),
           }) as fc.Arbitrary<RecordedRun>,
           { maxLength: 4 },
         ),

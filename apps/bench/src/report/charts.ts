@@ -1,7 +1,8 @@
 /** The charts of the report, as SVG text. A recipe's marks have its class, so that the page can hide them. */
+
+import type { RecordedRun } from '@ghl/race';
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
-import type { RecordedRun } from '../summary.js';
 
 /** A recipe with its colour. */
 export interface Series {

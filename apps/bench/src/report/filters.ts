@@ -1,6 +1,7 @@
 /** Filters as a picture, a PNG in a data URL. */
+
+import type { RunEvent } from '@ghl/race';
 import { PNG } from 'pngjs';
-import type { RunEvent } from '../run-store.js';
 
 /** Kernels of a first layer, as the run recorded them. */
 export type FiltersEvent = Extract<RunEvent, { type: 'filters' }>;

@@ -1,9 +1,8 @@
+import type { RacePlan, RunEvent, RunManifest, RunResult } from '@ghl/race';
+import { type RecordedRun, summarise } from '@ghl/race';
 import { parseHTML } from 'linkedom';
 import { PNG } from 'pngjs';
 import { describe, expect, it } from 'vitest';
-import type { RacePlan } from '../race-plan.js';
-import type { RunEvent, RunManifest, RunResult } from '../run-store.js';
-import { type RecordedRun, summarise } from '../summary.js';
 import { filterPicture } from './filters.js';
 import { page } from './page.js';
 import { specText } from './spec-text.js';

@@ -2,16 +2,15 @@
  * The report of a race: one HTML page that refers to nothing outside itself. A pure function of the runs: pictures
  * first, then the numbers, then what they depend on.
  */
-import { toJson } from '../json.js';
-import { duration } from '../progress.js';
-import type { RacePlan } from '../race-plan.js';
-import type { RunManifest } from '../run-store.js';
-import type { RaceSummary, RecordedRun } from '../summary.js';
-import { columns, otherBackends, percent, rows } from '../table.js';
+
+import type { RacePlan, RaceSummary, RecordedRun, RunManifest } from '@ghl/race';
+import { toJson } from '@ghl/race';
 import { accuracyChart, accuracyCurves, alignmentCurves, lossCurves, type Series } from './charts.js';
 import { type FiltersEvent, filterPicture } from './filters.js';
+import { duration } from './progress.js';
 import { specText } from './spec-text.js';
 import { style } from './style.js';
+import { columns, otherBackends, percent, rows } from './table.js';
 
 /** Told apart by those who see colours differently too (after Okabe and Ito, 2008): on a light page, on a dark one. */
 const COLOURS = [

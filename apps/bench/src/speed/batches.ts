@@ -1,6 +1,6 @@
 /** What everybody trains on, in turn: a few batches, kept as numbers, so that they can be handed to other processes. */
 import * as tf from '@tensorflow/tfjs-core';
-import { type DataChoice, loadData } from '../training/workload.js';
+import { type DataChoice, loadData } from '../files/data.js';
 
 /** How many different batches there are. A step takes as long on the next one as on the same. */
 const BATCHES = 4;

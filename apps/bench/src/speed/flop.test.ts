@@ -3,9 +3,9 @@ import { networks } from '@ghl/models';
 import { oja } from '@ghl/rule-oja';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
+import { assignmentOf } from '@ghl/race';
 import { layers, sequential } from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { assignmentOf } from '../training/recipe.js';
 import { flopPerImage } from './flop.js';
 
 beforeAll(() => tf.setBackend('cpu'));

@@ -1,17 +1,38 @@
-/** The most memory that training with a recipe takes, measured in a fresh process that does nothing else. */
-import { askChild } from '../ask-child.js';
-import type { MemoryTask, PeakMemory } from './memory-process.js';
+/** The peak memory of training with a recipe, measured in a fresh process that does nothing else. */
+import type { ActiveBackend } from '@ghl/core';
+import type { PlannedRecipe } from '@ghl/race';
+import { askChild } from '../platform/child-process.js';
+import type { Batches } from './batches.js';
+
+/** The request to the process that measures memory. */
+export interface MemoryTask {
+  readonly recipe: PlannedRecipe;
+  readonly network: string;
+  readonly backend: string;
+  readonly threads: number;
+  /** Of the timed process. */
+  readonly numerics: ActiveBackend['numerics'];
+  readonly batches: Batches;
+}
+
+/** The peak memory of a process, in MiB. */
+export interface PeakMemory {
+  /** Resident: Node, the backend's memory, and its threads. */
+  readonly host: number;
+  /** Of the device's memory; null if the backend has none, or does not report it. */
+  readonly device: number | null;
+}
 
 /**
- * Asks such a process.
+ * Measures it.
  *
- * @throws GhlError `MEMORY_PROCESS_DIED`, or what the process failed with.
+ * @throws GhlError `MEMORY_PROCESS_DIED`, or the error of the process.
  */
 export function peakMemory(task: MemoryTask): Promise<PeakMemory> {
   const died = {
-    code: 'MEMORY_PROCESS_DIED' as const,
+    code: 'MEMORY_PROCESS_DIED',
     what: `The process that measures the memory of ${task.recipe.name}`,
     help: 'often memory ran out: try a smaller --batch.',
-  };
-  return askChild({ script: 'speed/memory-process', died }, task);
+  } as const;
+  return askChild({ script: 'processes/memory-process', died }, task);
 }

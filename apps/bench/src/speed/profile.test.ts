@@ -4,9 +4,9 @@ import { sign } from '@ghl/modulator-sign';
 import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
+import { trainingStep } from '@ghl/race';
 import { layers, sequential } from '@tensorflow/tfjs-layers';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { trainingStep } from '../training/step.js';
 import { type KernelTime, timeKernels } from './profile.js';
 
 beforeAll(() => tf.setBackend('cpu'));

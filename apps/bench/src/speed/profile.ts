@@ -5,7 +5,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import type { Contender } from './contender.js';
+import type { RecipeCandidate } from './candidate.js';
 
 /** Part of a step. */
 type Pass = 'forward' | 'backward' | 'update';
@@ -24,8 +24,8 @@ export interface ProfileRow {
   readonly megabytes: number;
 }
 
-/** Where the time of a contender's steps goes, the most first. */
-export async function profile({ model, step }: Contender, steps: number): Promise<ProfileRow[]> {
+/** Where the time of a recipeCandidate's steps goes, the most first. */
+export async function profile({ model, step }: RecipeCandidate, steps: number): Promise<ProfileRow[]> {
   let whole = 0;
   const kernels = await timeKernels(model, async () => {
     for (let i = 0; i < steps; i++) whole += (await step(i)).ms;
@@ -108,7 +108,7 @@ type Clock = <T>(kernel: () => T) => { readonly result: T; readonly own: number 
 
 /** The time until a kernel returns. */
 function hostClock(): Clock {
-  /** For each kernel under way, the ms of those that it called. */
+  /** For each kernel under variant, the ms of those that it called. */
   const inner: number[] = [];
   return (kernel) => {
     inner.push(0);

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
-import { type Player, playRound, timeRounds, warmUp } from './rounds.js';
+import { type Candidate, runRound, timeRounds, warmUp } from './rounds.js';
 
-function players(...ms: number[]): { all: Player[]; turns: string[] } {
+function candidates(...ms: number[]): { all: Candidate[]; turns: string[] } {
   const turns: string[] = [];
   const all = ms.map((time, i) => ({
     name: 'abc'[i] as string,
@@ -15,9 +15,9 @@ function players(...ms: number[]): { all: Player[]; turns: string[] } {
 
 describe('rounds', () => {
   it('give everybody the same batch, in an order that alternates', async () => {
-    const { all, turns } = players(10, 20, 30);
+    const { all, turns } = candidates(10, 20, 30);
     const times: number[][] = [];
-    for (let round = 0; round < 3; round++) times.push(await playRound(all, round));
+    for (let round = 0; round < 3; round++) times.push(await runRound(all, round));
     expect(turns).toEqual(['a0', 'b0', 'c0', 'c1', 'b1', 'a1', 'a2', 'b2', 'c2']);
     expect(times).toEqual([
       [10, 20, 30],
@@ -32,7 +32,7 @@ describe('rounds', () => {
       [4, 5],
       [50, 11],
     ] as const) {
-      const { all, turns } = players(1, 2);
+      const { all, turns } = candidates(1, 2);
       const peak = { gflops: {}, best: () => 0, measure: async () => void turns.push('gemm') };
       const over: number[] = [];
       const times = await timeRounds(all, rounds, [peak], (round) => over.push(round));
@@ -45,10 +45,10 @@ describe('rounds', () => {
 
   it('warm up three times at least, and no longer than asked', async () => {
     vi.spyOn(performance, 'now').mockReturnValue(0);
-    const few = players(1);
+    const few = candidates(1);
     await warmUp(few.all, 1);
     expect(few.turns).toHaveLength(3);
-    const more = players(1);
+    const more = candidates(1);
     await warmUp(more.all, 7);
     expect(more.turns).toHaveLength(7);
     vi.restoreAllMocks();

@@ -1,9 +1,9 @@
 /** What a comparison of speeds comes to, under the names that `bench speed --json` has. */
 import type { ActiveBackend } from '@ghl/core';
 import { median, medianAbsoluteDeviation } from 'simple-statistics';
-import type { Environment } from '../environment.js';
+import type { Environment } from '../platform/environment.js';
 import type { ProfileRow } from './profile.js';
-import type { Way } from './pytorch.js';
+import type { Variant } from './pytorch-reference.js';
 
 /** A median with its spread: the median absolute deviation from it. */
 export interface Middle {
@@ -38,11 +38,6 @@ export interface RecipeSpeed extends Speed {
    * tell.
    */
   readonly peakDeviceMiB: number | null;
-  /**
-   * Energy of the machine's processors while this recipe's steps were timed, by image; null where the machine does not
-   * tell.
-   */
-  readonly joulesPerImage: number | null;
   readonly profile?: readonly ProfileRow[];
 }
 
@@ -51,9 +46,9 @@ export interface PytorchSpeed {
   readonly versions: { readonly torch: string; readonly python: string };
   readonly threads: number;
   readonly gemmPeakGflops: number;
-  readonly ways: { readonly [way in Way]: Speed };
-  /** By recipe and way: images a second here by images a second there, median over the pairs of steps. */
-  readonly oursToTheirs: Readonly<Record<string, { readonly [way in Way]: number }>>;
+  readonly ways: { readonly [variant in Variant]: Speed };
+  /** By recipe and variant: images a second here by images a second there, median over the pairs of steps. */
+  readonly oursToTheirs: Readonly<Record<string, { readonly [variant in Variant]: number }>>;
 }
 
 /** The document. */

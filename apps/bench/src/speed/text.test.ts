@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { environment } from '../environment.js';
+import { environment } from '../platform/environment.js';
 import { type SpeedSummary, speedOf } from './summary.js';
 import { backendsText, speedText } from './text.js';
 
@@ -31,7 +31,6 @@ const summary: SpeedSummary = {
       gflopPerImage: 2,
       leakedTensors: 7,
       peakDeviceMiB: null,
-      joulesPerImage: 0.5,
       profile: [row('Conv2D', 90), row(null, 9.4), row('Add', 0.4), row('Sub', 0.2)],
     },
   },
@@ -75,7 +74,7 @@ describe('the text of a comparison', () => {
 
 it('the text of all backends has every figure, and why the rest did not run', () => {
   const { recipes } = summary;
-  const other = { ...recipes.ghl!, peakDeviceMiB: 512.4, joulesPerImage: null };
+  const other = { ...recipes.ghl!, peakDeviceMiB: 512.4 };
   const text = backendsText({
     schemaVersion: 1,
     network: 'deephebb',
@@ -86,8 +85,8 @@ it('the text of all backends has every figure, and why the rest did not run', ()
       'node-gpu': { reason: 'There is no binding.', help: 'build it.' },
     },
   });
-  expect(text).toMatch(/│ wasm +│ ghl +│ +640\.0 │ +100\.0 ± 10\.0 │ +1\.250 │ +300 │ +– │ +0\.500 │/);
-  expect(text).toMatch(/│ webgpu +│ backprop +│ +640\.0 │ +100\.0 ± 10\.0 │ +– │ +300 │ +512 │ +– │/);
+  expect(text).toMatch(/│ wasm +│ ghl +│ +640\.0 │ +100\.0 ± 10\.0 │ +1\.250 │ +300 │ +– │/);
+  expect(text).toMatch(/│ webgpu +│ backprop +│ +640\.0 │ +100\.0 ± 10\.0 │ +– │ +300 │ +512 │/);
   expect(text).toContain('wasm: One thread: no shared memory.');
   expect(text).toContain('webgpu: A GPU');
   expect(text).toContain('node-gpu did not run: There is no binding.\n  help: build it.');

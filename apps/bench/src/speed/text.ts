@@ -1,7 +1,7 @@
 /** A comparison of speeds as a person reads it. */
 import Table from 'cli-table3';
 import type { ProfileRow } from './profile.js';
-import { WAYS, type Way } from './pytorch.js';
+import { VARIANTS, type Variant } from './pytorch-reference.js';
 import type { BackendsSummary, Speed, SpeedSummary } from './summary.js';
 
 /** Rows of a profile are shown down to this share of a step; the rest is one row. */
@@ -42,7 +42,7 @@ export function speedText(summary: SpeedSummary): string {
 
 /** One table of all backends, then why the rest did not run. */
 export function backendsText({ network, batch, backends }: BackendsSummary): string {
-  const heads = ['backend', 'recipe', 'images/s', 'ms a step', 'GHL/BP', 'host MiB', 'device MiB', 'J an image'];
+  const heads = ['backend', 'recipe', 'images/s', 'ms a step', 'GHL/BP', 'host MiB', 'device MiB'];
   const shown = (value: number | null, digits: number) => value?.toFixed(digits) ?? '–';
   const rows = Object.entries(backends).flatMap(([backend, found]) =>
     'reason' in found
@@ -55,7 +55,6 @@ export function backendsText({ network, batch, backends }: BackendsSummary): str
           recipe === 'ghl' ? shown(found.ghlToBackprop, 3) : '–',
           speed.peakRssMiB.toFixed(0),
           shown(speed.peakDeviceMiB, 0),
-          shown(speed.joulesPerImage, 3),
         ]),
   );
   return [
@@ -85,20 +84,23 @@ function speeds(rows: readonly (readonly [string, Speed, ...string[]])[], more: 
 }
 
 function against({ versions, threads, gemmPeakGflops, ways, oursToTheirs }: NonNullable<SpeedSummary['pytorch']>) {
-  const order = Object.keys(WAYS) as Way[];
+  const order = Object.keys(VARIANTS) as Variant[];
   return [
     '',
     `PyTorch ${versions.torch}, Python ${versions.python}, ${count(threads, 'thread')}, a step each in turn with ours`,
     speeds(
-      order.map((way) => [WAYS[way], ways[way]]),
+      order.map((variant) => [VARIANTS[variant], ways[variant]]),
       [],
     ),
     `GEMM peak ${gemmPeakGflops.toFixed(1)} GFLOP/s`,
     '',
     'How many times as fast as PyTorch: its time ÷ ours, median of the pairs',
     tableOf(
-      ['', ...order.map((way) => WAYS[way])],
-      Object.entries(oursToTheirs).map(([name, quotients]) => [name, ...order.map((way) => quotients[way].toFixed(2))]),
+      ['', ...order.map((variant) => VARIANTS[variant])],
+      Object.entries(oursToTheirs).map(([name, quotients]) => [
+        name,
+        ...order.map((variant) => quotients[variant].toFixed(2)),
+      ]),
     ),
   ];
 }

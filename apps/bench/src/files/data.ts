@@ -1,0 +1,65 @@
+/** The images of a dataset, by its name or from a folder. */
+import { ConfigurationError, DataError } from '@ghl/core';
+import type { ImageSet } from '@ghl/datasets';
+import { type DownloadProgress, dataset, datasets } from '@ghl/datasets/node';
+
+/** Names of the datasets. */
+export const datasetNames: readonly string[] = Object.keys(datasets);
+
+/** The dataset that needs no file. */
+const GENERATED = 'glyphs';
+
+/** Errors of a folder without, or with only a part of, one dataset: it may hold another. */
+const ELSEWHERE = ['DATA_NOT_FOUND', 'DATA_INCOMPLETE', 'WRONG_DATASET', 'CHECKSUM_MISMATCH'];
+
+/** The selection of images. */
+export interface DataChoice {
+  /** A name; default: the dataset in `folder`, else glyphs. */
+  readonly name?: string;
+  readonly folder?: string;
+  readonly trainSize?: number;
+  readonly validationSize?: number;
+  readonly onProgress?: (progress: DownloadProgress) => void;
+}
+
+/**
+ * Loads images. Without a name, they are of the first dataset whose files are in the folder.
+ *
+ * @throws ConfigurationError `UNKNOWN_DATASET`, `NO_FOLDER` for generated images with a folder; DataError
+ * `DATA_NOT_FOUND` and others of `@ghl/datasets`, such as `DATA_INCOMPLETE` if part of one dataset is there, or
+ * `CHECKSUM_MISMATCH` if the files only have its names.
+ */
+export async function loadData({ name, folder, trainSize, validationSize, onProgress }: DataChoice): Promise<ImageSet> {
+  // To evaluate a tenth of all images would take longer than to train on a small part of them.
+  const heldOut = validationSize ?? (trainSize === undefined ? undefined : Math.min(5000, Math.ceil(trainSize / 4)));
+  const sizes = {
+    ...(trainSize !== undefined && { trainSize }),
+    ...(heldOut !== undefined && { validationSize: heldOut }),
+  };
+  if (name === GENERATED && folder !== undefined) {
+    throw new ConfigurationError(
+      'NO_FOLDER',
+      `${GENERATED} are generated: there is nothing to read in ${folder}.`,
+      'leave out --data, or name a dataset that comes as files.',
+    );
+  }
+  const fromFiles = { ...sizes, ...(folder !== undefined && { folder }), ...(onProgress && { onProgress }) };
+  if (name !== undefined) return dataset(name, name === GENERATED ? sizes : fromFiles);
+  if (folder === undefined) return dataset(GENERATED, sizes);
+  const candidates = datasetNames.filter((each) => each !== GENERATED);
+  let incomplete: DataError | undefined;
+  for (const candidate of candidates) {
+    try {
+      return await dataset(candidate, fromFiles);
+    } catch (error) {
+      if (!(error instanceof DataError && ELSEWHERE.includes(error.code))) throw error;
+      if (error.code !== 'DATA_NOT_FOUND') incomplete ??= error;
+    }
+  }
+  if (incomplete !== undefined) throw incomplete;
+  throw new DataError(
+    'DATA_NOT_FOUND',
+    `${folder} holds none of ${candidates.join(', ')}.`,
+    'give the folder with the files of one, or the folder above it; --dataset NAME says what is missing.',
+  );
+}

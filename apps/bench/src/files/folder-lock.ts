@@ -1,0 +1,148 @@
+/**
+ * Keeps two processes from writing to one folder, a race's or a run's, on one machine or on several that share a disk.
+ * The lock is a folder `lock` inside it, which exactly one `mkdir` can make, also over NFS. Its holder renews the time
+ * stamp, so that the lock of a dead process lapses. `owner.json` in it names the process: on the same machine a lock
+ * whose process is dead is taken over at once.
+ */
+import { createHash } from 'node:crypto';
+import * as fs from 'node:fs';
+import { mkdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { StateError } from '@ghl/core';
+import { lock } from 'proper-lockfile';
+import { z } from 'zod';
+import { onDisk } from './atomic-file.js';
+
+/** After how long without renewal a lock lapses, in ms: longer than NFS may answer with an old time stamp (60 s). */
+const STALE = 120_000;
+const RENEWAL = 10_000;
+
+/** Code of the error for a folder that another process has locked. */
+export const UNDER_WAY = 'UNDER_WAY';
+/** Code of the error for a lock that another process took. */
+export const LOCK_LOST = 'LOCK_LOST';
+
+// proper-lockfile removes its locks when a signal ends the process. It would also let this one end it, which Node
+// ignores: a write beyond the size that the system allows is an error (EFBIG), not the end.
+if (process.platform !== 'win32') process.on('SIGXFSZ', () => {});
+
+/** A lock that is held. It ends with the process at the latest. */
+export interface Lock {
+  /** Rejects with StateError `LOCK_LOST` if another process takes the lock; else never settles. */
+  readonly lost: Promise<never>;
+  release(): Promise<void>;
+}
+
+/**
+ * Takes the lock of a folder, which is made if need be.
+ *
+ * @param patience For how many milliseconds to wait for another holder to go.
+ * @throws StateError `UNDER_WAY`; `NOT_WRITABLE` and others of `onDisk`.
+ */
+export async function lockFolder(folder: string, patience = 0): Promise<Lock> {
+  const path = join(folder, 'lock');
+  let lose: (error: StateError) => void = () => {};
+  const lost = new Promise<never>((_, reject) => {
+    lose = reject;
+  });
+  lost.catch(() => {}); // nobody has to listen
+  const onCompromised = (cause: Error) =>
+    lose(
+      new StateError(
+        LOCK_LOST,
+        `Another process took the lock of ${folder}: ${cause.message}.`,
+        'this process was suspended, or somebody deleted the lock; go on with `bench run --resume` once no other is at work.',
+        cause,
+      ),
+    );
+  await onDisk(folder, () => makeFolder(folder));
+  const until = performance.now() + patience;
+  for (;;) {
+    try {
+      const options = { lockfilePath: path, stale: STALE, update: RENEWAL, fs: wholeFolders, onCompromised };
+      const release = await onDisk(folder, () => lock(folder, options));
+      await onDisk(folder, () => sign(path));
+      // A lock that was lost is released already.
+      return { lost, release: () => release().catch(() => {}) };
+    } catch (error) {
+      if (((error as StateError).cause as NodeJS.ErrnoException | undefined)?.code !== 'ELOCKED') throw error;
+      const owner = await ownerOf(path);
+      if (owner?.machine === machine && !runs(owner.pid)) await rm(path, { recursive: true, force: true });
+      else if (performance.now() < until) await setTimeout(100);
+      else throw underWay(folder, owner);
+    }
+  }
+}
+
+function underWay(folder: string, owner: Owner | null): StateError {
+  const here = owner?.machine === machine;
+  return new StateError(
+    UNDER_WAY,
+    `Another process is at work in ${folder}: ${here ? `number ${owner.pid} on this machine` : 'on another machine'}.`,
+    here
+      ? 'wait for it, or stop it first.'
+      : `wait for it, or stop it first. If it was killed, its lock lapses after ${STALE / 1000} seconds.`,
+  );
+}
+
+/** As the lock's folder is not empty, it is removed with what is in it. */
+const wholeFolders = {
+  ...fs,
+  rmdir: (path: string, done: fs.NoParamCallback) => fs.rm(path, { recursive: true, force: true }, done),
+  rmdirSync: (path: string) => fs.rmSync(path, { recursive: true, force: true }),
+};
+
+const ownerSchema = z.object({ machine: z.string(), pid: z.number() });
+
+type Owner = z.infer<typeof ownerSchema>;
+
+/** Where process numbers mean the same: a hash of the machine's name and, in a container, of its table of processes. */
+const machine = createHash('sha256').update(hostname()).update(processTable()).digest('hex').slice(0, 16);
+
+function processTable(): string {
+  try {
+    return fs.readlinkSync('/proc/self/ns/pid');
+  } catch {
+    return '';
+  }
+}
+
+/** Names this process as the owner, and leaves the time stamp as it was, by which the lock is known. */
+async function sign(path: string): Promise<void> {
+  const { atime, mtime } = await stat(path);
+  await writeFile(join(path, 'owner.json'), JSON.stringify({ machine, pid: process.pid }));
+  await utimes(path, atime, mtime);
+}
+
+/** Null where the owner has not signed yet, or is gone. */
+async function ownerOf(path: string): Promise<Owner | null> {
+  try {
+    return ownerSchema.parse(JSON.parse(await readFile(join(path, 'owner.json'), 'utf8')));
+  } catch {
+    return null;
+  }
+}
+
+function runs(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** As `mkdir` with `recursive`, which never comes back where the system allows no folder, as in /proc. */
+async function makeFolder(folder: string): Promise<void> {
+  const parent = dirname(resolve(folder));
+  try {
+    await mkdir(folder);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && (await stat(folder)).isDirectory()) return;
+    if (code !== 'ENOENT' || fs.existsSync(parent)) throw error;
+    await makeFolder(parent);
+    await mkdir(folder);
+  }
+}

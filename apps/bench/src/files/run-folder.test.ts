@@ -1,0 +1,98 @@
+import { existsSync } from 'node:fs';
+import { appendFile, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { RunEvent } from '@ghl/race';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { RunFolder } from './run-folder.js';
+
+let race: string;
+let folder: RunFolder;
+
+beforeEach(async () => {
+  race = await mkdtemp(join(tmpdir(), 'bench-'));
+  folder = new RunFolder(race, 'ghl', 0);
+});
+
+afterEach(() => rm(race, { recursive: true, force: true }));
+
+const resumed = (step: number): RunEvent => ({ type: 'resumed', step, backend: 'cpu' });
+const file = () => join(race, 'ghl', '0', 'events.jsonl');
+
+describe('the events of a run', () => {
+  it('lie where the recipe and the seed say, a line each', async () => {
+    const log = await folder.openEvents(0);
+    await log.append(resumed(1));
+    await log.append(resumed(2));
+    await log.close();
+    expect(await readFile(file(), 'utf8')).toBe(
+      '{"type":"resumed","step":1,"backend":"cpu"}\n{"type":"resumed","step":2,"backend":"cpu"}\n',
+    );
+    expect(await folder.readEvents()).toEqual([resumed(1), resumed(2)]);
+  });
+
+  it('after the checkpoint are cut, and no other', async () => {
+    const log = await folder.openEvents(0);
+    await log.append(resumed(1));
+    const length = log.length;
+    await log.append(resumed(2));
+    await log.close();
+    const again = await folder.openEvents(length);
+    await again.append(resumed(3));
+    await again.close();
+    expect(await folder.readEvents()).toEqual([resumed(1), resumed(3)]);
+  });
+
+  it('may end in half a line, which is not read', async () => {
+    const log = await folder.openEvents(0);
+    await log.append(resumed(1));
+    await log.close();
+    await appendFile(file(), '{"type":"resu');
+    expect(await folder.readEvents()).toEqual([resumed(1)]);
+  });
+
+  it('are refused where fewer are left than the checkpoint knew', async () => {
+    await (await folder.openEvents(0)).close();
+    await expect(folder.openEvents(10)).rejects.toMatchObject({ code: 'EVENTS_LOST' });
+  });
+
+  it.each(['not json', '{"type":"dance","step":1}'])('are refused where one is %s', async (line) => {
+    await (await folder.openEvents(0)).close();
+    await writeFile(file(), `${line}\n`);
+    await expect(folder.readEvents()).rejects.toMatchObject({
+      code: 'CORRUPT_RUN',
+      message: expect.stringContaining('line 1'),
+    });
+  });
+});
+
+it('has no manifest and no result before they are written, and says which file is damaged', async () => {
+  expect(await folder.readManifest()).toBeNull();
+  expect(await folder.readResult()).toBeNull();
+  await (await folder.openEvents(0)).close();
+  await writeFile(join(race, 'ghl', '0', 'done.json'), '{"schemaVersion": 2}');
+  await expect(folder.readResult()).rejects.toMatchObject({
+    code: 'CORRUPT_RUN',
+    message: expect.stringContaining('done.json'),
+  });
+});
+
+describe('the checkpoint of a run', () => {
+  it('is null before it is written', async () => {
+    expect(await folder.readCheckpoint()).toBeNull();
+  });
+
+  it.runIf(existsSync('/dev/full'))('keeps its former bytes if the disk is full', async () => {
+    await folder.writeCheckpoint(Uint8Array.of(1));
+    const path = join(folder.path, 'checkpoint.bin');
+    await symlink('/dev/full', `${path}.draft`);
+    await expect(folder.writeCheckpoint(Uint8Array.of(2))).rejects.toMatchObject({
+      code: 'DISK_FULL',
+      help: expect.stringContaining('--resume'),
+    });
+    expect([...((await folder.readCheckpoint())?.bytes ?? [])]).toEqual([1]);
+    expect(await readdir(folder.path)).toEqual(['checkpoint.bin']);
+    await folder.writeCheckpoint(Uint8Array.of(2));
+    expect([...((await folder.readCheckpoint())?.bytes ?? [])]).toEqual([2]);
+  });
+});

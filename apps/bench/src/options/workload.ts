@@ -1,0 +1,80 @@
+/** Options for the workload: network, images and recipes. */
+import { ConfigurationError, type Json } from '@ghl/core';
+import { unknownName } from '@ghl/core/plugin';
+import { type PlannedRecipe, recipeNames } from '@ghl/race';
+import type { CommandOption } from './command.js';
+import { names, record } from './values.js';
+
+/** The selection of recipes; an option that the user omitted is absent. */
+export interface RecipeOptions {
+  readonly recipe?: readonly string[];
+  readonly rule?: string;
+  readonly ruleOptions?: Readonly<Record<string, Json>>;
+  readonly modulator?: string;
+  readonly modulatorOptions?: Readonly<Record<string, Json>>;
+  readonly raw?: boolean;
+}
+
+/** The workload; an option that the user omitted is absent. */
+export interface WorkloadOptions extends RecipeOptions {
+  readonly network?: string;
+  readonly dataset?: string;
+  readonly data?: string;
+}
+
+/**
+ * The options of {@link WorkloadOptions}.
+ *
+ * @param recipes The default recipes, for the help.
+ */
+export function workloadOptions(recipes: string): CommandOption[] {
+  return [
+    { flags: '--network <name>', describe: 'network to train (default: deephebb-small)' },
+    { flags: '--dataset <name>', describe: 'images to train on (default: the dataset in --data, else glyphs)' },
+    {
+      flags: '--data <dir>',
+      describe:
+        "folder of the dataset's files, or the folder above it (default, for a --dataset: GHL_DATA, else a download)",
+    },
+    { flags: '--recipe <names>', describe: `recipes, separated by commas (default: ${recipes})`, parse: names },
+    { flags: '--rule <name>', describe: 'a local rule in place of a recipe' },
+    { flags: '--rule-options <json>', describe: 'its options', parse: record },
+    { flags: '--modulator <name>', describe: 'the third factor of --rule (default: none)' },
+    {
+      flags: '--modulator-options <json>',
+      describe: 'its options (default for gate: {"on": "surprise", "threshold": 0.05})',
+      parse: record,
+    },
+    { flags: '--raw', describe: 'do not wrap --rule in maxAbs' },
+  ];
+}
+
+/**
+ * The recipes that the options select; all if they select none.
+ *
+ * @throws ConfigurationError `UNKNOWN_RECIPE`; `NO_RULE` for options of a rule without a rule.
+ */
+export function selectedRecipes(options: RecipeOptions): PlannedRecipe[] {
+  const { recipe, rule, modulator, ruleOptions, modulatorOptions, raw } = options;
+  for (const name of recipe ?? []) if (!recipeNames.includes(name)) throw unknownName('recipe', name, recipeNames);
+  const named = (recipe ?? (rule === undefined ? recipeNames : [])).map((name) => ({ name }));
+  if (rule === undefined) {
+    for (const [option, value] of Object.entries({ modulator, ruleOptions, modulatorOptions, raw })) {
+      if (value === undefined) continue;
+      throw new ConfigurationError(
+        'NO_RULE',
+        `--${option.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} says how to use a rule, but there is no --rule.`,
+        'name the rule too: --rule swta.',
+      );
+    }
+    return named;
+  }
+  const custom = {
+    rule,
+    ruleOptions: ruleOptions ?? {},
+    modulator: modulator ?? null,
+    modulatorOptions: modulatorOptions ?? {},
+    raw: raw ?? false,
+  };
+  return [...named, { name: [rule, modulator, raw && 'raw'].filter(Boolean).join('+'), custom }];
+}

@@ -1,0 +1,44 @@
+/** Builds the model and the optimizers of a run from its plan. */
+import { unknownName } from '@ghl/core/plugin';
+import type { ImageSet } from '@ghl/datasets';
+import { plasticOptimizer } from '@ghl/learner';
+import { type NetworkBuilder, networks } from '@ghl/models';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { type PlannedRun, phasesOf, type RacePlan, stepsPerEpoch } from './plan.js';
+import { assignmentOf } from './recipe.js';
+import type { Phase } from './trainer.js';
+
+/** Names of the networks. */
+export const networkNames: readonly string[] = Object.keys(networks);
+
+/**
+ * Builds a network for the images of a dataset.
+ *
+ * @throws ConfigurationError `UNKNOWN_NETWORK`, or the errors of the builder.
+ */
+export function buildNetwork(name: string, data: Pick<ImageSet, 'shape' | 'classes'>, seed: number): LayersModel {
+  return builderOf(name)({ inputShape: data.shape, classes: data.classes.length, seed });
+}
+
+/** @throws ConfigurationError `UNKNOWN_NETWORK`. */
+export function checkNetwork(name: string): void {
+  builderOf(name);
+}
+
+/** The model of a run and its phases, each with a new optimizer. The caller disposes of both. */
+export function buildRun(
+  plan: RacePlan,
+  run: PlannedRun,
+  data: Pick<ImageSet, 'shape' | 'classes'>,
+): { readonly model: LayersModel; readonly phases: readonly [Phase] } {
+  const model = buildNetwork(plan.network, data, run.seed);
+  const [{ recipe, epochs, batch }] = phasesOf(plan, run);
+  const assignment = assignmentOf(recipe, plan.network, epochs * stepsPerEpoch(plan));
+  return { model, phases: [{ optimizer: plasticOptimizer(model, assignment), epochs, batch }] };
+}
+
+function builderOf(name: string): NetworkBuilder {
+  const build = Object.hasOwn(networks, name) ? networks[name as keyof typeof networks] : undefined;
+  if (build === undefined) throw unknownName('network', name, networkNames);
+  return build;
+}

@@ -1,0 +1,44 @@
+/** Plan, trainer, events, checkpoint and summary of a run. The caller supplies a storage and a clock. */
+import './codes.js';
+
+export { buildNetwork, buildRun, checkNetwork, networkNames } from './build.js';
+export {
+  encodeCheckpoint,
+  firstPosition,
+  loadCheckpoint,
+  type Position,
+  positionSchema,
+  weightsChecksum,
+} from './checkpoint.js';
+export type { Clock } from './clock.js';
+export { evaluate, lossAndCorrect } from './evaluation.js';
+export { eventSchema, type RunEvent, type Score } from './events.js';
+export { type Failure, failureOf } from './failure.js';
+export { json, number, toJson } from './json.js';
+export { manifestSchema, type RunManifest } from './manifest.js';
+export {
+  type PlannedPhase,
+  type PlannedRecipe,
+  type PlannedRun,
+  phasesOf,
+  plannedRuns,
+  planSchema,
+  type RacePlan,
+  stepsPerEpoch,
+} from './plan.js';
+export { assignmentOf, modulatorNames, recipeNames, ruleNames } from './recipe.js';
+export { type RunResult, resultSchema } from './result.js';
+export { EventLog, jsonRecord, parseJson, RunRecord } from './run-record.js';
+export { type Statistic, statistic } from './statistic.js';
+export { type StepScore, trainingStep } from './step.js';
+export { type AppendLog, MemoryStorage, type RunStorage } from './storage.js';
+export {
+  backendsOf,
+  backendsText,
+  type RaceSummary,
+  type RecipeSummary,
+  type RecordedRun,
+  readRuns,
+  summarise,
+} from './summary.js';
+export { type Phase, type Progress, type Run, resumeInexact, train } from './trainer.js';

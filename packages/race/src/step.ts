@@ -1,0 +1,37 @@
+/** One training step, which a run repeats and `bench speed` times. */
+import type { PlasticOptimizer } from '@ghl/learner';
+import * as tf from '@tensorflow/tfjs-core';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { lossAndCorrect } from './evaluation.js';
+
+/** Scores of a batch before its step updates the weights, still on the device. The caller disposes of them. */
+export interface StepScore {
+  /** Mean cross-entropy. */
+  readonly loss: tf.Scalar;
+  /** Images classified correctly. */
+  readonly correct: tf.Scalar;
+}
+
+/** Trains on one batch. The reward, if a rule reads it, is 1 for an image classified correctly, else 0. */
+export function trainingStep(
+  model: LayersModel,
+  optimizer: PlasticOptimizer,
+  xs: tf.Tensor,
+  ys: tf.Tensor2D,
+): StepScore {
+  const rewarded = optimizer.reads.includes('reward');
+  let correct: tf.Tensor1D | undefined;
+  try {
+    const loss = optimizer.minimize(
+      () => {
+        const scores = lossAndCorrect(model.apply(xs, { training: true }) as tf.Tensor2D, ys);
+        correct = tf.keep(scores.correct);
+        return tf.mean(scores.loss) as tf.Scalar;
+      },
+      { returnCost: true, ...(rewarded && { signals: { reward: () => tf.clone(correct as tf.Tensor1D) } }) },
+    ) as tf.Scalar;
+    return { loss, correct: tf.sum(correct as tf.Tensor1D) };
+  } finally {
+    correct?.dispose();
+  }
+}
