@@ -1,5 +1,6 @@
 /** The command as a user has it: the built `bin/bench.mjs` in processes of its own. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir, hostname, tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -58,6 +59,15 @@ const SMALL =
 
 /** A race whose only recipe diverges at its third step. */
 const DIVERGING = 'run --train-size 64 --validation-size 16 --epochs 2 --batch 32 --rule oja --raw'.split(' ');
+
+/** The seed of the moments at which a test kills a race. GHL_KILL_SEED repeats those of a failed test. */
+const killSeed = Number(process.env.GHL_KILL_SEED ?? Date.now() % 2 ** 31);
+
+/** A sample between 0 and 1 for each index, from the seed. */
+function uniform(index: number): number {
+  const hash = createHash('sha256').update(`${killSeed}/${index}`).digest();
+  return hash.readUInt32LE(0) / 2 ** 32;
+}
 
 const without = (event: RunEvent) => ({ ...event, trainMs: 0, evalMs: 0, logMs: 0 });
 
@@ -129,12 +139,13 @@ describe('a race', () => {
     expect(table).toMatchObject({ status: 0, stdout: expect.stringContaining('localOnly') });
   });
 
-  it('goes on after kill -9 at any moment, to the same curve and the same weights', async () => {
+  it('resumes after kill -9 at random moments, to the same curve and the same weights', async ({ onTestFailed }) => {
+    onTestFailed(() => void process.stderr.write(`repeat the moments of the kills with GHL_KILL_SEED=${killSeed}\n`));
     const race = [...SMALL, '--recipe', 'ghl', '--seeds', '1', '--epochs', '3', '--train-size', '320'];
     expect(await bench(...race, '--out', 'straight')).toMatchObject({ status: 0 });
     const first = begin([...race, '--out', 'killed']);
     while (!(await begun('killed', 'ghl'))) await setTimeout(50);
-    await setTimeout(1000 * Math.random());
+    await setTimeout(1000 * uniform(0));
     first.child.kill('SIGKILL');
     await first.end;
     let resumptions = 0;
@@ -143,7 +154,7 @@ describe('a race', () => {
       const killed = resumptions < 2;
       // It loads, and then is somewhere between two checkpoints.
       if (killed) {
-        await setTimeout(1000 + 1200 * Math.random());
+        await setTimeout(1000 + 1200 * uniform(1 + resumptions));
         next.child.kill('SIGKILL');
       }
       const { status, stderr } = await next.end;
