@@ -198,7 +198,7 @@ export function everyProduct(backend: BackendAdapter, { every, steps }: Effort):
   });
 
   it.each(Object.keys(recipes))(`${steps} steps of %s leave the number of tensors where it was`, (name) => {
-    const model = (networks['deephebb-small'] as NonNullable<(typeof networks)['deephebb-small']>)({
+    const model = networks['deephebb-small'].build({
       inputShape: [8, 8, 1],
       classes: 3,
     });

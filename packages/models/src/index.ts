@@ -4,14 +4,14 @@ import './codes.js';
 export { type BatchNormOptions, batchNorm } from './batch-norm.js';
 export { type DropoutOptions, dropout } from './dropout.js';
 export type { LayerOptions } from './layer.js';
-export {
-  deepHebb,
-  deepHebbSmall,
-  fastHebb,
-  fastHebbSmall,
-  type NetworkBuilder,
-  type NetworkOptions,
-  networks,
-} from './networks.js';
+export type {
+  Network,
+  NetworkBuilder,
+  NetworkConstants,
+  NetworkOptions,
+  Protocol,
+  PublishedResults,
+} from './network.js';
+export * from './networks/index.js';
 export { register } from './register.js';
 export { type TriangleOptions, triangle } from './triangle.js';

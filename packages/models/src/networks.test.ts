@@ -162,7 +162,18 @@ describe.each([
   });
 });
 
-describe.each(Object.entries(networks))('%s', (_, build) => {
+describe.each(Object.entries(networks))('%s', (name, { id, build, constants }) => {
+  it('has the name of its file', () => {
+    expect(id).toBe(name);
+  });
+
+  it('has a temperature for each of its convolutions', () => {
+    const convolutions = build(small)
+      .layers.filter((layer) => layer.getClassName() === 'Conv2D')
+      .map((layer) => layer.name);
+    expect(Object.keys(constants.temperatures)).toEqual(convolutions);
+  });
+
   it.each([
     [{ inputShape: [32, 32] }, 'BAD_VALUE'],
     [{ inputShape: [32, 32.5, 3] }, 'BAD_VALUE'],

@@ -2,7 +2,7 @@
 import { unknownName } from '@ghl/core/plugin';
 import type { ImageSet } from '@ghl/datasets';
 import { plasticOptimizer } from '@ghl/learner';
-import { type NetworkBuilder, networks } from '@ghl/models';
+import { type Network, networks } from '@ghl/models';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { type PlannedRun, phasesOf, type RacePlan, stepsPerEpoch } from './plan.js';
 import { assignmentOf } from './recipe.js';
@@ -17,12 +17,14 @@ export const networkNames: readonly string[] = Object.keys(networks);
  * @throws ConfigurationError `UNKNOWN_NETWORK`, or the errors of the builder.
  */
 export function buildNetwork(name: string, data: Pick<ImageSet, 'shape' | 'classes'>, seed: number): LayersModel {
-  return builderOf(name)({ inputShape: data.shape, classes: data.classes.length, seed });
+  return networkOf(name).build({ inputShape: data.shape, classes: data.classes.length, seed });
 }
 
 /** @throws ConfigurationError `UNKNOWN_NETWORK`. */
-export function checkNetwork(name: string): void {
-  builderOf(name);
+export function networkOf(name: string): Network {
+  const network = Object.hasOwn(networks, name) ? networks[name as keyof typeof networks] : undefined;
+  if (network === undefined) throw unknownName('network', name, networkNames);
+  return network;
 }
 
 /** The model of a run and its phases, each with a new optimizer. The caller disposes of both. */
@@ -35,10 +37,4 @@ export function buildRun(
   const [{ recipe, epochs, batch }] = phasesOf(plan, run);
   const assignment = assignmentOf(recipe, plan.network, epochs * stepsPerEpoch(plan));
   return { model, phases: [{ optimizer: plasticOptimizer(model, assignment), epochs, batch }] };
-}
-
-function builderOf(name: string): NetworkBuilder {
-  const build = Object.hasOwn(networks, name) ? networks[name as keyof typeof networks] : undefined;
-  if (build === undefined) throw unknownName('network', name, networkNames);
-  return build;
 }

@@ -1,7 +1,7 @@
 /** Plan, trainer, events, checkpoint and summary of a run. The caller supplies a storage and a clock. */
 import './codes.js';
 
-export { buildNetwork, buildRun, checkNetwork, networkNames } from './build.js';
+export { buildNetwork, buildRun, networkNames, networkOf } from './build.js';
 export {
   encodeCheckpoint,
   firstPosition,

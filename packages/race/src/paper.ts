@@ -1,15 +1,12 @@
 /** The paper's figures for CIFAR-10, and the differences between a race and the paper's protocol. */
+import { type Network, networks } from '@ghl/models';
 import type { RacePlan } from './plan.js';
-
-/** Test accuracy in tables 1 and 5 of "Hebbian Learning with Global Direction" (ICASSP 2026, arXiv 2601.21367). */
-const FIGURES: Readonly<Record<string, Readonly<Record<string, number>>>> = {
-  deephebb: { ghl: 0.8641, backprop: 0.8698, signOnly: 0.8101 },
-  fasthebb: { ghl: 0.8396, backprop: 0.8471, signOnly: 0.7339 },
-};
 
 /** The paper's test accuracy for a recipe of a race; null if the paper has none. */
 export function paperAccuracy({ network, dataset }: RacePlan, recipe: string): number | null {
-  return (dataset.name === 'cifar10' && FIGURES[network]?.[recipe]) || null;
+  if (!Object.hasOwn(networks, network)) return null;
+  const { published }: Network = networks[network as keyof typeof networks];
+  return published?.accuracy[dataset.name]?.[recipe] ?? null;
 }
 
 /** Differences between a race and the paper's code, as text; empty if the paper has no figure to compare with. */

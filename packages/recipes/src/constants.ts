@@ -3,6 +3,7 @@
  * descends its gradient, with the same cosine.
  */
 import { unknownName } from '@ghl/core/plugin';
+import { networks } from '@ghl/models';
 
 /** One network's constants. τ is 1/t, t the factor that the paper's code multiplies y by before the softmax. */
 export interface NetworkConstants {
@@ -16,16 +17,18 @@ export interface NetworkConstants {
   readonly restStep: number;
 }
 
-const deep = { conv1: 1, conv2: 1 / 0.65, conv3: 4 };
-const fast = { conv1: 1, conv2: 1, conv3: 1, conv4: 1 };
-
-/** Constants by network name. Those of the small variants are ours, chosen on the validation part of the glyphs. */
-export const constants: Readonly<Record<string, NetworkConstants>> = {
-  deephebb: { temperatures: deep, convolutionStep: 1e-2, convolutionDecay: 5e-2, restStep: 5e-3 },
-  fasthebb: { temperatures: fast, convolutionStep: 5e-2, convolutionDecay: 1e-2, restStep: 1e-4 },
-  'deephebb-small': { temperatures: deep, convolutionStep: 5e-2, convolutionDecay: 1e-2, restStep: 5e-2 },
-  'fasthebb-small': { temperatures: fast, convolutionStep: 5e-2, convolutionDecay: 1e-2, restStep: 1e-1 },
-};
+/** Constants by network name, as `@ghl/models` has them. */
+export const constants: Readonly<Record<string, NetworkConstants>> = Object.fromEntries(
+  Object.entries(networks).map(([name, { constants: ours }]) => [
+    name,
+    {
+      temperatures: ours.temperatures,
+      convolutionStep: ours.step,
+      convolutionDecay: ours.decay,
+      restStep: ours.restStep,
+    },
+  ]),
+);
 
 /** @throws ConfigurationError `UNKNOWN_NETWORK`. */
 export function constantsOf(network: string): NetworkConstants {

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { ConfigurationError, StateError } from '@ghl/core';
 import {
   assignmentOf,
-  checkNetwork,
+  networkOf,
   type PlannedRecipe,
   type PlannedRun,
   plannedRuns,
@@ -78,10 +78,6 @@ export const command: Command<RunOptions, Report> = {
 
 const DEFAULTS = { network: 'deephebb-small', seeds: 3, backend: 'wasm' } as const;
 
-/** The length of training: the paper's protocol for its networks, and a shorter one for the small networks on glyphs. */
-const protocol = (network: string) =>
-  network.endsWith('-small') ? { epochs: 4, batch: 32 } : { epochs: 100, batch: 64 };
-
 /** Validation accuracies worth timing, by dataset. */
 const TARGETS: Readonly<Record<string, number>> = {
   glyphs: 0.8,
@@ -128,8 +124,7 @@ interface Begun {
 
 async function begin(options: RunOptions, say: (text: string) => void): Promise<Begun> {
   const { network = DEFAULTS.network, backend = DEFAULTS.backend, seeds = DEFAULTS.seeds } = options;
-  const { epochs, batch } = { ...protocol(network), ...options };
-  checkNetwork(network);
+  const { epochs, batch } = { ...networkOf(network).protocol, ...options };
   await checkBackend(backend);
   const recipes = selectedRecipes(options);
   for (const recipe of recipes) assignmentOf(recipe, network, 1);

@@ -1,6 +1,6 @@
 /** `bench speed`: times the training steps of recipes against each other, and against PyTorch. */
 import { ConfigurationError } from '@ghl/core';
-import { assignmentOf, checkNetwork, failureOf } from '@ghl/race';
+import { assignmentOf, failureOf, networkOf } from '@ghl/race';
 import type { Command } from '../options/command.js';
 import { whole } from '../options/values.js';
 import { selectedRecipes, workloadOptions } from '../options/workload.js';
@@ -56,7 +56,7 @@ async function speed(options: SpeedOptions): Promise<SpeedSummary | BackendsSumm
     );
   }
   const { network = DEFAULTS.network, batch = DEFAULTS.batch } = options;
-  checkNetwork(network);
+  networkOf(network);
   for (const recipe of selectedRecipes({ ...options, recipe: options.recipe ?? DEFAULTS.recipe })) {
     assignmentOf(recipe, network, 1);
   }

@@ -10,8 +10,8 @@ import { flopPerImage } from './flop.js';
 
 beforeAll(() => tf.setBackend('cpu'));
 
-const gigaflop = (network: string, recipe: string) => {
-  const model = networks[network]!();
+const gigaflop = (network: keyof typeof networks, recipe: string) => {
+  const model = networks[network].build();
   const flop = flopPerImage(model, assignmentOf({ name: recipe }, network, 1));
   model.dispose();
   return flop / 1e9;
@@ -21,7 +21,7 @@ describe('the operations of a step', () => {
   it.each([
     ['deephebb', 2.58, 3.44],
     ['fasthebb', 0.33, 0.43],
-  ])('of %s are %d GFLOP an image by back-propagation, %d by GHL', (network, backprop, ghl) => {
+  ] as const)('of %s are %d GFLOP an image by back-propagation, %d by GHL', (network, backprop, ghl) => {
     expect(gigaflop(network, 'backprop')).toBeCloseTo(backprop, 2);
     expect(gigaflop(network, 'ghl')).toBeCloseTo(ghl, 2);
     // The sign alone asks for no activity.

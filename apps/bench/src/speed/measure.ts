@@ -3,7 +3,7 @@ import { loadavg } from 'node:os';
 import { resolve } from 'node:path';
 import { ConfigurationError } from '@ghl/core';
 import { unknownName } from '@ghl/core/plugin';
-import { assignmentOf, checkNetwork, type PlannedRecipe } from '@ghl/race';
+import { assignmentOf, networkOf, type PlannedRecipe } from '@ghl/race';
 import cliProgress from 'cli-progress';
 import { selectedRecipes, type WorkloadOptions } from '../options/workload.js';
 import { activateBackend, checkBackend } from '../platform/backends.js';
@@ -53,7 +53,7 @@ const say = (text: string) => process.stderr.write(`${text}\n`);
 export async function measureBackend(options: SpeedOptions): Promise<SpeedSummary> {
   const { network = DEFAULTS.network, backend = DEFAULTS.backend, against } = options;
   if (against !== undefined && !OPPONENTS.includes(against)) throw unknownName('opponent', against, OPPONENTS);
-  checkNetwork(network);
+  networkOf(network);
   await checkBackend(backend);
   const recipes = selectedRecipes({ ...options, recipe: options.recipe ?? DEFAULTS.recipe });
   for (const recipe of recipes) assignmentOf(recipe, network, 1);

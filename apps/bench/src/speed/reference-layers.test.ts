@@ -9,7 +9,7 @@ beforeAll(() => tf.setBackend('cpu'));
 
 describe('the layers of a reference', () => {
   it("have PyTorch's paddings and temperatures", () => {
-    const model = networks['deephebb-small']!();
+    const model = networks['deephebb-small'].build();
     const descriptions = Object.fromEntries(
       referenceLayers(model, { conv3: 4 }).map(({ name, ...rest }) => [name, rest]),
     );

@@ -1,0 +1,92 @@
+/** What a network of this package is: a function that builds it, and how the paper's code trains it. */
+import { ConfigurationError } from '@ghl/core';
+import { checkChoice, checkOptions } from '@ghl/core/plugin';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { checkSeed } from './dropout.js';
+
+/** Options of every network of this package. */
+export interface NetworkOptions {
+  /** Height, width and channels of an image. Default [32, 32, 3]. */
+  readonly inputShape?: readonly [height: number, width: number, channels: number];
+  /** Number of classes. Default 10. */
+  readonly classes?: number;
+  /** Seed of the initial weights and of the dropout masks: any whole number. Default 0. */
+  readonly seed?: number;
+  /** Activation after each convolution: ReLU, as in the paper's code, or Triangle, as in its text. Default 'relu'. */
+  readonly activation?: 'relu' | 'triangle';
+}
+
+/** A function that builds a network. */
+export type NetworkBuilder = (options?: NetworkOptions) => LayersModel;
+
+/** The constants of a training: τ, step sizes and weight decay. A recipe of `@ghl/recipes` takes them as they are. */
+export interface NetworkConstants {
+  /** Temperature τ of each convolution's competition, by layer name: 1/t, t the factor in the paper's code. */
+  readonly temperatures: Readonly<Record<string, number>>;
+  /** Peak step size of the convolutions. */
+  readonly step: number;
+  /** Weight decay of the convolutions, coupled to the step size. */
+  readonly decay: number;
+  /** Peak step size of all other weights, which have no weight decay. */
+  readonly restStep: number;
+}
+
+/** How long to train, and in batches of what size. */
+export interface Protocol {
+  readonly epochs: number;
+  readonly batch: number;
+}
+
+/** Results that others published for a network. */
+export interface PublishedResults {
+  /** The publication and the tables in it. */
+  readonly source: string;
+  /** Test accuracy by dataset and recipe. */
+  readonly accuracy: Readonly<Record<string, Readonly<Record<string, number>>>>;
+}
+
+/** A network by name, with everything that a comparison needs to know about it. */
+export interface Network {
+  /** The name on the command line, which is also the name of the network's file. */
+  readonly id: string;
+  readonly build: NetworkBuilder;
+  readonly protocol: Protocol;
+  readonly constants: NetworkConstants;
+  readonly published?: PublishedResults;
+}
+
+/**
+ * Checks the options of a network and fills in the defaults.
+ *
+ * @param least Smallest height and width that the layers can process.
+ * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`, `INPUT_TOO_SMALL`.
+ */
+export function checkNetworkOptions(network: string, options: NetworkOptions, least: number): Required<NetworkOptions> {
+  checkOptions(network, options, ['inputShape', 'classes', 'seed', 'activation']);
+  const { inputShape = [32, 32, 3], classes = 10, seed = 0, activation = 'relu' } = options;
+  const isSize = (value: unknown) => Number.isSafeInteger(value) && (value as number) > 0;
+  if (!Array.isArray(inputShape) || inputShape.length !== 3 || !inputShape.every(isSize)) {
+    throw new ConfigurationError(
+      'BAD_VALUE',
+      `${network}.inputShape is ${JSON.stringify(inputShape)}.`,
+      'give [height, width, channels], three whole numbers above 0.',
+    );
+  }
+  if (Math.min(inputShape[0], inputShape[1]) < least) {
+    throw new ConfigurationError(
+      'INPUT_TOO_SMALL',
+      `${network} got images of ${inputShape[0]}×${inputShape[1]}.`,
+      `its layers need at least ${least}×${least}.`,
+    );
+  }
+  if (!isSize(classes) || classes < 2) {
+    throw new ConfigurationError(
+      'BAD_VALUE',
+      `${network}.classes is ${String(classes)}.`,
+      'give a whole number of at least 2.',
+    );
+  }
+  checkSeed(`${network}.seed`, seed);
+  checkChoice(`${network}.activation`, activation, ['relu', 'triangle']);
+  return { inputShape, classes, seed, activation };
+}

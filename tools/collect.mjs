@@ -1,0 +1,80 @@
+/**
+ * Writes the index of each folder whose files are parts of one kind: a network, a dataset, a recipe. Adding a part is adding a
+ * file. `npm run collect` writes the indexes; collect.test.ts fails while one is stale.
+ */
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { argv } from 'node:process';
+import { fileURLToPath } from 'node:url';
+
+/**
+ * A folder of parts. Each of its files exports a descriptor under the name `descriptor`; the index exports them as `record`, by
+ * the name of the file, or by that name in camel case.
+ *
+ * @typedef {{ path: string, descriptor: string, record: string, of: string, key?: (file: string) => string }} Folder
+ */
+
+const camelCase = (/** @type {string} */ file) => file.replace(/-(\w)/g, (_, letter) => letter.toUpperCase());
+
+/** @type {readonly Folder[]} */
+export const folders = [
+  { path: 'packages/models/src/networks', descriptor: 'network', record: 'networks', of: 'The networks' },
+];
+
+/**
+ * The text that a folder's `index.ts` must have.
+ *
+ * @param {Folder} folder
+ */
+export function indexOf({ path, descriptor, record, of, key = (file) => file }, root = '.') {
+  const files = readdirSync(join(root, path))
+    .filter((name) => /^[\w-]+\.ts$/.test(name) && name !== 'index.ts')
+    .map((name) => name.slice(0, -3))
+    .sort();
+  const imports = files.map((file) => `import { ${descriptor} as ${camelCase(file)} } from './${file}.js';`);
+  const entries = files.map((file) => `'${key(file)}': ${camelCase(file)},`);
+  const exports = files.map(
+    (file) => `export { ${exported(join(root, path, `${file}.ts`), descriptor)} } from './${file}.js';`,
+  );
+  return formatted(
+    join(path, 'index.ts'),
+    [
+      `/** ${of} of this package. Written by \`npm run collect\` from the files of this folder: do not edit. */`,
+      ...imports,
+      ...exports.filter((line) => !line.includes('{  }')),
+      '',
+      `/** ${of} by name. */`,
+      `export const ${record} = {`,
+      ...entries,
+      '};',
+      '',
+    ].join('\n'),
+  );
+}
+
+/** Everything that a file exports besides its descriptor. */
+function exported(/** @type {string} */ file, /** @type {string} */ descriptor) {
+  const text = readFileSync(file, 'utf8');
+  return [...text.matchAll(/^export (?:async )?(function|const|class|interface|type) (\w+)/gm)]
+    .filter(([, , name]) => name !== descriptor)
+    .map(([, kind, name]) => (kind === 'interface' || kind === 'type' ? `type ${name}` : name))
+    .join(', ');
+}
+
+function formatted(/** @type {string} */ path, /** @type {string} */ text) {
+  const biome = createRequire(import.meta.url).resolve('@biomejs/biome/bin/biome');
+  const cwd = fileURLToPath(new URL('..', import.meta.url));
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [biome, 'check', '--write', `--stdin-file-path=${path}`],
+    { cwd, input: text, encoding: 'utf8' },
+  );
+  if (status !== 0) throw new Error(`${path} cannot be formatted: ${stderr}`);
+  return stdout;
+}
+
+if (argv[1] === fileURLToPath(import.meta.url)) {
+  for (const folder of folders) writeFileSync(join(folder.path, 'index.ts'), indexOf(folder));
+}
