@@ -7,7 +7,6 @@ const pending: string[] = [
   '.changeset',
   '.dependency-cruiser.mjs',
   'CONTRIBUTING.md',
-  'README.md',
   'SECURITY.md',
   'apps',
   'docs',
