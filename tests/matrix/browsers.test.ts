@@ -76,7 +76,7 @@ beforeAll(async () => {
   await copyWasm('@tensorflow/tfjs-backend-wasm/wasm-out', join(cache, 'examples-built')); // where activate() looks
 });
 
-describe.each(Object.entries(engines))('%s', (name, { start, threads: given }) => {
+describe.each(Object.entries(engines))('%s', (name, { start, threads: given, retry = 0 }) => {
   let browser: Browser | undefined;
   let missing = '';
 
@@ -106,28 +106,32 @@ describe.each(Object.entries(engines))('%s', (name, { start, threads: given }) =
   it.for([
     ['isolated', isolation, {}],
     ['not isolated', {}, { wasmPaths: '/wasm/' }],
-  ] as const)('computes right, %s, in the page and in a worker', async ([how, headers, options], context) => {
-    if (browser === undefined) return context.skip(missing);
-    await inTab('page', { ...headers, ...policy() }, async (tab) => {
-      expect(await tab.evaluate('isolated()')).toBe(how === 'isolated');
-      const expected = how === 'isolated' ? given.isolated : given.open;
-      const asked = JSON.stringify({ ...options, threads: 2 });
-      const inPage = await tab.evaluate<Report>(`smoke('wasm', ${asked})`);
-      await expect.poll(() => tab.workers() ?? 0).toBe(0);
-      const inWorker = await tab.evaluate<Report>(`inWorker('smoke', 'wasm', ${asked})`);
-      for (const report of [inPage, inWorker]) {
-        await check(context, report, reference);
-        expect(report.got.threads).toBe(expected);
-        expect(report.got.notes).toHaveLength(2 - expected);
-      }
-      const { losses, got } = inPage;
-      if (got.numerics?.variant === inWorker.got.numerics?.variant) expect(inWorker.losses).toEqual(losses);
-      expect(await tab.printed()).toEqual([]);
-      await record('wasm', `${runtime()}, ${how}`, inPage);
-    });
-  });
+  ] as const)(
+    'computes right, %s, in the page and in a worker',
+    { retry },
+    async ([how, headers, options], context) => {
+      if (browser === undefined) return context.skip(missing);
+      await inTab('page', { ...headers, ...policy() }, async (tab) => {
+        expect(await tab.evaluate('isolated()')).toBe(how === 'isolated');
+        const expected = how === 'isolated' ? given.isolated : given.open;
+        const asked = JSON.stringify({ ...options, threads: 2 });
+        const inPage = await tab.evaluate<Report>(`smoke('wasm', ${asked})`);
+        await expect.poll(() => tab.workers() ?? 0).toBe(0);
+        const inWorker = await tab.evaluate<Report>(`inWorker('smoke', 'wasm', ${asked})`);
+        for (const report of [inPage, inWorker]) {
+          await check(context, report, reference);
+          expect(report.got.threads).toBe(expected);
+          expect(report.got.notes).toHaveLength(2 - expected);
+        }
+        const { losses, got } = inPage;
+        if (got.numerics?.variant === inWorker.got.numerics?.variant) expect(inWorker.losses).toEqual(losses);
+        expect(await tab.printed()).toEqual([]);
+        await record('wasm', `${runtime()}, ${how}`, inPage);
+      });
+    },
+  );
 
-  it('says what a content security policy forbids, and how to allow it', async (context) => {
+  it('says what a content security policy forbids, and how to allow it', { retry }, async (context) => {
     if (browser === undefined) return context.skip(missing);
     interface Refusal {
       readonly refused: Readonly<Record<'name' | 'code' | 'help', string>>;
@@ -150,7 +154,7 @@ describe.each(Object.entries(engines))('%s', (name, { start, threads: given }) =
     });
   });
 
-  it('computes right on WebGPU, or says why there is none', { timeout: 600_000 }, async (context) => {
+  it('computes right on WebGPU, or says why there is none', { retry, timeout: 600_000 }, async (context) => {
     if (browser === undefined) return context.skip(missing);
     await inTab('page', policy(), async (tab) => {
       const support = await tab.evaluate<Support>("support('webgpu')");
@@ -170,11 +174,15 @@ describe.each(Object.entries(engines))('%s', (name, { start, threads: given }) =
     });
   });
 
-  it.for(examples.map(({ at, code }, i) => [at, code, i] as const))('runs %s', async ([, code, i], context) => {
-    if (browser === undefined) return context.skip(missing);
-    await inTab('examples', { ...isolation, ...policy() }, async (tab) => {
-      await tab.evaluate(`examples[${i}]().then(() => true)`);
-      expect(await tab.printed()).toEqual([...code.matchAll(/\/\/ => (.*)$/gm)].map(([, text]) => text));
-    });
-  });
+  it.for(examples.map(({ at, code }, i) => [at, code, i] as const))(
+    'runs %s',
+    { retry },
+    async ([, code, i], context) => {
+      if (browser === undefined) return context.skip(missing);
+      await inTab('examples', { ...isolation, ...policy() }, async (tab) => {
+        await tab.evaluate(`examples[${i}]().then(() => true)`);
+        expect(await tab.printed()).toEqual([...code.matchAll(/\/\/ => (.*)$/gm)].map(([, text]) => text));
+      });
+    },
+  );
 });
