@@ -7,7 +7,7 @@ const graph = [
   ['core', []],
   ['(rule|modulator|backend)-[^/]+', ['core']],
   ['conformance', ['core']],
-  ['learner', ['core', 'rule-[^/]+', 'modulator-[^/]+']],
+  ['learner', ['core']],
   ['datasets', ['core']],
   ['models', ['core']],
   ['recipes', ['core', 'rule-[^/]+', 'modulator-[^/]+', 'learner', 'models', 'datasets']],

@@ -5,6 +5,8 @@ import { backend as webgpu } from '@ghl/backend-webgpu';
 import { chain, gradientDescent, scaleBy } from '@ghl/core';
 import { plasticOptimizer, register as registerOptimizers } from '@ghl/learner';
 import { register as registerLayers } from '@ghl/models';
+import { sign } from '@ghl/modulator-sign';
+import { swta } from '@ghl/rule-swta';
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
@@ -18,7 +20,7 @@ const backends: Record<string, { activate(): Promise<unknown>; deactivate(): Pro
 };
 
 beforeAll(() => {
-  registerOptimizers();
+  registerOptimizers({ sign, swta });
   registerLayers();
 });
 

@@ -66,7 +66,11 @@ export function fromSpec<T = unknown>(spec: Spec, plugins: Readonly<Record<strin
     // A plugin may have a name that the core has given up.
     const name = Object.hasOwn(factories, value.name) ? value.name : (formerNames.get(value.name) ?? value.name);
     const factory = Object.hasOwn(factories, name) ? factories[name] : undefined;
-    if (factory === undefined) throw unknownName('factory', name, Object.keys(factories));
+    if (factory === undefined) {
+      const { summary, help } = unknownName('factory', name, Object.keys(factories));
+      const remedy = `Pass the factory by its name: fromSpec(spec, { ${name} }) or register({ ${name} }).`;
+      throw new ConfigurationError('UNKNOWN_FACTORY', summary, `${help} ${remedy}`);
+    }
     return factory(...(value.args.map(build) as never[]));
   };
   return build(spec as unknown as Json) as T;

@@ -1,6 +1,7 @@
 /** What `register()` does to models that are trained by TensorFlow.js's own optimizers: nothing. */
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, gradientDescent, scaleBy } from '@ghl/core';
+import { chain, gradientDescent, local, scaleBy } from '@ghl/core';
+import { oja } from '@ghl/rule-oja';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -41,9 +42,9 @@ describe.each(whens)('with register() %s', (_, before, after) => {
       const optimizer = ownTf(make());
       model.compile({ optimizer, loss: 'meanSquaredError' });
       await fit(model);
-      for (let i = 0; i < before; i++) register();
+      for (let i = 0; i < before; i++) register({});
       const loaded = await reloaded(model);
-      for (let i = 0; i < after; i++) register();
+      for (let i = 0; i < after; i++) register({});
       expect(loaded.optimizer.getClassName()).toBe(optimizer.getClassName());
       expect(loaded.optimizer.getConfig()).toEqual(optimizer.getConfig());
       expect(loaded.optimizer instanceof PlasticOptimizer).toBe(false);
@@ -78,7 +79,7 @@ describe('instanceof PlasticOptimizer', () => {
 
   it('is true of an optimizer of another copy of this package, which it loads', async () => {
     vi.resetModules();
-    onTestFinished(() => register());
+    onTestFinished(() => register({}));
     const copy = await import('./index.js');
     expect(copy.PlasticOptimizer).not.toBe(PlasticOptimizer);
     const model = net();
@@ -89,14 +90,32 @@ describe('instanceof PlasticOptimizer', () => {
       [register, copy.register],
       [copy.register, register],
     ] as const) {
-      mine();
-      other();
+      mine({});
+      other({});
       const loaded = await reloaded(model);
       expect(own(loaded.optimizer)).toBeInstanceOf(PlasticOptimizer);
       await fit(model);
       await fit(loaded);
       expect(values(loaded)).toEqual(values(model));
     }
+  });
+
+  it('throws UNKNOWN_FACTORY with the name of a factory that register() did not get', async () => {
+    const model = net();
+    const optimizer = own(plasticOptimizer(model, { 'out/kernel': local(oja()), '*': plan()['*'] }));
+    model.compile({ optimizer, loss: 'meanSquaredError' });
+    const artifacts = await saved(model);
+    const load = async () => {
+      const loaded = own(await tfl.loadLayersModel(tf.io.fromMemory(artifacts)));
+      own(loaded.optimizer);
+      return () => loaded.optimizer.minimize(() => tf.mean(loaded.apply(random([4, 3], 1)) as tf.Tensor));
+    };
+    register({});
+    expect(await load()).toThrow(
+      expect.objectContaining({ code: 'UNKNOWN_FACTORY', help: expect.stringContaining('register({ oja })') }),
+    );
+    register({ oja });
+    expect(await load()).not.toThrow();
   });
 
   it('says of a loaded optimizer that cannot be rebuilt why it cannot train, whichever copy loads it', async () => {
@@ -110,10 +129,10 @@ describe('instanceof PlasticOptimizer', () => {
       }),
     );
     model.compile({ optimizer, loss: 'meanSquaredError' });
-    register();
+    register({});
     vi.resetModules();
-    onTestFinished(() => register());
-    (await import('./index.js')).register();
+    onTestFinished(() => register({}));
+    (await import('./index.js')).register({});
     const loaded = await reloaded(model);
     expect(() => own(loaded.optimizer).minimize(() => tf.scalar(0))).toThrow(
       expect.objectContaining({ code: 'UNNAMED_FUNCTION' }),

@@ -1,31 +1,24 @@
-/** Teaching tfjs to rebuild a saved optimizer. */
+/** Registers the optimizer with TensorFlow.js, so that a saved model can be loaded with it. */
 import type { Factory, GhlError } from '@ghl/core';
-import { gate } from '@ghl/modulator-gate';
-import { scalar } from '@ghl/modulator-scalar';
-import { sign } from '@ghl/modulator-sign';
-import { bcm } from '@ghl/rule-bcm';
-import { hpca } from '@ghl/rule-hpca';
-import { oja } from '@ghl/rule-oja';
-import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { PlasticOptimizer } from './optimizer.js';
 import { codeFiles, refuseUnsaved } from './unsaved.js';
 
-const ofThisProject = { bcm, gate, hpca, oja, scalar, sign, swta };
 const patched = Symbol.for('@ghl/learner loads optimizers');
 
 /**
- * Makes `tf.loadLayersModel` rebuild an optimizer that was saved with `includeOptimizer: true`, from its spec. Call it
- * once before loading; of several calls, the last counts.
+ * Makes `tf.loadLayersModel` rebuild an optimizer that was saved with `includeOptimizer: true`. Call it before loading;
+ * the last call counts.
  *
- * @param plugins Factories of rules, modulators and transforms from elsewhere, by the name in their spec; those of this
- * project are known. A model whose optimizer cannot be rebuilt still loads and predicts; training it throws the reason.
- * So does one whose loss or metrics were functions, which TensorFlow.js does not save, until it is compiled again:
- * StateError `LOSS_NOT_SAVED`, `METRIC_NOT_SAVED`.
+ * A model whose optimizer cannot be rebuilt still loads and predicts. Training it throws the reason: ConfigurationError
+ * `UNKNOWN_FACTORY` if a factory is missing. A loss or metric that was a function is not saved by TensorFlow.js; training
+ * throws StateError `LOSS_NOT_SAVED` or `METRIC_NOT_SAVED` until the model is compiled again.
+ *
+ * @param factories The factories of the rules, modulators and transforms that saved models use, by their names:
+ * `{ swta, sign }`. Those of `@ghl/core` are known. `@ghl/recipes` exports all factories of the project.
  */
-export function register(plugins: Readonly<Record<string, Factory>> = {}): void {
-  const factories = { ...ofThisProject, ...plugins };
+export function register(factories: Readonly<Record<string, Factory>>): void {
   tf.serialization.registerClass(
     class extends PlasticOptimizer {
       static override fromConfig<T extends tf.serialization.Serializable>(

@@ -33,6 +33,8 @@ type NamedTensor = Awaited<ReturnType<tf.Optimizer['getWeights']>>[number];
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), '..');
 
+const factories = { bcm, gate, hpca, scalar, sign, swta };
+
 beforeAll(async () => {
   await tf.setBackend('cpu');
 });
@@ -231,7 +233,7 @@ describe('getWeights and setWeights', () => {
 
 describe('a model saved with its optimizer', () => {
   it('goes on where it was, bit for bit', async () => {
-    register();
+    register(factories);
     const model = net();
     compiled(model, own(plasticOptimizer(model, byLoss())));
     await fit(model, 2);
@@ -246,7 +248,7 @@ describe('a model saved with its optimizer', () => {
   });
 
   it('keeps its spec, whatever the names in it', async () => {
-    register();
+    register(factories);
     const model = net();
     const { spec } = compiled(model, own(plasticOptimizer(model, byLoss()))).optimizer as PlasticOptimizer;
     const loaded = await load((await saved(model)).artifacts);
@@ -256,7 +258,7 @@ describe('a model saved with its optimizer', () => {
   });
 
   it('takes its tfjs optimizers with it when it is disposed of', async () => {
-    register();
+    register(factories);
     const model = net();
     compiled(model, own(plasticOptimizer(model, byLoss())));
     await fit(model, 1);
@@ -293,12 +295,18 @@ describe('a model saved with its optimizer', () => {
       import * as tf from '@tensorflow/tfjs-core';
       import * as tfl from '@tensorflow/tfjs-layers';
       import { register } from '@ghl/learner';
+      import { gate } from '@ghl/modulator-gate';
+      import { scalar } from '@ghl/modulator-scalar';
+      import { sign } from '@ghl/modulator-sign';
+      import { bcm } from '@ghl/rule-bcm';
+      import { hpca } from '@ghl/rule-hpca';
+      import { swta } from '@ghl/rule-swta';
       console.warn = () => {};
       ${stepMask}
       const { model: json, xs, ys } = JSON.parse(readFileSync(process.argv[1], 'utf8'));
       const { weightData, ...rest } = JSON.parse(json);
       await tf.setBackend('cpu');
-      register();
+      register({ bcm, gate, hpca, scalar, sign, swta });
       const artifacts = { ...rest, weightData: new Uint8Array(Buffer.from(weightData, 'base64')).buffer };
       const model = await tfl.loadLayersModel(tf.io.fromMemory(artifacts));
       const data = [tf.tensor(xs, [6, 4, 4, 2]), tf.tensor(ys, [6, 2])];
@@ -306,7 +314,9 @@ describe('a model saved with its optimizer', () => {
       const weights = model.getWeights().map((weight) => Array.from(weight.dataSync()));
       process.stdout.write(JSON.stringify({ step: model.optimizer.step, weights }));
     `;
-    execFileSync(process.execPath, [join(folder, '../../node_modules/typescript/bin/tsc'), '-b', folder]);
+    const plugins = ['modulator-gate', 'modulator-scalar', 'modulator-sign', 'rule-bcm', 'rule-hpca', 'rule-swta'];
+    const packages = [folder, ...plugins.map((name) => join(folder, '..', name))];
+    execFileSync(process.execPath, [join(folder, '../../node_modules/typescript/bin/tsc'), '-b', ...packages]);
     const output = execFileSync(process.execPath, ['--input-type=module', '-e', program, join(scratch, 'model.json')], {
       cwd: folder,
       encoding: 'utf8',
@@ -332,13 +342,16 @@ describe('a rule from elsewhere', () => {
   };
 
   it('that nobody registered leaves a model that loads and predicts, and says why it cannot train', async () => {
-    register();
+    register(factories);
     const { model, artifacts } = await trained();
     const loaded = await load(artifacts);
     const optimizer = optimizerOf(loaded);
     const x = own(xs());
     expect(own(loaded.predict(x) as tf.Tensor).dataSync()).toEqual(own(model.predict(x) as tf.Tensor).dataSync());
-    const unknown = expect.objectContaining({ code: 'UNKNOWN_FACTORY', message: expect.stringContaining("'myRule'") });
+    const unknown = expect.objectContaining({
+      code: 'UNKNOWN_FACTORY',
+      help: expect.stringContaining('register({ myRule })'),
+    });
     for (let attempt = 0; attempt < 2; attempt++) {
       tf.engine().startScope(); // fit() leaks a tensor when it throws
       await expect(loaded.fit(x, own(ys()), { verbose: 0 })).rejects.toEqual(unknown);
@@ -350,7 +363,7 @@ describe('a rule from elsewhere', () => {
   });
 
   it('that was registered goes on', async () => {
-    register({ myRule });
+    register({ ...factories, myRule });
     const { model, artifacts } = await trained();
     const loaded = await load(artifacts);
     optimizerOf(loaded);
@@ -360,7 +373,7 @@ describe('a rule from elsewhere', () => {
   });
 
   it('written with a plain function for a schedule cannot be rebuilt, and says so', async () => {
-    register();
+    register(factories);
     const model = net();
     compiled(
       model,

@@ -113,7 +113,7 @@ it('a wrapper of the user is saved with a model, with its arguments', async () =
       },
       decay,
     );
-  register({ trace });
+  register({ oja, trace });
   const model = own(tfl.sequential({ layers: [tfl.layers.dense({ units: 2, useBias: false, inputShape: [3] })] }));
   const optimizer = own(plasticOptimizer(model, { '*': chain(local(trace(oja(), 0.5)), scaleBy(0.1)) }));
   model.compile({ optimizer, loss: 'meanSquaredError' });

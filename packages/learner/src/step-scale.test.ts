@@ -24,7 +24,7 @@ import { lossOf, own, ownTf, random, saved, tfOptimizers, twins, values } from '
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
-  register();
+  register({ bcm, scalar, sign, swta });
 });
 
 const net = () =>

@@ -13,7 +13,7 @@ import { disposeOf } from './tfjs-optimizer.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
-  register();
+  register({});
 });
 
 const net = () =>

@@ -9,7 +9,7 @@ import { own, ownTf, random, saved, values } from './model.fixture.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
-  register();
+  register({});
 });
 
 type Compiled = Omit<tfl.ModelCompileArgs, 'optimizer'>;
@@ -130,7 +130,7 @@ describe('in Node without tfjs-node', () => {
     const none = null as unknown as tf.io.IOHandler;
     tf.io.registerSaveRouter((url) => (String(url).startsWith('mine://') ? { save } : none));
     tf.io.registerLoadRouter((url) => (String(url).startsWith('mine://') ? tf.io.fromMemory(artifacts) : none));
-    register();
+    register({});
     await model.save('mine://model');
     const loaded = own(await tfl.loadLayersModel('mine://model'));
     expect(values(loaded)).toEqual(values(model));

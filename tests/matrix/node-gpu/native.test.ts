@@ -6,6 +6,8 @@ import { backend } from '@ghl/backend-node-gpu';
 import { backend as wasm } from '@ghl/backend-wasm';
 import { register as registerOptimizers } from '@ghl/learner';
 import { register as registerLayers } from '@ghl/models';
+import { sign } from '@ghl/modulator-sign';
+import { swta } from '@ghl/rule-swta';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -35,7 +37,7 @@ describe('beside WebAssembly', () => {
   let artifacts: tf.io.ModelArtifacts = {};
 
   beforeAll(async () => {
-    registerOptimizers();
+    registerOptimizers({ sign, swta });
     registerLayers();
     await wasm.activate();
     expected = await train();
