@@ -1,6 +1,6 @@
 /**
- * Writes docs/reference/backends.md from the reports in docs/reference/runs/backends: `node tools/backends-page.mjs`,
- * after `npm run test:matrix`, whose reports it takes there first.
+ * Writes docs/reference/backends.md from the reports in docs/reference/runs/backends: `node tools/backends-page.mjs`.
+ * If `npm run test:matrix` has left new reports, it copies them there first.
  */
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const runs = join(root, 'docs/reference/runs/backends');
 
-/** The page that the recorded reports make. */
+/** The page, from the recorded reports. */
 export function backendsPage() {
   const reports = readdirSync(runs)
     .filter((file) => file.endsWith('.json'))
@@ -17,11 +17,11 @@ export function backendsPage() {
     .sort((a, b) => order(a) - order(b) || a.file.localeCompare(b.file, 'en', { numeric: true }));
   const names = [...new Set(reports.map(({ backend }) => backend))];
   return `${[
-    '# What was tested on which backend',
+    '# Tests of each backend',
     '',
-    'Written by `tools/backends-page.mjs` from the reports in [runs/backends](runs/backends), which `npm run test:matrix` makes. In each',
-    'runtime, a backend goes through the conformance suite, which holds its kernels against float64, and takes steps of GHL,',
-    'whose losses are held against those on `@ghl/backend-wasm`; a runtime is here only if all of it held.',
+    '`tools/backends-page.mjs` writes this page from the reports in [runs/backends](runs/backends), which `npm run test:matrix`',
+    'creates. In each runtime, a backend runs the conformance suite, which compares its kernels with float64. It also runs',
+    'steps of GHL, whose losses are compared with those of `@ghl/backend-wasm`. Only runtimes that pass are listed.',
     '',
     '| backend | runtime | device | kernels, threads | conformance | loss after six steps | on |',
     '| --- | --- | --- | --- | --- | --- | --- |',
@@ -29,8 +29,9 @@ export function backendsPage() {
     '',
     '## Kernels of a step of GHL',
     '',
-    'Those that were called, with the dtypes that went in: **own** where the package registers or replaces it, else TensorFlow.js’s.',
-    'A kernel that is fused into another on a backend is not called there.',
+    'The table lists the kernels that a step calls, with the dtypes of their inputs. **own** means that the package',
+    'registers or replaces the kernel; the others are those of TensorFlow.js. A backend does not call a kernel that it',
+    'fuses into another.',
     '',
     `| kernel | ${names.map((name) => `\`${name}\``).join(' | ')} |`,
     `| --- | ${names.map(() => '---').join(' | ')} |`,

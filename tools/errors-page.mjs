@@ -1,6 +1,6 @@
 /**
- * Writes the table of docs/reference/errors.md from the `codes.ts` of every package: `node tools/errors-page.mjs`. A
- * code's comment says when it is thrown, and its `@remarks` what to do.
+ * Writes the table of docs/reference/errors.md from the `codes.ts` of every package: `node tools/errors-page.mjs`. The
+ * comment of a code says when it is thrown, and its `@remarks` give the remedy.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -9,7 +9,7 @@ import ts from 'typescript';
 
 const root = resolve(import.meta.dirname, '..');
 const page = join(root, 'docs/reference/errors.md');
-const header = '| code | class | when | what to do |\n| --- | --- | --- | --- |\n';
+const header = '| code | class | when | remedy |\n| --- | --- | --- | --- |\n';
 
 /** The page with its table rewritten. */
 export function errorsPage() {

@@ -12,24 +12,31 @@ const page = join(root, 'docs/reference/speed.md');
 
 const ways = { backprop: 'back-propagation', ghlPublished: 'GHL as published', ghlGradient: 'GHL by one gradient' };
 
-/** The page that the recorded documents make. */
+/** The page, from the recorded documents. */
 export function speedPage() {
   const files = readdirSync(runs).filter((file) => file.endsWith('.json'));
-  const found = files.sort().map((file) => ({ file, ...JSON.parse(readFileSync(join(runs, file), 'utf8'), decode) }));
+  const documents = files
+    .sort()
+    .map((file) => ({ file, ...JSON.parse(readFileSync(join(runs, file), 'utf8'), decode) }));
   return `# Speed
 
-Written by \`tools/speed-page.mjs\` from the documents in [runs/speed](runs/speed), which hold every step’s time. The command is
-\`npm run -s bench -- speed --network NAME --data DIR --against pytorch --json\`, with CIFAR-10 in DIR and a \`python3\` that has torch,
-or with \`--backend node-gpu\`; the steps of all that is compared are made by turns in one process and one beside it, on the same
-cores. A step is the median ± the median absolute deviation; GFLOP/s count direct convolutions; memory is the peak of a process of
-its own. Where the time goes, and what bounds it: [kernels](../design/kernels.md).
+\`tools/speed-page.mjs\` writes this page from the documents in [runs/speed](runs/speed), which contain the time of
+every step. The command is
 
-GHL at batch ${[...new Set(found.map(({ batch }) => batch))].join(', ')}, and how many times as fast it is as three ways in PyTorch on the same machine at the same time:
+    npm run -s bench -- speed --network NAME --data DIR --against pytorch --json
+
+with CIFAR-10 in DIR and a \`python3\` that has torch, or with \`--backend node-gpu\`. All candidates are timed
+interleaved: ours in one process, and PyTorch in a second process on the same cores. A step is the median ± the median
+absolute deviation. GFLOP/s count direct convolutions. Memory is the peak of a separate process.
+[Kernels](../design/kernels.md) explains where the time goes and what limits it.
+
+The table compares GHL at batch ${[...new Set(documents.map(({ batch }) => batch))].join(', ')} with three ways in PyTorch on the same machine at the same time. Each × is a
+quotient of speeds: above 1, this software is faster.
 
 | | images/s | GHL/BP | ÷ GEMM peak | × ${Object.values(ways).join(' | × ')} |
 | --- | --- | --- | --- | --- | --- | --- |
-${found.map(line).join('\n')}
-${found.map(section).join('\n')}`;
+${documents.map(line).join('\n')}
+${documents.map(section).join('\n')}`;
 }
 
 /** The bench writes NaN and ±∞, which JSON lacks, as strings. */
@@ -53,7 +60,7 @@ function section({ file, threads, recipes, pytorch, steps, ghlToBackprop, ghlToB
 Node ${environment.versions.node}, ${threads} threads of ${environment.cpu}${numerics ? `, kernels \`${numerics.variant}\`` : ''}; ${steps} steps each; load before
 ${loadBefore.toFixed(1)}; commit ${environment.git.commit.slice(0, 7)}${pytorch ? `; PyTorch ${pytorch.versions.torch}` : ''} ([all numbers](runs/speed/${file})).
 
-| | ms a step | images/s | GFLOP/s | peak MiB |
+| | ms per step | images/s | GFLOP/s | peak MiB |
 | --- | --- | --- | --- | --- |
 ${[...ours, ...theirs].join('\n')}
 

@@ -169,7 +169,7 @@ declare module '@ghl/core' {
      */
     readonly NO_WEIGHTS: ConfigurationError;
     /**
-     * An optimizer of your own, which cannot save itself, is in the assignment of a model that is saved.
+     * A custom optimizer that cannot save itself is in the assignment of a model that is saved.
      *
      * @remarks Give it `getWeights()` and `setWeights()`, or save the model without its optimizer.
      */
