@@ -17,7 +17,7 @@ const graph = [
 /** The folders of the bench, from the top: a file imports only from its own folder and those below. */
 const benchFolders = ['commands', 'report', 'processes', 'speed', 'files', 'options', 'platform'];
 
-const tests = '\\.test(-d)?\\.ts$';
+const tests = '\\.(test(-d)?|fixture)\\.ts$';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {
@@ -46,7 +46,7 @@ export default {
       from: { path: '^((?:packages|apps)/[^/]+)/' },
       to: {
         path: '^(packages|apps|tools|tests)/',
-        pathNot: '^($1/|packages/[^/]+/src/((backend|engine)/index|index|node|plugin)\\.ts$|tools/vitest/)',
+        pathNot: '^($1/|packages/[^/]+/src/((backend|engine|testing)/index|index|node|plugin)\\.ts$|tools/vitest/)',
       },
     },
     {

@@ -1,4 +1,5 @@
 /** Memory without TensorFlow.js for tests of the module, and buffers in it that show what leaves them. */
+import { generator } from '@ghl/conformance/testing';
 import { expect } from 'vitest';
 import type { StockModule } from './stock.js';
 
@@ -33,15 +34,12 @@ export function buffers({ stock, memory }: Bare, fill = Number.NaN) {
     guards.push(all.subarray(0, GUARD), all.subarray(GUARD + size));
     return all.subarray(GUARD, GUARD + size);
   };
-  let seed = 1;
+  const draw = generator(1);
   return {
     output: allocate,
     input(size: number) {
       const values = allocate(size);
-      for (let i = 0; i < size; i++) {
-        seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
-        values[i] = seed / 2 ** 31 - 1;
-      }
+      for (let i = 0; i < size; i++) values[i] = draw();
       inputs.push([values, values.slice()]);
       return values;
     },

@@ -13,7 +13,8 @@ import {
   referenceForward,
   unitsOf,
 } from './reference.js';
-import { backendSamples, connectionOf, drawn, drawnTensor, nameOf, type Sample } from './samples.js';
+import { backendSamples, connectionOf, nameOf, type Sample } from './samples.js';
+import { numbers } from './testing/numbers.js';
 
 /** Facts about a backend. */
 export interface BackendClaims {
@@ -117,8 +118,9 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
           const sample = backendSamples[kind].at(-1) as Sample;
           const connection = connectionOf(sample.geometry);
           const found = await evaluate(() => {
-            const x = drawnTensor(1, sample.preShape);
-            const cotangents = [2, 3].map((seed) => drawnTensor(seed, postShapeOf(sample.geometry, sample.preShape)));
+            const x = tensor(numbers(1, sample.preShape), sample.preShape);
+            const shape = postShapeOf(sample.geometry, sample.preShape);
+            const cotangents = [2, 3].map((seed) => tensor(numbers(seed, shape), shape));
             const alone = cotangents.map((each) => connection.correlate(x, [each])[0] as tf.Tensor);
             return { together: connection.correlate(x, cotangents), alone };
           });
@@ -134,7 +136,7 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
       title: 'computes what rules and modulators are made of',
       run: activated(async () => {
         const [rows, columns] = [6, 5];
-        const [a, b] = [drawn(1, [rows, columns], 3), drawn(2, [rows, columns], 3)];
+        const [a, b] = [numbers(1, [rows, columns], 3), numbers(2, [rows, columns], 3)];
         const divisor = b.map((value, i) => (i % 4 === 0 ? 0 : value));
         for (const [name, { run, oracle }] of Object.entries(ELEMENTWISE)) {
           const actual = await evaluateOne(() =>
@@ -149,9 +151,9 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
       title: 'has the sign of ±0, of the smallest and of the largest numbers right',
       run: activated(async () => {
         const smallest = 2 ** -126;
-        const numbers = [0, -0, smallest, -smallest, 1e-30, -1e-30, 1, -1, 3e38, -3e38];
-        const found = await evaluateOne(() => tf.sign(tf.tensor1d(numbers)));
-        checkClose('sign', found, numbers.map(Math.sign), 0, 'return 0 for ±0 and ±1 for any other normal number.');
+        const samples = [0, -0, smallest, -smallest, 1e-30, -1e-30, 1, -1, 3e38, -3e38];
+        const found = await evaluateOne(() => tf.sign(tf.tensor1d(samples)));
+        checkClose('sign', found, samples.map(Math.sign), 0, 'return 0 for ±0 and ±1 for any other normal number.');
       }),
     },
     {
@@ -181,7 +183,7 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
       run: activated(async () => {
         const columns = 5;
         const post = [1e-20, 1e-3, 1, 1e3, 1e20, 3e38].flatMap((size, i) => [
-          ...drawn(i, [columns], size),
+          ...numbers(i, [columns], size),
           ...[size, size, -size, 0, size / 2].map(Math.fround),
           ...[size, size, size, size, size].map(Math.fround),
         ]);
@@ -284,7 +286,7 @@ type Compare = (sample: Sample) => Promise<{ actual: ArrayLike<number>; expected
 
 function operands({ geometry, preShape }: Sample) {
   const postShape = postShapeOf(geometry, preShape);
-  const [pre, kernel, cotangent] = [drawn(1, preShape), drawn(2, geometry.kernelShape), drawn(3, postShape)];
+  const [pre, kernel, cotangent] = [numbers(1, preShape), numbers(2, geometry.kernelShape), numbers(3, postShape)];
   const { fanOut } = unitsOf(geometry);
   const rows = Array.from({ length: cotangent.length / fanOut }, (_, p) =>
     Array.from(cotangent.subarray(p * fanOut, (p + 1) * fanOut)),
@@ -332,20 +334,23 @@ const MAPS = {
 
 /** The numbers of every map on one layer of each connection. */
 async function allMaps(): Promise<number[]> {
-  const numbers: number[] = [];
+  const results: number[] = [];
   for (const kind of ['dense', 'conv1d', 'conv2d', 'depthwiseConv2d'] as const) {
     const { geometry, preShape } = backendSamples[kind].at(-1) as Sample;
     const connection = connectionOf(geometry);
     const found = await evaluate(() => {
-      const [x, kernel] = [drawnTensor(1, preShape), drawnTensor(2, geometry.kernelShape)];
+      const [x, kernel] = [
+        tensor(numbers(1, preShape), preShape),
+        tensor(numbers(2, geometry.kernelShape), geometry.kernelShape),
+      ];
       const y = connection.forward(x, kernel);
       const gate = tf.softmax(tf.reshape(y, [-1, y.shape.at(-1) as number]));
       const correlated = connection.correlate(x, [tf.reshape(gate, y.shape)])[0] as tf.Tensor;
       return { y, correlated, back: connection.backward(y, kernel, preShape), m: tf.sum(gate, 0) };
     });
-    for (const { values } of found.values()) numbers.push(...Array.from(values));
+    for (const { values } of found.values()) results.push(...Array.from(values));
   }
-  return numbers;
+  return results;
 }
 
 const both = (f: (a: number, b: number) => number) => (a: number[], b: number[]) =>

@@ -3,6 +3,7 @@ import { type ErrorCode, GhlError } from '@ghl/core';
 import { leaves, loadState, mapLeaves } from '@ghl/core/engine';
 import type { StateTree } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
+import { relativeError } from './testing/vectors.js';
 
 /** One thing that a plugin must do. Run it under any test runner, or none. */
 export interface ConformanceCase {
@@ -92,21 +93,6 @@ export function reload<T extends StateTree>(saved: ArrayBuffer, initial: T): T {
 /** The values of the single tensor that `make` returns. */
 export async function evaluateOne(make: () => tf.Tensor): Promise<ArrayLike<number>> {
   return ((await evaluate(make)).get('') as Snapshot).values;
-}
-
-/**
- * Largest |actual − expected| ÷ largest |expected|, or ÷ `least` if that is more; the former alone where all expected
- * are 0; Infinity for a NaN.
- */
-export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>, least = 0): number {
-  let apart = actual.length === expected.length ? 0 : Number.POSITIVE_INFINITY;
-  let largest = least;
-  for (let i = 0; i < expected.length; i++) {
-    const difference = Math.abs((actual[i] as number) - (expected[i] as number));
-    apart = Math.max(apart, Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference);
-    largest = Math.max(largest, Math.abs(expected[i] as number));
-  }
-  return apart / (largest || 1);
 }
 
 /** Numbers agree to `tolerance` of the largest expected one, or of `least`. */

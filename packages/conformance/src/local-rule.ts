@@ -18,7 +18,6 @@ import {
   checkIdentical,
   checkNoLeak,
   evaluate,
-  relativeError,
   type Snapshot,
   snapshot,
   unlessEmpty,
@@ -34,8 +33,10 @@ import {
   referenceStep,
   unitsOf,
 } from './reference.js';
-import { connectionOf, drawn, nameOf, ruleSamples, type Sample } from './samples.js';
+import { connectionOf, nameOf, ruleSamples, type Sample } from './samples.js';
 import { checkSchedule, type ScheduleClaim } from './schedule.js';
+import { numbers } from './testing/numbers.js';
+import { relativeError } from './testing/vectors.js';
 
 /** Facts about a rule. A false one fails a case, whichever way it is false. */
 export interface LocalRuleClaims {
@@ -231,7 +232,7 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
       title: 'stays finite on zero and on huge activity',
       run: async () => {
         for (const sample of ruleSamples) {
-          const zeros = new Float32Array(drawn(0, sample.preShape).length);
+          const zeros = new Float32Array(numbers(0, sample.preShape).length);
           const weights = weightsOf(sample);
           const huge = hugeInput(sample);
           for (const [what, input, kernel] of [
@@ -304,12 +305,12 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
 const deltaOf = (step: Step) => (step.get('delta') as Snapshot).values;
 
 function weightsOf({ geometry }: Sample): Float32Array {
-  return drawn(7, geometry.kernelShape);
+  return numbers(7, geometry.kernelShape);
 }
 
 /** An input for each step. Off centre, so that no rule finds its mean to be 0. */
 function inputOf({ preShape }: Sample, step: number): Float32Array {
-  return drawn(100 + step, preShape).map((value) => value + 0.25);
+  return numbers(100 + step, preShape).map((value) => value + 0.25);
 }
 
 /** An input whose largest |y| is 1e3. */

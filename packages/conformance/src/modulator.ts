@@ -20,15 +20,16 @@ import {
   checkIdentical,
   checkNoLeak,
   evaluate,
-  relativeError,
   type Snapshot,
   snapshot,
   unlessEmpty,
 } from './case.js';
 import { lifecycleCases, part, type Step, type Steps } from './lifecycle.js';
 import { type LayerGeometry, type ModulatorReference, numbersAt, type ReferenceState, unitsOf } from './reference.js';
-import { connectionOf, drawn, ruleSamples, type Sample } from './samples.js';
+import { connectionOf, ruleSamples, type Sample } from './samples.js';
 import { checkSchedule, type ScheduleClaim } from './schedule.js';
+import { numbers } from './testing/numbers.js';
+import { relativeError } from './testing/vectors.js';
 
 /** Facts about a modulator. A false one fails a case, whichever way it is false. */
 export interface ModulatorClaims {
@@ -412,11 +413,11 @@ function samplesOf(reads: readonly SignalName[]): ModulatorSample[] {
 }
 
 const eligibilityOf = ({ geometry: { kernelShape } }: ModulatorSample, step: number, scale = 1) =>
-  tf.tensor(drawn(200 + step, kernelShape, scale), [...kernelShape]);
+  tf.tensor(numbers(200 + step, kernelShape, scale), [...kernelShape]);
 
 /** Every fifth gradient is 0. */
 const drawnGradient = ({ geometry: { kernelShape } }: ModulatorSample, step: number) =>
-  drawn(300 + step, kernelShape).map((value, i) => (i % 5 === 3 ? 0 : value));
+  numbers(300 + step, kernelShape).map((value, i) => (i % 5 === 3 ? 0 : value));
 
 interface Variation {
   /** What ΔW and signals are multiplied by. */
@@ -435,8 +436,8 @@ function signalsOf(
 ): Signals {
   const { kernelShape } = sample.geometry;
   const gradient = quadratic ? quadraticOf(sample, step).gradient : drawnGradient(sample, step);
-  const [loss] = drawn(400 + step, [1], 0.5);
-  const reward = drawn(500 + step, [BATCH]);
+  const [loss] = numbers(400 + step, [1], 0.5);
+  const reward = numbers(500 + step, [BATCH]);
   const change = (value: tf.Tensor) => tf.add(tf.mul(value, scale), shift);
   return {
     ...signals?.(kernelShape, BATCH, step),
@@ -448,8 +449,8 @@ function signalsOf(
 
 /** L(w) = ½ Σ a(w − c)², at some w: its parts, and its gradient a(w − c). */
 function quadraticOf({ geometry: { kernelShape } }: ModulatorSample, step: number) {
-  const [w, c] = [drawn(600 + step, kernelShape), drawn(700 + step, kernelShape)];
-  const a = drawn(800 + step, kernelShape, 0.5).map((value) => value + 1);
+  const [w, c] = [numbers(600 + step, kernelShape), numbers(700 + step, kernelShape)];
+  const a = numbers(800 + step, kernelShape, 0.5).map((value) => value + 1);
   return { w, c, a, gradient: w.map((value, i) => (a[i] as number) * (value - (c[i] as number))) };
 }
 
@@ -468,7 +469,7 @@ function everyNumber(
   holds: (moved: number, delta: number, i: number, step: number) => boolean,
 ): boolean {
   return trace.every((found, step) => {
-    const delta = drawn(200 + step, kernelShape);
+    const delta = numbers(200 + step, kernelShape);
     return Array.from(resultOf(found)).every((moved, i) => holds(moved, delta[i] as number, i, step));
   });
 }
@@ -480,8 +481,8 @@ function coarsest(
   { units: { fanOut } }: ModulatorSample,
 ): 'weight' | 'unit' | 'layer' {
   const factors = Array.from(increment, (moved, i) => moved / (eligibility[i] as number));
-  const same = (numbers: number[]) =>
-    numbers.every((each) => Math.abs(each - (numbers[0] as number)) <= 1e-4 * Math.abs(numbers[0] as number));
+  const same = (all: number[]) =>
+    all.every((each) => Math.abs(each - (all[0] as number)) <= 1e-4 * Math.abs(all[0] as number));
   if (same(factors)) return 'layer';
   const units = Array.from({ length: fanOut }, (_, k) => factors.filter((_, i) => i % fanOut === k));
   return units.every(same) ? 'unit' : 'weight';
@@ -572,14 +573,14 @@ async function checkUniform(modulator: GlobalModulator, claims: ModulatorClaims,
   const product = threeFactor(rule, modulator);
   // The second step's factor: a baseline that starts at the first value makes the first 0.
   const found = await evaluate(() => {
-    const kernel = tf.tensor(drawn(7, geometry.kernelShape), [...geometry.kernelShape]);
+    const kernel = tf.tensor(numbers(7, geometry.kernelShape), [...geometry.kernelShape]);
     let state = initState(product, geometry.kernelShape, units);
     const results: StateTree[] = [];
     for (const step of [0, 1, 2]) {
-      const pre = tf.tensor(drawn(100 + step, preShape), [...preShape]);
+      const pre = tf.tensor(numbers(100 + step, preShape), [...preShape]);
       const calls = [{ pre, post: connection.forward(pre, kernel) }];
       const given = signalsOf({ geometry, units, rewards: 'one' }, claims, step);
-      const signals = { ...given, reward: tf.fill([batch], drawn(500 + step, [1])[0] as number) };
+      const signals = { ...given, reward: tf.fill([batch], numbers(500 + step, [1])[0] as number) };
       const { factor } =
         modulator.actsOn === 'example'
           ? modulator.factor(signals, { units, step, batch }, state.modulator as never)

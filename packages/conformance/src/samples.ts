@@ -1,24 +1,6 @@
-/** Seeded numbers and the layers on which plugins are tried. */
+/** The layers on which plugins are tried. */
 import { type Connection, conv1d, conv2d, dense, depthwiseConv2d } from '@ghl/core/engine';
-import * as tf from '@tensorflow/tfjs-core';
 import { type LayerGeometry, postShapeOf } from './reference.js';
-
-/** Draws uniform numbers in [−1, 1), the same for the same seed: mulberry32. Each is a float32. */
-function draws(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return Math.fround(((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 31 - 1);
-  };
-}
-
-/** Flat numbers for a shape. */
-export function drawn(seed: number, shape: readonly number[], scale = 1): Float32Array {
-  const draw = draws(seed);
-  return Float32Array.from({ length: shape.reduce((product, size) => product * size, 1) }, () => draw() * scale);
-}
 
 /** The core connection of a geometry. */
 export function connectionOf({ kind, kernelShape, ...options }: LayerGeometry): Connection {
@@ -148,7 +130,3 @@ export const backendSamples: Readonly<Record<LayerGeometry['kind'], readonly Sam
     dilations2d,
   ),
 };
-
-/** A tensor of drawn numbers. */
-export const drawnTensor = (seed: number, shape: readonly number[], scale = 1): tf.Tensor =>
-  tf.tensor(drawn(seed, shape, scale), [...shape]);

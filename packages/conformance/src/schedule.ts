@@ -1,6 +1,7 @@
 /** What a plugin claims of a hyperparameter that may be a schedule, and how that is checked. */
 import type { GhlError, Hyperparameter } from '@ghl/core';
-import { check, checkIdentical, relativeError, type Snapshot } from './case.js';
+import { check, checkIdentical, type Snapshot } from './case.js';
+import { relativeError } from './testing/vectors.js';
 
 /** A hyperparameter that may be a schedule. */
 export interface ScheduleClaim<Product> {

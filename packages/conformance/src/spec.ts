@@ -17,7 +17,8 @@ import { initState, layerIncrement, mapLeaves, type PlasticityState } from '@ghl
 import * as tf from '@tensorflow/tfjs-core';
 import { type ConformanceCase, check, checkIdentical, type Snapshot, snapshot } from './case.js';
 import { competitive } from './modulator.js';
-import { connectionOf, drawn, ruleSamples, type Sample } from './samples.js';
+import { connectionOf, ruleSamples, type Sample } from './samples.js';
+import { numbers } from './testing/numbers.js';
 
 const HELP = 'make the spec with specOf(name, ...arguments), of all arguments that the factory took.';
 
@@ -101,7 +102,7 @@ async function steps(plasticity: Plasticity): Promise<Tree[]> {
   ) as unknown as PlasticityState;
   for (let step = 0; step < 3; step++) {
     const made = tf.tidy(() => {
-      const tensor = (seed: number, shape: readonly number[]) => tf.tensor(drawn(seed, shape), [...shape]);
+      const tensor = (seed: number, shape: readonly number[]) => tf.tensor(numbers(seed, shape), [...shape]);
       const kernel = tensor(7, geometry.kernelShape);
       const pre = tensor(100 + step, preShape);
       const signals = {

@@ -5,8 +5,8 @@
 import { type LocalRule, local } from '@ghl/core';
 import { dense, initState, layerIncrement, type PlasticityState } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
-import { relativeError } from './case.js';
 import { type LocalRuleReference, type Matrix, type ReferenceState, referenceStep } from './reference.js';
+import { relativeError } from './testing/vectors.js';
 
 /** What {@link trajectory} runs. */
 export interface TrajectoryOptions {

@@ -1,20 +1,35 @@
 import '@tensorflow/tfjs-backend-cpu';
 import { type ModulatorReference, modulatorCases } from '@ghl/conformance';
+import { modulateEach, numbers, type PlainSignals, stepOnce } from '@ghl/conformance/testing';
 import { chain, type GlobalModulator, type LocalRule, maxAbs, scaleBy, threeFactor } from '@ghl/core';
-import {
-  type AvailableSignals,
-  type Connection,
-  conv1d,
-  conv2d,
-  dense,
-  depthwiseConv2d,
-  initState,
-  layerIncrement,
-} from '@ghl/core/engine';
+import { type Connection, conv1d, conv2d, dense, depthwiseConv2d } from '@ghl/core/engine';
 import { specOf } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
 import { type GateOptions, type GateSignal, gate } from './gate.js';
+
+it('opens for each weight whose |∂L/∂W| is above θ = 0.5', () => {
+  // |∂L/∂W| = [0.4, 0.6, 0.5] > 0.5 gives open = [0, 1, 0]; ΔW·open = [0, −2, 0]
+  const found = modulateEach(
+    gate({ on: 'gradient', threshold: 0.5 }),
+    [[1, -2, 3]],
+    [{ gradient: [[0.4, -0.6, 0.5]] }],
+  );
+  expect(found[0]).toBeAllClose([[0, -2, 0]]);
+});
+
+it('opens by the logistic function of (s − θ)/width', () => {
+  // s = r = 1, θ = 0, width = 1/ln 3: open = 1/(1 + exp(−ln 3)) = ¾
+  const soft = gate({ on: 'reward', threshold: 0, width: 1 / Math.log(3) });
+  expect(modulateEach(soft, [[1, -2]], [{ reward: 1 }])[0]).toBeAllClose([[0.75, -1.5]]);
+});
+
+it('opens on surprise: the rewards 1, 1, 2 and 1.01 give shut, shut, open and shut', () => {
+  // r̄ starts at 1, and moves by 1 % of each error: |r − r̄| = 0, 0, 1, then |1.01 − 1.01| = 0
+  const rewards = [1, 1, 2, 1.01].map((reward) => ({ reward }));
+  const found = modulateEach(gate({ on: 'surprise', threshold: 0.5 }), [[4]], rewards);
+  expect(found).toEqual([[[0]], [[0]], [[4]], [[0]]]);
+});
 
 const mean = (numbers: readonly number[]) => numbers.reduce((sum, each) => sum + each, 0) / numbers.length;
 
@@ -97,37 +112,28 @@ describe.each<{ what: string; connection: Connection; shape: number[] }>([
   { what: 'conv2d', connection: conv2d([3, 3, 2, 4], { padding: 1 }), shape: [2, 5, 5, 2] },
   { what: 'depthwise', connection: depthwiseConv2d([3, 3, 2, 2]), shape: [2, 5, 5, 2] },
 ])('a layer, $what', ({ connection, shape }) => {
-  const weightsAfter = (modulator: GlobalModulator, signals: (kernel: tf.Tensor) => AvailableSignals) =>
-    tf.tidy(() => {
-      const plasticity = chain(threeFactor(maxAbs(rule), modulator), scaleBy(0.1));
-      const kernel = tf.randomUniform([...connection.kernelShape], -1, 1, 'float32', 1);
-      const pre = tf.randomUniform(shape, -1, 1, 'float32', 2);
-      const calls = [{ pre, post: connection.forward(pre, kernel) }];
-      const state = initState(plasticity, connection.kernelShape, connection.units);
-      const { increment } = layerIncrement(
-        plasticity,
-        { connection, kernel, calls, signals: signals(kernel), step: 0 },
-        state,
-      );
-      const bits = (tensor: tf.Tensor) => [...new Int32Array((tensor.dataSync() as Float32Array).slice().buffer)];
-      return { before: bits(kernel), after: bits(tf.add(kernel, increment)) };
-    });
+  const weights = numbers(1, connection.kernelShape);
+  const bits = (values: Float32Array) => [...new Int32Array(values.buffer)];
+  const before = bits(weights.slice());
+  const weightsAfter = (modulator: GlobalModulator, signals: PlainSignals) => {
+    const plasticity = chain(threeFactor(maxAbs(rule), modulator), scaleBy(0.1));
+    const layer = { connection, weights, input: numbers(2, shape), inputShape: shape };
+    const increment = stepOnce(plasticity, layer, signals).flat();
+    return bits(weights.map((weight, i) => weight + (increment[i] as number)));
+  };
 
-  it.each<{ options: GateOptions<GateSignal>; signals: (kernel: tf.Tensor) => AvailableSignals }>([
-    { options: { on: 'gradient', threshold: 2 }, signals: (kernel) => ({ gradient: kernel }) },
-    { options: { on: 'reward', threshold: 0 }, signals: () => ({ reward: tf.scalar(0) }) },
-    { options: { on: 'loss', threshold: 1 }, signals: () => ({ loss: tf.scalar(0.5) }) },
-    { options: { on: 'surprise', threshold: 0 }, signals: () => ({ reward: tf.scalar(3) }) },
-  ])('whose gate is shut keeps every bit of its weights: $options', ({ options, signals }) => {
-    const { before, after } = weightsAfter(gate(options) as GlobalModulator, signals);
-    expect(after).toEqual(before);
+  it.each<{ options: GateOptions<GateSignal>; signals: PlainSignals }>([
+    { options: { on: 'gradient', threshold: 2 }, signals: { gradient: weights } },
+    { options: { on: 'reward', threshold: 0 }, signals: { reward: 0 } },
+    { options: { on: 'loss', threshold: 1 }, signals: { loss: 0.5 } },
+    { options: { on: 'surprise', threshold: 0 }, signals: { reward: 3 } },
+  ])('keeps every bit of its weights if its gate is shut: $options', ({ options, signals }) => {
+    expect(weightsAfter(gate(options) as GlobalModulator, signals)).toEqual(before);
   });
 
-  it('moves where the gate of a weight is open, and nowhere else', () => {
-    const { before, after } = weightsAfter(gate({ on: 'gradient', threshold: 0.5 }) as GlobalModulator, (kernel) => ({
-      gradient: tf.step(kernel),
-    }));
-    const positive = before.map((bits) => bits > 0);
-    expect(after.map((bits, i) => bits !== before[i])).toEqual(positive);
+  it('moves the weights whose gates are open, and no others', () => {
+    const gradient = weights.map((weight) => Number(weight > 0));
+    const after = weightsAfter(gate({ on: 'gradient', threshold: 0.5 }) as GlobalModulator, { gradient });
+    expect(after.map((each, i) => each !== before[i])).toEqual([...weights].map((weight) => weight > 0));
   });
 });

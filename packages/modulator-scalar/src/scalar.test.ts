@@ -1,11 +1,33 @@
 import '@tensorflow/tfjs-backend-cpu';
 import { type ModulatorReference, modulatorCases } from '@ghl/conformance';
+import { modulateEach, numbers, type PlainSignals, stepEach } from '@ghl/conformance/testing';
 import { type GlobalModulator, type LocalRule, local, maxAbs, type Plasticity, threeFactor } from '@ghl/core';
-import { type AvailableSignals, conv2d, initState, layerIncrement } from '@ghl/core/engine';
+import { conv2d } from '@ghl/core/engine';
 import { specOf } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
 import { scalar } from './scalar.js';
+
+it('multiplies ΔW = [1, −2] by r − r̄: the rewards 1, 3, 3 give the factors 0, 2, 1', () => {
+  // λ = ½: r̄ starts at 1, then r̄ ← ½·1 + ½·3 = 2
+  const rewards = [1, 3, 3].map((reward) => ({ reward }));
+  expect(modulateEach(scalar({ baseline: 0.5 }), [[1, -2]], rewards)).toBeAllClose([[[0, 0]], [[2, -4]], [[1, -2]]]);
+});
+
+it('multiplies ΔW by the fall of the loss: the losses 4, 3, 5 give the factors 0, 1, −2', () => {
+  const losses = [4, 3, 5].map((loss) => ({ loss }));
+  expect(modulateEach(scalar({ on: 'lossDifference' }), [[1, -2]], losses)).toBeAllClose([
+    [[0, 0]],
+    [[1, -2]],
+    [[-2, 4]],
+  ]);
+});
+
+it('gives each example a factor r − r̄: the rewards [1, 3], then [2, 6] give [−1, 1], then [0, 4]', () => {
+  // r̄ starts at the mean of [1, 3], which is 2
+  const rewards = [{ reward: [1, 3] }, { reward: [2, 6] }];
+  expect(modulateEach(scalar({ per: 'example' }), [[1]], rewards, 2)).toBeAllClose([[[-1, 1]], [[0, 4]]]);
+});
 
 const mean = (numbers: readonly number[]) => numbers.reduce((sum, each) => sum + each, 0) / numbers.length;
 
@@ -66,26 +88,19 @@ const rule = maxAbs({
 const BATCH = 3;
 const connection = conv2d([3, 3, 2, 4], { padding: 1, strides: 2 });
 
-/** The increments of one layer, a step for each set of signals, always on the same input and weights. */
-const increments = (plasticity: Plasticity, steps: readonly (() => AvailableSignals)[]): number[][] =>
-  tf.tidy(() => {
-    const kernel = tf.randomUniform([...connection.kernelShape], -1, 1, 'float32', 1);
-    const pre = tf.randomUniform([BATCH, 5, 5, 2], -1, 1, 'float32', 2);
-    const calls = [{ pre, post: connection.forward(pre, kernel) }];
-    let state = initState(plasticity, connection.kernelShape, connection.units);
-    return steps.map((signals, step) => {
-      const made = layerIncrement(plasticity, { connection, kernel, calls, signals: signals(), step }, state);
-      state = made.state;
-      return [...made.increment.dataSync()];
-    });
-  });
+/** The increments of one layer, one for each set of signals, on the same input and weights. */
+const increments = (plasticity: Plasticity, signals: readonly PlainSignals[]): number[][] => {
+  const inputShape = [BATCH, 5, 5, 2];
+  const layer = { connection, weights: numbers(1, connection.kernelShape), input: numbers(2, inputShape), inputShape };
+  return stepEach(plasticity, layer, signals).map((increment) => increment.flat());
+};
 
-const rewards = (values: readonly number[]) => values.map((value) => () => ({ reward: tf.scalar(value) }));
+const rewards = (values: readonly number[]) => values.map((reward) => ({ reward }));
 
-it('a factor of 1 is the rule, of −1 its negative, of 0 nothing', () => {
+it('applies the rule at factor 1, its negative at −1, and nothing at 0', () => {
   // A baseline that stays at the first reward makes the factor the distance from it.
   const found = increments(threeFactor(rule, scalar({ baseline: 1 })), rewards([0.5, 1.5, -0.5, 0.5]));
-  const plain = increments(local(rule), [() => ({})])[0] as number[];
+  const plain = increments(local(rule), [{}])[0] as number[];
   const [none, same, opposite, again] = found as [number[], number[], number[], number[]];
   expect(same).toEqual(plain);
   expect(opposite).toEqual(plain.map((each) => -each));
@@ -93,7 +108,7 @@ it('a factor of 1 is the rule, of −1 its negative, of 0 nothing', () => {
   expect(again.every((each) => each === 0)).toBe(true);
 });
 
-it('a constant added to the reward changes nothing', () => {
+it('does not change if a constant is added to the reward', () => {
   const sequence = [0.25, 1, -0.5, 0.75, 0.125];
   for (const per of ['batch', 'example'] as const) {
     const plasticity = threeFactor(rule, scalar({ baseline: 0.5, per } as { per: 'batch' }));
@@ -103,16 +118,16 @@ it('a constant added to the reward changes nothing', () => {
   }
 });
 
-it('a factor per example that is the same everywhere is that factor for the batch', () => {
+it('gives equal factors per example the effect of one factor for the batch', () => {
   const sequence = [0.3, 1.1, -0.7, 0.2];
   const perBatch = increments(threeFactor(rule, scalar({ baseline: 0.9 })), rewards(sequence));
-  const each = sequence.map((value) => () => ({ reward: tf.fill([BATCH], value) }));
+  const each = sequence.map((value) => ({ reward: Array<number>(BATCH).fill(value) }));
   const perExample = increments(threeFactor(rule, scalar({ baseline: 0.9, per: 'example' })), each);
   expect(perExample).toBeAllClose(perBatch, { rtol: 1e-4, atol: 1e-6 });
   expect(Math.max(...(perExample[1] as number[]).map(Math.abs))).toBeCloseTo(0.8, 5);
 });
 
-it('refuses a factor per example for a loss, which is one number', () => {
+it('rejects a factor per example for a loss, which is one number', () => {
   expect(() => scalar({ on: 'loss', per: 'example' } as never)).toThrow(
     expect.objectContaining({ code: 'PER_EXAMPLE_REFUSED' }),
   );

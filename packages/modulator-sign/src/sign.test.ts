@@ -1,11 +1,19 @@
 import '@tensorflow/tfjs-backend-cpu';
 import { type ModulatorReference, modulatorCases } from '@ghl/conformance';
+import { modulateEach, stepOnce } from '@ghl/conformance/testing';
 import { chain, type LocalRule, maxAbs, scaleBy, threeFactor } from '@ghl/core';
-import { dense, initState, layerIncrement } from '@ghl/core/engine';
 import { specOf } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
 import { sign } from './sign.js';
+
+it('gives ΔW = [0.5, −2, 3] the directions of −∂L/∂W = [−3, 1, 0]', () => {
+  const [delta, gradient] = [[[0.5, -2, 3]], [[3, -1, 0]]];
+  // −sign(∂L/∂W)·|ΔW| = [−1·0.5, 1·2, 0·3]
+  expect(modulateEach(sign(), delta, [{ gradient }])[0]).toBeAllClose([[-0.5, 2, 0]]);
+  // −sign(∂L/∂W)·ΔW = [−1·0.5, 1·(−2), 0·3]
+  expect(modulateEach(sign({ mode: 'flip' }), delta, [{ gradient }])[0]).toBeAllClose([[-0.5, -2, 0]]);
+});
 
 /** −sign(∂L/∂W) ⊙ |ΔW|, or −sign(∂L/∂W) ⊙ ΔW. */
 const reference = (mode: 'magnitude' | 'flip'): ModulatorReference => ({
@@ -79,31 +87,25 @@ describe('on a softmax classifier of four examples', () => {
     gate: ({ post }, state) => ({ gate: tf.softmax(post), reconstruction: post, scope: 'own', state }),
   };
   const plasticity = chain(threeFactor(maxAbs(rule), sign()), scaleBy(0.02));
-  const connection = dense([3, 2]);
-  const engineStep = (w: Matrix, t: number): Matrix =>
-    tf.tidy(() => {
-      const [kernel, pre] = [tf.tensor2d(w), tf.tensor2d(input)];
-      const calls = [{ pre, post: connection.forward(pre, kernel) }];
-      const signals = { gradient: tf.tensor2d(gradient(w)) };
-      const state = initState(plasticity, [3, 2], connection.units);
-      const { increment } = layerIncrement(plasticity, { connection, kernel, calls, signals, step: t }, state);
-      return tf.add(kernel, increment).arraySync() as Matrix;
-    });
+  const engineStep = (w: Matrix): Matrix => {
+    const increment = stepOnce(plasticity, { input, weights: w }, { gradient: gradient(w) });
+    return w.map((row, d) => row.map((each, k) => each + at(increment, d, k)));
+  };
 
-  it('each step descends the loss, to a fraction of it', () => {
+  it('descends the loss at each step, to a fraction of it', () => {
     let [w, free] = [start, start];
     for (let t = 0; t < 150; t++) {
       const next = step(w, -1);
-      expect(engineStep(w, t)).toBeAllClose(next, { rtol: 1e-5, atol: 1e-6 });
+      expect(engineStep(w)).toBeAllClose(next, { rtol: 1e-5, atol: 1e-6 });
       expect(loss(next)).toBeLessThan(loss(w));
-      [w, free] = [next, engineStep(free, t)];
+      [w, free] = [next, engineStep(free)];
     }
     expect(loss(start)).toBeGreaterThan(1);
     expect(loss(w)).toBeLessThan(0.2);
     expect(loss(free)).toBeAllClose(loss(w), { rtol: 1e-4 });
   });
 
-  it('the sign as the paper prints it climbs', () => {
+  it('climbs with the sign that the paper prints', () => {
     let w = start;
     for (let t = 0; t < 150; t++) {
       const next = step(w, 1);

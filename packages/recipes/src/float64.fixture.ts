@@ -16,15 +16,6 @@ interface Geometry {
 
 type KernelShape = readonly [height: number, width: number, channels: number, filters: number];
 
-/** A deterministic source of numbers in [−1, 1), exact in float32. */
-export function random(seed: number): () => number {
-  let state = (seed * 2654435761) >>> 0;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return (state >>> 9) / 2 ** 22 - 1;
-  };
-}
-
 export function images(shape: Images['shape'], draw: () => number): Images {
   return { shape, data: Float64Array.from({ length: shape.reduce((a, b) => a * b) }, draw) };
 }

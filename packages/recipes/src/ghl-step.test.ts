@@ -1,6 +1,7 @@
 /**
  * GHL's update and a short training run against independent float64 implementations that share no code with the engine.
  */
+import { generator, relativeError } from '@ghl/conformance/testing';
 import { chain, cosine, decayWeights, gradientDescent, maxAbs, scaleBy, threeFactor } from '@ghl/core';
 import { conv2d, initState, layerIncrement } from '@ghl/core/engine';
 import { plasticOptimizer } from '@ghl/learner';
@@ -11,24 +12,11 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { Float64Net, forwardConv, ghlUpdate, type Images, images, random } from './float64.fixture.js';
+import { Float64Net, forwardConv, ghlUpdate, type Images, images } from './float64.fixture.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
 });
-
-const largest = (values: ArrayLike<number>) =>
-  Array.from(values).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-
-function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>, relative: number) {
-  expect(actual.length).toBe(expected.length);
-  const scale = largest(expected);
-  const off = Array.from(expected).reduce(
-    (most, value, i) => Math.max(most, Math.abs(value - (actual[i] as number))),
-    0,
-  );
-  expect(off / scale).toBeLessThan(relative);
-}
 
 describe('one update of maxAbs(swta) × sign', () => {
   const grid = [1, 3, 5].flatMap((kernel) =>
@@ -38,7 +26,7 @@ describe('one update of maxAbs(swta) × sign', () => {
   );
   it.each(grid)('kernel $kernel, stride $stride, dilation $dilation, padding $padding', (geometry) => {
     for (const temperature of [1, 1 / 0.65, 4]) {
-      const draw = random(geometry.kernel * 100 + geometry.stride * 10 + geometry.dilation + geometry.padding);
+      const draw = generator(geometry.kernel * 100 + geometry.stride * 10 + geometry.dilation + geometry.padding);
       const shape = [geometry.kernel, geometry.kernel, 2, 4] as const;
       const x = images([3, 11, 10, 2], draw);
       const w = Float64Array.from({ length: geometry.kernel ** 2 * 8 }, draw);
@@ -55,12 +43,12 @@ describe('one update of maxAbs(swta) × sign', () => {
         const state = initState(product, shape, connection.units);
         return layerIncrement(product, { connection, kernel, calls, signals, step: 0 }, state).increment.dataSync();
       });
-      expectClose(actual, expected, 1e-4);
+      expect(relativeError(actual, expected)).toBeLessThan(1e-4);
     }
   });
 
   it('forwards as its reference does', () => {
-    const draw = random(7);
+    const draw = generator(7);
     const x: Images = images([2, 7, 6, 3], draw);
     const w = Float64Array.from({ length: 3 * 3 * 3 * 2 }, draw);
     const y = forwardConv(x, w, [3, 3, 3, 2], { stride: 2, dilation: 1, padding: 1 });
@@ -69,13 +57,13 @@ describe('one update of maxAbs(swta) × sign', () => {
         .conv2d(tf.tensor4d(Float32Array.from(x.data), x.shape), tf.tensor4d(Float32Array.from(w), [3, 3, 3, 2]), 2, 1)
         .dataSync(),
     );
-    expectClose(actual, y.data, 1e-5);
+    expect(relativeError(actual, y.data)).toBeLessThan(1e-5);
   });
 });
 
 describe('20 steps of a two-convolution net with batch norm, weight decay and cosine', () => {
   it('follow the float64 trajectory in every weight and in the logits at inference', () => {
-    const draw = random(3);
+    const draw = generator(3);
     const steps = 20;
     const net = new Float64Net({ size: 8, channels: [2, 4, 5], classes: 3, draw });
     const model = tfl.sequential({
@@ -138,15 +126,15 @@ describe('20 steps of a two-convolution net with batch norm, weight decay and co
       });
     }
     const weight = (layer: string, i = 0) => (model.getLayer(layer).getWeights()[i] as tf.Tensor).dataSync();
-    expectClose(weight('conv1'), net.conv1, 1e-4);
-    expectClose(weight('conv2'), net.conv2, 1e-4);
-    expectClose(weight('logits'), net.dense, 1e-4);
-    expectClose(weight('logits', 1), net.bias, 1e-4);
+    expect(relativeError(weight('conv1'), net.conv1)).toBeLessThan(1e-4);
+    expect(relativeError(weight('conv2'), net.conv2)).toBeLessThan(1e-4);
+    expect(relativeError(weight('logits'), net.dense)).toBeLessThan(1e-4);
+    expect(relativeError(weight('logits', 1), net.bias)).toBeLessThan(1e-4);
     const held = images([5, 8, 8, 2], draw);
     const logits = tf.tidy(() =>
       (model.predict(tf.tensor(Float32Array.from(held.data), held.shape)) as tf.Tensor).dataSync(),
     );
-    expectClose(logits, net.infer(held), 1e-4);
+    expect(relativeError(logits, net.infer(held))).toBeLessThan(1e-4);
     optimizer.dispose();
     model.dispose();
   });

@@ -7,9 +7,37 @@ import {
   referenceForward,
   trajectory,
 } from '@ghl/conformance';
+import { column, dot, stepOnce } from '@ghl/conformance/testing';
 import { dense } from '@ghl/core/engine';
 import { describe, expect, it } from 'vitest';
 import { type HpcaOptions, hpca } from './hpca.js';
+
+it('lets unit 2 learn what unit 1 leaves of x = [1, 2]', () => {
+  // w₁ = [1, 0], w₂ = [0, 0.5]: y₁ = 1, y₂ = 1
+  // Δw₁ = y₁·(x − y₁·w₁) = 1·([1, 2] − [1, 0]) = [0, 2]
+  // Δw₂ = y₂·(x − y₁·w₁ − y₂·w₂) = 1·([1, 2] − [1, 0] − [0, 0.5]) = [0, 1.5]
+  const weights = [
+    [1, 0],
+    [0, 0.5],
+  ];
+  expect(stepOnce(hpca(), { input: [[1, 2]], weights })).toEqual([
+    [0, 0],
+    [2, 1.5],
+  ]);
+});
+
+it('takes the mean over samples, ÷ √D on request', () => {
+  // x = [2, 0] twice, w = [0.5, 0]: y = 1, ΔW = 1·([2, 0] − [0.5, 0]) = [1.5, 0]; ÷ √4 for a fan-in of 4
+  const rows = (d: number) => [0, 1].map(() => [2, ...Array<number>(d - 1).fill(0)]);
+  const kernel = (d: number) => [[0.5], ...Array<number[]>(d - 1).fill([0])];
+  expect(stepOnce(hpca(), { input: rows(2), weights: kernel(2) })).toEqual([[1.5], [0]]);
+  expect(stepOnce(hpca({ scaleByFanIn: true }), { input: rows(4), weights: kernel(4) })).toEqual([
+    [0.75],
+    [0],
+    [0],
+    [0],
+  ]);
+});
 
 /** Δw_k = 1/P Σₚ f(y_pk) (xₚ − Σ_{j ≤ k} f(y_pj) w_j), ÷ √D if so asked. */
 const reference = ({ activation = 'linear', scaleByFanIn = false }: HpcaOptions = {}): LocalRuleReference => ({
@@ -50,9 +78,6 @@ const weights = [
   [0.4, -0.7, 0.2],
 ];
 
-const column = (matrix: Matrix, k: number) => matrix.map((row) => row[k] as number);
-const dot = (a: readonly number[], b: readonly number[]) =>
-  a.reduce((sum, each, i) => sum + each * (b[i] as number), 0);
 const gram = (matrix: Matrix) => [0, 1, 2].map((j) => [0, 1, 2].map((k) => dot(column(matrix, j), column(matrix, k))));
 const identity = [
   [1, 0, 0],
@@ -60,7 +85,7 @@ const identity = [
   [0, 0, 1],
 ];
 
-it('linear: unit k finds ± the k-th principal component, and WᵀW is the identity', () => {
+it('moves unit k to ± the k-th principal component, and WᵀW to the identity', () => {
   const options = { rule: hpca(), reference: reference(), weights, input, rate: 0.1, steps: 1000 };
   const { reference: exact, engine, apart } = trajectory(options);
   expect(apart).toBeLessThan(1e-5);
@@ -70,7 +95,7 @@ it('linear: unit k finds ± the k-th principal component, and WᵀW is the ident
   expect(engine).toBeAllClose(exact, { atol: 1e-4 });
 });
 
-it('with ReLU: the first two units find the first component in both directions', () => {
+it('moves the first two units to the first component in both directions, with ReLU', () => {
   const rule = hpca({ activation: 'relu' });
   const options = { rule, reference: reference({ activation: 'relu' }), weights, input, rate: 0.1, steps: 1000 };
   const { reference: exact, engine, apart } = trajectory(options);
@@ -80,7 +105,7 @@ it('with ReLU: the first two units find the first component in both directions',
   expect(engine).toBeAllClose(exact, { atol: 1e-3 });
 });
 
-it('without the diagonal it diverges', () => {
+it('diverges without the diagonal of the overlap', () => {
   const { units } = dense([4, 3]);
   const patches = input.map((row) => [row]);
   let w: Matrix = weights;

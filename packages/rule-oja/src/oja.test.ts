@@ -7,11 +7,29 @@ import {
   type Trajectory,
   trajectory,
 } from '@ghl/conformance';
-import { local } from '@ghl/core';
-import { dense, initState, layerIncrement } from '@ghl/core/engine';
-import * as tf from '@tensorflow/tfjs-core';
+import { column, dot, stepOnce } from '@ghl/conformance/testing';
+import { dense } from '@ghl/core/engine';
 import { describe, expect, it } from 'vitest';
 import { oja } from './oja.js';
+
+it('moves w = [1, 0.5] by [−2, 2] on x = [1, 2]', () => {
+  // y = 1·1 + 2·0.5 = 2
+  // ΔW = y·(x − y·w) = 2·([1, 2] − 2·[1, 0.5]) = 2·[−1, 1] = [−2, 2]
+  expect(stepOnce(oja(), { input: [[1, 2]], weights: [[1], [0.5]] })).toEqual([[-2], [2]]);
+});
+
+it('moves w = [1, 0] by [0, 1] on two samples, x = [2, 1] and x = [−1, 1]', () => {
+  // y = 2: 2·([2, 1] − 2·[1, 0]) = [0, 2];  y = −1: −1·([−1, 1] + 1·[1, 0]) = [0, −1];  the sum is [0, 1]
+  expect(
+    stepOnce(oja(), {
+      input: [
+        [2, 1],
+        [-1, 1],
+      ],
+      weights: [[1], [0]],
+    }),
+  ).toEqual([[0], [1]]);
+});
 
 /** Δw_k = Σₚ y_pk (xₚ − y_pk w_k). */
 const reference: LocalRuleReference = {
@@ -29,23 +47,13 @@ describe('conformance', () => {
   }
 });
 
-const dot = (a: readonly number[], b: readonly number[]) =>
-  a.reduce((sum, each, i) => sum + each * (b[i] as number), 0);
-const column = (matrix: Matrix, k: number) => matrix.map((row) => row[k] as number);
-
 it('has the radial identity w_k·Δw_k = Σₚ y² (1 − ‖w_k‖²)', () => {
   const input = Array.from({ length: 7 }, (_, p) => Array.from({ length: 4 }, (_, d) => Math.sin(3 * p + 5 * d + 1)));
   const weights = Array.from({ length: 4 }, (_, d) => Array.from({ length: 3 }, (_, k) => Math.cos(2 * d + 7 * k)));
   const { units } = dense([4, 3]);
   const patches = input.map((row) => [row]);
   const { delta, post } = referenceStep(reference, units, patches, weights, 0, {});
-  const engine = tf.tidy(() => {
-    const [kernel, pre] = [tf.tensor2d(weights), tf.tensor2d(input)];
-    const layer = { connection: dense([4, 3]), kernel, calls: [{ pre, post: tf.matMul(pre, kernel) }] };
-    const plasticity = local(oja());
-    const state = initState(plasticity, [4, 3], units);
-    return layerIncrement(plasticity, { ...layer, signals: {}, step: 0 }, state).increment.arraySync() as number[][];
-  });
+  const engine = stepOnce(oja(), { input, weights });
   for (let k = 0; k < 3; k++) {
     const w = column(weights, k);
     const expected = post.reduce((sum, y) => sum + (y[k] as number) ** 2, 0) * (1 - dot(w, w));
@@ -70,7 +78,7 @@ describe('on inputs of covariance QΛQᵀ, Λ = (4, 2, 1, ½)', () => {
   const run = (weights: Matrix): Trajectory =>
     trajectory({ rule: oja(), reference, weights, input, rate: 0.05, steps: 500 });
 
-  it('finds the first principal component, at unit norm', () => {
+  it('moves one unit to the first principal component, at unit norm', () => {
     const { reference: exact, engine, apart } = run([[0.3], [-0.8], [0.5], [0.9]]);
     expect(apart).toBeLessThan(1e-5);
     const w = column(exact, 0);
@@ -79,7 +87,7 @@ describe('on inputs of covariance QΛQᵀ, Λ = (4, 2, 1, ½)', () => {
     expect(engine).toBeAllClose(exact, { atol: 1e-5 });
   });
 
-  it('has all of its independent units there, or opposite', () => {
+  it('moves each of three independent units to ± that component', () => {
     const {
       reference: exact,
       engine,

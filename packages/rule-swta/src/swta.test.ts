@@ -1,10 +1,23 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { type LocalRuleReference, localRuleCases, type Matrix, referenceStep, trajectory } from '@ghl/conformance';
-import { local } from '@ghl/core';
-import { dense, initState, layerIncrement } from '@ghl/core/engine';
-import * as tf from '@tensorflow/tfjs-core';
+import { type LocalRuleReference, localRuleCases, referenceStep, trajectory } from '@ghl/conformance';
+import { column, dot, stepOnce } from '@ghl/conformance/testing';
+import { dense } from '@ghl/core/engine';
 import { describe, expect, it } from 'vitest';
 import { swta } from './swta.js';
+
+it('gives shares ¼ and ¾ to two units with y = [0, 1] at τ = 1/ln 3', () => {
+  // x = [1, 2], w₁ = [2, −1], w₂ = [0, 0.5]: y₁ = 2 − 2 = 0, y₂ = 0 + 1 = 1
+  // u = softmax([0, 1]·ln 3) = [1, 3]/4
+  // Δw₁ = ¼·([1, 2] − 0·w₁) = [0.25, 0.5],  Δw₂ = ¾·([1, 2] − 1·[0, 0.5]) = [0.75, 1.125]
+  const weights = [
+    [2, 0],
+    [-1, 0.5],
+  ];
+  expect(stepOnce(swta({ temperature: 1 / Math.log(3) }), { input: [[1, 2]], weights })).toBeAllClose([
+    [0.25, 0.75],
+    [0.5, 1.125],
+  ]);
+});
 
 /** Δw_k = Σₚ u_pk (xₚ − y_pk w_k), u a function of the y of one position. */
 const competing = (compete: (y: readonly number[]) => number[]): LocalRuleReference => ({
@@ -40,7 +53,7 @@ const input = Array.from({ length: 9 }, (_, p) => Array.from({ length: 4 }, (_, 
 const weights = Array.from({ length: 4 }, (_, d) => Array.from({ length: 3 }, (_, k) => Math.cos(2 * d + 7 * k)));
 
 const winner = competing((y) => y.map((each) => Number(each === Math.max(...y))));
-const nobody = competing((y) => y.map(() => 1 / y.length));
+const everyone = competing((y) => y.map(() => 1 / y.length));
 
 const exact = (reference: LocalRuleReference) =>
   referenceStep(
@@ -52,19 +65,7 @@ const exact = (reference: LocalRuleReference) =>
     {},
   );
 
-const engine = (temperature: number) =>
-  tf.tidy(() => {
-    const [kernel, pre] = [tf.tensor2d(weights), tf.tensor2d(input)];
-    const plasticity = local(swta({ temperature }));
-    const calls = [{ pre, post: connection.forward(pre, kernel) }];
-    const state = initState(plasticity, [4, 3], connection.units);
-    const step = { connection, kernel, calls, signals: {}, step: 0 };
-    return layerIncrement(plasticity, step, state).increment.arraySync() as number[][];
-  });
-
-const column = (matrix: Matrix, k: number) => matrix.map((row) => row[k] as number);
-const dot = (a: readonly number[], b: readonly number[]) =>
-  a.reduce((sum, each, i) => sum + each * (b[i] as number), 0);
+const engine = (temperature: number) => stepOnce(swta({ temperature }), { input, weights });
 
 it('has the radial identity w_k·Δw_k = Σₚ u y (1 − ‖w_k‖²)', () => {
   const { delta, post } = exact(reference(1));
@@ -78,14 +79,14 @@ it('has the radial identity w_k·Δw_k = Σₚ u y (1 − ‖w_k‖²)', () => {
   }
 });
 
-it('τ → 0 is hard winner-take-all', () => {
+it('is hard winner-take-all as τ → 0', () => {
   expect(engine(1e-4)).toBeAllClose(exact(winner).delta, { rtol: 1e-5, atol: 1e-5 });
 });
 
-it('τ → ∞ lets every unit learn the same, the mean of the input at unit norm', () => {
-  expect(engine(1e7)).toBeAllClose(exact(nobody).delta, { rtol: 1e-5, atol: 1e-5 });
+it('moves every unit to the mean of the input at unit norm as τ → ∞', () => {
+  expect(engine(1e7)).toBeAllClose(exact(everyone).delta, { rtol: 1e-5, atol: 1e-5 });
   const rule = swta({ temperature: 1e7 });
-  const run = trajectory({ rule, reference: nobody, weights, input, rate: 0.1, steps: 400 });
+  const run = trajectory({ rule, reference: everyone, weights, input, rate: 0.1, steps: 400 });
   expect(run.apart).toBeLessThan(1e-5);
   const mean = [0, 1, 2, 3].map((d) => column(input, d).reduce((sum, x) => sum + x, 0) / input.length);
   const norm = Math.sqrt(dot(mean, mean));

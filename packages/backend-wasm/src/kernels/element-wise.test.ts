@@ -1,9 +1,10 @@
+import { numbers } from '@ghl/conformance/testing';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-layers';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { activate, deactivate } from '../index.js';
-import { expectSame, onBoth, sizeOf, values } from './kernels.fixture.js';
+import { expectSame, onBoth, sizeOf } from './kernels.fixture.js';
 
 beforeAll(async () => {
   await activate({ threads: 2 });
@@ -18,7 +19,7 @@ const sizes = [0, 1, 3, 4, 5, 16, 16383, 16384, 16385, 50001];
 
 /** Some of both, every special value at least once where there is room. */
 function mixed(size: number, seed: number): Float32Array {
-  return values(size, seed).map((value, i) => (i % 3 === 0 ? special[(i / 3) % special.length]! : 4 * value));
+  return numbers(seed, [size]).map((value, i) => (i % 3 === 0 ? special[(i / 3) % special.length]! : 4 * value));
 }
 
 describe('of one tensor', () => {
@@ -79,9 +80,9 @@ describe('of two tensors', () => {
     shape: readonly number[],
     other: readonly number[],
     turned: boolean,
-    fill: typeof values,
+    fill: (seed: number, shape: readonly number[]) => Float32Array,
   ): void {
-    const [x, y] = [fill(sizeOf(shape), 1), fill(sizeOf(other), 2)];
+    const [x, y] = [fill(1, shape), fill(2, other)];
     const right = new Float32Array(x.length);
     broadcast(shape, other, (i, j) => (right[i] = turned ? wanted(y[j]!, x[i]!) : wanted(x[i]!, y[j]!)));
     tf.tidy(() => {
@@ -95,8 +96,8 @@ describe('of two tensors', () => {
   it.each(operations)('%s is right for every number and any size', (...operation) => {
     for (const size of sizes.slice(1)) {
       for (const turned of [false, true]) {
-        check(operation, [size], [size], turned, mixed);
-        check(operation, [size], [], turned, mixed);
+        check(operation, [size], [size], turned, (seed, shape) => mixed(sizeOf(shape), seed));
+        check(operation, [size], [], turned, (seed, shape) => mixed(sizeOf(shape), seed));
       }
     }
   });
@@ -114,7 +115,7 @@ describe('of two tensors', () => {
     fc.assert(
       fc.property(cases, ([whole, spread, dropped, turned]) => {
         const other = whole.map((size, axis) => (spread[axis] || axis < dropped ? 1 : size)).slice(dropped);
-        check(operation, whole, other, turned, values);
+        check(operation, whole, other, turned, numbers);
       }),
       { numRuns: 60 },
     );
@@ -140,7 +141,7 @@ describe('of two tensors', () => {
     [[300, 256], [256]],
   ])('rows and columns of more than one task: %j with %j', (shape, other) => {
     for (const operation of operations)
-      for (const turned of [false, true]) check(operation, shape, other, turned, values);
+      for (const turned of [false, true]) check(operation, shape, other, turned, numbers);
   });
 
   it('the larger and the smaller hand a NaN on, whatever the broadcast', () => {
@@ -168,7 +169,7 @@ describe('of two tensors', () => {
   });
 
   it('adds any number of tensors', () => {
-    const parts = [1, 2, 3, 4].map((seed) => values(20001, seed));
+    const parts = [1, 2, 3, 4].map((seed) => numbers(seed, [20001]));
     for (let count = 1; count <= 4; count++) {
       const right = parts.slice(0, count).reduce((sum, part) => sum.map((value, i) => value + part[i]!));
       expectSame(tf.addN(parts.slice(0, count).map((part) => tf.tensor1d(part))).dataSync(), right);
@@ -179,7 +180,7 @@ describe('of two tensors', () => {
 describe('selection and conversion', () => {
   it.each(sizes)('select takes what the condition says, size %i', (size) => {
     const [a, b] = [mixed(size, 1), mixed(size, 2)];
-    const condition = values(size, 3).map((value) => Number(value > 0));
+    const condition = numbers(3, [size]).map((value) => Number(value > 0));
     const out = tf.where(tf.tensor1d(condition, 'bool'), tf.tensor1d(a), tf.tensor1d(b));
     expectSame(
       out.dataSync(),
@@ -189,7 +190,7 @@ describe('selection and conversion', () => {
 
   it('a condition of one value, or for rows, holds for all', async () => {
     const [wasm, cpu] = await onBoth(() => {
-      const [a, b] = [tf.tensor2d(values(12, 1), [3, 4]), tf.tensor2d(values(12, 2), [3, 4])];
+      const [a, b] = [tf.tensor2d(numbers(1, [12]), [3, 4]), tf.tensor2d(numbers(2, [12]), [3, 4])];
       const rows = tf.tensor2d([1, 0, 1], [3, 1], 'bool');
       return [tf.where(tf.scalar(true, 'bool'), a, b), tf.where(tf.scalar(false, 'bool'), a, b), tf.where(rows, a, b)];
     });
@@ -197,15 +198,15 @@ describe('selection and conversion', () => {
   });
 
   it.each(sizes)('numbers from truth values and whole numbers, size %i', (size) => {
-    const whole = Int32Array.from(values(size, 1), (value) => value * 2 ** 31);
+    const whole = Int32Array.from(numbers(1, [size]), (value) => value * 2 ** 31);
     const truth = whole.map((value) => Number(value > 0));
     expectSame(tf.cast(tf.tensor1d(whole, 'int32'), 'float32').dataSync(), Float32Array.from(whole));
     expectSame(tf.cast(tf.tensor1d(truth, 'bool'), 'float32').dataSync(), truth);
   });
 
   it('true is what is not 0', () => {
-    const numbers = tf.tensor1d([0.5, -0.2, 256, 0, -0, Number.NaN]);
-    expect([...tf.cast(numbers, 'bool').dataSync()]).toEqual([1, 1, 1, 0, 0, 1]);
+    const each = tf.tensor1d([0.5, -0.2, 256, 0, -0, Number.NaN]);
+    expect([...tf.cast(each, 'bool').dataSync()]).toEqual([1, 1, 1, 0, 0, 1]);
     expect([...tf.cast(tf.tensor1d([3, 0, 256], 'int32'), 'bool').dataSync()]).toEqual([1, 0, 1]);
   });
 
@@ -275,7 +276,7 @@ describe('the gradient of ReLU', () => {
   it('has a gradient itself', async () => {
     const [[wasm], [cpu]] = await onBoth(() => {
       const slope = (x: tf.Tensor) => tf.sum(tf.square(tf.grad((t: tf.Tensor) => tf.sum(tf.square(tf.relu(t))))(x)));
-      return [tf.grad(slope)(tf.tensor1d(values(9, 1)))];
+      return [tf.grad(slope)(tf.tensor1d(numbers(1, [9])))];
     });
     expect(wasm).toEqual(cpu);
   });

@@ -1,4 +1,5 @@
 /** Calls of every kernel over types, axes, ranks and empty tensors. */
+import { generator } from '@ghl/conformance/testing';
 import { sizeOf } from './kernels.fixture.js';
 
 export type NumberType = 'float32' | 'int32' | 'bool';
@@ -27,11 +28,10 @@ export interface Call {
   readonly wanted?: Operand | string;
 }
 
-let state = 1;
-function random(): number {
-  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-  return state / 2 ** 32;
-}
+const draw = generator(1);
+
+/** A number in [0, 1). */
+const random = () => (draw() + 1) / 2;
 
 /** Halves from −3 to 3 for float32, whole numbers for int32. */
 export function some(dtype: NumberType, shape: readonly number[], least = -3, most = 3): Operand {

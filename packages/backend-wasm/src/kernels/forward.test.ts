@@ -1,10 +1,11 @@
 import '@tensorflow/tfjs-backend-cpu';
+import { numbers, relativeError } from '@ghl/conformance/testing';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-layers';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { activate, deactivate } from '../index.js';
-import { error, forEachTerm, sizeOf, values } from './kernels.fixture.js';
+import { forEachTerm, sizeOf } from './kernels.fixture.js';
 
 beforeAll(async () => {
   await activate();
@@ -67,7 +68,7 @@ describe('with a bias and an activation, as without, equals its definition', () 
         const shape: Quad = [kh, kw, image[3], k];
         const info = tf.backend_util.computeConv2DInfo(image, shape, strides, 1, pad, dimRoundingMode, depthwise);
         fc.pre(info.outHeight > 0 && info.outWidth > 0);
-        const [x, w, bias] = [values(sizeOf(image), 1), values(sizeOf(shape), 2), values(channels, 3)];
+        const [x, w, bias] = [numbers(1, image), numbers(2, shape), numbers(3, [channels])];
         const plain = convolution(info, depthwise, x, w);
         const apply = depthwise ? tf.fused.depthwiseConv2d : tf.fused.conv2d;
         const alone = depthwise ? tf.depthwiseConv2d : tf.conv2d;
@@ -76,9 +77,9 @@ describe('with a bias and an activation, as without, equals its definition', () 
         const common = { x: a, filter: b, strides, pad: pad as 'same', dimRoundingMode };
         const found = tf.tidy(() => apply({ ...common, bias: tf.tensor1d(bias), activation }).dataSync<'float32'>());
         const wanted = plain.map((sum, i) => activations[activation](sum + bias[i % channels]!));
-        expect(error(found, wanted)).toBeLessThan(1e-5);
+        expect(relativeError(found, wanted)).toBeLessThan(1e-5);
         const bare = tf.tidy(() => alone(a, b, strides, pad, 'NHWC', 1, dimRoundingMode).dataSync<'float32'>());
-        expect(error(bare, plain)).toBeLessThan(1e-5);
+        expect(relativeError(bare, plain)).toBeLessThan(1e-5);
         tf.dispose([a, b]);
       }),
       { numRuns: 200 },
@@ -93,14 +94,14 @@ describe('with a bias and an activation, as without, equals its definition', () 
       [false, false, [3], []],
       [false, false, [], [3]],
     ] as const) {
-      const [x, w, bias] = [values(m * k * 3, 1), values(k * n * 3, 2), values(n, 3)];
+      const [x, w, bias] = [numbers(1, [m * k * 3]), numbers(2, [k * n * 3]), numbers(3, [n])];
       const a = tf.tensor(x.slice(0, sizeOf([...batchesA, m * k])), [...batchesA, ...(transposeA ? [k, m] : [m, k])]);
       const b = tf.tensor(w.slice(0, sizeOf([...batchesB, k * n])), [...batchesB, ...(transposeB ? [n, k] : [k, n])]);
       const plain = tf.matMul(a, b, transposeA, transposeB).dataSync();
       const options = { a, b, transposeA, transposeB, activation };
       const found = tf.fused.matMul({ ...options, bias: tf.tensor1d(bias) }).dataSync<'float32'>();
       const wanted = Float64Array.from(plain, (sum, i) => activations[activation](sum + bias[i % n]!));
-      expect(error(found, wanted)).toBeLessThan(1e-6);
+      expect(relativeError(found, wanted)).toBeLessThan(1e-6);
     }
   });
 
@@ -136,8 +137,8 @@ describe('more images than Winograd’s way takes at once', () => {
   test('equal each alone, and their filter gradients’ sum', () => {
     // 75 MB of transforms for each image.
     const shape: Quad = [3, 200, 200, 16];
-    const x = tf.tensor4d(values(sizeOf(shape), 1), shape);
-    const w = tf.tensor4d(values(9 * 16 * 16, 2), [3, 3, 16, 16]);
+    const x = tf.tensor4d(numbers(1, shape), shape);
+    const w = tf.tensor4d(numbers(2, [9 * 16 * 16]), [3, 3, 16, 16]);
     const all = tf.conv2d(x, w, 1, 'same');
     const attrs = { strides: [1, 1], pad: 'same', dataFormat: 'NHWC' };
     const gradient = (a: tf.Tensor, b: tf.Tensor) =>
@@ -150,7 +151,7 @@ describe('more images than Winograd’s way takes at once', () => {
     const alone = images.map((image) => tf.conv2d(image, w, 1, 'same'));
     expect(all.dataSync()).toEqual(tf.concat(alone).dataSync());
     const sum = tf.addN(images.map((image, i) => gradient(image, alone[i]!)));
-    expect(error(gradient(x, all).dataSync<'float32'>(), Float64Array.from(sum.dataSync()))).toBeLessThan(1e-6);
+    expect(relativeError(gradient(x, all).dataSync<'float32'>(), Float64Array.from(sum.dataSync()))).toBeLessThan(1e-6);
     expect(inputGradient(all).dataSync()).toEqual(tf.concat(alone.map(inputGradient)).dataSync());
   });
 });

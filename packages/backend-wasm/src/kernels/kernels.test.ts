@@ -1,10 +1,11 @@
 import '@tensorflow/tfjs-backend-cpu';
+import { numbers, relativeError } from '@ghl/conformance/testing';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-layers';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { activate, deactivate } from '../index.js';
-import { error, forEachTerm, sizeOf, values } from './kernels.fixture.js';
+import { forEachTerm, sizeOf } from './kernels.fixture.js';
 
 beforeAll(async () => {
   await activate();
@@ -57,17 +58,17 @@ function gradientErrors(
     undefined,
     depthwise,
   );
-  const x = values(sizeOf(inputShape), 1);
-  const w = values(sizeOf(filterShape), 2);
-  const dy = values(sizeOf(info.outShape), 3);
+  const x = numbers(1, inputShape);
+  const w = numbers(2, filterShape);
+  const dy = numbers(3, info.outShape);
   const { dx, dw } = convolutionGradients(info, depthwise, x, w, dy);
   const attrs = { strides, pad, dataFormat: 'NHWC', dilations, inputShape, filterShape };
   const kernel = depthwise ? 'DepthwiseConv2dNativeBackprop' : 'Conv2DBackprop';
   return tf.tidy(() => {
     const g = tf.tensor4d(dy, info.outShape);
     return [
-      error(run(`${kernel}Input`, { dy: g, filter: tf.tensor4d(w, filterShape) }, attrs), dx),
-      error(run(`${kernel}Filter`, { x: tf.tensor4d(x, inputShape), dy: g }, attrs), dw),
+      relativeError(run(`${kernel}Input`, { dy: g, filter: tf.tensor4d(w, filterShape) }, attrs), dx),
+      relativeError(run(`${kernel}Filter`, { x: tf.tensor4d(x, inputShape), dy: g }, attrs), dw),
     ];
   });
 }
@@ -195,8 +196,8 @@ describe('convolution gradients equal their definition in float64', () => {
 
   test.each(['same', 'valid'] as const)('a NaN in ∂y, x or W reaches the result, %s', (pad) => {
     const [x, w] = [
-      tf.tensor4d(values(2 * 7 * 7 * 3, 1), [2, 7, 7, 3]),
-      tf.tensor4d(values(9 * 3 * 4, 2), [3, 3, 3, 4]),
+      tf.tensor4d(numbers(1, [2 * 7 * 7 * 3]), [2, 7, 7, 3]),
+      tf.tensor4d(numbers(2, [9 * 3 * 4]), [3, 3, 3, 4]),
     ];
     const dy = tf.zerosLike(tf.conv2d(x, w, 1, pad));
     const nan = (t: tf.Tensor) => {
@@ -251,7 +252,7 @@ describe('matrix products', () => {
   test('of any shape, transposed or not, equal their definition in float64', () => {
     fc.assert(
       fc.property(transposed, ({ m, k, n, a, b, batch }) => {
-        const [left, right] = [values(Math.max(1, batch) * m * k, 8), values(Math.max(1, batch) * k * n, 9)];
+        const [left, right] = [numbers(8, [Math.max(1, batch) * m * k]), numbers(9, [Math.max(1, batch) * k * n])];
         const wanted = new Float64Array(Math.max(1, batch) * m * n);
         for (let s = 0; s < Math.max(1, batch); s++)
           for (let i = 0; i < m; i++)
@@ -265,7 +266,7 @@ describe('matrix products', () => {
           const y = tf.tensor(right, [...outer, ...(b ? [n, k] : [k, n])]);
           const out = tf.matMul(x, y, a, b);
           expect(out.shape).toEqual([...outer, m, n]);
-          return error(out.dataSync(), wanted) < 1e-5;
+          return relativeError(out.dataSync(), wanted) < 1e-5;
         });
       }),
       { numRuns: 200 },
@@ -283,7 +284,7 @@ describe('repetition and segments', () => {
           fc.tuple(fc.constant(shape), fc.array(side(4), { minLength: shape.length, maxLength: shape.length })),
         ),
         ([shape, reps]) => {
-          const x = values(sizeOf(shape), 11);
+          const x = numbers(11, shape);
           const size = shape.map((d, i) => d * reps[i]!);
           const wanted = Array.from({ length: sizeOf(size) }, (_, flat) => {
             let [rest, at, stride] = [flat, 0, 1];

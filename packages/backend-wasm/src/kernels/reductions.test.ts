@@ -1,3 +1,4 @@
+import { numbers, relativeError } from '@ghl/conformance/testing';
 import type { Plasticity } from '@ghl/core';
 import { OVERLAP } from '@ghl/core/backend';
 import { conv2d, initState, layerIncrement } from '@ghl/core/engine';
@@ -5,7 +6,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { activate, deactivate } from '../index.js';
-import { error, onBoth, sizeOf, values } from './kernels.fixture.js';
+import { onBoth } from './kernels.fixture.js';
 
 beforeAll(async () => {
   await activate({ threads: 2 });
@@ -66,7 +67,7 @@ describe.each(matrices)('[%i, %i]', (rows, columns) => {
   });
 
   it('has the overlap of float64', () => {
-    const [a, b] = [values(rows * columns, 1), values(rows * columns, 2)];
+    const [a, b] = [numbers(1, [rows * columns]), numbers(2, [rows * columns])];
     const inputs = { a: tf.tensor2d(a, [rows, columns]), b: tf.tensor2d(b, [rows, columns]) };
     const out = tf.engine().runKernel(OVERLAP, inputs) as tf.Tensor;
     expect(out.shape).toEqual([columns]);
@@ -75,7 +76,7 @@ describe.each(matrices)('[%i, %i]', (rows, columns) => {
   });
 
   it('has its largest value', () => {
-    const x = values(rows * columns, 3);
+    const x = numbers(3, [rows * columns]);
     for (const at of [0, x.length >> 1, x.length - 1]) {
       const raised = x.map((value, i) => (i === at ? 2 : value));
       expect(tf.max(tf.tensor2d(raised, [rows, columns])).dataSync()[0]).toBe(2);
@@ -84,7 +85,7 @@ describe.each(matrices)('[%i, %i]', (rows, columns) => {
   });
 
   it('hands NaN on', () => {
-    const x = values(rows * columns, 3);
+    const x = numbers(3, [rows * columns]);
     const at = x.length - 1;
     x[at] = Number.NaN;
     const tensor = tf.tensor2d(x, [rows, columns]);
@@ -105,7 +106,7 @@ it('any axes of any shape are as on the cpu backend', async () => {
       const [wasm, cpu] = await onBoth(() => {
         const x = tf.cast(
           tf.tensor(
-            values(sizeOf(shape), 10).map((v) => 9 * v),
+            numbers(10, shape).map((v) => 9 * v),
             shape,
           ),
           dtype as 'float32',
@@ -113,7 +114,7 @@ it('any axes of any shape are as on the cpu backend', async () => {
         const outs = [tf.sum(x, axes, keepDims), tf.mean(x, axes, keepDims), tf.max(x, axes, keepDims)];
         return [...outs, ...outs.map((out) => tf.tensor1d(out.shape))];
       });
-      for (const [i, result] of wasm.entries()) expect(error(result, cpu[i]!)).toBeLessThan(1e-5);
+      for (const [i, result] of wasm.entries()) expect(relativeError(result, cpu[i]!)).toBeLessThan(1e-5);
     }),
     { numRuns: 60 },
   );
@@ -145,8 +146,8 @@ it('a rule of scope own takes the overlap kernel, to the ΔW of the cpu backend'
   const plasticity: Plasticity = { spec: rule.spec, rule, modulator: null, transforms: [], reads: [] } as never;
   const connection = conv2d([3, 3, 2, 5]);
   const compute = () => {
-    const pre = tf.tensor4d(values(2 * 6 * 6 * 2, 1), [2, 6, 6, 2]);
-    const kernel = tf.tensor4d(values(90, 2), [3, 3, 2, 5]);
+    const pre = tf.tensor4d(numbers(1, [2 * 6 * 6 * 2]), [2, 6, 6, 2]);
+    const kernel = tf.tensor4d(numbers(2, [90]), [3, 3, 2, 5]);
     const calls = [{ pre, post: connection.forward(pre, kernel) }];
     const state = initState(plasticity, kernel.shape, connection.units);
     return [layerIncrement(plasticity, { connection, kernel, calls, signals: {}, step: 0 }, state).increment];
@@ -154,5 +155,5 @@ it('a rule of scope own takes the overlap kernel, to the ΔW of the cpu backend'
   const { kernelNames } = await tf.profile(() => compute() as never);
   expect(kernelNames).toContain(OVERLAP);
   const [[wasm], [cpu]] = await onBoth(compute);
-  expect(error(wasm!, cpu!)).toBeLessThan(1e-5);
+  expect(relativeError(wasm!, cpu!)).toBeLessThan(1e-5);
 });

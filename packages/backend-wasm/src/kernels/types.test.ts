@@ -2,11 +2,12 @@
  * Types other than float32 where users meet them: labels, losses, metrics, whole operations; and millions of values.
  */
 import '@tensorflow/tfjs-backend-cpu';
+import { numbers } from '@ghl/conformance/testing';
 import * as tf from '@tensorflow/tfjs-core';
 import { initializers, layers, metrics, sequential } from '@tensorflow/tfjs-layers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { activate, deactivate } from '../index.js';
-import { onBoth, values } from './kernels.fixture.js';
+import { onBoth } from './kernels.fixture.js';
 
 beforeAll(async () => {
   await activate({ threads: 2 });
@@ -25,7 +26,7 @@ async function expectAlike(compute: () => tf.Tensor[]): Promise<void> {
 }
 
 const labels = (dtype: 'int32' | 'bool') => tf.cast(tf.oneHot(tf.tensor1d([0, 2, 1, 2, 0], 'int32'), 3), dtype);
-const shares = () => tf.softmax(tf.tensor2d(values(15, 1), [5, 3]));
+const shares = () => tf.softmax(tf.tensor2d(numbers(1, [15]), [5, 3]));
 
 describe.each(['int32', 'bool'] as const)('labels of %s', (dtype) => {
   it.each([
@@ -55,7 +56,7 @@ describe.each(['int32', 'bool'] as const)('labels of %s', (dtype) => {
         ],
       });
       model.compile({ optimizer: 'sgd', loss, metrics: ['accuracy', 'mse', 'cosine'] });
-      const results = model.evaluate(tf.tensor2d(values(20, 2), [5, 4]), labels(dtype), { verbose: 0 });
+      const results = model.evaluate(tf.tensor2d(numbers(2, [20]), [5, 4]), labels(dtype), { verbose: 0 });
       model.dispose();
       return results as tf.Tensor[];
     });
@@ -178,10 +179,10 @@ describe('resizing', () => {
     for (const { from, to, align } of geometries) {
       tf.tidy(() => {
         const [height, width] = from as [number, number];
-        const x = tf.tensor4d(values(2 * height * width * 3, 4), [2, height, width, 3]);
+        const x = tf.tensor4d(numbers(4, [2 * height * width * 3]), [2, height, width, 3]);
         const resize = (images: tf.Tensor) => tf.image[name](images as tf.Tensor4D, to as [number, number], align);
         const y = resize(x);
-        const dy = tf.tensor(values(y.size, 5), y.shape);
+        const dy = tf.tensor(numbers(5, [y.size]), y.shape);
         const dx = tf.grad((images) => tf.sum(tf.mul(resize(images), dy)))(x);
         // ⟨R·x, ∂y⟩ = ⟨x, Rᵀ·∂y⟩
         const [forward, backward] = [tf.sum(tf.mul(y, dy)), tf.sum(tf.mul(x, dx))].map((sum) => sum.dataSync());
@@ -193,7 +194,7 @@ describe('resizing', () => {
   it('transforms each image by itself', async () => {
     await tf.ready();
     tf.tidy(() => {
-      const images = tf.tensor4d(values(2 * 5 * 4 * 3, 6), [2, 5, 4, 3]);
+      const images = tf.tensor4d(numbers(6, [2 * 5 * 4 * 3]), [2, 5, 4, 3]);
       const transforms = tf.tensor2d([1, 0.2, -1.4, 0.1, 1, 0.7, 0, 0, 0.5, 0, 2.2, 0, 1, -3.1, 0, 0], [2, 8]);
       const transform = (batch: tf.Tensor4D, by: tf.Tensor2D) =>
         tf.image.transform(batch, by, 'bilinear', 'reflect', 0, [4, 3]);

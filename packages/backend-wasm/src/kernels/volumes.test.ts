@@ -1,9 +1,10 @@
+import { numbers, relativeError } from '@ghl/conformance/testing';
 import * as tf from '@tensorflow/tfjs-core';
 import { layers, sequential } from '@tensorflow/tfjs-layers';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { activate, deactivate } from '../index.js';
-import { error, expectSame, onBoth, sizeOf, values } from './kernels.fixture.js';
+import { expectSame, onBoth, sizeOf } from './kernels.fixture.js';
 import { type Convolution, forEachTap, forEachWindow, outShape, type Volume } from './volumes.fixture.js';
 
 beforeAll(async () => {
@@ -51,11 +52,11 @@ describe('conv3d', () => {
     fc.assert(
       fc.property(anyConvolution, fc.nat(1000), (volume, seed) => {
         const { window, channels, filters } = volume;
-        const x = tf.tensor(values(sizeOf(inShape(volume)), seed), inShape(volume));
-        const w = tf.tensor(values(sizeOf(window) * channels * filters, seed + 1), [...window, channels, filters]);
+        const x = tf.tensor(numbers(seed, inShape(volume)), inShape(volume));
+        const w = tf.tensor(numbers(seed + 1, [sizeOf(window) * channels * filters]), [...window, channels, filters]);
         const dilated = volume.dilations.some((rate) => rate > 1);
         const y = convolve(volume, x, w);
-        const dy = tf.tensor(values(y.size, seed + 2), y.shape);
+        const dy = tf.tensor(numbers(seed + 2, [y.size]), y.shape);
         const wanted = [y, x, w].map(({ size }) => new Float64Array(size));
         const [xs, ws, dys] = [x, w, dy].map((tensor) => tensor.dataSync<'float32'>()) as [
           Float32Array,
@@ -74,7 +75,7 @@ describe('conv3d', () => {
         const gradients = dilated ? [] : tf.grads((a, b) => convolve(volume, a!, b!))([x, w], dy);
         for (const [i, got] of [y, ...gradients].entries()) {
           // Where no window meets the volume, all are 0.
-          expect(error(got.dataSync(), wanted[i]!)).toBeLessThan(2e-5);
+          expect(relativeError(got.dataSync(), wanted[i]!)).toBeLessThan(2e-5);
         }
       }),
       { numRuns: 150 },
@@ -92,29 +93,29 @@ describe('conv3d', () => {
   });
 
   it('of a volume without a batch is that of a batch of one', () => {
-    const x = tf.tensor(values(4 * 3 * 5 * 2, 1), [4, 3, 5, 2]) as tf.Tensor4D;
-    const w = tf.tensor(values(2 * 2 * 2 * 2 * 3, 2), [2, 2, 2, 2, 3]) as tf.Tensor5D;
+    const x = tf.tensor(numbers(1, [4 * 3 * 5 * 2]), [4, 3, 5, 2]) as tf.Tensor4D;
+    const w = tf.tensor(numbers(2, [2 * 2 * 2 * 2 * 3]), [2, 2, 2, 2, 3]) as tf.Tensor5D;
     const wanted = tf.conv3d(tf.expandDims(x) as tf.Tensor5D, w, 1, 'same');
     expectSame(tf.conv3d(x, w, 1, 'same').dataSync(), wanted.dataSync());
   });
 
   it('of one frame is conv2d', () => {
-    const x = tf.tensor(values(2 * 9 * 8 * 3, 3), [2, 9, 8, 3]) as tf.Tensor4D;
-    const w = tf.tensor(values(3 * 2 * 3 * 5, 4), [3, 2, 3, 5]) as tf.Tensor4D;
+    const x = tf.tensor(numbers(3, [2 * 9 * 8 * 3]), [2, 9, 8, 3]) as tf.Tensor4D;
+    const w = tf.tensor(numbers(4, [3 * 2 * 3 * 5]), [3, 2, 3, 5]) as tf.Tensor4D;
     const volume = tf.conv3d(tf.expandDims(x, 1) as tf.Tensor5D, tf.expandDims(w, 0) as tf.Tensor5D, [1, 2, 1], 'same');
     expectSame(volume.dataSync(), tf.conv2d(x, w, [2, 1], 'same').dataSync());
   });
 
   it('moves with its volume: a shift along any axis shifts the result', () => {
-    const w = tf.tensor(values(27 * 2 * 3, 5), [3, 3, 3, 2, 3]) as tf.Tensor5D;
-    const x = tf.tensor(values(8 * 8 * 8 * 2, 6), [1, 8, 8, 8, 2]) as tf.Tensor5D;
+    const w = tf.tensor(numbers(5, [27 * 2 * 3]), [3, 3, 3, 2, 3]) as tf.Tensor5D;
+    const x = tf.tensor(numbers(6, [8 * 8 * 8 * 2]), [1, 8, 8, 8, 2]) as tf.Tensor5D;
     const y = tf.conv3d(x, w, 1, 'valid');
     for (const axis of [1, 2, 3]) {
       const at = [0, 0, 0, 0, 0];
       at[axis] = 1;
       const shorter = (t: tf.Tensor) => t.shape.map((size, i) => (i === axis ? size - 1 : size));
       const shifted = tf.conv3d(tf.slice(x, at, shorter(x)), w, 1, 'valid');
-      expect(error(shifted.dataSync(), tf.slice(y, at, shorter(y)).dataSync())).toBeLessThan(1e-6);
+      expect(relativeError(shifted.dataSync(), tf.slice(y, at, shorter(y)).dataSync())).toBeLessThan(1e-6);
     }
   });
 
@@ -123,9 +124,9 @@ describe('conv3d', () => {
       ...{ batch: 1, size: [4, 5, 6], channels: 2, filters: 2, window: [2, 3, 2] },
       ...{ strides: [1, 2, 1], pad: 'same', dilations: [1, 1, 1] },
     };
-    const xs = values(240, 1);
+    const xs = numbers(1, [240]);
     xs[101] = Number.NaN;
-    const w = tf.tensor(values(2 * 3 * 2 * 4, 2), [2, 3, 2, 2, 2]);
+    const w = tf.tensor(numbers(2, [2 * 3 * 2 * 4]), [2, 3, 2, 2, 2]);
     const y = convolve(volume, tf.tensor(xs, inShape(volume)), w).dataSync();
     const wanted = new Set<number>();
     forEachTap(volume, (yAt, xAt) => {
@@ -138,8 +139,8 @@ describe('conv3d', () => {
 
 describe('conv3dTranspose', () => {
   it('is the input gradient of conv3d', () => {
-    const w = tf.tensor(values(2 * 3 * 2 * 4 * 3, 1), [2, 3, 2, 4, 3]) as tf.Tensor5D;
-    const y = tf.tensor(values(2 * 3 * 2 * 3 * 3, 2), [2, 3, 2, 3, 3]) as tf.Tensor5D;
+    const w = tf.tensor(numbers(1, [2 * 3 * 2 * 4 * 3]), [2, 3, 2, 4, 3]) as tf.Tensor5D;
+    const y = tf.tensor(numbers(2, [2 * 3 * 2 * 3 * 3]), [2, 3, 2, 3, 3]) as tf.Tensor5D;
     for (const pad of ['same', 'valid'] as const) {
       const shape: [number, number, number, number, number] = pad === 'same' ? [2, 5, 4, 9, 4] : [2, 6, 5, 8, 4];
       const x = tf.conv3dTranspose(y, w, shape, [2, 2, 3], pad);
@@ -151,7 +152,7 @@ describe('conv3dTranspose', () => {
 });
 
 /** Few different values, so that many are equal. */
-const coarse = (size: number, seed: number) => values(size, seed).map((value) => Math.round(3 * value) - 1);
+const coarse = (size: number, seed: number) => numbers(seed, [size]).map((value) => Math.round(3 * value) - 1);
 
 const pools = { maxPool3d: tf.maxPool3d, avgPool3d: tf.avgPool3d };
 
@@ -162,7 +163,7 @@ function poolAndGradient(kind: keyof typeof pools, volume: Volume, x: Float32Arr
     const tensor = tf.tensor(x, inShape(volume));
     const y = run(tensor);
     expect(y.shape).toEqual([volume.batch, ...outShape(volume), volume.channels]);
-    const dy = tf.tensor(values(y.size, seed), y.shape);
+    const dy = tf.tensor(numbers(seed, [y.size]), y.shape);
     const dx = tf.grad(run)(tensor, dy);
     return { y: y.dataSync<'float32'>(), dy: dy.dataSync<'float32'>(), dx: dx.dataSync<'float32'>() };
   });
@@ -182,7 +183,7 @@ describe('pooling', () => {
           if (first !== undefined) gradient[first]! += dy[at]!;
         });
         expectSame(y, maxima);
-        expect(error(dx, gradient)).toBeLessThan(1e-6);
+        expect(relativeError(dx, gradient)).toBeLessThan(1e-6);
       }),
       { numRuns: 100 },
     );
@@ -191,16 +192,16 @@ describe('pooling', () => {
   it('takes the average of the values in the window, and gives each an equal share of the gradient', () => {
     fc.assert(
       fc.property(anyPool, fc.nat(1000), (volume, seed) => {
-        const x = values(sizeOf(inShape(volume)), seed);
+        const x = numbers(seed, inShape(volume));
         const { y, dy, dx } = poolAndGradient('avgPool3d', volume, x, seed);
         const [means, gradient] = [new Float64Array(y.length), new Float64Array(x.length)];
         forEachWindow(volume, (at, window) => {
           means[at] = window.reduce((sum, i) => sum + x[i]!, 0) / window.length;
           for (const i of window) gradient[i]! += dy[at]! / window.length;
         });
-        const numbers = (list: Float32Array | Float64Array) => [...list].filter((value) => !Number.isNaN(value));
-        expect(error(numbers(y), numbers(means))).toBeLessThan(2e-6);
-        expect(error(dx, gradient)).toBeLessThan(2e-6);
+        const finite = (list: Float32Array | Float64Array) => [...list].filter((value) => !Number.isNaN(value));
+        expect(relativeError(finite(y), finite(means))).toBeLessThan(2e-6);
+        expect(relativeError(dx, gradient)).toBeLessThan(2e-6);
       }),
       { numRuns: 100 },
     );
@@ -211,7 +212,7 @@ describe('pooling', () => {
   });
 
   it('of a window as deep as it is wide and high is that of the axes one after the other', () => {
-    const x = tf.tensor(values(7 * 6 * 5 * 3, 1), [1, 7, 6, 5, 3]) as tf.Tensor5D;
+    const x = tf.tensor(numbers(1, [7 * 6 * 5 * 3]), [1, 7, 6, 5, 3]) as tf.Tensor5D;
     const along = (t: tf.Tensor5D, axis: number) => {
       const window = [1, 1, 1].map((_, i) => (i === axis ? 3 : 1)) as [number, number, number];
       return tf.maxPool3d(t, window, window.map((size) => (size > 1 ? 2 : 1)) as [number, number, number], 'same');
@@ -220,7 +221,7 @@ describe('pooling', () => {
   });
 
   it('of one frame is pooling of its image', () => {
-    const x = tf.tensor(values(2 * 9 * 8 * 5, 3), [2, 9, 8, 5]) as tf.Tensor4D;
+    const x = tf.tensor(numbers(3, [2 * 9 * 8 * 5]), [2, 9, 8, 5]) as tf.Tensor4D;
     const volume = tf.expandDims(x, 1) as tf.Tensor5D;
     expectSame(
       tf.maxPool3d(volume, [1, 3, 2], [1, 2, 3], 'same').dataSync(),
@@ -235,14 +236,14 @@ describe('pooling', () => {
   it('of a long window is added up without drift', () => {
     for (const axis of [0, 1, 2]) {
       const size = [1, 1, 1].map((_, i) => (i === axis ? 20001 : 1)) as [number, number, number];
-      const x = values(20001, 3).map((value) => 1 + value / 8);
+      const x = numbers(3, [20001]).map((value) => 1 + value / 8);
       const y = tf.avgPool3d(tf.tensor(x, [1, ...size, 1]) as tf.Tensor5D, size, 1, 'valid').dataSync()[0]!;
       expect(Math.abs(y - x.reduce((sum, value) => sum + value, 0) / x.length)).toBeLessThan(2e-5);
     }
   });
 
   it.each(['floor', 'round', 'ceil'] as const)('rounds the size of its result as asked: %s', (mode) => {
-    const x = tf.tensor(values(8 * 7 * 6 * 2, 1), [1, 8, 7, 6, 2]) as tf.Tensor5D;
+    const x = tf.tensor(numbers(1, [8 * 7 * 6 * 2]), [1, 8, 7, 6, 2]) as tf.Tensor5D;
     for (const pool of [tf.maxPool3d, tf.avgPool3d]) {
       const run = (t: tf.Tensor) => pool(t as tf.Tensor5D, 3, 2, 0, mode);
       const y = run(x);
@@ -258,7 +259,7 @@ describe('pooling', () => {
       ...{ batch: 2, size: [5, 4, 6], channels: 21, window: [2, 3, 3] },
       ...{ strides: [2, 2, 1], pad: 'same', dilations: [1, 1, 1] },
     };
-    const x = values(sizeOf(inShape(volume)), 1).map((value, i) => (i % 97 === 5 ? Number.NaN : value));
+    const x = numbers(1, inShape(volume)).map((value, i) => (i % 97 === 5 ? Number.NaN : value));
     const { y } = poolAndGradient(kind, volume, x, 1);
     forEachWindow(volume, (at, window) => {
       expect(Number.isNaN(y[at])).toBe(window.some((i) => Number.isNaN(x[i])));
@@ -282,14 +283,14 @@ describe('a layer', () => {
     ['averagePooling3d, same', layers.averagePooling3d({ poolSize: [3, 2, 1], strides: [1, 2, 3], padding: 'same' })],
   ] as const)('%s computes as on the cpu backend', async (_, layer) => {
     const [wasm, cpu] = await onBoth(() => {
-      const x = tf.tensor(values(2 * 6 * 5 * 4 * 2, 7), [2, 6, 5, 4, 2]);
+      const x = tf.tensor(numbers(7, [2 * 6 * 5 * 4 * 2]), [2, 6, 5, 4, 2]);
       const y = layer.apply(x) as tf.Tensor;
       const weights = layer.getWeights().map((weight) => weight.shape);
       expect(weights.length).toBe(layer.getClassName().startsWith('Conv') ? 2 : 0);
       return [y];
     });
     layer.dispose();
-    expect(error(wasm[0]!, cpu[0]!)).toBeLessThan(1e-5);
+    expect(relativeError(wasm[0]!, cpu[0]!)).toBeLessThan(1e-5);
   });
 
   it('trains with tf.train.sgd to the weights of the cpu backend', async () => {
@@ -316,21 +317,21 @@ describe('a layer', () => {
       model.setWeights(
         model.getWeights().map((w, i) =>
           tf.tensor(
-            values(w.size, i).map((v) => v / 4),
+            numbers(i, [w.size]).map((v) => v / 4),
             w.shape,
           ),
         ),
       );
       model.compile({ optimizer: tf.train.sgd(0.1), loss: 'meanSquaredError' });
-      const x = tf.tensor(values(4 * 6 * 5 * 7 * 2, 20), [4, 6, 5, 7, 2]);
-      const y = tf.tensor(values(8, 21), [4, 2]);
+      const x = tf.tensor(numbers(20, [4 * 6 * 5 * 7 * 2]), [4, 6, 5, 7, 2]);
+      const y = tf.tensor(numbers(21, [8]), [4, 2]);
       await model.fit(x, y, { epochs: 3, batchSize: 2, shuffle: false, verbose: 0 });
       weights.push(model.getWeights().map((w) => w.dataSync<'float32'>().slice()));
       model.optimizer.dispose();
       model.dispose();
     }
     await tf.setBackend('wasm');
-    for (const [i, got] of weights[0]!.entries()) expect(error(got, weights[1]![i]!)).toBeLessThan(1e-4);
+    for (const [i, got] of weights[0]!.entries()) expect(relativeError(got, weights[1]![i]!)).toBeLessThan(1e-4);
   });
 });
 

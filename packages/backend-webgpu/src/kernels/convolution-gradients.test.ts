@@ -1,11 +1,12 @@
 import '@tensorflow/tfjs-backend-cpu';
+import { numbers, relativeError } from '@ghl/conformance/testing';
 import { FILTER_GRADIENTS } from '@ghl/core/backend';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { activate, deactivate } from '../index.js';
-import { error, run, sizeOf, tensor, values } from './kernels.fixture.js';
+import { run, sizeOf, tensor } from './kernels.fixture.js';
 
 beforeAll(async () => {
   await activate();
@@ -56,9 +57,9 @@ function definition(
 /** How far the input gradient, the filter gradient, and the filter gradients taken together are off. */
 async function errors({ inputShape, filterShape, strides, pad, cotangents }: Convolution): Promise<number[]> {
   const info = tf.backend_util.computeConv2DInfo(inputShape, filterShape, strides, 1, pad);
-  const x = values(sizeOf(inputShape), 1);
-  const w = values(sizeOf(filterShape), 2);
-  const dys = Array.from({ length: cotangents }, (_, v) => values(sizeOf(info.outShape), 3 + v));
+  const x = numbers(1, inputShape);
+  const w = numbers(2, filterShape);
+  const dys = Array.from({ length: cotangents }, (_, v) => numbers(3 + v, info.outShape));
   const { dx, dws } = definition(info, x, w, dys);
   const attrs = { strides, pad, dataFormat: 'NHWC', inputShape, filterShape };
   const dy = (v: number) => tf.tensor4d(dys[v]!, info.outShape);
@@ -67,7 +68,11 @@ async function errors({ inputShape, filterShape, strides, pad, cotangents }: Con
   const [filter] = await run('Conv2DBackpropFilter', { x: tf.tensor4d(x, inputShape), dy: dy(0) }, attrs);
   const filters = await run(FILTER_GRADIENTS, { x: tf.tensor4d(x, inputShape), ...together }, attrs);
   expect(filters).toHaveLength(cotangents);
-  return [error(input!, dx), error(filter!, dws[0]!), ...filters.map((each, v) => error(each, dws[v]!))];
+  return [
+    relativeError(input!, dx),
+    relativeError(filter!, dws[0]!),
+    ...filters.map((each, v) => relativeError(each, dws[v]!)),
+  ];
 }
 
 const side = (most: number) => fc.integer({ min: 1, max: most });
@@ -186,7 +191,7 @@ describe('convolution gradients', () => {
 
   it('hand NaN on', async () => {
     const spoilt = (size: readonly number[]) => {
-      const all = values(sizeOf(size), 1);
+      const all = numbers(1, size);
       all[all.length >> 1] = Number.NaN;
       return tf.tensor(all, [...size]);
     };
@@ -264,7 +269,7 @@ describe('convolution gradients', () => {
     await tf.setBackend('cpu');
     const expected = await both();
     await tf.setBackend('webgpu');
-    for (const [i, gradient] of found.entries()) expect(error(gradient, expected[i]!)).toBeLessThan(most);
+    for (const [i, gradient] of found.entries()) expect(relativeError(gradient, expected[i]!)).toBeLessThan(most);
   });
 
   it('leave no tensor and no buffer behind', async () => {

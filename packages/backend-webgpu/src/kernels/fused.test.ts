@@ -1,5 +1,6 @@
 /** Fused kernels against their definitions. */
 import '@tensorflow/tfjs-backend-cpu';
+import { numbers, relativeError } from '@ghl/conformance/testing';
 import {
   ALL_FINITE,
   BATCH_NORM,
@@ -15,7 +16,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { activate, deactivate } from '../index.js';
-import { error, run, sizeOf, tensor, values } from './kernels.fixture.js';
+import { run, sizeOf, tensor } from './kernels.fixture.js';
 
 const nat = (most: number) => fc.integer({ min: 1, max: most });
 const matrix = fc.tuple(nat(300), nat(90));
@@ -44,10 +45,10 @@ describe.each([true, false])('with subgroups where there are any: %s', (subgroup
   }
 
   async function competitionErrors(shape: readonly [number, number], temperature: number): Promise<number[]> {
-    const x = values(sizeOf(shape), 1).map((value) => 3 * value);
+    const x = numbers(1, shape).map((value) => 3 * value);
     const got = await run(COMPETITION, { x: tf.tensor2d(x, [...shape]) }, { temperature });
     const wanted = competed(x, shape[1], temperature);
-    return got.map((each, i) => error(each, wanted[i]!));
+    return got.map((each, i) => relativeError(each, wanted[i]!));
   }
 
   it('a competition is the softmax at its temperature, and what units share with it', async () => {
@@ -78,9 +79,9 @@ describe.each([true, false])('with subgroups where there are any: %s', (subgroup
       [1, 1e-40],
       [1, 2 ** 125],
     ] as const) {
-      const x = values(2 * columns, 1).map((value) => size * value);
+      const x = numbers(1, [2 * columns]).map((value) => size * value);
       const [u] = await run(COMPETITION, { x: tf.tensor2d(x, [2, columns]) }, { temperature });
-      expect(error(u!, competed(x, columns, temperature)[0])).toBeLessThan(1e-5);
+      expect(relativeError(u!, competed(x, columns, temperature)[0])).toBeLessThan(1e-5);
     }
   });
 
@@ -88,7 +89,7 @@ describe.each([true, false])('with subgroups where there are any: %s', (subgroup
     const bad = [Number.NaN, Number.POSITIVE_INFINITY];
     for (const columns of [5, 100, 2100]) {
       for (const value of bad) {
-        const x = values(3 * columns, 1);
+        const x = numbers(1, [3 * columns]);
         x[columns + 2] = value;
         const [u] = await run(COMPETITION, { x: tf.tensor2d(x, [3, columns]) }, { temperature: 1 });
         const rows = [0, 1, 2].map((row) => u!.subarray(row * columns, (row + 1) * columns));
@@ -109,12 +110,14 @@ describe('fused kernels', () => {
     const shapes = fc.oneof(matrix, fc.constantFrom<[number, number]>([5000, 7], [2, 20_000], [1, 1]));
     await fc.assert(
       fc.asyncProperty(shapes, async (shape) => {
-        const [a, b] = [values(sizeOf(shape), 1), values(sizeOf(shape), 2)];
+        const [a, b] = [numbers(1, shape), numbers(2, shape)];
         const wanted = new Float64Array(shape[1]);
         for (const [i, value] of a.entries()) wanted[i % shape[1]]! += value * b[i]!;
         const [got] = await run(OVERLAP, { a: tensor(shape, 1), b: tensor(shape, 2) }, {});
         // Terms of both signs cancel: what is off is measured against their size.
-        expect(error(got!, wanted) * Math.max(...wanted.map(Math.abs))).toBeLessThan(2e-6 * Math.sqrt(shape[0]));
+        expect(relativeError(got!, wanted) * Math.max(...wanted.map(Math.abs))).toBeLessThan(
+          2e-6 * Math.sqrt(shape[0]),
+        );
       }),
       { numRuns: 20 },
     );
@@ -130,7 +133,7 @@ describe('fused kernels', () => {
 
   it.each([true, false])('a choice is one of two tensors, whoever holds the new one: %s', async (flag) => {
     for (const size of [1, 700 * 301]) {
-      const doubled = values(size, 1).map((x) => 2 * x);
+      const doubled = numbers(1, [size]).map((x) => 2 * x);
       const made = () => tf.tidy(() => tf.mul(tensor([size], 1), 2));
       const shared = made();
       const ways: [make: () => tf.Tensor, expected: ArrayLike<number>][] = [
@@ -143,9 +146,9 @@ describe('fused kernels', () => {
         const value = make();
         const before = tf.fill([size], -1, value.dtype as 'float32');
         const [got] = await run(CHOOSE, { ok: tf.scalar(flag, 'bool'), value, before }, {});
-        expect(error(got!, flag ? expected : new Float32Array(size).fill(-1))).toBeLessThan(1e-6);
+        expect(relativeError(got!, flag ? expected : new Float32Array(size).fill(-1))).toBeLessThan(1e-6);
       }
-      expect(error(await shared.data(), doubled)).toBeLessThan(1e-6);
+      expect(relativeError(await shared.data(), doubled)).toBeLessThan(1e-6);
       shared.dispose();
     }
   });
@@ -164,7 +167,7 @@ describe('fused kernels', () => {
       [200_003, 77_777],
     ] as const) {
       for (const value of bad) {
-        const sound = values(size, 1);
+        const sound = numbers(1, [size]);
         const spoilt = sound.map((number, i) => (i === place ? value : number));
         expect(
           await Promise.all([finite(sound), finite(spoilt), finite(sound, spoilt), finite(spoilt, sound)]),
@@ -191,9 +194,9 @@ describe('fused kernels', () => {
     type Given = Record<'weights' | 'sums' | 'overlap' | 'gradient', Float32Array>;
 
     function given([rows, units]: readonly [number, number]): Given {
-      const [weights, sums, overlap] = [values(rows * units, 1), values(rows * units, 2), values(units, 3)];
+      const [weights, sums, overlap] = [numbers(1, [rows * units]), numbers(2, [rows * units]), numbers(3, [units])];
       // Some are 0, whose sign is 0.
-      return { weights, sums, overlap, gradient: values(rows * units, 4).map((g) => Math.max(g, 0)) };
+      return { weights, sums, overlap, gradient: numbers(4, [rows * units]).map((g) => Math.max(g, 0)) };
     }
 
     /** The operations one by one, in float64. */
@@ -254,7 +257,7 @@ describe('fused kernels', () => {
           expect(ok).toBe(1);
           const expected = plain(operations, all);
           const bounded = nonNegative ? expected.map((w) => Math.max(w, 0)) : expected;
-          expect(error(weights, bounded)).toBeLessThan(1e-5);
+          expect(relativeError(weights, bounded)).toBeLessThan(1e-5);
         }),
         { numRuns: 20 },
       );
@@ -266,7 +269,7 @@ describe('fused kernels', () => {
       const [weights, sums] = [tf.tensor2d(all.weights, [3, 5]), tf.tensor2d(all.sums, [3, 5])];
       const [got] = await run(FUSED_UPDATE, { weights, sums }, { program: [['eligibility'], ['scale', 0.5]] });
       expect(
-        error(got!, plain([['eligibility'], ['scale', 0.5]], { ...all, overlap: new Float32Array(5) })),
+        relativeError(got!, plain([['eligibility'], ['scale', 0.5]], { ...all, overlap: new Float32Array(5) })),
       ).toBeLessThan(1e-6);
     });
 
@@ -313,8 +316,8 @@ describe('fused kernels', () => {
     await fc.assert(
       fc.asyncProperty(shapes, fc.constantFrom(0, 3, 1000), async ([positions, channels], offset) => {
         const size = positions * channels;
-        const xs = values(size, 1).map((value) => offset + 3 * value);
-        const dys = values(size, 2).map((value) => value + 0.5);
+        const xs = numbers(1, [size]).map((value) => offset + 3 * value);
+        const dys = numbers(2, [size]).map((value) => value + 0.5);
         const epsilon = 1e-3;
         const tensor2d = (all: Float32Array) => tf.tensor2d(all, [positions, channels]);
         const [ys, means, variances, precisions] = (await run(BATCH_NORM, { x: tensor2d(xs) }, { epsilon })) as [
@@ -363,7 +366,7 @@ describe('fused kernels', () => {
         [900, 4],
       ] as const) {
         for (const position of [0, 7]) {
-          const xs = values(positions * channels, 1);
+          const xs = numbers(1, [positions * channels]);
           const batchNorm = (all: Float32Array) =>
             run(BATCH_NORM, { x: tf.tensor2d(all, [positions, channels]) }, { epsilon: 1e-3 });
           const sound = await batchNorm(xs);
@@ -403,7 +406,7 @@ describe('fused kernels', () => {
     for (const size of [1, 5, 8, 1003]) {
       const threshold = 0.3 * 2 ** 31;
       const [got] = await run(DROPOUT, { x: tensor([size], 1) }, { key, threshold: Math.round(threshold), scale: 1.5 });
-      const x = values(size, 1);
+      const x = numbers(1, [size]);
       const wanted = x.map((value, i) => {
         const draw = threefry(4 * Math.floor(i / 8) + (i % 4), key)[Math.floor(i / 4) % 2]!;
         return draw / 2 >= threshold ? 1.5 * value : 0;

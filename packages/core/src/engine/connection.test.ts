@@ -6,11 +6,9 @@ import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
 import { ConfigurationError } from '../errors.js';
+import { numbers, tensor } from '../numbers.fixture.js';
 import { type Connection, type ConvolutionOptions, conv1d, conv2d, dense, depthwiseConv2d } from './connection.js';
 
-const numbers = (seed: number, shape: readonly number[]) =>
-  Float32Array.from({ length: shape.reduce((product, size) => product * size, 1) }, (_, i) => Math.sin(seed + 3.7 * i));
-const tensor = (seed: number, shape: readonly number[]) => tf.tensor(numbers(seed, shape), [...shape]);
 const inner = (a: tf.Tensor, b: tf.Tensor) => {
   const [x, y] = [a.dataSync<'float32'>(), b.dataSync<'float32'>()];
   return x.reduce((sum, each, i) => sum + each * (y[i] as number), 0);

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { MAX_OPERATIONS } from '../backend/kernels.js';
 import { constant, type LocalContext, type LocalRule, maxAbs, rms, type Scope, wrap } from '../local-rule.js';
 import type { PerExampleModulator, WeightModulator } from '../modulator.js';
+import { numbers, tensor } from '../numbers.fixture.js';
 import { chain, gradientDescent, local, type Plasticity, threeFactor } from '../plasticity.js';
 import { specOf } from '../spec.js';
 import { scaleBy, type Transform } from '../transform.js';
@@ -20,9 +21,6 @@ import {
   layerIncrement,
 } from './index.js';
 
-const numbers = (seed: number, shape: readonly number[]) =>
-  Float32Array.from({ length: shape.reduce((product, size) => product * size, 1) }, (_, i) => Math.sin(seed + 3.7 * i));
-const tensor = (seed: number, shape: readonly number[]) => tf.tensor(numbers(seed, shape), [...shape]);
 const row = (values: ArrayLike<number>, p: number, size: number) =>
   Array.from({ length: size }, (_, i) => values[p * size + i] as number);
 
