@@ -4,14 +4,25 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
-import { type ActiveBackend, type BackendAdapter, GhlError, type Support, UnsupportedError } from '@ghl/core';
-import { completeTensorFlow, mutex, replaceReluGradient } from '@ghl/core/backend';
+import { type ActiveBackend, type BackendAdapter, type Support, UnsupportedError } from '@ghl/core';
+import {
+  completeTensorFlow,
+  createAdapter,
+  type KernelOverride,
+  messageOf,
+  overrideKernels,
+  type Refusal,
+  replaceReluGradient,
+  type Started,
+  type Teardown,
+} from '@ghl/core/backend';
 import { checkOptions } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import { kernels } from './kernels/index.js';
+import type { Kernel } from './kernels/kernel.js';
 import { reluGradient } from './kernels/relu-gradient.js';
-import { installHelp, type Probed, probe, type Refusal } from './probe.js';
-import { type PutBack, putBack } from './removed-functions.js';
+import { installHelp, type Probed, probe } from './probe.js';
+import { putBack } from './removed-functions.js';
 import { findTfjsNode, type NodeBackend, type TfjsNode } from './tfjs-node.js';
 
 // A model may be built before any function of this package is called.
@@ -21,24 +32,24 @@ completeTensorFlow();
 const name = 'tensorflow';
 
 /** A package that loads. */
-interface Found {
+interface Platform {
   readonly tfjsNode: TfjsNode;
   readonly probed: Probed;
 }
 
 /** Found once, it stays: a native library is never unloaded. */
-let found: Found | undefined;
+let platform: Platform | undefined;
 
-async function find(): Promise<Found | Refusal> {
+async function findPlatform(): Promise<Platform | Refusal> {
   try {
-    return found ?? (await look());
+    return platform ?? (await searchPlatform());
   } catch (error) {
-    const reason = `Native TensorFlow cannot be looked for: ${describe(error)}`;
+    const reason = `Native TensorFlow cannot be looked for: ${messageOf(error)}`;
     return { supported: false, reason, help: installHelp };
   }
 }
 
-async function look(): Promise<Found | Refusal> {
+async function searchPlatform(): Promise<Platform | Refusal> {
   const tfjsNode = findTfjsNode([import.meta.url, join(process.cwd(), 'package.json')]);
   if (tfjsNode === undefined) {
     return {
@@ -65,13 +76,82 @@ async function look(): Promise<Found | Refusal> {
   const loaded = tf.engine().registry[name] as NodeBackend | undefined;
   const probed = loaded === undefined ? await probe(tfjsNode.binding) : saidBy(loaded);
   if ('supported' in probed) return probed;
-  found = { tfjsNode, probed };
-  return found;
+  platform = { tfjsNode, probed };
+  return platform;
 }
 
 function saidBy({ binding, isUsingGpuDevice }: NodeBackend): Probed {
   return { version: binding.TF_Version, gpu: isUsingGpuDevice ? 'GPU' : undefined, withoutGpu: undefined };
 }
+
+/** The one instance that a process can have. It stays after `deactivate()`. */
+let instance: NodeBackend | undefined;
+
+async function start({ tfjsNode, probed }: Platform, _: object, teardown: Teardown): Promise<Started<object>> {
+  const shim = putBack();
+  teardown.add(() => shim.undo());
+  // Not findBackend(), which starts a backend that it does not find.
+  if (!(name in tf.engine().registry)) load(tfjsNode);
+  if (!(await tf.setBackend(name))) throw new Error('tf.setBackend() returned false.');
+  instance = tf.findBackend(name) as NodeBackend;
+  const gpu = instance.isUsingGpuDevice;
+  const overrides = kernels.filter(({ cpuOnly }) => !(cpuOnly && gpu)).map(overrideOf);
+  teardown.add(overrideKernels(name, overrides));
+  teardown.add(replaceReluGradient(reluGradient.name));
+  const version = instance.binding.TF_Version;
+  return {
+    result: {
+      device: gpu ? (probed.gpu ?? 'GPU') : (cpus()[0]?.model ?? process.arch),
+      driver: `libtensorflow ${version}${gpu ? ' with CUDA' : ''}`,
+      ...(!gpu && { threads: Number(process.env.TF_NUM_INTRAOP_THREADS) || availableParallelism() }),
+      versions: {
+        [tfjsNode.name]: tfjsNode.version,
+        '@tensorflow/tfjs-core': tf.version_core,
+        tensorflow: version,
+        node: process.versions.node,
+      },
+      kernels: overrides.map((kernel) => kernel.name),
+      notes: notesOn({ tfjsNode, probed }, gpu, shim.names),
+    },
+  };
+}
+
+/** A kernel as TensorFlow.js calls it. */
+function overrideOf({ name, run }: Kernel): KernelOverride {
+  return { name, create: (stock) => (call) => run(call as never, stock as never) };
+}
+
+function notesOn({ tfjsNode, probed }: Platform, gpu: boolean, shimmed: readonly string[]): string[] {
+  const notes: string[] = [];
+  if (shimmed.length > 0) {
+    const names = shimmed.map((each) => `util.${each}`).join(' and ');
+    notes.push(`Node ${process.versions.node} has no ${names}, which ${tfjsNode.name} calls: put back.`);
+  }
+  if (gpu) {
+    notes.push(
+      'NVIDIA GPUs of 2020 and later multiply float32 in 19 bits (TF32): NVIDIA_TF32_OVERRIDE=0 in the environment keeps all 32.',
+    );
+  } else if (probed.withoutGpu !== undefined || tfjsNode.name.endsWith('-gpu')) {
+    const reason = probed.withoutGpu === undefined ? '' : ` (TensorFlow says: ${probed.withoutGpu})`;
+    notes.push(
+      `No GPU is used${reason}: a driver for CUDA 12, and a libtensorflow by 'npx @ghl/backend-node-gpu install --gpu', are what it takes.`,
+    );
+  }
+  return notes;
+}
+
+/** The adapter: the three functions of this package as one object. */
+export const backend: BackendAdapter = createAdapter({
+  name,
+  packageName: '@ghl/backend-node-gpu',
+  url: import.meta.url,
+  checkOptions: (options) => checkOptions('activate', options, []),
+  findPlatform,
+  start,
+  unsupported: ({ reason, help }) => new UnsupportedError('NODE_GPU_UNSUPPORTED', reason, help),
+  failed: (cause, { tfjsNode }) =>
+    new UnsupportedError('NODE_GPU_FAILED', `${tfjsNode.name} does not start: ${messageOf(cause)}`, installHelp, cause),
+});
 
 /**
  * Says whether native TensorFlow runs here: whether one of the packages is installed and of the right version, and
@@ -79,30 +159,9 @@ function saidBy({ binding, isUsingGpuDevice }: NodeBackend): Probed {
  *
  * @returns `{ supported: true }`, or why not and what to do.
  */
-export async function isSupported(): Promise<Support> {
-  const result = await find();
-  return 'supported' in result ? result : { supported: true };
+export function isSupported(): Promise<Support> {
+  return backend.isSupported();
 }
-
-/** What is active, and what it takes to undo it. */
-interface Activation {
-  readonly result: ActiveBackend;
-  /** Stock kernels that ours stand in for. */
-  readonly replaced: readonly tf.KernelConfig[];
-  /** The kernels registered. */
-  readonly registered: readonly string[];
-  readonly restoreGradient: () => void;
-  readonly shim: PutBack;
-  /** Whether the backend was there before, and stays. */
-  readonly stays: boolean;
-  /** The backend that was on before. */
-  readonly previous: string | undefined;
-}
-
-let active: Activation | undefined;
-const inTheirTurn = mutex();
-/** The one instance that a process can have, kept over `deactivate()`. */
-let instance: NodeBackend | undefined;
 
 /**
  * Makes native TensorFlow the backend that TensorFlow.js computes on, on an NVIDIA GPU if the library finds one, else
@@ -112,15 +171,11 @@ let instance: NodeBackend | undefined;
  * @returns What it got: processor or GPU, version of libtensorflow, threads on a CPU, versions, the kernels added, and
  * `notes`.
  * @throws UnsupportedError with code `NODE_GPU_UNSUPPORTED` and the reason of {@link isSupported}, or `NODE_GPU_FAILED`
- * where the package does not start; ConfigurationError with code `UNKNOWN_OPTION`: there are no options.
+ * where the package does not start; ConfigurationError with code `UNKNOWN_OPTION`: there are no options; StateError
+ * with code `OTHER_COPY` where another copy of this package is active.
  */
-export async function activate(options: object = {}): Promise<ActiveBackend> {
-  checkOptions('activate', options, []);
-  return inTheirTurn(async () => {
-    active ??= await start();
-    if (tf.getBackend() !== name) await tf.setBackend(name);
-    return active.result;
-  });
+export function activate(options: object = {}): Promise<ActiveBackend> {
+  return backend.activate(options);
 }
 
 /**
@@ -129,98 +184,7 @@ export async function activate(options: object = {}): Promise<ActiveBackend> {
  * Does nothing where it is not active.
  */
 export function deactivate(): Promise<void> {
-  return inTheirTurn(async () => {
-    if (active === undefined) return;
-    const { replaced, registered, restoreGradient, shim, stays, previous } = active;
-    active = undefined;
-    for (const kernel of registered) tf.unregisterKernel(kernel, name);
-    for (const kernel of replaced) tf.registerKernel(kernel);
-    restoreGradient();
-    if (!stays) tf.removeBackend(name);
-    shim.undo();
-    if (previous !== undefined && tf.findBackendFactory(previous) != null) await tf.setBackend(previous);
-  });
-}
-
-/** The three functions as one object. */
-export const backend: BackendAdapter = { name, isSupported, activate, deactivate };
-
-async function start(): Promise<Activation> {
-  const result = await find();
-  if ('supported' in result) throw new UnsupportedError('NODE_GPU_UNSUPPORTED', result.reason, result.help);
-  const { tfjsNode, probed } = result;
-  const previous = tf.engine().backendName ?? undefined;
-  // Not findBackend(), which starts a backend that it does not find.
-  const stays = name in tf.engine().registry;
-  const shim = putBack();
-  try {
-    if (!stays) load(tfjsNode);
-    if (!(await tf.setBackend(name))) throw new Error('tf.setBackend answered false.');
-    instance = tf.findBackend(name) as NodeBackend;
-  } catch (cause) {
-    shim.undo();
-    if (!stays && name in tf.engine().registry) tf.removeBackend(name);
-    if (previous !== undefined) await tf.setBackend(previous);
-    if (cause instanceof GhlError) throw cause;
-    throw new UnsupportedError(
-      'NODE_GPU_FAILED',
-      `${tfjsNode.name} does not start: ${describe(cause)}`,
-      installHelp,
-      cause,
-    );
-  }
-  const gpu = instance.isUsingGpuDevice;
-  const replaced: tf.KernelConfig[] = [];
-  const registered = kernels.filter(({ cpuOnly }) => !(cpuOnly && gpu));
-  for (const { name: kernelName, run } of registered) {
-    const stock = tf.getKernel(kernelName, name);
-    if (stock !== undefined) {
-      replaced.push(stock);
-      tf.unregisterKernel(kernelName, name);
-    }
-    tf.registerKernel({
-      kernelName,
-      backendName: name,
-      kernelFunc: (call) => run(call as never, stock?.kernelFunc as never),
-    });
-  }
-  const notes: string[] = [];
-  if (shim.names.length > 0) {
-    const names = shim.names.map((each) => `util.${each}`).join(' and ');
-    notes.push(`Node ${process.versions.node} has no ${names}, which ${tfjsNode.name} calls: put back.`);
-  }
-  if (gpu) {
-    notes.push(
-      'NVIDIA GPUs of 2020 and later multiply float32 in 19 bits (TF32): NVIDIA_TF32_OVERRIDE=0 in the environment keeps all 32.',
-    );
-  } else if (probed.withoutGpu !== undefined || tfjsNode.name.endsWith('-gpu')) {
-    const said = probed.withoutGpu === undefined ? '' : ` (TensorFlow says: ${probed.withoutGpu})`;
-    notes.push(
-      `No GPU is used${said}: a driver for CUDA 12, and a libtensorflow by 'npx @ghl/backend-node-gpu install --gpu', are what it takes.`,
-    );
-  }
-  return {
-    replaced,
-    registered: registered.map(({ name }) => name),
-    restoreGradient: replaceReluGradient(reluGradient.name),
-    shim,
-    stays,
-    previous: previous === name ? undefined : previous,
-    result: {
-      name,
-      device: gpu ? (probed.gpu ?? 'GPU') : (cpus()[0]?.model ?? process.arch),
-      driver: `libtensorflow ${instance.binding.TF_Version}${gpu ? ' with CUDA' : ''}`,
-      ...(!gpu && { threads: Number(process.env.TF_NUM_INTRAOP_THREADS) || availableParallelism() }),
-      versions: {
-        [tfjsNode.name]: tfjsNode.version,
-        '@tensorflow/tfjs-core': tf.version_core,
-        tensorflow: instance.binding.TF_Version,
-        node: process.versions.node,
-      },
-      kernels: registered.map(({ name }) => name),
-      notes,
-    },
-  };
+  return backend.deactivate();
 }
 
 /** Loads the package, which registers the backend; the second time, registers the same instance. */
@@ -238,8 +202,4 @@ function load({ folder }: TfjsNode): void {
   } finally {
     if (level === undefined) delete process.env.TF_CPP_MIN_LOG_LEVEL;
   }
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

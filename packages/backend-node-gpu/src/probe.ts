@@ -3,7 +3,7 @@
  * of another version can take its process down.
  */
 import { execFile } from 'node:child_process';
-import type { Support } from '@ghl/core';
+import type { Refusal } from '@ghl/core/backend';
 
 /** What a library that loads says of itself. */
 export interface Probed {
@@ -14,9 +14,6 @@ export interface Probed {
   /** Why it uses no GPU although it could, if so. */
   readonly withoutGpu: string | undefined;
 }
-
-/** What there is to say of a library that does not load. */
-export type Refusal = Extract<Support, { supported: false }>;
 
 const script = `
 const binding = require(process.argv[1]);

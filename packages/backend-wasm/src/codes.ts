@@ -22,12 +22,6 @@ declare module '@ghl/core' {
      */
     readonly INDEX_OUT_OF_RANGE: DataError;
     /**
-     * Another copy of `@ghl/backend-wasm` in the process is active.
-     *
-     * @remarks Call `deactivate()` of that copy, or install one version; `npm ls @ghl/backend-wasm` shows all.
-     */
-    readonly OTHER_COPY: StateError;
-    /**
      * A kernel got a tensor of a dtype that it does not compute with.
      *
      * @remarks Cast it to the dtype that the help names, for example `tf.cast(x, 'float32')`.

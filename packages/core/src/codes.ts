@@ -82,6 +82,12 @@ export interface ErrorCodes {
    */
   readonly INPUT_TOO_SMALL: ConfigurationError | DataError;
   /**
+   * Another copy of the package of a backend is active in the process.
+   *
+   * @remarks Call `deactivate()` of that copy, or install one version; `npm ls <package>` shows all.
+   */
+  readonly OTHER_COPY: StateError;
+  /**
    * The memory of the backend is full.
    *
    * @remarks Lower the batch size, and free tensors with `tf.dispose()` and `tf.tidy()`.

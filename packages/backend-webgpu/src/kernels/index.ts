@@ -1,6 +1,6 @@
 /** The kernels that `activate()` registers and `deactivate()` takes away again. */
-import type { KernelConfig } from '@tensorflow/tfjs-core';
-import type { StockFix } from '../stock-fixes/stock-fix.js';
+import type { KernelOverride } from '@ghl/core/backend';
+import { stockFixes } from '../stock-fixes/index.js';
 import { batchNorm, batchNormGradient } from './batch-norm.js';
 import { overlap } from './column-sums.js';
 import { competition } from './competition.js';
@@ -9,8 +9,8 @@ import { filterGradient, filterGradients } from './filter-gradient.js';
 import { inputGradient } from './input-gradient.js';
 import { allFinite, choose, move } from './move.js';
 
-/** Those that the stock backend lacks. */
-export const kernels: readonly KernelConfig[] = [
+/** Those that the stock backend lacks, those that replace slow ones, and those that replace wrong ones, in order. */
+export const kernels: readonly KernelOverride[] = [
   filterGradients,
   competition,
   overlap,
@@ -20,7 +20,7 @@ export const kernels: readonly KernelConfig[] = [
   batchNorm,
   batchNormGradient,
   dropout,
+  filterGradient,
+  inputGradient,
+  ...stockFixes,
 ];
-
-/** Those that stand in for slow ones. */
-export const quickerKernels: readonly StockFix[] = [filterGradient, inputGradient];

@@ -4,10 +4,10 @@
  * as on `@ghl/backend-wasm`. Two passes: which value each window chose, then what each value gets from the windows that
  * cover it.
  */
+import type { KernelOverride } from '@ghl/core/backend';
 import { checkNotEmpty } from '@ghl/core/plugin';
 import { backend_util, MaxPoolGrad, type MaxPoolGradAttrs, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { isNan, type KernelCall, makeOutput, runPass, workgroupSize } from '../kernels/pass.js';
-import type { StockFix } from './stock-fix.js';
 
 type Inputs = Readonly<Record<'dy' | 'input' | 'output', TensorInfo>>;
 
@@ -21,12 +21,12 @@ const locate = (row: string, height: string, column: string, width: string) => `
   let b = i / uniforms.channels / uniforms.${width} / uniforms.${height};`;
 
 /** The kernel. */
-export const maxPoolGradient: StockFix = {
+export const maxPoolGradient: KernelOverride = {
   name: MaxPoolGrad,
-  standIn: (stock) => (call) => {
+  create: (stock) => (call) => {
     const { inputs, attrs, backend } = call as unknown as KernelCall<Inputs, MaxPoolGradAttrs>;
     const { dy, input: x } = inputs;
-    if (x.dtype !== 'float32' || dy.dtype !== 'float32') return stock(call);
+    if (x.dtype !== 'float32' || dy.dtype !== 'float32') return stock!(call);
     checkNotEmpty(MaxPoolGrad, { dy, input: x });
     const { filterSize, strides, pad, dimRoundingMode } = attrs;
     type Shape4D = [number, number, number, number];

@@ -4,6 +4,7 @@
  * have an order. Convolutions of a pixel, of the whole image, and those with few outputs are such products too. An
  * empty batch, which they take for one, is left out.
  */
+import type { KernelOverride } from '@ghl/core/backend';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import {
   type BatchMatMulAttrs,
@@ -16,7 +17,6 @@ import {
   util,
 } from '@tensorflow/tfjs-core';
 import { makeEmpty } from '../kernels/pass.js';
-import type { StockFix } from './stock-fix.js';
 
 const [flag, thresholdFlag] = ['WEBGPU_MATMUL_PROGRAM_TYPE', 'WEBGPU_THRESHOLD_TO_INCREASE_WORKGROUPS_FOR_MATMUL'];
 /** Numbers of the flag: as the stock backend likes, one workgroup for each number of the result, and small tiles. */
@@ -69,17 +69,17 @@ function isUnordered({ batch, rows, columns, inner }: Product, backend: WebGPUBa
   return Math.ceil(rows / 32) * Math.ceil(columns / 32) <= few;
 }
 
-function ordered(name: string, productOf: (call: Call) => Product): StockFix {
+function ordered(name: string, productOf: (call: Call) => Product): KernelOverride {
   return {
     name,
-    standIn: (stock) => (call) => {
+    create: (stock) => (call) => {
       const product = productOf(call);
       const backend = call.backend as WebGPUBackend;
       if (product.shape.includes(0)) return makeEmpty(backend, product);
-      if (env().getNumber(flag) !== choosesItself || !isUnordered(product, backend)) return stock(call);
+      if (env().getNumber(flag) !== choosesItself || !isUnordered(product, backend)) return stock!(call);
       env().set(flag, product.rows * product.columns <= 2048 ? oneEach : smallTiles);
       try {
-        return stock(call);
+        return stock!(call);
       } finally {
         env().set(flag, choosesItself);
       }
@@ -88,7 +88,7 @@ function ordered(name: string, productOf: (call: Call) => Product): StockFix {
 }
 
 /** The kernels of this kind. */
-export const orderedProducts: readonly StockFix[] = [
+export const orderedProducts: readonly KernelOverride[] = [
   ordered('BatchMatMul', matrices),
   ordered('_FusedMatMul', matrices),
   ordered('Conv2D', patches),

@@ -2,10 +2,10 @@
  * Stock kernels that may lose a NaN, so that a run that diverged looks sound: WGSL promises nothing for a NaN, and on
  * some GPUs `exp` of one is ∞, and `sigmoid` 0. These kernels detect a NaN by its bits and propagate it.
  */
+import type { KernelOverride } from '@ghl/core/backend';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { type KernelFunc, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { isNan, makeEmpty, makeOutput, runPass, workgroupSize } from '../kernels/pass.js';
-import type { StockFix } from './stock-fix.js';
 
 type Call = Parameters<KernelFunc>[0];
 
@@ -33,26 +33,26 @@ const unary: Readonly<Record<string, string>> = {
 /** Those that products and convolutions end with where they are fused. */
 const activations: Readonly<Record<string, string>> = { elu: 'Elu', relu6: 'Relu6', sigmoid: 'Sigmoid' };
 
-function elementWise(name: string): StockFix {
+function elementWise(name: string): KernelOverride {
   return {
     name,
-    standIn: (stock) => (call: Call) => {
+    create: (stock) => (call: Call) => {
       const { x } = call.inputs as { x: TensorInfo };
       const backend = call.backend as WebGPUBackend;
-      if (x.dtype !== 'float32' || x.shape.includes(0) || backend.shouldExecuteOnCPU([x])) return stock(call);
+      if (x.dtype !== 'float32' || x.shape.includes(0) || backend.shouldExecuteOnCPU([x])) return stock!(call);
       return apply(backend, name, x);
     },
   };
 }
 
 /** A product or convolution whose activation is one of these, as two kernels. */
-function activated(name: string): StockFix {
+function activated(name: string): KernelOverride {
   return {
     name,
-    standIn: (stock) => (call: Call) => {
+    create: (stock) => (call: Call) => {
       const activation = activations[call.attrs?.activation as string];
-      if (activation === undefined) return stock(call);
-      const linear = stock({ ...call, attrs: { ...call.attrs, activation: 'linear' } }) as TensorInfo;
+      if (activation === undefined) return stock!(call);
+      const linear = stock!({ ...call, attrs: { ...call.attrs, activation: 'linear' } }) as TensorInfo;
       if (linear.shape.includes(0)) return linear;
       const backend = call.backend as WebGPUBackend;
       const out = apply(backend, activation, linear);
@@ -84,14 +84,14 @@ function apply(backend: WebGPUBackend, name: string, x: TensorInfo): TensorInfo 
 }
 
 /** uₖ = exp(xₖ − max x) / Σⱼ exp(xⱼ − max x) over the last axis; NaN for all of a row that holds a NaN or an ∞. */
-const softmax: StockFix = {
+const softmax: KernelOverride = {
   name: 'Softmax',
-  standIn: (stock) => (call: Call) => {
+  create: (stock) => (call: Call) => {
     const { logits: x } = call.inputs as { logits: TensorInfo };
     const backend = call.backend as WebGPUBackend;
     if (x.shape.includes(0)) return makeEmpty(backend, { shape: x.shape, dtype: 'float32' });
     const columns = x.shape.at(-1);
-    if (x.dtype !== 'float32' || columns === undefined) return stock(call);
+    if (x.dtype !== 'float32' || columns === undefined) return stock!(call);
     const rows = util.sizeFromShape(x.shape) / columns;
     const out = makeOutput(backend, x.shape);
     const reduce = (f: (a: string, b: string) => string) => `
@@ -135,7 +135,7 @@ const softmax: StockFix = {
 };
 
 /** The kernels of this kind. */
-export const nanFixes: readonly StockFix[] = [
+export const nanFixes: readonly KernelOverride[] = [
   ...Object.keys(unary).map(elementWise),
   softmax,
   ...['_FusedMatMul', 'FusedConv2D', 'FusedDepthwiseConv2D'].map(activated),

@@ -1,7 +1,8 @@
-/** For authors of backend adapters: the kernels that they may register, and what their own kernels are checked with. */
+/** For authors of backend adapters: the life cycle of an adapter, the kernels that it may register, and checks. */
 export { checkShape } from '../checks.js';
 export * from './complete-tensorflow.js';
 export * from './convolution-gradient.js';
+export * from './create-adapter.js';
 export {
   ALL_FINITE,
   BATCH_NORM,
@@ -17,5 +18,5 @@ export {
   OVERLAP,
   UPPER_PRODUCT,
 } from './kernels.js';
-export * from './mutex.js';
+export * from './override-kernels.js';
 export * from './relu-gradient.js';
