@@ -34,7 +34,7 @@ export function indexOf({ path, descriptor, record, of, key = (file) => file }, 
     .map((name) => name.slice(0, -3))
     .sort();
   const imports = files.map((file) => `import { ${descriptor} as ${camelCase(file)} } from './${file}.js';`);
-  const entries = files.map((file) => `'${key(file)}': ${camelCase(file)},`);
+  const entries = files.map((file) => `/** From \`${file}.ts\`. */\n'${key(file)}': ${camelCase(file)},`);
   const exports = files.map(
     (file) => `export { ${exported(join(root, path, `${file}.ts`), descriptor)} } from './${file}.js';`,
   );

@@ -33,7 +33,9 @@ export interface NetworkConstants {
 
 /** How long to train, and in batches of what size. */
 export interface Protocol {
+  /** Passes over the training images. */
   readonly epochs: number;
+  /** Images per step. */
   readonly batch: number;
 }
 
@@ -49,9 +51,13 @@ export interface PublishedResults {
 export interface Network {
   /** The name on the command line, which is also the name of the network's file. */
   readonly id: string;
+  /** Builds the network. */
   readonly build: NetworkBuilder;
+  /** How the paper's code trains it. */
   readonly protocol: Protocol;
+  /** The constants of that training. */
   readonly constants: NetworkConstants;
+  /** Accuracies of that training, if the paper has them. */
   readonly published?: PublishedResults;
 }
 

@@ -35,6 +35,7 @@ export class RunRecord {
     return this.#readJson(MANIFEST, manifestSchema);
   }
 
+  /** Writes the manifest. */
   writeManifest(manifest: RunManifest): Promise<void> {
     return this.#storage.write(MANIFEST, jsonRecord(manifest));
   }
@@ -44,6 +45,7 @@ export class RunRecord {
     return this.#readJson(RESULT, resultSchema);
   }
 
+  /** Writes the result. */
   writeResult(result: RunResult): Promise<void> {
     return this.#storage.write(RESULT, jsonRecord(result));
   }
@@ -54,6 +56,7 @@ export class RunRecord {
     return bytes && { bytes, place: this.#storage.locate(CHECKPOINT) };
   }
 
+  /** Replaces the checkpoint. */
   writeCheckpoint(bytes: Uint8Array): Promise<void> {
     return this.#storage.write(CHECKPOINT, bytes);
   }
@@ -125,6 +128,7 @@ export class EventLog {
     return this.#log.length;
   }
 
+  /** Appends one event. */
   append(event: RunEvent): Promise<void> {
     return this.#log.append(new TextEncoder().encode(`${toJson(event)}\n`));
   }
@@ -134,6 +138,7 @@ export class EventLog {
     return this.#log.sync();
   }
 
+  /** Closes the file. */
   close(): Promise<void> {
     return this.#log.close();
   }

@@ -16,11 +16,13 @@ export interface RunStorage {
 export interface AppendLog {
   /** Its length in bytes. */
   readonly length: number;
+  /** Appends bytes. */
   append(bytes: Uint8Array): Promise<void>;
   /** Cuts the record to a length. */
   truncate(length: number): Promise<void>;
   /** Resolves once all bytes would survive a crash, so that a checkpoint may refer to them. */
   sync(): Promise<void>;
+  /** Closes the record. */
   close(): Promise<void>;
 }
 

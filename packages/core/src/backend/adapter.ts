@@ -2,20 +2,23 @@
  * A backend adapter: the one object through which a user asks whether a TensorFlow.js backend can train on this
  * machine, and turns it on. Passed by the user; nothing registers itself on import.
  */
-/** Whether a backend can run here; if not, why, and what to do. */
+/** Whether a backend can run here; if not, the reason and the remedy. */
 export type Support =
   | {
       /** `activate()` can be called. */
       readonly supported: true;
     }
-  | {
-      /** `activate()` would throw. */
-      readonly supported: false;
-      /** The missing or outdated part, as a sentence; becomes the error's summary. */
-      readonly reason: string;
-      /** The remedy; becomes the error's help. */
-      readonly help: string;
-    };
+  | Refusal;
+
+/** The reason why a backend cannot run here. */
+export interface Refusal {
+  /** `activate()` would throw. */
+  readonly supported: false;
+  /** The missing or outdated part, as a sentence; becomes the error's summary. */
+  readonly reason: string;
+  /** The remedy; becomes the error's help. */
+  readonly help: string;
+}
 
 /** The active backend, as `activate()` returns it. Fields that a backend does not know are absent. */
 export interface ActiveBackend {

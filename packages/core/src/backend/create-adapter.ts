@@ -4,11 +4,8 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { GhlError, StateError, type UnsupportedError } from '../errors.js';
-import type { ActiveBackend, BackendAdapter, Support } from './adapter.js';
+import type { ActiveBackend, BackendAdapter, Refusal } from './adapter.js';
 import { mutex } from './mutex.js';
-
-/** Why a backend cannot run here, and the remedy. */
-export type Refusal = Extract<Support, { readonly supported: false }>;
 
 /** The reversals of the steps that a start has taken. */
 export interface Teardown {

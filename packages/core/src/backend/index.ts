@@ -1,5 +1,7 @@
 /** For authors of backend adapters: the life cycle of an adapter, the kernels that it may register, and checks. */
+
 export { checkShape } from '../checks.js';
+export type { Refusal } from './adapter.js';
 export * from './complete-tensorflow.js';
 export * from './convolution-gradient.js';
 export * from './create-adapter.js';

@@ -11,8 +11,12 @@ export { fastHebbSmall } from './fasthebb-small.js';
 
 /** The networks by name. */
 export const networks = {
+  /** From `deephebb.ts`. */
   deephebb: deephebb,
+  /** From `deephebb-small.ts`. */
   'deephebb-small': deephebbSmall,
+  /** From `fasthebb.ts`. */
   fasthebb: fasthebb,
+  /** From `fasthebb-small.ts`. */
   'fasthebb-small': fasthebbSmall,
 };
