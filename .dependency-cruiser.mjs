@@ -10,8 +10,8 @@ const graph = [
   ['learner', ['core']],
   ['datasets', ['core']],
   ['models', ['core']],
-  ['recipes', ['core', 'rule-[^/]+', 'modulator-[^/]+', 'learner', 'models', 'datasets']],
-  ['race', ['core', 'rule-[^/]+', 'modulator-[^/]+', 'learner', 'models', 'datasets', 'recipes']],
+  ['recipes', ['core', 'rule-[^/]+', 'modulator-[^/]+', 'learner']],
+  ['race', ['core', 'learner', 'models', 'datasets', 'recipes']],
 ];
 
 /** The folders of the bench, from the top: a file imports only from its own folder and those below. */

@@ -1,11 +1,11 @@
 /** Every option of every factory refuses what makes no sense, as a coded error and before anything is built. */
 
-import { cosine, decayWeights, scaleBy } from '@ghl/core';
+import { cosine, decayWeights, fromSpec, type Specified, scaleBy } from '@ghl/core';
 import { batchNorm, deepHebbSmall, dropout, fastHebbSmall, triangle } from '@ghl/models';
 import { gate } from '@ghl/modulator-gate';
 import { scalar } from '@ghl/modulator-scalar';
 import { sign } from '@ghl/modulator-sign';
-import { ghl } from '@ghl/recipes';
+import { factories as byName, parts, type Recipe, recipes } from '@ghl/recipes';
 import { bcm } from '@ghl/rule-bcm';
 import { hpca } from '@ghl/rule-hpca';
 import { swta } from '@ghl/rule-swta';
@@ -46,7 +46,18 @@ const factories: [name: string, make: Make, required: object, wrong: Record<stri
       activation: noWord,
     },
   ]),
-  ['ghl', (options) => ghl('deephebb-small', options), { steps: 10 }, { steps: [...noConstant, 0] }],
+  ...Object.values<Recipe>(recipes).map(({ name, assign }): (typeof factories)[number] => [
+    name,
+    assign,
+    { temperatures: { conv: 1 }, step: 0.01, decay: 0.05, restStep: 0.01, steps: 10 },
+    {
+      temperatures: [...noConstant, { conv: 0 }, { conv: undefined }, { conv: '1' }],
+      step: noConstant,
+      decay: noConstant,
+      restStep: noConstant,
+      steps: [...noConstant, 0],
+    },
+  ]),
 ];
 
 const refusal = expect.objectContaining({ name: 'ConfigurationError', code: 'BAD_VALUE', help: expect.any(String) });
@@ -67,6 +78,45 @@ describe.each(factories)('%s', (_, make, required, wrong) => {
     const unknown = expect.objectContaining({ name: 'ConfigurationError', code: 'UNKNOWN_OPTION' });
     expect(() => make({ ...required, [`${Object.keys(wrong)[0]}s`]: 1 })).toThrow(unknown);
   });
+});
+
+/** What no option of any part accepts. */
+const senseless = [Number.NaN, Number.POSITIVE_INFINITY, 'no such word', null, [], {}];
+
+/** The options of a product, from its spec: defaults included. */
+const optionsOf = ({ spec }: Specified): string[] => Object.keys(spec.args[0] ?? {});
+
+describe.each(parts.map((part) => [part.name, part] as const))('%s', (_, { make, examples }) => {
+  it('makes each of its examples', () => {
+    expect(examples.length).toBeGreaterThan(0);
+    for (const args of examples)
+      expect(fromSpec<Specified>(make(...args).spec, byName).spec).toEqual(make(...args).spec);
+  });
+
+  it('refuses senseless values of every option', () => {
+    for (const args of examples) {
+      for (const option of optionsOf(make(...args))) {
+        for (const value of senseless) {
+          const options = { ...(args[0] as object | undefined), [option]: value };
+          expect(() => make(options), `${option}: ${String(value)}`).toThrow(refusal);
+        }
+      }
+    }
+  });
+
+  it('refuses an unknown option', () => {
+    for (const args of examples) {
+      if (optionsOf(make(...args)).length === 0) continue;
+      expect(() => make({ ...(args[0] as object | undefined), optoin: 1 })).toThrow(
+        expect.objectContaining({ code: 'UNKNOWN_OPTION' }),
+      );
+    }
+  });
+});
+
+it('names the layer whose temperature a recipe refuses', () => {
+  const options = { temperatures: { conv1: 1, conv2: -1 }, step: 0.01, decay: 0, restStep: 0.01, steps: 10 };
+  expect(() => recipes.ghl.assign(options)).toThrow("ghl temperatures of layer 'conv2' is -1.");
 });
 
 it('says what a gate and a dropout need', () => {

@@ -1,4 +1,4 @@
 import { backend } from '@ghl/backend-wasm';
 import { everyProduct } from './every-product.js';
 
-everyProduct({ ...backend, activate: () => backend.activate({ threads: 1 }) }, { every: 1, steps: 1000 });
+everyProduct({ ...backend, activate: () => backend.activate({ threads: 1 }) }, { sampled: false, steps: 1000 });

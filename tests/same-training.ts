@@ -4,7 +4,7 @@
  * small images that there is none.
  */
 import { plasticOptimizer } from '@ghl/learner';
-import { deepHebbSmall } from '@ghl/models';
+import { networks } from '@ghl/models';
 import { ghl } from '@ghl/recipes';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
@@ -14,9 +14,10 @@ export const steps = 20;
 
 /** The model that it begins with. */
 export function fresh(): tfl.LayersModel {
-  const model = deepHebbSmall({ inputShape: [8, 8, 3], classes: 4, seed: 1 });
+  const { build, constants } = networks['deephebb-small'];
+  const model = build({ inputShape: [8, 8, 3], classes: 4, seed: 1 });
   model.compile({
-    optimizer: plasticOptimizer(model, ghl('deephebb-small', { steps: 100 })),
+    optimizer: plasticOptimizer(model, ghl({ ...constants, steps: 100 })),
     loss: 'categoricalCrossentropy',
   });
   return model;

@@ -1,6 +1,6 @@
 /**
- * Writes the index of each folder whose files are parts of one kind: a network, a dataset, a recipe. Adding a part is adding a
- * file. `npm run collect` writes the indexes; collect.test.ts fails while one is stale.
+ * Writes the index of each folder whose files are parts of one kind: a network, a dataset, a recipe, a command of the
+ * bench. Adding a part is adding a file. `npm run collect` writes the indexes; collect.test.ts fails while one is stale.
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -10,10 +10,18 @@ import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 /**
- * A folder of parts. Each of its files exports a descriptor under the name `descriptor`; the index exports them as `record`, by
- * the name of the file, or by that name in camel case.
+ * A folder of parts. Each of its files exports a descriptor under the name `descriptor`. The index exports them as
+ * `record`, by the name of the file or by `key` of it, and whatever else the files export. The files in `first` lead, in
+ * that order; the others follow by name.
  *
- * @typedef {{ path: string, descriptor: string, record: string, of: string, key?: (file: string) => string }} Folder
+ * @typedef {object} Folder
+ * @property {string} path
+ * @property {string} descriptor
+ * @property {string} record
+ * @property {string} of
+ * @property {readonly string[]} [first]
+ * @property {(file: string) => string} [key]
+ * @property {readonly [name: string, from: string]} [type] The type of the descriptors, if the inferred ones are private.
  */
 
 const camelCase = (/** @type {string} */ file) => file.replace(/-(\w)/g, (_, letter) => letter.toUpperCase());
@@ -21,6 +29,21 @@ const camelCase = (/** @type {string} */ file) => file.replace(/-(\w)/g, (_, let
 /** @type {readonly Folder[]} */
 export const folders = [
   { path: 'packages/models/src/networks', descriptor: 'network', record: 'networks', of: 'The networks' },
+  {
+    path: 'packages/recipes/src/recipes',
+    descriptor: 'recipe',
+    record: 'recipes',
+    of: 'The recipes',
+    first: ['ghl', 'backprop', 'sign-only', 'sign-matched', 'local-only'],
+    key: camelCase,
+  },
+  {
+    path: 'apps/bench/src/commands',
+    descriptor: 'command',
+    record: 'commands',
+    of: 'The commands',
+    type: ['Command', '../options/command.js'],
+  },
 ];
 
 /**
@@ -28,11 +51,13 @@ export const folders = [
  *
  * @param {Folder} folder
  */
-export function indexOf({ path, descriptor, record, of, key = (file) => file }, root = '.') {
+export function indexOf({ path, descriptor, record, of, first = [], key = (file) => file, type }, root = '.') {
+  const rank = (/** @type {string} */ file) => (first.includes(file) ? first.indexOf(file) : first.length);
   const files = readdirSync(join(root, path))
     .filter((name) => /^[\w-]+\.ts$/.test(name) && name !== 'index.ts')
     .map((name) => name.slice(0, -3))
-    .sort();
+    .sort()
+    .sort((a, b) => rank(a) - rank(b));
   const imports = files.map((file) => `import { ${descriptor} as ${camelCase(file)} } from './${file}.js';`);
   const entries = files.map((file) => `/** From \`${file}.ts\`. */\n'${key(file)}': ${camelCase(file)},`);
   const exports = files.map(
@@ -42,11 +67,12 @@ export function indexOf({ path, descriptor, record, of, key = (file) => file }, 
     join(path, 'index.ts'),
     [
       `/** ${of} of this package. Written by \`npm run collect\` from the files of this folder: do not edit. */`,
+      ...(type ? [`import type { ${type[0]} } from '${type[1]}';`] : []),
       ...imports,
       ...exports.filter((line) => !line.includes('{  }')),
       '',
       `/** ${of} by name. */`,
-      `export const ${record} = {`,
+      `export const ${record}${type ? `: Readonly<Record<string, ${type[0]}>>` : ''} = {`,
       ...entries,
       '};',
       '',

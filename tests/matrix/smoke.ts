@@ -2,7 +2,7 @@
 import { backendCases, failures } from '@ghl/conformance';
 import type { ActiveBackend, BackendAdapter } from '@ghl/core';
 import { plasticOptimizer } from '@ghl/learner';
-import { deepHebbSmall } from '@ghl/models';
+import { networks } from '@ghl/models';
 import { ghl } from '@ghl/recipes';
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -65,8 +65,9 @@ function watch(called: Record<string, string[]>): () => void {
 /** Six steps of GHL on two waves for each of ten classes. */
 async function train(): Promise<number[]> {
   const count = 20;
-  const model = deepHebbSmall({ inputShape: [16, 16, 3], seed: 1 });
-  const optimizer = plasticOptimizer(model, ghl('deephebb-small', { steps: 100 }));
+  const { build, constants } = networks['deephebb-small'];
+  const model = build({ inputShape: [16, 16, 3], seed: 1 });
+  const optimizer = plasticOptimizer(model, ghl({ ...constants, steps: 100 }));
   model.compile({ optimizer, loss: 'categoricalCrossentropy' });
   const wave = Float32Array.from({ length: count * 768 }, (_, i) => Math.sin(i * (1 + (Math.floor(i / 768) % 10))));
   const x = tf.tensor4d(wave, [count, 16, 16, 3]);

@@ -2,7 +2,7 @@
 import { ConfigurationError } from '@ghl/core';
 import { unknownName } from '@ghl/core/plugin';
 import { CommanderError, Command as Parser } from 'commander';
-import * as commands from './commands/index.js';
+import { commands } from './commands/index.js';
 import type { Command } from './options/command.js';
 
 /** A command with its options, or a text of help. */
@@ -21,7 +21,7 @@ export function parseCommandLine(words: readonly string[]): Request {
   const program = new Parser('bench')
     .description('Races recipes of three-factor learning on networks and data, and reports the results.')
     .helpCommand('help [command]', 'show the options of a command');
-  for (const command of Object.values<Command>(commands)) {
+  for (const command of Object.values(commands)) {
     addCommand(program, command, (options, json) => {
       request = { command, options, json };
     });
@@ -65,7 +65,7 @@ function addCommand(program: Parser, command: Command, select: (options: object,
 }
 
 function usageError({ message }: CommanderError, program: Parser, first: string | undefined): ConfigurationError {
-  const defaultCommand = Object.values<Command>(commands).find(({ isDefault }) => isDefault);
+  const defaultCommand = Object.values(commands).find(({ isDefault }) => isDefault);
   const named = (name: string | undefined) => program.commands.find((each) => each.name() === name);
   const parser = named(first) ?? named(defaultCommand?.name) ?? program;
   const option = /unknown option '([^']+)'/.exec(message)?.[1];

@@ -5,6 +5,7 @@
 export type { Operation } from './backend/kernels.js';
 export { checkBoolean, checkChoice, checkNotEmpty, checkNumber, checkOptions, type NumberRange } from './checks.js';
 export { columnDots } from './column-dots.js';
+export type { Plugin } from './descriptor.js';
 export { nearest, unknownName } from './errors.js';
 export {
   type GateResult,

@@ -7,6 +7,7 @@ import {
   hyperparameter,
   initBaseline,
   type ModulatorContext,
+  type Plugin,
   predictionError,
   readOptions,
   specOf,
@@ -100,3 +101,18 @@ function magnitude(gradient: tf.Tensor, per: 'weight' | 'unit' | 'layer', fanOut
   if (per === 'weight') return size;
   return per === 'unit' ? tf.mean(size, 0, true) : tf.mean(size);
 }
+
+/** The gate, described for lists and tests of parts. */
+export const plugin: Plugin = {
+  kind: 'modulator',
+  name: 'gate',
+  make: gate,
+  examples: [
+    [{ on: 'surprise', threshold: 0.05 }],
+    [{ on: 'gradient', threshold: 1e-3 }],
+    [{ on: 'gradient', threshold: 1e-3, width: 1e-3, per: 'unit' }],
+    [{ on: 'gradient', threshold: 0, per: 'layer' }],
+    [{ on: 'reward', threshold: 0.2 }],
+    [{ on: 'loss', threshold: 1e-3 }],
+  ],
+};

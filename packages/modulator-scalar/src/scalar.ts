@@ -7,6 +7,7 @@ import {
   hyperparameter,
   initBaseline,
   type PerExampleModulator,
+  type Plugin,
   predictionError,
   readOptions,
   specOf,
@@ -91,3 +92,11 @@ export function scalar(
     },
   };
 }
+
+/** The scalar, described for lists and tests of parts. */
+export const plugin: Plugin = {
+  kind: 'modulator',
+  name: 'scalar',
+  make: scalar,
+  examples: [[], [{ per: 'example' }], [{ on: 'loss' }], [{ on: 'lossDifference' }]],
+};

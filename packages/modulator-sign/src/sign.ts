@@ -2,6 +2,7 @@
 import type { Signals } from '@ghl/core';
 import {
   choice,
+  type Plugin,
   readOptions,
   type Stateless,
   specOf,
@@ -37,3 +38,11 @@ export function sign(options: SignOptions = {}): WeightModulator<'gradient', Sta
   };
   return statelessModulator(specOf('sign', { mode }), ['gradient'], modulate, [mode]);
 }
+
+/** The sign, described for lists and tests of parts. */
+export const plugin: Plugin = {
+  kind: 'modulator',
+  name: 'sign',
+  make: sign,
+  examples: [[], [{ mode: 'flip' }]],
+};

@@ -1,15 +1,11 @@
 /** Builds the model and the optimizers of a run from its plan. */
-import { unknownName } from '@ghl/core/plugin';
 import type { ImageSet } from '@ghl/datasets';
 import { plasticOptimizer } from '@ghl/learner';
-import { type Network, networks } from '@ghl/models';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { networkOf } from './network.js';
 import { type PlannedRun, phasesOf, type RacePlan, stepsPerEpoch } from './plan.js';
 import { assignmentOf } from './recipe.js';
 import type { Phase } from './trainer.js';
-
-/** Names of the networks. */
-export const networkNames: readonly string[] = Object.keys(networks);
 
 /**
  * Builds a network for the images of a dataset.
@@ -18,13 +14,6 @@ export const networkNames: readonly string[] = Object.keys(networks);
  */
 export function buildNetwork(name: string, data: Pick<ImageSet, 'shape' | 'classes'>, seed: number): LayersModel {
   return networkOf(name).build({ inputShape: data.shape, classes: data.classes.length, seed });
-}
-
-/** @throws ConfigurationError `UNKNOWN_NETWORK`. */
-export function networkOf(name: string): Network {
-  const network = Object.hasOwn(networks, name) ? networks[name as keyof typeof networks] : undefined;
-  if (network === undefined) throw unknownName('network', name, networkNames);
-  return network;
 }
 
 /** The model of a run and its phases, each with a new optimizer. The caller disposes of both. */

@@ -1,7 +1,7 @@
 /** Plan, trainer, events, checkpoint and summary of a run. The caller supplies a storage and a clock. */
 import './codes.js';
 
-export { buildNetwork, buildRun, networkNames, networkOf } from './build.js';
+export { buildNetwork, buildRun } from './build.js';
 export {
   encodeCheckpoint,
   firstPosition,
@@ -16,6 +16,7 @@ export { eventSchema, type RunEvent, type Score } from './events.js';
 export { type Failure, failureOf } from './failure.js';
 export { json, number, toJson } from './json.js';
 export { manifestSchema, type RunManifest } from './manifest.js';
+export { networkNames, networkOf } from './network.js';
 export {
   type PlannedPhase,
   type PlannedRecipe,

@@ -1,12 +1,11 @@
 /** The paper's figures for CIFAR-10, and the differences between a race and the paper's protocol. */
-import { type Network, networks } from '@ghl/models';
+import { networkNames, networkOf } from './network.js';
 import type { RacePlan } from './plan.js';
 
 /** The paper's test accuracy for a recipe of a race; null if the paper has none. */
 export function paperAccuracy({ network, dataset }: RacePlan, recipe: string): number | null {
-  if (!Object.hasOwn(networks, network)) return null;
-  const { published }: Network = networks[network as keyof typeof networks];
-  return published?.accuracy[dataset.name]?.[recipe] ?? null;
+  if (!networkNames.includes(network)) return null;
+  return networkOf(network).published?.accuracy[dataset.name]?.[recipe] ?? null;
 }
 
 /** Differences between a race and the paper's code, as text; empty if the paper has no figure to compare with. */

@@ -1,53 +1,37 @@
 /** Recipes by name, and products of any rule and modulator. */
-import { ConfigurationError, constant, type GlobalModulator, type LocalRule } from '@ghl/core';
-import { unknownName } from '@ghl/core/plugin';
+import { ConfigurationError } from '@ghl/core';
+import { type Plugin, unknownName } from '@ghl/core/plugin';
 import type { Assignment } from '@ghl/learner';
-import { gate } from '@ghl/modulator-gate';
-import { scalar } from '@ghl/modulator-scalar';
-import { sign } from '@ghl/modulator-sign';
-import { product, type Recipe, recipes } from '@ghl/recipes';
-import { bcm } from '@ghl/rule-bcm';
-import { hpca } from '@ghl/rule-hpca';
-import { oja } from '@ghl/rule-oja';
-import { swta } from '@ghl/rule-swta';
+import { parts, product, type Recipe, recipes } from '@ghl/recipes';
+import { networkOf } from './network.js';
 import type { PlannedRecipe } from './plan.js';
 
-type Options = Readonly<Record<string, unknown>>;
-
-/** Rules by name, from their options and the recipe's temperature for a layer. */
-const rules: Readonly<Record<string, (options: Options, temperature: number) => LocalRule>> = {
-  oja: (options) => withOptions('oja', options, oja),
-  swta: (options, temperature) => swta({ temperature, ...options }),
-  bcm: (options) => bcm(options),
-  hpca: (options) => hpca(options),
-  constant: (options) => withOptions('constant', options, constant),
-};
-
-/** Modulators by name, from their options. A gate, whose options have no defaults, opens on surprise. */
-const modulators: Readonly<Record<string, (options: Options) => GlobalModulator>> = {
-  sign: (options) => sign(options) as unknown as GlobalModulator,
-  gate: (options) => gate({ on: 'surprise', threshold: 0.05, ...options }) as unknown as GlobalModulator,
-  scalar: (options) => scalar(options) as unknown as GlobalModulator,
-};
+const rules = parts.filter((part) => part.kind === 'rule');
+const modulators = parts.filter((part) => part.kind === 'modulator');
 
 /** Names of the recipes. */
 export const recipeNames: readonly string[] = Object.keys(recipes);
 
 /** Names of the rules. */
-export const ruleNames: readonly string[] = Object.keys(rules);
+export const ruleNames: readonly string[] = rules.map(({ name }) => name);
 
 /** Names of the modulators. */
-export const modulatorNames: readonly string[] = Object.keys(modulators);
+export const modulatorNames: readonly string[] = modulators.map(({ name }) => name);
 
 /**
- * The assignment of a recipe to the weights of a network.
+ * The assignment of a recipe to the weights of a network, with the constants of that network.
  *
- * @throws ConfigurationError `UNKNOWN_RECIPE`, `UNKNOWN_RULE`, `UNKNOWN_MODULATOR`, `SENSELESS_PAIR`, and the errors of
- * rule, modulator and their product.
+ * @throws ConfigurationError `UNKNOWN_NETWORK`, `UNKNOWN_RECIPE`, `UNKNOWN_RULE`, `UNKNOWN_MODULATOR`,
+ * `SENSELESS_PAIR`, and the errors of rule, modulator and their product.
  */
 export function assignmentOf({ name, custom }: PlannedRecipe, network: string, steps: number): Assignment {
-  const recipe = custom === undefined ? find('recipe', recipes, name) : customRecipe(custom);
-  return recipe(network, { steps });
+  const assign = custom === undefined ? recipeOf(name).assign : customRecipe(custom);
+  return assign({ ...networkOf(network).constants, steps });
+}
+
+function recipeOf(name: string): Recipe {
+  if (!Object.hasOwn(recipes, name)) throw unknownName('recipe', name, recipeNames);
+  return recipes[name as keyof typeof recipes];
 }
 
 function customRecipe({
@@ -56,9 +40,9 @@ function customRecipe({
   modulator,
   modulatorOptions,
   raw,
-}: NonNullable<PlannedRecipe['custom']>): Recipe {
-  const makeRule = find('rule', rules, rule);
-  const makeModulator = modulator === null ? null : find('modulator', modulators, modulator);
+}: NonNullable<PlannedRecipe['custom']>): Recipe['assign'] {
+  const rulePart = partOf('rule', rules, rule);
+  const modulatorPart = modulator === null ? null : partOf('modulator', modulators, modulator);
   if (rule === 'constant' && modulator !== 'sign') {
     throw new ConfigurationError(
       'SENSELESS_PAIR',
@@ -67,20 +51,23 @@ function customRecipe({
     );
   }
   return product({
-    rule: (temperature) => makeRule(ruleOptions, temperature),
-    modulator: makeModulator?.(modulatorOptions) ?? null,
+    rule: (temperature) => rulePart.make(argument(rulePart, { ...rulePart.forLayer?.(temperature), ...ruleOptions })),
+    modulator: modulatorPart?.make(argument(modulatorPart, modulatorOptions)) ?? null,
     raw,
   });
 }
 
-function find<T>(kind: string, known: Readonly<Record<string, T>>, name: string): T {
-  const found = Object.hasOwn(known, name) ? known[name] : undefined;
-  if (found === undefined) throw unknownName(kind, name, Object.keys(known));
-  return found;
+function partOf<Part extends Plugin>(kind: 'rule' | 'modulator', list: readonly Part[], name: string): Part {
+  const part = list.find((each) => each.name === name);
+  if (part === undefined) throw unknownName(kind, name, kind === 'rule' ? ruleNames : modulatorNames);
+  return part;
 }
 
-function withOptions(name: string, options: Options, make: () => LocalRule): LocalRule {
+/** The options for a factory: those of its first example, then `options`. */
+function argument({ name, examples }: Plugin, options: object): object {
   const [first] = Object.keys(options);
-  if (first === undefined) return make();
-  throw new ConfigurationError('UNKNOWN_OPTION', `${name} has no option '${first}'.`, 'it takes none.');
+  if (first !== undefined && examples.every(({ length }) => length === 0)) {
+    throw new ConfigurationError('UNKNOWN_OPTION', `${name} has no option '${first}'.`, 'it takes none.');
+  }
+  return { ...(examples[0]?.[0] as object | undefined), ...options };
 }

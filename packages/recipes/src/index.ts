@@ -1,3 +1,5 @@
-/** Named products of local rules and global modulators, with the constants of the paper's code. */
-export * from './constants.js';
-export * from './recipes.js';
+/** Named products of local rules and global modulators, and the list of this project's parts. */
+export { factories, parts } from './parts.js';
+export { type ProductOptions, product } from './product.js';
+export type { Recipe, RecipeOptions } from './recipe.js';
+export * from './recipes/index.js';

@@ -6,6 +6,7 @@ import {
   flag,
   hyperparameter,
   number,
+  type Plugin,
   readOptions,
   specOf,
   valueAt,
@@ -58,3 +59,11 @@ export function bcm(options: BcmOptions = {}): LocalRule<BcmState> {
     },
   };
 }
+
+/** BCM, described for lists and tests of parts. */
+export const plugin: Plugin = {
+  kind: 'rule',
+  name: 'bcm',
+  make: bcm,
+  examples: [[], [{ divide: true }]],
+};

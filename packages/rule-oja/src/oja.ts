@@ -1,6 +1,6 @@
 /** Oja's rule: Hebbian learning with a forgetting term that holds each unit's weights at unit norm. */
 import type { LocalRule } from '@ghl/core';
-import { type Stateless, specOf, statelessRule } from '@ghl/core/plugin';
+import { type Plugin, type Stateless, specOf, statelessRule } from '@ghl/core/plugin';
 
 /**
  * Oja's rule, Δw_k = Σₚ y_pk · (xₚ − y_pk · w_k): gate y, reconstruction y, scope own.
@@ -14,3 +14,11 @@ import { type Stateless, specOf, statelessRule } from '@ghl/core/plugin';
 export function oja(): LocalRule<Stateless> {
   return statelessRule(specOf('oja'), ({ post: y }) => ({ gate: y, reconstruction: y, scope: 'own' }));
 }
+
+/** Oja's rule, described for lists and tests of parts. */
+export const plugin: Plugin = {
+  kind: 'rule',
+  name: 'oja',
+  make: oja,
+  examples: [[]],
+};

@@ -2,6 +2,7 @@
 import type { Hyperparameter, LocalRule } from '@ghl/core';
 import {
   hyperparameter,
+  type Plugin,
   readOptions,
   type Stateless,
   softmaxCompetition,
@@ -32,3 +33,12 @@ export function swta(options: SwtaOptions = {}): LocalRule<Stateless> {
     scope: 'own',
   }));
 }
+
+/** Soft winner-take-all, described for lists and tests of parts. */
+export const plugin: Plugin = {
+  kind: 'rule',
+  name: 'swta',
+  make: swta,
+  examples: [[], [{ temperature: 0.5 }]],
+  forLayer: (temperature) => ({ temperature }),
+};

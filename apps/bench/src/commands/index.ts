@@ -1,5 +1,16 @@
-export { command as doctor } from './doctor.js';
-export { command as list } from './list.js';
-export { command as report } from './report.js';
-export { command as run } from './run.js';
-export { command as speed } from './speed.js';
+/** The commands of this package. Written by `npm run collect` from the files of this folder: do not edit. */
+import type { Command } from '../options/command.js';
+import { command as doctor } from './doctor.js';
+import { command as list } from './list.js';
+import { command as report } from './report.js';
+import { command as run } from './run.js';
+import { command as speed } from './speed.js';
+
+/** The commands by name. */
+export const commands: Readonly<Record<string, Command>> = {
+  doctor: doctor,
+  list: list,
+  report: report,
+  run: run,
+  speed: speed,
+};

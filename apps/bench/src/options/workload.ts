@@ -2,6 +2,7 @@
 import { ConfigurationError, type Json } from '@ghl/core';
 import { unknownName } from '@ghl/core/plugin';
 import { type PlannedRecipe, recipeNames } from '@ghl/race';
+import { parts } from '@ghl/recipes';
 import type { CommandOption } from './command.js';
 import { names, record } from './values.js';
 
@@ -21,6 +22,12 @@ export interface WorkloadOptions extends RecipeOptions {
   readonly dataset?: string;
   readonly data?: string;
 }
+
+/** The modulators that need options, with their defaults, as text. */
+const modulatorDefaults = parts
+  .filter(({ kind, examples }) => kind === 'modulator' && examples[0]?.[0] !== undefined)
+  .map(({ name, examples }) => `default for ${name}: ${JSON.stringify(examples[0]?.[0])}`)
+  .join('; ');
 
 /**
  * The options of {@link WorkloadOptions}.
@@ -42,7 +49,7 @@ export function workloadOptions(recipes: string): CommandOption[] {
     { flags: '--modulator <name>', describe: 'the third factor of --rule (default: none)' },
     {
       flags: '--modulator-options <json>',
-      describe: 'its options (default for gate: {"on": "surprise", "threshold": 0.05})',
+      describe: `its options (${modulatorDefaults})`,
       parse: record,
     },
     { flags: '--raw', describe: 'do not wrap --rule in maxAbs' },

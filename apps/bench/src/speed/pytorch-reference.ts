@@ -8,8 +8,7 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { GhlError, UnsupportedError } from '@ghl/core';
-import { json, toJson } from '@ghl/race';
-import { constantsOf } from '@ghl/recipes';
+import { json, networkOf, toJson } from '@ghl/race';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { Batches } from './batches.js';
 import { SCHEDULED_STEPS } from './candidate.js';
@@ -78,7 +77,7 @@ export class PyTorchReference {
    * @throws UnsupportedError `NO_TWIN` for a layer that the reference does not know.
    */
   async begin(model: LayersModel, network: string, batches: Batches, threads: number): Promise<void> {
-    const { temperatures, convolutionStep, convolutionDecay, restStep } = constantsOf(network);
+    const { temperatures, step, decay, restStep } = networkOf(network).constants;
     const descriptions = referenceLayers(model, temperatures);
     const weights: Record<string, number[][]> = {};
     const numbers: Float32Array[] = [];
@@ -102,8 +101,8 @@ export class PyTorchReference {
       batches: images.length,
       threads,
       steps: SCHEDULED_STEPS,
-      convolutionStep,
-      convolutionDecay,
+      convolutionStep: step,
+      convolutionDecay: decay,
       restStep,
     };
     await this.#ask({ do: 'begin', setting }, numbers);

@@ -1,0 +1,27 @@
+/** The parts of this project: the one list that names every rule and modulator. */
+import { constant, type Factory } from '@ghl/core';
+import type { Plugin } from '@ghl/core/plugin';
+import { plugin as gate } from '@ghl/modulator-gate';
+import { plugin as scalar } from '@ghl/modulator-scalar';
+import { plugin as sign } from '@ghl/modulator-sign';
+import { plugin as bcm } from '@ghl/rule-bcm';
+import { plugin as hpca } from '@ghl/rule-hpca';
+import { plugin as oja } from '@ghl/rule-oja';
+import { plugin as swta } from '@ghl/rule-swta';
+
+/** Every rule and modulator of this project. */
+export const parts: readonly Plugin[] = [
+  oja,
+  swta,
+  bcm,
+  hpca,
+  { kind: 'rule', name: 'constant', make: constant, examples: [[]] },
+  sign,
+  gate,
+  scalar,
+];
+
+/** The factories of {@link parts} by name, for `fromSpec` and `register`. */
+export const factories: Readonly<Record<string, Factory>> = Object.fromEntries(
+  parts.map(({ name, make }) => [name, make]),
+);

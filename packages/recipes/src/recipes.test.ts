@@ -1,0 +1,91 @@
+import { fromSpec, type Plasticity } from '@ghl/core';
+import { type Assignment, plasticOptimizer } from '@ghl/learner';
+import { networks } from '@ghl/models';
+import { oja } from '@ghl/rule-oja';
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+import '@tensorflow/tfjs-backend-cpu';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { factories, ghl, parts, product, type Recipe, recipes } from './index.js';
+
+const constants = { step: 1e-2, decay: 5e-2, restStep: 5e-3 };
+const specs = (assignment: Assignment) =>
+  Object.fromEntries(Object.entries(assignment).map(([selector, updater]) => [selector, (updater as Plasticity).spec]));
+const call = (name: string, ...args: unknown[]) => ({ name, args });
+
+beforeAll(() => tf.setBackend('cpu'));
+
+it('assigns GHL to each layer with a temperature, and gradient descent to all other weights', () => {
+  expect(specs(ghl({ ...constants, temperatures: { a: 2 }, steps: 10 }))).toEqual({
+    a: call(
+      'chain',
+      call('threeFactor', call('maxAbs', call('swta', { temperature: 2 })), call('sign', { mode: 'magnitude' })),
+      call('decayWeights', 5e-2),
+      call('scaleBy', call('cosine', 1e-2, 10)),
+    ),
+    '*': call('chain', call('gradientDescent'), call('scaleBy', call('cosine', 5e-3, 10))),
+  });
+});
+
+it('keeps the order and the names of the recipes', () => {
+  expect(Object.keys(recipes)).toEqual(['ghl', 'backprop', 'signOnly', 'signMatched', 'localOnly']);
+  for (const [name, recipe] of Object.entries<Recipe>(recipes)) expect(recipe.name).toBe(name);
+});
+
+it('makes a product of any rule, raw or wrapped in maxAbs', () => {
+  const options = { ...constants, temperatures: { a: 2 }, steps: 10 };
+  const head = (raw: boolean) => specs(product({ rule: oja(), modulator: null, raw })(options)).a?.args[0];
+  expect(head(true)).toEqual(call('local', call('oja')));
+  expect(head(false)).toEqual(call('local', call('maxAbs', call('oja'))));
+});
+
+describe('a model of any kind', () => {
+  const model = () =>
+    tfl.sequential({
+      layers: [
+        tfl.layers.dense({ name: 'hidden', units: 3, inputShape: [4], activation: 'relu' }),
+        tfl.layers.dense({ name: 'out', units: 2, activation: 'softmax' }),
+      ],
+    });
+
+  it('trains with a temperature for one of its layers', async () => {
+    const net = model();
+    const optimizer = plasticOptimizer(net, ghl({ ...constants, temperatures: { hidden: 1 }, steps: 4 }));
+    net.compile({ optimizer, loss: 'categoricalCrossentropy' });
+    const [x, y] = [tf.randomNormal([4, 4], 0, 1, 'float32', 1), tf.oneHot([0, 1, 0, 1], 2)];
+    const before = (net.getLayer('hidden').getWeights()[0] as tf.Tensor).dataSync().slice();
+    await net.trainOnBatch(x, y);
+    const after = (net.getLayer('hidden').getWeights()[0] as tf.Tensor).dataSync();
+    // The largest entry of ΔW is 1, so no weight moves further than η(1 + λ|w|).
+    expect(Math.max(...after.map((weight, i) => Math.abs(weight - (before[i] as number))))).toBeCloseTo(1e-2, 3);
+    tf.dispose([x, y]);
+    optimizer.dispose();
+    net.dispose();
+  });
+
+  it('throws when the optimizer binds a layer that the temperatures misspell', () => {
+    const net = model();
+    expect(() => plasticOptimizer(net, ghl({ ...constants, temperatures: { hiden: 1 }, steps: 4 }))).toThrow(
+      expect.objectContaining({ code: 'UNKNOWN_LAYER', help: expect.stringContaining("'hidden'") }),
+    );
+    net.dispose();
+  });
+
+  it('throws if no layer has a temperature', () => {
+    expect(() => ghl({ ...constants, temperatures: {}, steps: 4 })).toThrow(
+      expect.objectContaining({ code: 'BAD_VALUE', summary: 'ghl temperatures is {}.' }),
+    );
+  });
+});
+
+describe.each(Object.values<Recipe>(recipes))('$name', ({ assign }) => {
+  it.each(Object.values(networks))('can be rebuilt from its spec with the constants of $id', ({ constants }) => {
+    for (const spec of Object.values(specs(assign({ ...constants, steps: 10 })))) {
+      expect(fromSpec<Plasticity>(spec, factories).spec).toEqual(spec);
+    }
+  });
+});
+
+it('lists each part once', () => {
+  expect(Object.keys(factories)).toEqual(parts.map(({ name }) => name));
+});

@@ -1,0 +1,22 @@
+/** The recipes of this package. Written by `npm run collect` from the files of this folder: do not edit. */
+
+import { recipe as backprop } from './backprop.js';
+import { recipe as ghl } from './ghl.js';
+import { recipe as localOnly } from './local-only.js';
+import { recipe as signMatched } from './sign-matched.js';
+import { recipe as signOnly } from './sign-only.js';
+
+export { backprop } from './backprop.js';
+export { ghl } from './ghl.js';
+export { localOnly } from './local-only.js';
+export { signMatched } from './sign-matched.js';
+export { signOnly } from './sign-only.js';
+
+/** The recipes by name. */
+export const recipes = {
+  ghl: ghl,
+  backprop: backprop,
+  signOnly: signOnly,
+  signMatched: signMatched,
+  localOnly: localOnly,
+};
