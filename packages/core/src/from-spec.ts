@@ -42,6 +42,19 @@ export function currentSpec(value: Json): Json {
  * @throws ConfigurationError `BAD_SPEC` unless `spec` has a name and arguments, `UNKNOWN_FACTORY` for a name that
  * neither `plugins` nor the core has, `UNNAMED_FUNCTION` for a schedule that was written as a plain function, which
  * JSON cannot hold.
+ * @example
+ * ```ts
+ * import { fromSpec, type LocalRule } from '@ghl/core';
+ * import { swta } from '@ghl/rule-swta';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const { spec } = swta({ temperature: 0.5 });
+ * console.log(JSON.stringify(spec));
+ * // => {"name":"swta","args":[{"temperature":0.5}]}
+ * const rule = fromSpec<LocalRule>(spec, { swta });
+ * console.log(rule.spec.name);
+ * // => swta
+ * ```
  */
 export function fromSpec<T = unknown>(spec: Spec, plugins: Readonly<Record<string, Factory>> = {}): T {
   if (!isSpec(spec as unknown as Json)) {

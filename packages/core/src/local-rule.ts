@@ -77,6 +77,18 @@ export interface LocalRule<S extends StateTree = any> extends Specified {
 /**
  * A rule without state, from its spec and the function that computes gate, reconstruction and scope:
  * `statelessRule(specOf('oja'), ({ post: y }) => ({ gate: y, reconstruction: y, scope: 'own' }))`.
+ *
+ * @example
+ * ```ts
+ * import { stepOnce } from '@ghl/conformance/testing';
+ * import { specOf, statelessRule } from '@ghl/core/plugin';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const hebb = () => statelessRule(specOf('hebb'), ({ post: y }) => ({ gate: y, scope: 'none' }));
+ * // y = 1·1 + 2·0.5 = 2, and ΔW = y·x.
+ * console.log(stepOnce(hebb(), { input: [[1, 2]], weights: [[1], [0.5]] }));
+ * // => [ [ 2 ], [ 4 ] ]
+ * ```
  */
 export function statelessRule(
   spec: Spec,
@@ -124,6 +136,26 @@ export interface Wrapper<S extends StateTree = any> extends Specified {
  * @param name The factory that calls this function: `'trace'`.
  * @param args What that factory was called with besides the rule. Default: the arguments in the wrapper's own spec.
  * @throws ConfigurationError `BAD_VALUE` unless `rule` is a local rule.
+ * @example
+ * ```ts
+ * import { stepOnce } from '@ghl/conformance/testing';
+ * import type { LocalRule } from '@ghl/core';
+ * import { specOf, wrap } from '@ghl/core/plugin';
+ * import { oja } from '@ghl/rule-oja';
+ * import * as tf from '@tensorflow/tfjs-core';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const halve = (rule: LocalRule): LocalRule =>
+ *   wrap(rule, 'halve', {
+ *     spec: specOf('halve'),
+ *     linear: true,
+ *     init: () => ({}),
+ *     wrap: (_eligibility, _context, state) => ({ apply: (eligibility) => tf.div(eligibility, 2), state }),
+ *   });
+ * const layer = { input: [[1, 2]], weights: [[1], [0.5]] };
+ * console.log(stepOnce(oja(), layer), stepOnce(halve(oja()), layer));
+ * // => [ [ -2 ], [ 2 ] ] [ [ -1 ], [ 1 ] ]
+ * ```
  */
 export function wrap<S extends StateTree>(
   rule: LocalRule<S>,
@@ -162,6 +194,18 @@ function statelessWrapper(
  * scale. A layer whose ΔW is 0 stays at 0. From the code of GHL and of SoftHebb.
  *
  * @throws ConfigurationError `BAD_VALUE` unless `rule` is a local rule.
+ * @example
+ * ```ts
+ * import { stepOnce } from '@ghl/conformance/testing';
+ * import { maxAbs } from '@ghl/core';
+ * import { bcm } from '@ghl/rule-bcm';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * // y = 1·1 + 4·0 = 1, and ΔW = y²·x = [1, 4] with θ = 0.
+ * const rule = bcm({ rate: 0, theta: 0 });
+ * console.log(stepOnce(maxAbs(rule), { input: [[1, 4]], weights: [[1], [0]] }));
+ * // => [ [ 0.25 ], [ 1 ] ]
+ * ```
  */
 export function maxAbs<S extends StateTree>(rule: LocalRule<S>): LocalRule<S> {
   return wrap(
@@ -179,6 +223,18 @@ export function maxAbs<S extends StateTree>(rule: LocalRule<S>): LocalRule<S> {
  * long. With the sign modulator, the sign-only ablation at GHL's own step size.
  *
  * @throws ConfigurationError `BAD_VALUE` unless `rule` is a local rule.
+ * @example
+ * ```ts
+ * import { stepOnce } from '@ghl/conformance/testing';
+ * import { rms } from '@ghl/core';
+ * import { bcm } from '@ghl/rule-bcm';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * // y = 1·1 + 7·0 = 1, and ΔW = y²·x = [1, 7] with θ = 0. Its root mean square is √(50/2) = 5.
+ * const rule = bcm({ rate: 0, theta: 0 });
+ * console.log(stepOnce(rms(rule), { input: [[1, 7]], weights: [[1], [0]] }));
+ * // => [ [ 5 ], [ 5 ] ]
+ * ```
  */
 export function rms<S extends StateTree>(rule: LocalRule<S>): LocalRule<S> {
   return wrap(
@@ -191,7 +247,22 @@ export function rms<S extends StateTree>(rule: LocalRule<S>): LocalRule<S> {
   );
 }
 
-/** The rule whose ΔW is 1 for every weight: with the sign modulator, sign descent without any local factor. */
+/**
+ * The rule whose ΔW is 1 for every weight: with the sign modulator, sign descent without any local factor.
+ *
+ * @example
+ * ```ts
+ * import { stepOnce } from '@ghl/conformance/testing';
+ * import { constant, threeFactor } from '@ghl/core';
+ * import { sign } from '@ghl/modulator-sign';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * // The increment is −sign(∂L/∂W)·1.
+ * const layer = { input: [[1, 2]], weights: [[1], [0.5]] };
+ * console.log(stepOnce(threeFactor(constant(), sign()), layer, { gradient: [[0.1], [-20]] }));
+ * // => [ [ -1 ], [ 1 ] ]
+ * ```
+ */
 export function constant(): LocalRule<Stateless> {
   const rule = statelessRule(specOf('constant'), ({ post }) => ({ gate: tf.zerosLike(post), scope: 'none' }));
   return { ...rule, active: false };

@@ -88,6 +88,20 @@ export type GlobalModulator<R extends SignalName = SignalName, S extends StateTr
  * increment.
  *
  * @param operation What `modulate` computes, for a backend that fuses a step into one kernel.
+ * @example
+ * ```ts
+ * import { modulateEach } from '@ghl/conformance/testing';
+ * import { specOf, statelessModulator } from '@ghl/core/plugin';
+ * import * as tf from '@tensorflow/tfjs-core';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const descend = () =>
+ *   statelessModulator(specOf('descend'), ['gradient'], (eligibility, { gradient }) =>
+ *     tf.neg(tf.mul(gradient, eligibility)),
+ *   );
+ * console.log(modulateEach(descend(), [[2, 3]], [{ gradient: [[1, -1]] }]));
+ * // => [ [ [ -2, 3 ] ] ]
+ * ```
  */
 export function statelessModulator<R extends SignalName>(
   spec: Spec,

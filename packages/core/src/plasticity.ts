@@ -32,6 +32,19 @@ export interface Plasticity<R extends SignalName = SignalName> extends Specified
  * @throws ConfigurationError `BAD_VALUE` unless `rule` is a local rule and `modulator` a global modulator.
  * `PER_EXAMPLE_REFUSED` if the modulator has a factor per example, and the rule's ΔW is not linear in its gate (`rms`,
  * `constant`, a trace), so that no per-example factor can reach it.
+ * @example
+ * ```ts
+ * import { stepOnce } from '@ghl/conformance/testing';
+ * import { threeFactor } from '@ghl/core';
+ * import { sign } from '@ghl/modulator-sign';
+ * import { oja } from '@ghl/rule-oja';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * // ΔW = [−2, 2]; the sign of −∂L/∂W gives the directions.
+ * const layer = { input: [[1, 2]], weights: [[1], [0.5]] };
+ * console.log(stepOnce(threeFactor(oja(), sign()), layer, { gradient: [[-3], [1]] }));
+ * // => [ [ 2 ], [ -2 ] ]
+ * ```
  */
 export function threeFactor<R extends SignalName>(rule: LocalRule, modulator: GlobalModulator<R>): Plasticity<R> {
   checkRule('threeFactor', rule);
@@ -62,13 +75,38 @@ export function threeFactor<R extends SignalName>(rule: LocalRule, modulator: Gl
  * A local rule with no third factor: ΔW is added as it is.
  *
  * @throws ConfigurationError `BAD_VALUE` unless `rule` is a local rule.
+ * @example
+ * ```ts
+ * import { stepOnce } from '@ghl/conformance/testing';
+ * import { chain, local, scaleBy } from '@ghl/core';
+ * import { oja } from '@ghl/rule-oja';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * // ΔW = [−2, 2]
+ * const hebbian = chain(local(oja()), scaleBy(0.5));
+ * console.log(stepOnce(hebbian, { input: [[1, 2]], weights: [[1], [0.5]] }));
+ * // => [ [ -1 ], [ 1 ] ]
+ * ```
  */
 export function local(rule: LocalRule): Plasticity<never> {
   checkRule('local', rule);
   return { spec: specOf('local', rule), rule, modulator: null, transforms: [], reads: [] };
 }
 
-/** Gradient descent, −∂L/∂W: the third factor alone. Works for every weight, biases included. */
+/**
+ * Gradient descent, −∂L/∂W: the third factor alone. Works for every weight, biases included.
+ *
+ * @example
+ * ```ts
+ * import { stepOnce } from '@ghl/conformance/testing';
+ * import { gradientDescent } from '@ghl/core';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const layer = { input: [[1, 2]], weights: [[1], [0.5]] };
+ * console.log(stepOnce(gradientDescent(), layer, { gradient: [[3], [-1]] }));
+ * // => [ [ -3 ], [ 1 ] ]
+ * ```
+ */
 export function gradientDescent(): Plasticity<'gradient'> {
   return { spec: specOf('gradientDescent'), rule: null, modulator: null, transforms: [], reads: ['gradient'] };
 }
@@ -79,6 +117,18 @@ export function gradientDescent(): Plasticity<'gradient'> {
  *
  * @throws ConfigurationError `BAD_VALUE` unless the first argument is a plasticity or a transform, and each other one a
  * transform.
+ * @example
+ * ```ts
+ * import { chain, decayWeights, maxAbs, scaleBy, threeFactor } from '@ghl/core';
+ * import { sign } from '@ghl/modulator-sign';
+ * import { swta } from '@ghl/rule-swta';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const step = chain(decayWeights(5e-2), scaleBy(1e-2));
+ * const plasticity = chain(threeFactor(maxAbs(swta()), sign()), step);
+ * console.log(plasticity.reads, plasticity.transforms.length);
+ * // => [ 'gradient' ] 2
+ * ```
  */
 export function chain<R extends SignalName>(head: Plasticity<R>, ...transforms: readonly Transform[]): Plasticity<R>;
 export function chain(...transforms: readonly [Transform, ...Transform[]]): Transform;
@@ -112,6 +162,16 @@ export function chain(first: Plasticity | Transform, ...rest: readonly Transform
  *
  * @param stepSize η, a number or a schedule.
  * @throws ConfigurationError `BAD_VALUE`.
+ * @example
+ * ```ts
+ * import { stepOnce } from '@ghl/conformance/testing';
+ * import { sgd } from '@ghl/core';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const layer = { input: [[1, 2]], weights: [[1], [0.5]] };
+ * console.log(stepOnce(sgd(0.5), layer, { gradient: [[3], [-1]] }));
+ * // => [ [ -1.5 ], [ 0.5 ] ]
+ * ```
  */
 export function sgd(stepSize: Hyperparameter): Plasticity<'gradient'> {
   return chain(gradientDescent(), scaleBy(stepSize));

@@ -22,6 +22,15 @@ export type Hyperparameter = number | Schedule;
  * @returns The number; or a schedule with the same values and spec, which throws ConfigurationError `BAD_VALUE` at a
  * step for which the value is not in range. Use it in place of `value`.
  * @throws ConfigurationError `BAD_VALUE` for a number.
+ * @example
+ * ```ts
+ * import { checkHyperparameter, valueAt } from '@ghl/core/plugin';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const rate = checkHyperparameter('rate', (step: number) => 1 / (1 + step), { above: 0 });
+ * console.log(valueAt(rate, 0), valueAt(rate, 3));
+ * // => 1 0.25
+ * ```
  */
 export function checkHyperparameter(name: string, value: unknown, range: NumberRange = {}): Hyperparameter {
   if (typeof value === 'function') {
@@ -57,6 +66,15 @@ function scheduleValue(schedule: Schedule, step: number, name: string, range: Nu
  * @param peak Value at t = 0.
  * @param steps Updates until it reaches 0; at least 1.
  * @throws ConfigurationError `BAD_VALUE`.
+ * @example
+ * ```ts
+ * import { cosine } from '@ghl/core';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const schedule = cosine(0.1, 100);
+ * console.log(schedule(0), schedule(50), schedule(100));
+ * // => 0.1 0.05 0
+ * ```
  */
 export function cosine(peak: number, steps: number): Schedule & Specified {
   checkNumber('cosine peak', peak);

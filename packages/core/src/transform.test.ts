@@ -16,15 +16,16 @@ const after = (plasticity: ReturnType<typeof gradientDescent>, step = 0) =>
     return [...computeIncrement(plasticity, input, initState(plasticity, [2])).increment.dataSync()];
   });
 
-it('gradient descends', () => expect(after(gradientDescent())).toEqual([-1, 3]));
+it('subtracts the gradient [1, −3] in gradientDescent', () => expect(after(gradientDescent())).toEqual([-1, 3]));
 
-it('scaleBy multiplies, by a number or by the schedule at the step', () => {
+it('multiplies the increment in scaleBy, by a number or by the value of a schedule at the step', () => {
   expect(after(chain(gradientDescent(), scaleBy(0.5)))).toEqual([-0.5, 1.5]);
   const schedule = scaleBy((step) => step);
   expect(after(chain(gradientDescent(), schedule), 2)).toEqual([-2, 6]);
 });
 
-it('decay before the step size is coupled to it, after it not', () => {
+it('couples the decay to the step size before scaleBy, and not after it', () => {
+  // −∂L/∂W = [−1, 3] and ½·W = [1, −2]
   expect(after(chain(gradientDescent(), decayWeights(0.5), scaleBy(0.25)))).toEqual([(-1 - 1) / 4, (3 + 2) / 4]);
   expect(after(chain(gradientDescent(), scaleBy(0.25), decayWeights(0.5)))).toEqual([-0.25 - 1, 0.75 + 2]);
   expect(
@@ -38,17 +39,17 @@ it('decay before the step size is coupled to it, after it not', () => {
   ).toEqual([-2, 5]);
 });
 
-it('a chain of a chain applies both, in order', () => {
+it('applies a chain of a chain in order', () => {
   const inner = chain(gradientDescent(), decayWeights(0.5));
   expect(after(chain(inner, scaleBy(0.25)))).toEqual(after(chain(gradientDescent(), decayWeights(0.5), scaleBy(0.25))));
 });
 
-it('refuses numbers that are none', () => {
+it('rejects a factor or rate that is not a finite number', () => {
   expect(() => scaleBy(Number.NaN)).toThrow(expect.objectContaining({ code: 'BAD_VALUE' }));
   expect(() => decayWeights(Number.POSITIVE_INFINITY)).toThrow(expect.objectContaining({ code: 'BAD_VALUE' }));
 });
 
-it('a baseline starts at the first value and follows, and deviation is from the one before', () => {
+it('starts a baseline at the first value, and measures each error from the baseline before it', () => {
   tf.tidy(() => {
     let state = initBaseline();
     const found = [4, 6, 2].map((value) => {
@@ -62,7 +63,7 @@ it('a baseline starts at the first value and follows, and deviation is from the 
   });
 });
 
-it('a chain without a head is the tail of another chain, and does the same as its parts', () => {
+it('applies a chain without a head as the tail of another chain', () => {
   const tail = chain(decayWeights(0.5), scaleBy(cosine(2, 4)));
   const named = chain(gradientDescent(), tail, scaleBy(3));
   const spelled = chain(gradientDescent(), decayWeights(0.5), scaleBy(cosine(2, 4)), scaleBy(3));
@@ -72,7 +73,7 @@ it('a chain without a head is the tail of another chain, and does the same as it
   expect(after(fromSpec(named.spec), 1)).toEqual(after(spelled, 1));
 });
 
-it('a chain without a head updates as one transform, and keeps the state of each part', () => {
+it('updates a chain without a head as one transform, with the state of each part', () => {
   const counter: Transform = {
     spec: specOf('counter'),
     init: () => ({ count: tf.scalar(0) }),

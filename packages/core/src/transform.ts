@@ -41,6 +41,19 @@ export interface Transform<S extends StateTree = any> extends Specified {
  * A transform without state, from its spec and the function from increment to increment.
  *
  * @param operation What `update` computes at a step, for a backend that fuses a step into one kernel.
+ * @example
+ * ```ts
+ * import { stepOnce } from '@ghl/conformance/testing';
+ * import { chain, gradientDescent } from '@ghl/core';
+ * import { specOf, statelessTransform } from '@ghl/core/plugin';
+ * import * as tf from '@tensorflow/tfjs-core';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const negate = () => statelessTransform(specOf('negate'), (increment) => tf.neg(increment));
+ * const ascent = chain(gradientDescent(), negate());
+ * console.log(stepOnce(ascent, { input: [[1, 2]], weights: [[1], [0.5]] }, { gradient: [[3], [-1]] }));
+ * // => [ [ 3 ], [ -1 ] ]
+ * ```
  */
 export function statelessTransform(
   spec: Spec,
@@ -78,6 +91,16 @@ export function sequence(spec: Spec, parts: readonly Transform[]): Transform<rea
  *
  * @param factor η, a number or a schedule.
  * @throws ConfigurationError `BAD_VALUE`.
+ * @example
+ * ```ts
+ * import { stepOnce } from '@ghl/conformance/testing';
+ * import { chain, gradientDescent, scaleBy } from '@ghl/core';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const halved = chain(gradientDescent(), scaleBy(0.5));
+ * console.log(stepOnce(halved, { input: [[1, 2]], weights: [[1], [0.5]] }, { gradient: [[3], [-1]] }));
+ * // => [ [ -1.5 ], [ 0.5 ] ]
+ * ```
  */
 export function scaleBy(factor: Hyperparameter): Transform {
   const eta = checkHyperparameter('scaleBy', factor);
@@ -93,6 +116,17 @@ export function scaleBy(factor: Hyperparameter): Transform {
  *
  * @param rate λ, a number or a schedule.
  * @throws ConfigurationError `BAD_VALUE`.
+ * @example
+ * ```ts
+ * import { stepOnce } from '@ghl/conformance/testing';
+ * import { chain, decayWeights, gradientDescent } from '@ghl/core';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * // −∂L/∂W − ½·W = [−3 − 0.5, 1 − 0.25]
+ * const decayed = chain(gradientDescent(), decayWeights(0.5));
+ * console.log(stepOnce(decayed, { input: [[1, 2]], weights: [[1], [0.5]] }, { gradient: [[3], [-1]] }));
+ * // => [ [ -3.5 ], [ 0.75 ] ]
+ * ```
  */
 export function decayWeights(rate: Hyperparameter): Transform {
   const lambda = checkHyperparameter('decayWeights', rate);

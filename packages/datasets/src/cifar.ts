@@ -18,6 +18,13 @@ const SHAPE = [32, 32, 3] as const;
  * published one, `DATA_NOT_FOUND`, `DATA_INCOMPLETE`, `DATA_UNREADABLE`, `DATA_TRUNCATED`, `DATA_CORRUPT`,
  * `TRAIN_SIZE`, `VALIDATION_SIZE`; from a download `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `CACHE_UNWRITABLE`.
  * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`.
+ * @example
+ * ```ts no-run
+ * import { cifar10 } from '@ghl/datasets/node';
+ *
+ * const set = await cifar10({ folder: 'data', trainSize: 10_000, validationSize: 5_000 });
+ * console.log(set.train.size, set.test.size);
+ * ```
  */
 export function cifar10(options: FileOptions = {}): Promise<ImageSet> {
   return loadFiles(CIFAR10, options, (files) => {
@@ -34,6 +41,13 @@ export function cifar10(options: FileOptions = {}): Promise<ImageSet> {
  * unless `verify` is false.
  *
  * @throws as {@link cifar10}.
+ * @example
+ * ```ts no-run
+ * import { cifar100 } from '@ghl/datasets/node';
+ *
+ * const set = await cifar100({ folder: 'data', trainSize: 10_000, validationSize: 5_000 });
+ * console.log(set.train.size, set.test.size);
+ * ```
  */
 export function cifar100(options: FileOptions = {}): Promise<ImageSet> {
   return loadFiles(CIFAR100, options, ([train, test]) => ({

@@ -22,6 +22,15 @@ export const datasets: Readonly<Record<string, DatasetLoader>> = {
  * Loads the dataset called `name`.
  *
  * @throws ConfigurationError `UNKNOWN_DATASET`, naming the nearest; else what the dataset's own function throws.
+ * @example
+ * ```ts
+ * import { dataset } from '@ghl/datasets/node';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const set = await dataset('glyphs', { trainSize: 100, validationSize: 20, testSize: 20 });
+ * console.log(set.name, set.train.size);
+ * // => glyphs 100
+ * ```
  */
 export async function dataset(name: string, options: FileOptions & GlyphOptions = {}): Promise<ImageSet> {
   const load = Object.hasOwn(datasets, name) ? datasets[name] : undefined;

@@ -48,6 +48,15 @@ const SIDE = 32;
  * larger part begins with the smaller one. Needs no file; runs in a browser too.
  *
  * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`.
+ * @example
+ * ```ts
+ * import { glyphs } from '@ghl/datasets';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const set = await glyphs({ trainSize: 100, validationSize: 20, testSize: 20 });
+ * console.log(set.train.size, set.classes.length, set.shape);
+ * // => 100 10 [ 32, 32, 3 ]
+ * ```
  */
 export async function glyphs(options: GlyphOptions = {}): Promise<ImageSet> {
   checkOptions('glyphs', options, [...SET_OPTIONS, 'testSize']);

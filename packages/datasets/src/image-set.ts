@@ -147,6 +147,20 @@ interface Part extends Checked {
  * @throws DataError `TRAIN_SIZE` or `VALIDATION_SIZE` if there are not that many images, `DATA_CORRUPT` if pixels and
  * labels do not match `shape` and `classes`: another number of them, a pixel that is not a whole number from 0 to 255,
  * or a label that no class has.
+ * @example
+ * ```ts
+ * import { imageSet } from '@ghl/datasets';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const images = (count: number) => ({
+ *   pixels: new Uint8Array(count * 4 * 4),
+ *   labels: Array.from({ length: count }, (_, i) => i % 2),
+ * });
+ * const source = { name: 'blank', classes: ['even', 'odd'], shape: [4, 4, 1] as const };
+ * const set = imageSet({ ...source, train: [images(20)], test: [images(10)] });
+ * console.log(set.train.size, set.validation.size, set.test.size);
+ * // => 18 2 10
+ * ```
  */
 export function imageSet(source: ImageSource, options: SetOptions = {}): ImageSet {
   checkOptions('imageSet', options, SET_OPTIONS);

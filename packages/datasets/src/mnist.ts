@@ -31,6 +31,13 @@ const CLOTHES = [
  * published one, `DATA_NOT_FOUND`, `DATA_INCOMPLETE`, `DATA_UNREADABLE`, `DATA_TRUNCATED`, `DATA_CORRUPT`,
  * `TRAIN_SIZE`, `VALIDATION_SIZE`; from a download `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `CACHE_UNWRITABLE`.
  * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`.
+ * @example
+ * ```ts no-run
+ * import { mnist } from '@ghl/datasets/node';
+ *
+ * const set = await mnist({ folder: 'data', trainSize: 10_000, validationSize: 5_000 });
+ * console.log(set.train.size, set.test.size);
+ * ```
  */
 export function mnist(options: FileOptions = {}): Promise<ImageSet> {
   return load(MNIST, DIGITS, options);
@@ -41,6 +48,13 @@ export function mnist(options: FileOptions = {}): Promise<ImageSet> {
  * {@link mnist} reads, from `folder` or `folder/fashion-mnist`.
  *
  * @throws as {@link mnist}.
+ * @example
+ * ```ts no-run
+ * import { fashionMnist } from '@ghl/datasets/node';
+ *
+ * const set = await fashionMnist({ folder: 'data', trainSize: 10_000, validationSize: 5_000 });
+ * console.log(set.train.size, set.test.size);
+ * ```
  */
 export function fashionMnist(options: FileOptions = {}): Promise<ImageSet> {
   return load(FASHION_MNIST, CLOTHES, options);

@@ -12,6 +12,26 @@ import { layersOf } from './model-layers.js';
  *
  * @param assignment Labels that are layer paths, the classifier's included; `'*'` moves other weights of the phase.
  * @throws ConfigurationError `UNKNOWN_LAYER`.
+ * @example
+ * ```ts
+ * import { chain, maxAbs, scaleBy, sgd, threeFactor } from '@ghl/core';
+ * import { layerwise } from '@ghl/learner';
+ * import { sign } from '@ghl/modulator-sign';
+ * import { swta } from '@ghl/rule-swta';
+ * import * as tfl from '@tensorflow/tfjs-layers';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const model = tfl.sequential({
+ *   layers: [
+ *     tfl.layers.dense({ name: 'hidden', units: 4, useBias: false, inputShape: [3] }),
+ *     tfl.layers.dense({ name: 'output', units: 1 }),
+ *   ],
+ * });
+ * const ghl = chain(threeFactor(maxAbs(swta()), sign()), scaleBy(1e-2));
+ * const phases = layerwise(model, { hidden: ghl, output: sgd(1e-2) });
+ * console.log(phases.length);
+ * // => 2
+ * ```
  */
 export function layerwise(model: tfl.LayersModel, assignment: Assignment): Assignment[] {
   const paths = layersOf(model).map(({ path }) => path);

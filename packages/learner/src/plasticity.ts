@@ -19,6 +19,25 @@ import { PlasticOptimizer } from './optimizer.js';
  * `SELECTOR_UNMATCHED` for a pattern, `SELECTOR_CLAIMS_NOTHING`, `TWO_PATTERNS`, `UNCLAIMED_WEIGHT`, `RULE_ON_BIAS`;
  * `UNKNOWN_OPTION`. UnsupportedError `NOT_A_MODEL`; `UNSUPPORTED_LAYER` where a rule is given to a layer that it cannot
  * move.
+ * @example
+ * ```ts
+ * import { chain, maxAbs, scaleBy, sgd, threeFactor } from '@ghl/core';
+ * import { plasticOptimizer } from '@ghl/learner';
+ * import { sign } from '@ghl/modulator-sign';
+ * import { swta } from '@ghl/rule-swta';
+ * import * as tfl from '@tensorflow/tfjs-layers';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const model = tfl.sequential({
+ *   layers: [
+ *     tfl.layers.dense({ name: 'hidden', units: 4, useBias: false, inputShape: [3] }),
+ *     tfl.layers.dense({ name: 'output', units: 1 }),
+ *   ],
+ * });
+ * const ghl = chain(threeFactor(maxAbs(swta()), sign()), scaleBy(1e-2));
+ * const optimizer = plasticOptimizer(model, { hidden: ghl, '*': sgd(1e-2) });
+ * model.compile({ optimizer, loss: 'meanSquaredError' });
+ * ```
  */
 export function plasticOptimizer(
   model: tfl.LayersModel,

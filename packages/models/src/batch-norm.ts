@@ -37,6 +37,16 @@ export interface BatchNormOptions extends LayerOptions {
  * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`; `UNKNOWN_CHANNELS` when built on a last axis of no known
  * size.
  * @see Ioffe and Szegedy, Batch Normalization, ICML 2015; PyTorch's `BatchNorm2d(affine=False)`.
+ * @example
+ * ```ts
+ * import { batchNorm } from '@ghl/models';
+ * import * as tfl from '@tensorflow/tfjs-layers';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const model = tfl.sequential({ layers: [batchNorm({ inputShape: [8, 8, 3] })] });
+ * console.log(model.outputShape);
+ * // => [ null, 8, 8, 3 ]
+ * ```
  */
 export function batchNorm(options: BatchNormOptions = {}): layers.Layer {
   checkLayerOptions('batchNorm', options, ['epsilon', 'momentum', 'center', 'scale']);

@@ -30,6 +30,16 @@ export interface DropoutOptions extends LayerOptions {
  * @returns A layer from any shape to the same shape, which is a `StepFollower`.
  * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`.
  * @see Srivastava et al., Dropout, JMLR 15, 2014.
+ * @example
+ * ```ts
+ * import { dropout } from '@ghl/models';
+ * import * as tfl from '@tensorflow/tfjs-layers';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const model = tfl.sequential({ layers: [dropout({ rate: 0.5, seed: 1, inputShape: [4] })] });
+ * console.log(model.outputShape);
+ * // => [ null, 4 ]
+ * ```
  */
 export function dropout(options: DropoutOptions): layers.Layer & StepFollower {
   checkLayerOptions('dropout', options, ['rate', 'seed']);

@@ -19,6 +19,16 @@ export interface TriangleOptions extends LayerOptions {
  * @returns A layer from [batch, …, channels] to the same shape.
  * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`.
  * @see Journé et al., Hebbian Deep Learning Without Feedback, ICLR 2023; Coates et al., AISTATS 2011 (power 1).
+ * @example
+ * ```ts
+ * import { triangle } from '@ghl/models';
+ * import * as tf from '@tensorflow/tfjs-core';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const y = triangle().apply(tf.tensor2d([[1, 2, 6]])) as tf.Tensor;
+ * console.log(y.arraySync());
+ * // => [ [ 0, 0, 3 ] ]
+ * ```
  */
 export function triangle(options: TriangleOptions = {}): layers.Layer {
   checkLayerOptions('triangle', options, ['power']);

@@ -60,6 +60,17 @@ const SURPRISE_BASELINE = 0.99;
  * @returns A modulator that reads the one signal it watches.
  * @throws ConfigurationError `BAD_VALUE`, `UNKNOWN_OPTION`.
  * @see Pawlak et al., Frontiers in Synaptic Neuroscience 2, 2010, for dopamine as a gate.
+ * @example
+ * ```ts
+ * import { modulateEach } from '@ghl/conformance/testing';
+ * import { gate } from '@ghl/modulator-gate';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * // Weights with |∂L/∂W| > 0.5 learn.
+ * const modulator = gate({ on: 'gradient', threshold: 0.5 });
+ * console.log(modulateEach(modulator, [[1, 2, 3]], [{ gradient: [[0.4, -0.6, 0.5]] }]));
+ * // => [ [ [ 0, 2, 0 ] ] ]
+ * ```
  */
 export function gate<On extends GateSignal>(options: GateOptions<On>): WeightModulator<GateReads<On>, GateState> {
   const { on, threshold, width, per } = readOptions('gate', options, {

@@ -38,6 +38,17 @@ export interface ScalarOptions {
  * @returns A modulator that reads the reward or the loss, and keeps its baseline.
  * @throws ConfigurationError `BAD_VALUE`, `UNKNOWN_OPTION`, `PER_EXAMPLE_REFUSED` for a loss, which is one number.
  * @see Frémaux and Gerstner, Frontiers in Neural Circuits 9, 2016, on three-factor rules with reward prediction errors.
+ * @example
+ * ```ts
+ * import { modulateEach } from '@ghl/conformance/testing';
+ * import { scalar } from '@ghl/modulator-scalar';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * // r̄ starts at 1, and is then ½·1 + ½·3 = 2: the factors r − r̄ are 0, 2 and 1.
+ * const rewards = [{ reward: 1 }, { reward: 3 }, { reward: 3 }];
+ * console.log(modulateEach(scalar({ baseline: 0.5 }), [[1, 2]], rewards));
+ * // => [ [ [ 0, 0 ] ], [ [ 2, 4 ] ], [ [ 1, 2 ] ] ]
+ * ```
  */
 export function scalar(
   options: ScalarOptions & { readonly on: 'loss' | 'lossDifference'; readonly per?: 'batch' },

@@ -29,6 +29,18 @@ export interface SignOptions {
  * @returns A modulator that reads the gradient and keeps no state.
  * @throws ConfigurationError `BAD_VALUE`, `UNKNOWN_OPTION`.
  * @see Hua, Zhao et al., "Hebbian Learning with Global Direction", ICASSP 2026, eqs. 1, 5 and 6.
+ * @example
+ * ```ts
+ * import { modulateEach } from '@ghl/conformance/testing';
+ * import { sign } from '@ghl/modulator-sign';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const [eligibility, gradient] = [[[0.5, -2]], [[3, -1]]];
+ * console.log(modulateEach(sign(), eligibility, [{ gradient }]));
+ * // => [ [ [ -0.5, 2 ] ] ]
+ * console.log(modulateEach(sign({ mode: 'flip' }), eligibility, [{ gradient }]));
+ * // => [ [ [ -0.5, -2 ] ] ]
+ * ```
  */
 export function sign(options: SignOptions = {}): WeightModulator<'gradient', Stateless> {
   const { mode } = readOptions('sign', options, { mode: choice(['magnitude', 'flip'], 'magnitude') });

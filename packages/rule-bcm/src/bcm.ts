@@ -40,6 +40,16 @@ export type BcmState = {
  * @returns A rule whose state is θ, [K].
  * @throws ConfigurationError `BAD_VALUE`, `UNKNOWN_OPTION`.
  * @see Bienenstock, Cooper and Munro, J. Neuroscience 2, 1982; Law and Cooper, PNAS 91, 1994, for the divided form.
+ * @example
+ * ```ts
+ * import { stepOnce } from '@ghl/conformance/testing';
+ * import { bcm } from '@ghl/rule-bcm';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * // y = 1·1 + 2·0.5 = 2, θ ← ½·1 + ½·y² = 2.5, and ΔW = y·(y − θ)·x = −1·x.
+ * console.log(stepOnce(bcm({ rate: 0.5 }), { input: [[1, 2]], weights: [[1], [0.5]] }));
+ * // => [ [ -1 ], [ -2 ] ]
+ * ```
  */
 export function bcm(options: BcmOptions = {}): LocalRule<BcmState> {
   const { rate, theta, divide } = readOptions('bcm', options, {

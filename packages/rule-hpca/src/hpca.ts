@@ -19,6 +19,20 @@ export interface HpcaOptions {
  * @returns A rule without state.
  * @throws ConfigurationError `BAD_VALUE`, `UNKNOWN_OPTION`.
  * @see Sanger, Neural Networks 2, 1989; Lagani et al., "FastHebb", SISAP 2022, for the ReLU and the 1/√D.
+ * @example
+ * ```ts
+ * import { stepOnce } from '@ghl/conformance/testing';
+ * import { hpca } from '@ghl/rule-hpca';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * // w₁ = [1, 0] and w₂ = [0, 0.5] give y = [1, 1]: Δw₁ = x − w₁, and Δw₂ = x − w₁ − w₂.
+ * const weights = [
+ *   [1, 0],
+ *   [0, 0.5],
+ * ];
+ * console.log(stepOnce(hpca(), { input: [[1, 2]], weights }));
+ * // => [ [ 0, 0 ], [ 2, 1.5 ] ]
+ * ```
  */
 export function hpca(options: HpcaOptions = {}): LocalRule<Stateless> {
   const { activation, scaleByFanIn } = readOptions('hpca', options, {

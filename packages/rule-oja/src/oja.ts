@@ -10,6 +10,16 @@ import { type Plugin, type Stateless, specOf, statelessRule } from '@ghl/core/pl
  *
  * @returns A rule without state.
  * @see Oja, "A simplified neuron model as a principal component analyzer", J. Math. Biology 15, 1982.
+ * @example
+ * ```ts
+ * import { stepOnce } from '@ghl/conformance/testing';
+ * import { oja } from '@ghl/rule-oja';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * // y = 1·1 + 2·0.5 = 2, and ΔW = y·(x − y·w) = 2·([1, 2] − 2·[1, 0.5]).
+ * console.log(stepOnce(oja(), { input: [[1, 2]], weights: [[1], [0.5]] }));
+ * // => [ [ -2 ], [ 2 ] ]
+ * ```
  */
 export function oja(): LocalRule<Stateless> {
   return statelessRule(specOf('oja'), ({ post: y }) => ({ gate: y, reconstruction: y, scope: 'own' }));

@@ -24,6 +24,20 @@ export interface SwtaOptions {
  * @returns A rule without state.
  * @throws ConfigurationError `BAD_VALUE`, `UNKNOWN_OPTION`.
  * @see Hua, Zhao et al., "Hebbian Learning with Global Direction", ICASSP 2026, eq. 4 and Algorithm 1.
+ * @example
+ * ```ts
+ * import { stepOnce } from '@ghl/conformance/testing';
+ * import { swta } from '@ghl/rule-swta';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * // w₁ = [1, 0] and w₂ = [−1, 1] give y = [1, 1], and each unit an equal share: Δw_k = ½·(x − 1·w_k).
+ * const weights = [
+ *   [1, -1],
+ *   [0, 1],
+ * ];
+ * console.log(stepOnce(swta(), { input: [[1, 2]], weights }));
+ * // => [ [ 0, 1 ], [ 1, 0.5 ] ]
+ * ```
  */
 export function swta(options: SwtaOptions = {}): LocalRule<Stateless> {
   const { temperature } = readOptions('swta', options, { temperature: hyperparameter(1, { above: 0 }) });

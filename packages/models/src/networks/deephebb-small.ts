@@ -7,6 +7,15 @@ import type { Network, NetworkOptions } from '../network.js';
  * `deepHebb` with 8, 16 and 32 channels: 6,360 convolution weights, 1.2 million multiply-adds per image.
  *
  * @throws As `deepHebb`.
+ * @example
+ * ```ts
+ * import { deepHebbSmall } from '@ghl/models';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const model = deepHebbSmall({ inputShape: [32, 32, 3], classes: 10, seed: 1 });
+ * console.log(model.outputShape);
+ * // => [ null, 10 ]
+ * ```
  */
 export function deepHebbSmall(options: NetworkOptions = {}): LayersModel {
   return deepHebbLayers('deepHebbSmall', [8, 16, 32], options);

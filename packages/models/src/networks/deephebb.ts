@@ -22,6 +22,15 @@ import type { Network, NetworkOptions } from '../network.js';
  *
  * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`; `INPUT_TOO_SMALL` below 5×5.
  * @see Hebbian Learning with Global Direction, ICASSP 2026, and its code, `DeepHebb.py`; Journé et al., ICLR 2023.
+ * @example
+ * ```ts
+ * import { deepHebb } from '@ghl/models';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const model = deepHebb({ inputShape: [32, 32, 3], classes: 10, seed: 1 });
+ * console.log(model.outputShape);
+ * // => [ null, 10 ]
+ * ```
  */
 export function deepHebb(options: NetworkOptions = {}): LayersModel {
   return deepHebbLayers('deepHebb', [96, 384, 1536], options);

@@ -8,6 +8,15 @@ import type { Network, NetworkOptions } from '../network.js';
  * per image.
  *
  * @throws As `fastHebb`.
+ * @example
+ * ```ts
+ * import { fastHebbSmall } from '@ghl/models';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const model = fastHebbSmall({ inputShape: [32, 32, 3], classes: 10, seed: 1 });
+ * console.log(model.outputShape);
+ * // => [ null, 10 ]
+ * ```
  */
 export function fastHebbSmall(options: NetworkOptions = {}): LayersModel {
   return fastHebbLayers('fastHebbSmall', [8, 16, 16, 32], 64, options);

@@ -18,6 +18,15 @@ import type { Network, NetworkOptions } from '../network.js';
  *
  * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`; `INPUT_TOO_SMALL` below 24×24.
  * @see Hebbian Learning with Global Direction, ICASSP 2026, and its code, `FastHebb.py`; Lagani et al., FastHebb.
+ * @example
+ * ```ts
+ * import { fastHebb } from '@ghl/models';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const model = fastHebb({ inputShape: [32, 32, 3], classes: 10, seed: 1 });
+ * console.log(model.outputShape);
+ * // => [ null, 10 ]
+ * ```
  */
 export function fastHebb(options: NetworkOptions = {}): LayersModel {
   return fastHebbLayers('fastHebb', [96, 128, 192, 256], 4096, options);
