@@ -140,7 +140,18 @@ function notesOn({ tfjsNode, probed }: Platform, gpu: boolean, shimmed: readonly
   return notes;
 }
 
-/** The adapter: the three functions of this package as one object. */
+/**
+ * The adapter: the three functions of this package as one object.
+ *
+ * @example
+ * ```ts no-run
+ * import { backend } from '@ghl/backend-node-gpu';
+ *
+ * const support = await backend.isSupported();
+ * if (support.supported) await backend.activate();
+ * else console.log(support.reason, support.help);
+ * ```
+ */
 export const backend: BackendAdapter = createAdapter({
   name,
   packageName: '@ghl/backend-node-gpu',

@@ -241,7 +241,20 @@ function parallelism(): number {
   return node ? process.getBuiltinModule('node:os').availableParallelism() : (navigator.hardwareConcurrency ?? 1);
 }
 
-/** The adapter: the three functions of this package as one object. */
+/**
+ * The adapter: the three functions of this package as one object.
+ *
+ * @example
+ * ```ts
+ * import { backend } from '@ghl/backend-wasm';
+ * import * as tf from '@tensorflow/tfjs-core';
+ *
+ * await backend.activate();
+ * console.log(tf.getBackend());
+ * // => wasm
+ * await backend.deactivate();
+ * ```
+ */
 export const backend: BackendAdapter<WasmOptions> = createAdapter<WasmOptions, Support>({
   name: 'wasm',
   packageName: '@ghl/backend-wasm',

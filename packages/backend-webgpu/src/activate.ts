@@ -122,7 +122,18 @@ async function startOn(
 
 const unsupported = ({ reason, help }: Refusal) => new UnsupportedError('WEBGPU_UNSUPPORTED', reason, help);
 
-/** The adapter: the three functions of this package as one object. */
+/**
+ * The adapter: the three functions of this package as one object.
+ *
+ * @example
+ * ```ts no-run
+ * import { backend } from '@ghl/backend-webgpu';
+ *
+ * const support = await backend.isSupported();
+ * if (support.supported) await backend.activate();
+ * else console.log(support.reason, support.help);
+ * ```
+ */
 export const backend: BackendAdapter<WebGpuOptions> = createAdapter<WebGpuOptions, Found>({
   name: 'webgpu',
   packageName: '@ghl/backend-webgpu',
