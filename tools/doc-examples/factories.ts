@@ -24,7 +24,7 @@ const parts = new Set([
 ]);
 
 /** Entries without parts for users and for authors of plugins: they are for learners and adapters, or use parts. */
-const excluded = /^@ghl\/(core\/(backend|engine)|race|recipes)$/;
+const excluded = /^@ghl\/(core\/(backend|engine)|race)$/;
 
 /** One exported part or factory. */
 export interface Factory {

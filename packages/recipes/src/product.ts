@@ -17,6 +17,19 @@ export interface ProductOptions {
  * `product({ rule: oja(), modulator: sign() })({ temperatures, step, decay, restStep, steps })`.
  *
  * @throws ConfigurationError as {@link ghl} and `threeFactor`, when called with the options of a recipe.
+ * @example
+ * ```ts
+ * import { sign } from '@ghl/modulator-sign';
+ * import { networks } from '@ghl/models';
+ * import { product } from '@ghl/recipes';
+ * import { oja } from '@ghl/rule-oja';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const assign = product({ rule: oja(), modulator: sign() });
+ * const assignment = assign({ ...networks['deephebb-small'].constants, steps: 1000 });
+ * console.log(Object.keys(assignment));
+ * // => [ 'conv1', 'conv2', 'conv3', '*' ]
+ * ```
  */
 export function product({ rule, modulator, raw = false }: ProductOptions): Recipe['assign'] {
   return (options) =>

@@ -11,6 +11,19 @@ import { assignment, type Recipe, type RecipeOptions } from '../recipe.js';
  *
  * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`.
  * @see Hua, Zhao et al., "Hebbian Learning with Global Direction", ICASSP 2026, and its code for the constants.
+ * @example
+ * ```ts
+ * import { plasticOptimizer } from '@ghl/learner';
+ * import { deepHebbSmall, networks } from '@ghl/models';
+ * import { ghl } from '@ghl/recipes';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const model = deepHebbSmall({ inputShape: [32, 32, 3], classes: 10 });
+ * const assignment = ghl({ ...networks['deephebb-small'].constants, steps: 1000 });
+ * model.compile({ optimizer: plasticOptimizer(model, assignment), loss: 'categoricalCrossentropy' });
+ * console.log(Object.keys(assignment));
+ * // => [ 'conv1', 'conv2', 'conv3', '*' ]
+ * ```
  */
 export function ghl(options: RecipeOptions): Assignment {
   return assignment('ghl', options, (temperature) => threeFactor(maxAbs(swta({ temperature })), sign()));
