@@ -21,8 +21,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { kernels } from './kernels/index.js';
 import type { Kernel } from './kernels/kernel.js';
 import { reluGradient } from './kernels/relu-gradient.js';
-import { installHelp, type Probed, probe } from './probe.js';
-import { putBack } from './removed-functions.js';
+import { shimNodeUtil } from './node-util-shim.js';
+import { installHelp, type LibraryInfo, probe } from './probe.js';
 import { findTfjsNode, type NodeBackend, type TfjsNode } from './tfjs-node.js';
 
 // A model may be built before any function of this package is called.
@@ -34,7 +34,7 @@ const name = 'tensorflow';
 /** A package that loads. */
 interface Platform {
   readonly tfjsNode: TfjsNode;
-  readonly probed: Probed;
+  readonly library: LibraryInfo;
 }
 
 /** Found once, it stays: a native library is never unloaded. */
@@ -73,22 +73,22 @@ async function searchPlatform(): Promise<Platform | Refusal> {
     };
   }
   // Where it is loaded already, it loads; and another process might not get at a GPU that this one holds.
-  const loaded = tf.engine().registry[name] as NodeBackend | undefined;
-  const probed = loaded === undefined ? await probe(tfjsNode.binding) : saidBy(loaded);
-  if ('supported' in probed) return probed;
-  platform = { tfjsNode, probed };
+  const running = tf.engine().registry[name] as NodeBackend | undefined;
+  const library = running === undefined ? await probe(tfjsNode.binding) : saidBy(running);
+  if ('supported' in library) return library;
+  platform = { tfjsNode, library: library };
   return platform;
 }
 
-function saidBy({ binding, isUsingGpuDevice }: NodeBackend): Probed {
+function saidBy({ binding, isUsingGpuDevice }: NodeBackend): LibraryInfo {
   return { version: binding.TF_Version, gpu: isUsingGpuDevice ? 'GPU' : undefined, withoutGpu: undefined };
 }
 
 /** The one instance that a process can have. It stays after `deactivate()`. */
 let instance: NodeBackend | undefined;
 
-async function start({ tfjsNode, probed }: Platform, _: object, teardown: Teardown): Promise<Started<object>> {
-  const shim = putBack();
+async function start({ tfjsNode, library: probed }: Platform, _: object, teardown: Teardown): Promise<Started<object>> {
+  const shim = shimNodeUtil();
   teardown.add(() => shim.undo());
   // Not findBackend(), which starts a backend that it does not find.
   if (!(name in tf.engine().registry)) load(tfjsNode);
@@ -111,7 +111,7 @@ async function start({ tfjsNode, probed }: Platform, _: object, teardown: Teardo
         node: process.versions.node,
       },
       kernels: overrides.map((kernel) => kernel.name),
-      notes: notesOn({ tfjsNode, probed }, gpu, shim.names),
+      notes: notesOn({ tfjsNode, library: probed }, gpu, shim.names),
     },
   };
 }
@@ -121,7 +121,7 @@ function overrideOf({ name, run }: Kernel): KernelOverride {
   return { name, create: (stock) => (call) => run(call as never, stock as never) };
 }
 
-function notesOn({ tfjsNode, probed }: Platform, gpu: boolean, shimmed: readonly string[]): string[] {
+function notesOn({ tfjsNode, library: probed }: Platform, gpu: boolean, shimmed: readonly string[]): string[] {
   const notes: string[] = [];
   if (shimmed.length > 0) {
     const names = shimmed.map((each) => `util.${each}`).join(' and ');

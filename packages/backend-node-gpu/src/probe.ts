@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import type { Refusal } from '@ghl/core/backend';
 
 /** What a library that loads says of itself. */
-export interface Probed {
+export interface LibraryInfo {
   /** Version of TensorFlow. */
   readonly version: string;
   /** The GPU, as TensorFlow names it; undefined where it uses the CPU. */
@@ -25,7 +25,7 @@ export const installHelp =
   "run 'npx @ghl/backend-node-gpu install', or the same with --gpu for an NVIDIA GPU; else train on @ghl/backend-wasm.";
 
 /** Loads the library in a child process, at most for two minutes. */
-export function probe(binding: string): Promise<Probed | Refusal> {
+export function probe(binding: string): Promise<LibraryInfo | Refusal> {
   const env = {
     ...process.env,
     NODE_OPTIONS: '',
@@ -80,10 +80,10 @@ export function refusalOf(signal: string | undefined, timedOut: boolean, stderr:
       help: 'train on @ghl/backend-wasm, or link a libtensorflow that was built for this processor.',
     };
   }
-  const said = stderr.match(/(?:Error|F): (.*)/)?.[1] ?? stderr.trim().split('\n').at(-1) ?? '';
+  const message = stderr.match(/(?:Error|F): (.*)/)?.[1] ?? stderr.trim().split('\n').at(-1) ?? '';
   return {
     supported: false,
-    reason: `The native library does not load${signal === undefined ? '' : `, but ends its process (${signal})`}: ${said || 'it says nothing'}.`,
+    reason: `The native library does not load${signal === undefined ? '' : `, but ends its process (${signal})`}: ${message || 'it says nothing'}.`,
     help,
   };
 }
@@ -97,8 +97,8 @@ export function gpuName(log: string): string {
 
 /** What TensorFlow says where it was built for CUDA and finds none. */
 export function withoutGpu(log: string): string | undefined {
-  const said = log.match(
+  const message = log.match(
     /(Could not find cuda drivers[^\n]*|Cannot dlopen some GPU libraries[^\n]*|failed call to cuInit[^\n]*|Cannot find working cuda[^\n]*)/i,
   )?.[1];
-  return said?.trim().replace(/\.$/, '');
+  return message?.trim().replace(/\.$/, '');
 }

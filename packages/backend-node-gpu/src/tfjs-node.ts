@@ -28,7 +28,7 @@ export interface TfjsNode {
  * @param from Files beside which it may be installed.
  */
 export function findTfjsNode(from: readonly string[]): TfjsNode | undefined {
-  const found = packageNames.flatMap((name) => {
+  const candidates = packageNames.flatMap((name) => {
     for (const file of from) {
       try {
         const manifest = createRequire(file).resolve(`${name}/package.json`);
@@ -41,7 +41,7 @@ export function findTfjsNode(from: readonly string[]): TfjsNode | undefined {
     }
     return [];
   });
-  return found.find(({ binding }) => existsSync(binding)) ?? found[0];
+  return candidates.find(({ binding }) => existsSync(binding)) ?? candidates[0];
 }
 
 /** The native functions. */

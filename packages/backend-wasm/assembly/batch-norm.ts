@@ -9,7 +9,7 @@
  * Golub and LeVeque, Updating Formulae and a Pairwise Algorithm, 1979).
  */
 import { ceilDiv, max, min } from './pack';
-import { args, control, needed, parallel, reserve } from './pool';
+import { args, control, needed, parallel, reserve } from './threads';
 import { NORM_APPLY, NORM_COMBINE, NORM_GRADIENT_APPLY, NORM_GRADIENT_COMBINE, NORM_GRADIENT_SUMS, NORM_SUMS } from '../dist/wasm/tasks';
 
 @unmanaged

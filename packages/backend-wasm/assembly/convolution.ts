@@ -22,7 +22,7 @@ import {
   panelsFromColumns,
   panelsFromRows,
 } from './pack';
-import { args, control, needed, parallel, reserve, scratch } from './pool';
+import { args, control, needed, parallel, reserve, scratch } from './threads';
 import { CONV_ADD, CONV_FORWARD, CONV_GRADIENT, CONV_PACK } from '../dist/wasm/tasks';
 
 /** Geometry, then what the kernel works on. The image may be spread out: a zero row after each but `spread − 1`. */

@@ -5,7 +5,7 @@
  */
 import { BLOCK, read, write } from './elementwise';
 import { ceilDiv, min } from './pack';
-import { args, parallel } from './pool';
+import { args, parallel } from './threads';
 import { DROP } from '../dist/wasm/tasks';
 
 @unmanaged

@@ -3,7 +3,7 @@
  * mask, conversion to float32. A task is a block of elements.
  */
 import { ceilDiv, copy, max, min } from './pack';
-import { args, control, needed, parallel, reserve } from './pool';
+import { args, control, needed, parallel, reserve } from './threads';
 import { BINARY, CONVERT, SELECT, UNARY } from '../dist/wasm/tasks';
 
 /** Elements of a task. */

@@ -9,7 +9,7 @@
  */
 import { read, unordered, write } from './elementwise';
 import { ceilDiv, clear, max, min } from './pack';
-import { args, parallel } from './pool';
+import { args, parallel } from './threads';
 import { AVERAGE_POOL, AVERAGE_POOL_GRADIENT, MAX_POOL, MAX_POOL_GRADIENT } from '../dist/wasm/tasks';
 
 @unmanaged

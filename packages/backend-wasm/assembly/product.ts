@@ -20,7 +20,7 @@ import {
   rowsFromRows,
   transpose,
 } from './pack';
-import { args, control, needed, parallel, reserve, scratch } from './pool';
+import { args, control, needed, parallel, reserve, scratch } from './threads';
 import { PRODUCT_ADD, PRODUCT_MULTIPLY, PRODUCT_PACK } from '../dist/wasm/tasks';
 
 @unmanaged

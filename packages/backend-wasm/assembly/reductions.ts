@@ -9,7 +9,7 @@
 import { BLOCK, read, unordered, write } from './elementwise';
 import { madd } from './madd';
 import { ceilDiv, clear, max, min } from './pack';
-import { args, control, needed, parallel, reserve } from './pool';
+import { args, control, needed, parallel, reserve } from './threads';
 import { ADD_BLOCKS, BLOCK_FINITE, BLOCK_MAXIMUM, BLOCK_SUM, SUM_BLOCK, SUM_COLUMNS } from '../dist/wasm/tasks';
 
 @unmanaged

@@ -7,7 +7,7 @@
 import { BLOCK, read, write } from './elementwise';
 import { ExpConstants, powers, setConstants } from './exp';
 import { ceilDiv, max, min } from './pack';
-import { args, needed, parallel, reserve } from './pool';
+import { args, needed, parallel, reserve } from './threads';
 import { FEW, maximumOf, Reduction, rowsOfBlock, STRIP, sumBlockTask } from './reductions';
 import { ADD_BLOCKS, COMPETE, SOFTMAX } from '../dist/wasm/tasks';
 

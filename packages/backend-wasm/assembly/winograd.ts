@@ -18,7 +18,7 @@ import { MR, NR, ROW } from '../dist/wasm/tile';
 import { Convolution } from './convolution';
 import { EDGE, multiply } from './multiply';
 import { blockLength, blocksOf, ceilDiv, clear, KC, max, min, transpose } from './pack';
-import { args, control, needed, parallel, reserve, scratch } from './pool';
+import { args, control, needed, parallel, reserve, scratch } from './threads';
 import {
   WINOGRAD_CORRELATE,
   WINOGRAD_COTANGENT,

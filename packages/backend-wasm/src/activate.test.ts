@@ -7,7 +7,7 @@ import { layers, type Sequential, sequential } from '@tensorflow/tfjs-layers';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { reader } from './files.js';
 import { activate, backend, deactivate, isSupported } from './index.js';
-import { loadStock } from './stock.js';
+import { loadStock } from './stock-module.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
@@ -23,14 +23,14 @@ const code = (name: string) => expect.objectContaining({ code: name, help: expec
 
 describe('activate', () => {
   it('makes wasm the backend and says what it got', async () => {
-    const got = await activate({ threads: 1 });
+    const actual = await activate({ threads: 1 });
     expect(tf.getBackend()).toBe('wasm');
-    expect(got).toMatchObject({ name: 'wasm', threads: 1, notes: [] });
-    expect(got.device).toMatch(/\w/);
-    expect(got.driver).toMatch(/^WebAssembly SIMD, V8 \d/);
-    expect(got.versions).toMatchObject({ '@tensorflow/tfjs-backend-wasm': '4.22.0', node: process.versions.node });
-    for (const kernel of got.kernels) expect(tf.getKernel(kernel, 'wasm')).toBeDefined();
-    expect(got.kernels).toContain('Conv2DBackpropFilter');
+    expect(actual).toMatchObject({ name: 'wasm', threads: 1, notes: [] });
+    expect(actual.device).toMatch(/\w/);
+    expect(actual.driver).toMatch(/^WebAssembly SIMD, V8 \d/);
+    expect(actual.versions).toMatchObject({ '@tensorflow/tfjs-backend-wasm': '4.22.0', node: process.versions.node });
+    for (const kernel of actual.kernels) expect(tf.getKernel(kernel, 'wasm')).toBeDefined();
+    expect(actual.kernels).toContain('Conv2DBackpropFilter');
   });
 
   it('is idempotent, also at the same time and after another backend was on', async () => {

@@ -22,17 +22,17 @@ import { checkBoolean, checkChoice, checkOptions } from '@ghl/core/plugin';
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
 import { type Read, reader, type WasmPaths } from './files.js';
+import { type CpuKernels, loadCpuKernels } from './kernels/cpu-kernels.js';
 import { reluGradient } from './kernels/element-wise.js';
-import type { Stock } from './kernels/heap.js';
 import { kernels } from './kernels/index.js';
-import { sound } from './kernels/otherwise.js';
-import { loadReference, type Reference } from './kernels/reference.js';
+import type { Stock } from './kernels/kernel.js';
+import { safeStock } from './kernels/safe-stock.js';
 import { keepListeners, watchListeners } from './listeners.js';
 import { GuardedMemory } from './memory.js';
 import { KernelModule, type Variant, variants } from './module.js';
 import { node } from './node.js';
 import { findPlatform } from './platform.js';
-import { loadStock, type StockModule } from './stock.js';
+import { loadStock, type StockModule } from './stock-module.js';
 
 // A model may be built before any function of this package is called.
 completeTensorFlow();
@@ -92,8 +92,8 @@ async function start(_: Support, options: WasmOptions, teardown: Teardown): Prom
     const module = await KernelModule.load(wasm.wasm as StockModule, { threads, variant, winograd, read });
     teardown.add(() => module.dispose());
     memory.spare = () => module.release();
-    const reference = await loadReference();
-    teardown.add(overrideKernels('wasm', overridesFor(wasm, memory, module, reference)));
+    const cpuKernels = await loadCpuKernels();
+    teardown.add(overrideKernels('wasm', overridesFor(wasm, memory, module, cpuKernels)));
     teardown.add(replaceReluGradient(reluGradient.name));
     teardown.add(() => abandonTensors(wasm));
     // An adopted backend stays if the start fails.
@@ -112,7 +112,7 @@ async function start(_: Support, options: WasmOptions, teardown: Teardown): Prom
           ...(node && { node: process.versions.node }),
         },
         kernels: kernels.map(({ name }) => name),
-        notes: module.threads < threads ? [`One thread: ${whyOne(module.unstarted, refusal, adopted)}`] : [],
+        notes: module.threads < threads ? [`One thread: ${whyOne(module.startFailure, refusal, adopted)}`] : [],
       },
       check: (later) => checkUnchanged(later, { threads: [options.threads, module.threads], numerics }),
     };
@@ -156,20 +156,20 @@ function overridesFor(
   wasm: BackendWasm,
   memory: GuardedMemory,
   module: KernelModule,
-  reference: Reference,
+  cpuKernels: CpuKernels,
 ): KernelOverride[] {
   const ours = new Map(kernels.map(({ name, run }) => [name, run]));
   const names = new Set([...tf.getKernelsForBackend('wasm').map(({ kernelName }) => kernelName), ...ours.keys()]);
   return [...names].map((name) => ({
     name,
     create(stock) {
-      const sure = sound(name, stock as Stock | undefined, reference);
+      const fallback = safeStock(name, stock as Stock | undefined, cpuKernels);
       const run = ours.get(name);
       return (call) => {
         // Addresses of another backend lie in other memory.
         if (call.backend !== wasm) return elsewhere(name, stock)(call);
         return memory.guard({ name, inputs: call.inputs }, () =>
-          run === undefined ? sure(call as never) : run({ ...call, module } as never, sure),
+          run === undefined ? fallback(call as never) : run({ ...call, module } as never, fallback),
         );
       };
     },
@@ -178,14 +178,14 @@ function overridesFor(
 
 /** Tensors outlive their backend. Without this, disposing of one would read from null. */
 function abandonTensors(wasm: BackendWasm): void {
-  const lost = (): never => {
+  const throwGone = (): never => {
     throw new StateError(
       'BACKEND_GONE',
       'The tensor was on the WebAssembly backend, which was deactivated.',
       'read tensors before deactivate(), or make them anew.',
     );
   };
-  Object.assign(wasm, { disposeData: () => true, readSync: lost, read: async () => lost() });
+  Object.assign(wasm, { disposeData: () => true, readSync: throwGone, read: async () => throwGone() });
 }
 
 /** Throws unless the running backend is what these options ask for. */

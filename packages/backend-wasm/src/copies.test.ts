@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { reader } from './files.js';
 import * as first from './index.js';
-import { loadStock } from './stock.js';
+import { loadStock } from './stock-module.js';
 
 type Copy = typeof first;
 let second: Copy;
@@ -78,10 +78,10 @@ it.each(['one after the other', 'at once'])('are active one at a time, in any or
   await fc.assert(
     fc.asyncProperty(calls, async (list) => {
       const { outcomes, owner } = expected(list);
-      const got: string[] = [];
-      if (way === 'at once') got.push(...(await Promise.all(list.map(call))));
-      else for (const each of list) got.push(await call(each));
-      expect(got).toEqual(outcomes);
+      const actual: string[] = [];
+      if (way === 'at once') actual.push(...(await Promise.all(list.map(call))));
+      else for (const each of list) actual.push(await call(each));
+      expect(actual).toEqual(outcomes);
       expect(tf.getBackend()).toBe(owner === undefined ? 'cpu' : 'wasm');
       expect(computes()).toBe(true);
       await first.deactivate();

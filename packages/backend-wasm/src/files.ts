@@ -27,8 +27,8 @@ const own: Readonly<Record<string, () => URL>> = {
  */
 export function reader(wasmPaths: WasmPaths = {}): Read {
   return async (file) => {
-    const named = typeof wasmPaths === 'string' ? wasmPaths + file : wasmPaths[file];
-    const places = named === undefined ? usualPlaces(file) : [named];
+    const override = typeof wasmPaths === 'string' ? wasmPaths + file : wasmPaths[file];
+    const places = override === undefined ? usualPlaces(file) : [override];
     const failures: string[] = [];
     for (const place of places) {
       try {

@@ -11,7 +11,7 @@ export type KernelName =
   | 'binary'
   | 'select'
   | 'convert'
-  | 'move'
+  | 'fusedUpdate'
   | 'maxPool'
   | 'averagePool'
   | 'maxPoolGradient'

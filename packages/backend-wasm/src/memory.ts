@@ -5,7 +5,7 @@
 import { UnsupportedError } from '@ghl/core';
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import { engine, type TensorInfo, util } from '@tensorflow/tfjs-core';
-import type { StockModule } from './stock.js';
+import type { StockModule } from './stock-module.js';
 
 const MIB = 1 << 20;
 const MOST = 2 ** 32;
@@ -83,13 +83,13 @@ export class GuardedMemory {
   /** Runs a kernel. Where it fails, what it had made is freed: TensorFlow.js knows nothing of it yet. */
   guard<T>(work: Work, kernel: () => T): T {
     const [outerWork, outerMade] = [this.#work, this.#made];
-    const made: object[] = [];
+    const outputs: object[] = [];
     this.#work = work;
-    this.#made = made;
+    this.#made = outputs;
     try {
       return kernel();
     } catch (error) {
-      for (const dataId of made) this.#backend.disposeData(dataId, true);
+      for (const dataId of outputs) this.#backend.disposeData(dataId, true);
       throw error;
     } finally {
       this.#work = outerWork;

@@ -1,7 +1,7 @@
 /** Memory without TensorFlow.js for tests of the module, and buffers in it that show what leaves them. */
 import { generator } from '@ghl/conformance/testing';
 import { expect } from 'vitest';
-import type { StockModule } from './stock.js';
+import type { StockModule } from './stock-module.js';
 
 /**
  * What the module needs of tfjs's: memory, and functions that hand it out and, so that a buffer is found, round it

@@ -4,13 +4,13 @@ import { type Bare, bareStock, buffers } from './module.fixture.js';
 import { KernelModule, type Variant, variants } from './module.js';
 
 /** Largest difference over largest value, or over that of most sums of so many terms; infinite where there is a NaN. */
-function error(got: Float32Array, wanted: Float64Array, terms: number): number {
+function error(actual: Float32Array, expected: Float64Array, terms: number): number {
   let [difference, largest] = [0, Math.sqrt(terms) / 3];
-  for (let i = 0; i < wanted.length; i++) {
-    const d = Math.abs(got[i]! - wanted[i]!);
+  for (let i = 0; i < expected.length; i++) {
+    const d = Math.abs(actual[i]! - expected[i]!);
     if (Number.isNaN(d)) return Number.POSITIVE_INFINITY;
     difference = Math.max(difference, d);
-    largest = Math.max(largest, Math.abs(wanted[i]!));
+    largest = Math.max(largest, Math.abs(expected[i]!));
   }
   return difference / largest;
 }
@@ -201,11 +201,11 @@ describe.each<[Variant, string, boolean]>([
           const [a, b, c] = [memory.input(m * k), memory.input(k * n), memory.output(m * n)];
           if (upper === 'right') for (let p = 0; p < k; p++) b.fill(0, p * n, p * n + Math.min(p, n));
           module.product(a.byteOffset, b.byteOffset, c.byteOffset, [m, n, k], [turn, false], upper);
-          const wanted = new Float64Array(m * n);
+          const expected = new Float64Array(m * n);
           for (let i = 0; i < m; i++)
             for (let j = upper === 'result' ? i : 0; j < n; j++)
-              for (let p = 0; p < k; p++) wanted[i * n + j]! += a[turn ? p * m + i : i * k + p]! * b[p * n + j]!;
-          expect(error(c, wanted, k)).toBeLessThan(1e-5);
+              for (let p = 0; p < k; p++) expected[i * n + j]! += a[turn ? p * m + i : i * k + p]! * b[p * n + j]!;
+          expect(error(c, expected, k)).toBeLessThan(1e-5);
           bare.release(mark);
         },
       ),
@@ -222,12 +222,12 @@ describe.each<[Variant, string, boolean]>([
         const [a, b, c] = [memory.input(m * k), memory.input(k * n), memory.output(m * n)];
         module.product(a.byteOffset, b.byteOffset, c.byteOffset, [m, n, k], [turnA, turnB]);
         memory.check();
-        const wanted = new Float64Array(m * n);
+        const expected = new Float64Array(m * n);
         for (let i = 0; i < m; i++)
           for (let j = 0; j < n; j++)
             for (let p = 0; p < k; p++)
-              wanted[i * n + j]! += a[turnA ? p * m + i : i * k + p]! * b[turnB ? j * k + p : p * n + j]!;
-        expect(error(c, wanted, k)).toBeLessThan(1e-5);
+              expected[i * n + j]! += a[turnA ? p * m + i : i * k + p]! * b[turnB ? j * k + p : p * n + j]!;
+        expect(error(c, expected, k)).toBeLessThan(1e-5);
         bare.release(mark);
       }),
       { numRuns: 100 },
@@ -249,8 +249,8 @@ it('does every task once, in jobs of few and of many tasks by turns, on more thr
   const sizes = [400, 1200, 600];
   const first = sizes.map((m) => product(m).slice());
   for (let i = 0; i < 30_000; i++) {
-    const wanted = first[i % sizes.length]!;
-    if (product(sizes[i % sizes.length]!).some((value, j) => value !== wanted[j])) {
+    const expected = first[i % sizes.length]!;
+    if (product(sizes[i % sizes.length]!).some((value, j) => value !== expected[j])) {
       expect.fail(`the result differs in round ${i}`);
     }
   }

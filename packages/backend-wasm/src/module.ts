@@ -1,13 +1,13 @@
 /**
  * Our own kernels: a WebAssembly module on the memory of the stock one, so that tensors are shared by their address.
  * Every thread has an instance of it; the main thread's sets the jobs, and all share their tasks (see
- * assembly/pool.ts).
+ * assembly/threads.ts).
  */
 import { ConfigurationError, StateError, UnsupportedError } from '@ghl/core';
 import { type Read, reader } from './files.js';
 import type { KernelName } from './kernel-name.js';
 import { node } from './node.js';
-import type { StockModule } from './stock.js';
+import type { StockModule } from './stock-module.js';
 import { startWorkers, type Worker } from './workers.js';
 
 /** How a module's micro-kernel multiplies, and for which machines it is, quickest first where all run. */
@@ -66,7 +66,7 @@ export class KernelModule {
   /** Whether convolutions may be done in Winograd's way. */
   readonly winograd: boolean;
   /** Why there is but one thread, although more were asked for and memory is shared. */
-  readonly unstarted: unknown;
+  readonly startFailure: unknown;
   readonly #stock: StockModule;
   readonly #memory: WebAssembly.Memory;
   readonly #exports: Exports;
@@ -81,7 +81,7 @@ export class KernelModule {
     { variant, exports }: Candidate,
     winograd: boolean,
     workers: readonly Worker[],
-    unstarted: unknown,
+    startFailure: unknown,
   ) {
     this.#stock = stock;
     this.#memory = memory;
@@ -89,7 +89,7 @@ export class KernelModule {
     this.#workers = workers;
     this.variant = variant;
     this.winograd = winograd;
-    this.unstarted = unstarted;
+    this.startFailure = startFailure;
     this.threads = workers.length + 1;
     for (const { failure } of workers) void failure.then((error) => (this.#failure ??= error));
     exports.configure(this.threads, Number(mayWait()));
@@ -103,21 +103,21 @@ export class KernelModule {
    */
   static async load(
     stock: StockModule,
-    { threads, variant: asked, winograd, read = reader() }: ModuleOptions,
+    { threads, variant: requested, winograd, read = reader() }: ModuleOptions,
   ): Promise<KernelModule> {
     const memory = (stock.wasmMemory ?? stock.asm.memory) as WebAssembly.Memory;
     const shared = typeof SharedArrayBuffer === 'function' && memory.buffer instanceof SharedArrayBuffer;
     const control = stock._malloc(CONTROL) >>> 0;
     new Uint8Array(memory.buffer, control, CONTROL).fill(0);
     const candidates: Candidate[] = [];
-    for (const variant of asked === undefined ? variants : [asked]) {
+    for (const variant of requested === undefined ? variants : [requested]) {
       // What has no fused multiply-add is never the quickest.
       if (variant === 'plain-6x8' && candidates.length > 0) break;
       const candidate = await instantiate(variant, memory, shared, control, read);
-      if (candidate !== null && computesRight(candidate.exports, stock, memory)) candidates.push(candidate);
+      if (candidate !== null && computesCorrectly(candidate.exports, stock, memory)) candidates.push(candidate);
     }
     const best = quickest(candidates, candidates.length > 1 ? measure(candidates, stock) : {});
-    if (best === undefined && asked === undefined) {
+    if (best === undefined && requested === undefined) {
       throw new UnsupportedError(
         'WASM_FAILED',
         'No variant of the kernels computes right here.',
@@ -127,21 +127,21 @@ export class KernelModule {
     if (best === undefined) {
       throw new ConfigurationError(
         'BAD_VARIANT',
-        `Kernel variant '${asked}' does not run here.`,
+        `Kernel variant '${requested}' does not run here.`,
         `leave it out, or use one of ${variants.map((name) => `'${name}'`).join(', ')}.`,
       );
     }
     if (best.variant !== 'relaxed-6x16') setV8Flag('--no-experimental-wasm-revectorize', 13);
     let workers: Worker[] = [];
-    let unstarted: unknown;
+    let startFailure: unknown;
     if (shared) {
       try {
         workers = await startWorkers(threads - 1, { compiled: best.compiled, memory, control });
       } catch (error) {
-        unstarted = error;
+        startFailure = error;
       }
     }
-    return new KernelModule(stock, memory, best, winograd, workers, unstarted);
+    return new KernelModule(stock, memory, best, winograd, workers, startFailure);
   }
 
   /**
@@ -276,7 +276,7 @@ function borrow<T>(stock: StockModule, floats: number, use: (address: number) =>
  * Proves a variant: a product and, in it, both forms of the micro-kernel, whole tiles and edges, against float64. An
  * engine that compiles it wrongly, or a machine whose fused operations differ, falls back to the next.
  */
-function computesRight(exports: Exports, stock: StockModule, memory: WebAssembly.Memory): boolean {
+function computesCorrectly(exports: Exports, stock: StockModule, memory: WebAssembly.Memory): boolean {
   const [m, n, k] = [13, 37, 29];
   const arena = 1 << 20;
   return borrow(stock, m * k + k * n + m * n + 2 + arena / 4, (address) => {

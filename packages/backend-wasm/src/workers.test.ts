@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { activate, deactivate } from './index.js';
 import { bareStock } from './module.fixture.js';
 import { KernelModule } from './module.js';
-import type { StockModule } from './stock.js';
+import type { StockModule } from './stock-module.js';
 
 const threads = process.getBuiltinModule('node:worker_threads');
 const { Worker } = threads;
@@ -93,7 +93,7 @@ describe('a thread that dies', () => {
 
   /**
    * A module of two threads, a product of many tasks on it, and the block that the threads share (see
-   * assembly/pool.ts).
+   * assembly/threads.ts).
    */
   async function product() {
     const { stock, memory } = bareStock(true);

@@ -35,9 +35,9 @@ const program = `({ compiled, memory, control, thread }, ready) => {
 /** Starts so many workers, as threads 1, 2, …; all or, where one does not start, none. */
 export async function startWorkers(count: number, task: Task): Promise<Worker[]> {
   const start = node ? startNodeWorker : startWebWorker;
-  const starting = await Promise.allSettled(Array.from({ length: count }, (_, i) => start({ ...task, thread: i + 1 })));
-  const workers = starting.flatMap((started) => (started.status === 'fulfilled' ? [started.value] : []));
-  for (const started of starting) {
+  const attempts = await Promise.allSettled(Array.from({ length: count }, (_, i) => start({ ...task, thread: i + 1 })));
+  const workers = attempts.flatMap((attempt) => (attempt.status === 'fulfilled' ? [attempt.value] : []));
+  for (const started of attempts) {
     if (started.status === 'fulfilled') continue;
     await Promise.all(workers.map((worker) => worker.terminate()));
     throw started.reason;

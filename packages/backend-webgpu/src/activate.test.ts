@@ -25,17 +25,17 @@ const many = () => tf.randomNormal([40, 40], 0, 1, 'float32', 1);
 
 describe('activate', () => {
   it('makes webgpu the backend, and says what it got', async () => {
-    const got = await activate();
+    const actual = await activate();
     expect(tf.getBackend()).toBe('webgpu');
-    expect(got).toMatchObject({ name: 'webgpu', numerics: { subgroups: expect.any(Boolean) } });
-    expect(got.device).toMatch(/\w/);
-    expect(got.driver).toMatch(/\w/);
-    expect(got.versions).toMatchObject({
+    expect(actual).toMatchObject({ name: 'webgpu', numerics: { subgroups: expect.any(Boolean) } });
+    expect(actual.device).toMatch(/\w/);
+    expect(actual.driver).toMatch(/\w/);
+    expect(actual.versions).toMatchObject({
       '@tensorflow/tfjs-backend-webgpu': '4.22.0',
       webgpu: '0.6.2',
       node: process.versions.node,
     });
-    for (const kernel of got.kernels) expect(tf.getKernel(kernel, 'webgpu')).toBeDefined();
+    for (const kernel of actual.kernels) expect(tf.getKernel(kernel, 'webgpu')).toBeDefined();
   });
 
   it('takes every limit and feature that the GPU offers', async () => {

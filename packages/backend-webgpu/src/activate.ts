@@ -20,11 +20,11 @@ import {
 } from '@ghl/core/backend';
 import { checkBoolean, checkOptions } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
-import { competesRight } from './competes-right.js';
-import { type Found, findGpu, provideGlobals, withNavigator } from './gpu.js';
+import { createCheckedBackend } from './checked-backend.js';
+import { findGpu, type GpuPlatform, provideGlobals, withNavigator } from './gpu.js';
 import { kernels } from './kernels/index.js';
 import { node } from './node.js';
-import { watchedBackend } from './watched-backend.js';
+import { verifySubgroups } from './verify-subgroups.js';
 
 // A model may be built before any function of this package is called.
 completeTensorFlow();
@@ -41,33 +41,33 @@ export interface WebGpuOptions {
 const optionalFeatures = ['timestamp-query', 'subgroups'] as const;
 
 async function start(
-  found: Found,
+  found: GpuPlatform,
   { subgroups = true }: WebGpuOptions,
   teardown: Teardown,
 ): Promise<Started<WebGpuOptions>> {
-  const started = await startOn(found, subgroups, teardown);
-  if (!started.result.numerics?.subgroups) return started;
+  const attempt = await startOn(found, subgroups, teardown);
+  if (!attempt.result.numerics?.subgroups) return attempt;
   let refusal: unknown;
   try {
-    if (await competesRight()) return started;
+    if (await verifySubgroups()) return attempt;
   } catch (error) {
     refusal = error;
   }
-  const refused = refusal instanceof GhlError && refusal.code === 'GPU_ERROR';
-  if (refusal !== undefined && !refused) throw refusal;
+  const isRefused = refusal instanceof GhlError && refusal.code === 'GPU_ERROR';
+  if (refusal !== undefined && !isRefused) throw refusal;
   await teardown.run();
   // An adapter gives one device only.
   const again = await findGpu();
   if ('supported' in again) throw unsupported(again);
   const { result, check } = await startOn(again, false, teardown);
-  const note = refused
+  const note = isRefused
     ? 'The driver refuses subgroup operations: kernels do without.'
     : 'Subgroup operations of this GPU add up others than neighbours: kernels do without.';
   return { result: { ...result, notes: [...(result.notes ?? []), note] }, ...(check && { check }) };
 }
 
 async function startOn(
-  { adapter, gpu, globals }: Found,
+  { adapter, gpu, globals }: GpuPlatform,
   subgroups: boolean,
   teardown: Teardown,
 ): Promise<Started<WebGpuOptions>> {
@@ -87,11 +87,11 @@ async function startOn(
     requiredLimits: limitsOf(adapter),
   });
   teardown.add(() => device.destroy());
-  const watched = withNavigator(gpu, () => watchedBackend(WebGPUBackend, device, adapter.info));
-  teardown.add(() => watched.end());
+  const instance = withNavigator(gpu, () => createCheckedBackend(WebGPUBackend, device, adapter.info));
+  teardown.add(() => instance.end());
   // Theirs, which the import has registered in a browser, asks for a device with a feature that does not exist.
   if (tf.findBackendFactory('webgpu') != null) tf.removeBackend('webgpu');
-  tf.registerBackend('webgpu', () => watched, 3);
+  tf.registerBackend('webgpu', () => instance, 3);
   if (!(await tf.setBackend('webgpu'))) throw new Error('tf.setBackend() returned false.');
   teardown.add(overrideKernels('webgpu', kernels));
   const { info } = adapter;
@@ -107,7 +107,7 @@ async function startOn(
       notes: notesOn(adapter, device, subgroups),
     },
     check({ subgroups }) {
-      watched.check();
+      instance.check();
       // Asked for and not offered is no contradiction: the notes say so.
       if (subgroups === undefined || subgroups === numerics.subgroups) return;
       if (subgroups && !adapter.features.has('subgroups')) return;
@@ -134,7 +134,7 @@ const unsupported = ({ reason, help }: Refusal) => new UnsupportedError('WEBGPU_
  * else console.log(support.reason, support.help);
  * ```
  */
-export const backend: BackendAdapter<WebGpuOptions> = createAdapter<WebGpuOptions, Found>({
+export const backend: BackendAdapter<WebGpuOptions> = createAdapter<WebGpuOptions, GpuPlatform>({
   name: 'webgpu',
   packageName: '@ghl/backend-webgpu',
   url: import.meta.url,

@@ -3,7 +3,7 @@ import type { Support } from '@ghl/core';
 import { node } from './node.js';
 
 /** A GPU that can be asked for a device. */
-export interface Found {
+export interface GpuPlatform {
   /** What the adapter came from. */
   readonly gpu: GPU;
   readonly adapter: GPUAdapter;
@@ -16,7 +16,7 @@ type Refusal = Extract<Support, { readonly supported: false }>;
 const otherwise = 'else train on @ghl/backend-wasm.';
 
 /** Asks for the quickest GPU; what is missing and what to do where there is none. Never throws, prints nothing. */
-export async function findGpu(): Promise<Found | Refusal> {
+export async function findGpu(): Promise<GpuPlatform | Refusal> {
   try {
     return await (node ? inNode() : inBrowser());
   } catch (cause) {
@@ -27,7 +27,7 @@ export async function findGpu(): Promise<Found | Refusal> {
   }
 }
 
-async function inBrowser(): Promise<Found | Refusal> {
+async function inBrowser(): Promise<GpuPlatform | Refusal> {
   if (globalThis.isSecureContext === false) {
     return refusal(
       `Browsers offer WebGPU to secure pages only, which ${globalThis.location?.origin} is not.`,
@@ -54,7 +54,7 @@ async function inBrowser(): Promise<Found | Refusal> {
 /** Made once and never let go of: Dawn still looks after events when it is collected, and the process crashes. */
 let dawnGpu: GPU | undefined;
 
-async function inNode(): Promise<Found | Refusal> {
+async function inNode(): Promise<GpuPlatform | Refusal> {
   // By a variable, so that no bundler looks for a package that a browser does not need.
   const name = 'webgpu';
   let dawn: typeof import('webgpu');
@@ -70,7 +70,7 @@ async function inNode(): Promise<Found | Refusal> {
       `it has binaries for macOS, and for Windows and Linux (with glibc) on x64 and arm64; ${otherwise}`,
     );
   }
-  const loader = process.platform === 'linux' ? missing('libvulkan.so.1') : undefined;
+  const loader = process.platform === 'linux' ? loadFailure('libvulkan.so.1') : undefined;
   if (loader !== undefined) {
     return refusal(
       `There is no Vulkan loader here: ${loader}`,
@@ -101,7 +101,7 @@ function refusal(reason: string, help: string): Refusal {
  * Why a shared library cannot be loaded, or undefined where it can. Asked before Dawn is, which answers on standard
  * error.
  */
-function missing(library: string): string | undefined {
+function loadFailure(library: string): string | undefined {
   try {
     process.dlopen({ exports: {} }, library);
     return undefined;

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 
 /** How a program ended. */
-export interface Ended {
+export interface CommandResult {
   /** Whether it could be started and ended with status 0. */
   readonly ok: boolean;
   readonly stdout: string;
@@ -17,21 +17,21 @@ const signals = ['SIGINT', 'SIGTERM'] as const;
  * @param shown Whether it writes to the terminal while it runs: its standard output, such as a bar of progress, is not
  * in the result then.
  */
-export function run(program: string, parameters: readonly string[], shown = false): Promise<Ended> {
+export function run(program: string, parameters: readonly string[], shown = false): Promise<CommandResult> {
   return new Promise((resolve) => {
     const child = spawn(program, parameters, { stdio: ['ignore', shown ? 2 : 'pipe', 'pipe'] });
     let [stdout, stderr] = ['', ''];
-    let ended: NodeJS.Signals | undefined;
+    let received: NodeJS.Signals | undefined;
     const pass = (signal: NodeJS.Signals) => {
-      ended = signal;
+      received = signal;
       // A terminal gives it to the program too, which then tidies up and is not to be disturbed.
       setTimeout(() => child.kill(signal), signal === 'SIGINT' ? 1000 : 0).unref();
     };
     for (const signal of signals) process.on(signal, pass);
-    const settle = (result: Ended) => {
+    const settle = (result: CommandResult) => {
       for (const signal of signals) process.off(signal, pass);
       // Nobody else listens: it does now what it would have done at once.
-      if (ended !== undefined) process.kill(process.pid, ended);
+      if (received !== undefined) process.kill(process.pid, received);
       resolve(result);
     };
     child.stdout?.on('data', (text) => {

@@ -4,7 +4,7 @@ import { mkdir, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GhlError, UnsupportedError } from '@ghl/core';
 import cliProgress from 'cli-progress';
-import { type Probed, probe } from '../probe.js';
+import { type LibraryInfo, probe } from '../probe.js';
 import { build } from './build.js';
 import { isWhole, listContents } from './contents.js';
 import { fetchWheel } from './fetch.js';
@@ -22,7 +22,7 @@ import type { Library } from './wheels.js';
  * @throws UnsupportedError `PLATFORM_UNSUPPORTED`, `REQUIREMENTS_MISSING`, `BUILD_FAILED`, `BINDING_UNUSABLE`,
  * `WRITE_FAILED`; DataError `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `BROKEN_WHEEL`.
  */
-export async function install(project: string, library: Library, say: (line: string) => void): Promise<Probed> {
+export async function install(project: string, library: Library, say: (line: string) => void): Promise<LibraryInfo> {
   const home = folderOf(library);
   const there = await isWhole(home);
   const machine = await checkMachine(project, library, there);
@@ -41,15 +41,15 @@ export async function install(project: string, library: Library, say: (line: str
       cause,
     );
   }
-  const probed = await probe(tfjsNode.binding);
-  if ('supported' in probed) {
+  const info = await probe(tfjsNode.binding);
+  if ('supported' in info) {
     throw new UnsupportedError(
       'BINDING_UNUSABLE',
-      probed.reason,
+      info.reason,
       `remove ${home} and run the command again; if it says the same, train on @ghl/backend-wasm.`,
     );
   }
-  return probed;
+  return info;
 }
 
 /** The library's own folder, which appears only once it is whole. Other wheels are another folder. */

@@ -23,11 +23,13 @@ afterEach(() => rmSync(folder, { recursive: true }));
 function begin(...words: string[]) {
   const env = { ...process.env, GHL_CACHE: folder, CXX: '', PATH: `${folder}${delimiter}${process.env.PATH}` };
   const child = spawn(process.execPath, [join(home, 'bin/backend-node-gpu.mjs'), ...words], { cwd: folder, env });
-  let said = '';
+  let stderr = '';
   child.stderr.on('data', (text) => {
-    said += text;
+    stderr += text;
   });
-  const ended = new Promise((resolve) => child.on('close', (status, signal) => resolve({ status, signal, said })));
+  const ended = new Promise((resolve) =>
+    child.on('close', (status, signal) => resolve({ status, signal, said: stderr })),
+  );
   return { child, ended };
 }
 

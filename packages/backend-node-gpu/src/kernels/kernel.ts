@@ -3,21 +3,21 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { NodeBackend } from '../tfjs-node.js';
 
 /** What a kernel is called with. */
-export interface Call {
+export interface KernelCall {
   readonly inputs: Readonly<Record<string, tf.TensorInfo>>;
   readonly attrs: Readonly<Record<string, unknown>>;
   readonly backend: NodeBackend;
 }
 
 /** The kernel of the package under the same name. */
-export type Stock = (call: Call) => tf.TensorInfo;
+export type Stock = (call: KernelCall) => tf.TensorInfo;
 
 /** One kernel. */
 export interface Kernel {
   readonly name: string;
   /** Whether the stock way is kept on a GPU. */
   readonly cpuOnly?: boolean;
-  run(call: Call, stock: Stock): tf.TensorInfo | tf.TensorInfo[];
+  run(call: KernelCall, stock: Stock): tf.TensorInfo | tf.TensorInfo[];
 }
 
 /** Runs a registered kernel. */

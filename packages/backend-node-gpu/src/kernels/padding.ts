@@ -5,7 +5,7 @@
  */
 import { gradientInfo } from '@ghl/core/backend';
 import * as tf from '@tensorflow/tfjs-core';
-import { type Call, type Kernel, runKernel } from './kernel.js';
+import { type Kernel, type KernelCall, runKernel } from './kernel.js';
 
 type Size4 = [number, number, number, number];
 type Amounts = [before: number, after: number][];
@@ -148,7 +148,7 @@ const inputGradient = (name: string, depthwise: boolean): Kernel => ({
   },
 });
 
-function pool(attrs: Call['attrs'], shape: readonly number[]) {
+function pool(attrs: KernelCall['attrs'], shape: readonly number[]) {
   const { filterSize, strides, pad, dimRoundingMode } = attrs as unknown as tf.MaxPoolAttrs;
   return tf.backend_util.computePool2DInfo(
     shape as Size4,
@@ -161,7 +161,7 @@ function pool(attrs: Call['attrs'], shape: readonly number[]) {
 }
 
 /** The share of each window that is not padding, [1, height, width, 1]. */
-function share({ attrs }: Call, shape: readonly number[], amounts: Amounts): tf.Tensor {
+function share({ attrs }: KernelCall, shape: readonly number[], amounts: Amounts): tf.Tensor {
   const [, height, width] = shape as Size4;
   const ones = runKernel(tf.Fill, {}, { shape: [1, height, width, 1], value: 1, dtype: 'float32' });
   const x = using([ones], () => pad(ones, amounts));

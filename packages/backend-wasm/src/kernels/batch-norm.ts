@@ -3,7 +3,8 @@ import { BATCH_NORM, BATCH_NORM_GRADIENT } from '@ghl/core/backend';
 import { checkNotEmpty } from '@ghl/core/plugin';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { bits } from '../module.js';
-import { address, floatKernel, type KernelCall } from './heap.js';
+import { address } from './heap.js';
+import { floatKernel, type KernelCall } from './kernel.js';
 
 function sizes(x: TensorInfo): [positions: number, channels: number] {
   const channels = x.shape.at(-1)!;

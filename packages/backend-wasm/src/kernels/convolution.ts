@@ -22,16 +22,19 @@ import {
 } from '@tensorflow/tfjs-core';
 import type { KernelModule } from '../module.js';
 import { add } from './element-wise.js';
-import { type Finishing, finish } from './finish.js';
-import { address, checkConvolution, checkWindow, floatKernel, type KernelCall, type Shape4D } from './heap.js';
+import { applyEpilogue, type EpilogueInputs } from './epilogue.js';
+import { address } from './heap.js';
+import { checkConvolution, checkWindow, floatKernel, type KernelCall, type Shape4D } from './kernel.js';
 
 type ForwardInputs = { readonly x: TensorInfo; readonly filter: TensorInfo };
 
 const conv2dForward = floatKernel(Conv2D, (call: KernelCall<ForwardInputs, Conv2DAttrs>) => forward(Conv2D, call));
 
 /** With a bias, an activation and PReLU's weights, as far as they are there. */
-const fusedConv2dForward = floatKernel(FusedConv2D, (call: KernelCall<ForwardInputs & Finishing, FusedConv2DAttrs>) =>
-  finish(call, forward(FusedConv2D, call)),
+const fusedConv2dForward = floatKernel(
+  FusedConv2D,
+  (call: KernelCall<ForwardInputs & EpilogueInputs, FusedConv2DAttrs>) =>
+    applyEpilogue(call, forward(FusedConv2D, call)),
 );
 
 function forward(

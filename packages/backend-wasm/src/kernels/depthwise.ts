@@ -19,8 +19,9 @@ import {
   type FusedDepthwiseConv2DAttrs,
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
-import { type Finishing, finish } from './finish.js';
-import { checkConvolution, checkWindow, floatKernel, floats, type KernelCall, type Shape4D } from './heap.js';
+import { applyEpilogue, type EpilogueInputs } from './epilogue.js';
+import { floats } from './heap.js';
+import { checkConvolution, checkWindow, floatKernel, type KernelCall, type Shape4D } from './kernel.js';
 
 /** Calls `visit` with the offsets of the first channel of every (x, ∂y, W) that meet. */
 function forEachTap(info: backend_util.Conv2DInfo, visit: (x: number, dy: number, filter: number) => void): void {
@@ -61,9 +62,9 @@ const depthwiseForward = floatKernel(
 /** With a bias, an activation and PReLU's weights, as far as they are there. */
 const fusedDepthwiseForward = floatKernel(
   FusedDepthwiseConv2D,
-  (call: KernelCall<ForwardInputs & Finishing, FusedDepthwiseConv2DAttrs>, stock) => {
+  (call: KernelCall<ForwardInputs & EpilogueInputs, FusedDepthwiseConv2DAttrs>, stock) => {
     const info = forwardInfo(FusedDepthwiseConv2D, call);
-    return stockFits(info) ? stock(call) : finish(call, forward(info, call));
+    return stockFits(info) ? stock(call) : applyEpilogue(call, forward(info, call));
   },
 );
 

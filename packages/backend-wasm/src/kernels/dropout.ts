@@ -2,7 +2,8 @@
 import { DROPOUT, type DropoutAttributes } from '@ghl/core/backend';
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { bits } from '../module.js';
-import { address, floatKernel, type KernelCall } from './heap.js';
+import { address } from './heap.js';
+import { floatKernel, type KernelCall } from './kernel.js';
 
 const dropout = floatKernel(
   DROPOUT,

@@ -33,10 +33,10 @@ describe('of one tensor', () => {
     ['sqrt', tf.sqrt, Math.sqrt],
     ['step', tf.step, (x) => (x > 0 ? 1 : Number.isNaN(x) ? x : 0)],
   ];
-  it.each(operations)('%s is right for every number and any size', (_, run, wanted) => {
+  it.each(operations)('%s is right for every number and any size', (_, run, expected) => {
     for (const size of sizes) {
       const x = mixed(size, size);
-      expectSame(run(tf.tensor1d(x)).dataSync(), x.map(wanted));
+      expectSame(run(tf.tensor1d(x)).dataSync(), x.map(expected));
     }
   });
 
@@ -76,7 +76,7 @@ describe('of two tensors', () => {
   }
 
   function check(
-    [, run, wanted]: (typeof operations)[number],
+    [, run, expected]: (typeof operations)[number],
     shape: readonly number[],
     other: readonly number[],
     turned: boolean,
@@ -84,7 +84,7 @@ describe('of two tensors', () => {
   ): void {
     const [x, y] = [fill(1, shape), fill(2, other)];
     const right = new Float32Array(x.length);
-    broadcast(shape, other, (i, j) => (right[i] = turned ? wanted(y[j]!, x[i]!) : wanted(x[i]!, y[j]!)));
+    broadcast(shape, other, (i, j) => (right[i] = turned ? expected(y[j]!, x[i]!) : expected(x[i]!, y[j]!)));
     tf.tidy(() => {
       const [a, b] = [tf.tensor(x, [...shape]), tf.tensor(y, [...other])];
       const out = turned ? run(b, a) : run(a, b);

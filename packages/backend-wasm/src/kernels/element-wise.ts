@@ -35,7 +35,8 @@ import {
   util,
 } from '@tensorflow/tfjs-core';
 import type { KernelModule } from '../module.js';
-import { address, byKernel, floatKernel, type Kernel, type KernelCall, kernel, share } from './heap.js';
+import { address, share } from './heap.js';
+import { floatKernel, type Kernel, type KernelCall, kernel, runKernel } from './kernel.js';
 
 /** The stock kernel copies. */
 const identity = kernel(Identity, (call: KernelCall<{ x: TensorInfo }, object>, stock) =>
@@ -98,22 +99,22 @@ const binaryKernels: readonly Kernel[] = ofTwo.map((name, operator) =>
     const shape = broadcast_util.assertAndGetBroadcastShape(a.shape, b.shape);
     const size = util.sizeFromShape(shape);
     if (a.dtype !== 'float32' || b.dtype !== 'float32' || size === 0) return stock(call);
-    const found = layouts(a.shape, b.shape, shape);
-    if (found === null) return losesNan.includes(name) ? ofSpread(name, a, b, shape, backend) : stock(call);
+    const layout = layouts(a.shape, b.shape, shape);
+    if (layout === null) return nanLosers.includes(name) ? withBroadcast(name, a, b, shape, backend) : stock(call);
     const out = backend.makeOutput(shape, 'float32');
-    module.run('binary', [operator, size, ...found, ...[a, b, out].map((tensor) => address(backend, tensor))]);
+    module.run('binary', [operator, size, ...layout, ...[a, b, out].map((tensor) => address(backend, tensor))]);
     return out;
   }),
 );
 
 /** Those whose stock kernels take a NaN for less, or more, than any number. */
-const losesNan = [Maximum, Minimum];
+const nanLosers = [Maximum, Minimum];
 
 /** The kernel on both operands spread out to the shape of the result. */
-function ofSpread(name: string, a: TensorInfo, b: TensorInfo, out: number[], backend: BackendWasm): TensorInfo {
+function withBroadcast(name: string, a: TensorInfo, b: TensorInfo, out: number[], backend: BackendWasm): TensorInfo {
   const spread = ({ dataId, dtype, shape }: TensorInfo) => {
     const from = [...Array<number>(out.length - shape.length).fill(1), ...shape];
-    return byKernel(
+    return runKernel(
       backend,
       Tile,
       { x: { dataId, dtype, shape: from } },
@@ -121,7 +122,7 @@ function ofSpread(name: string, a: TensorInfo, b: TensorInfo, out: number[], bac
     );
   };
   const [left, right] = [spread(a), spread(b)];
-  const result = byKernel(backend, name, { a: left, b: right });
+  const result = runKernel(backend, name, { a: left, b: right });
   for (const { dataId } of [left, right]) backend.disposeData(dataId);
   return result;
 }
@@ -195,7 +196,7 @@ const cast = kernel(Cast, (call: KernelCall<{ x: TensorInfo }, CastAttrs>, stock
 /** Where the stock kernel keeps a number's last eight bits. */
 function isNotZero(x: TensorInfo, backend: BackendWasm): TensorInfo {
   const zero = scalar(backend, 0, x.dtype);
-  const out = byKernel(backend, NotEqual, { a: x, b: zero });
+  const out = runKernel(backend, NotEqual, { a: x, b: zero });
   backend.disposeData(zero.dataId);
   return out;
 }
@@ -209,8 +210,8 @@ const clip = kernel(ClipByValue, (call: KernelCall<{ x: TensorInfo }, ClipByValu
   } = call;
   if (x.dtype !== 'float32' || x.shape.includes(0)) return stock(call);
   const [least, most] = [scalar(backend, clipValueMin, 'float32'), scalar(backend, clipValueMax, 'float32')];
-  const above = byKernel(backend, Maximum, { a: x, b: least });
-  const out = byKernel(backend, Minimum, { a: above, b: most });
+  const above = runKernel(backend, Maximum, { a: x, b: least });
+  const out = runKernel(backend, Minimum, { a: above, b: most });
   for (const { dataId } of [least, most, above]) backend.disposeData(dataId);
   return out;
 });

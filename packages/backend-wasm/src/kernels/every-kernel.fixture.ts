@@ -25,7 +25,7 @@ export interface Call {
    */
   readonly reference?: { readonly inputs?: Inputs; readonly attrs?: object; readonly shape?: readonly number[] };
   /** The right result, or the code of a refusal, where the CPU backend has none that is right. */
-  readonly wanted?: Operand | string;
+  readonly expected?: Operand | string;
 }
 
 const draw = generator(1);
@@ -129,7 +129,7 @@ function ofNothing(
   { shape, dtype }: Operand,
   axis: number | number[],
   keepDims: boolean,
-): Call['wanted'] {
+): Call['expected'] {
   const axes = [axis].flat().map((one) => (one + shape.length) % shape.length);
   const out = shape.flatMap((size, i) => (axes.includes(i) ? (keepDims ? [1] : []) : [size]));
   if (!(name in neutral) && !out.includes(0)) return 'EMPTY_TENSOR';
@@ -146,7 +146,7 @@ const reduction = (name: string): Call[] => {
         each(/Arg/.test(name) ? axesOf(shape.length).filter(Number.isInteger) : axesOf(shape.length), (axis) => {
           const [x, keepDims] = [some(dtype, shape), !/Arg/.test(name) && random() < 0.5];
           const one = call({ x }, { [key]: axis, keepDims });
-          return [shape.includes(0) ? { ...one, wanted: ofNothing(name, x, axis, keepDims) } : one];
+          return [shape.includes(0) ? { ...one, expected: ofNothing(name, x, axis, keepDims) } : one];
         }),
       ),
     ),
@@ -642,7 +642,7 @@ export const calls: Readonly<Record<string, (name: string) => readonly Call[]>> 
       call({ params: some(dtype, [3, 4]), indices: given('int32', [], [0, 2]) }),
       {
         ...call({ params: some(dtype, [3, 0]), indices: given('int32', [2, 0], [2, 1]) }),
-        wanted: given(dtype, [], [2, 0]),
+        expected: given(dtype, [], [2, 0]),
       },
       call({ params: some(dtype, [3, 4]), indices: given('float32', [2, 0], [2, 1]) }),
     ]),
@@ -701,7 +701,7 @@ export const calls: Readonly<Record<string, (name: string) => readonly Call[]>> 
     ofTypes((dtype) => [
       {
         ...call({ a: given(dtype, [0, 0, 1, 1]), b: given(dtype, [0, 1, 0, 1]) }),
-        wanted: dtype === 'bool' ? given('bool', [0, 1, 1, 0]) : 'UNSUPPORTED_DTYPE',
+        expected: dtype === 'bool' ? given('bool', [0, 1, 1, 0]) : 'UNSUPPORTED_DTYPE',
       },
     ]),
   Max: reduction,
@@ -1236,7 +1236,7 @@ export const calls: Readonly<Record<string, (name: string) => readonly Call[]>> 
       call({ x: some(dtype, [4, 0]), segmentIds: given('int32', [2, 0, 2, 1]) }, { numSegments: 3 }),
       {
         ...call({ x: some(dtype, [4, 2]), segmentIds: given('int32', [2, 0, 2, 1]) }, { numSegments: 0 }),
-        wanted: given('float32', [], [0, 2]),
+        expected: given('float32', [], [0, 2]),
       },
     ]),
   ZerosLike: unary,
@@ -1298,12 +1298,12 @@ function of(
   sizes: readonly number[],
   shapesOf: (n: number) => Readonly<Record<string, readonly number[]>>,
   attrs: object,
-  wanted: NonNullable<Call['wanted']>,
+  expected: NonNullable<Call['expected']>,
 ): Call[] {
   return sizes.map((n) => ({
     inputs: Object.fromEntries(Object.entries(shapesOf(n)).map(([key, shape]) => [key, some('float32', shape)])),
     attrs,
-    ...(n === 0 && { wanted }),
+    ...(n === 0 && { expected }),
   }));
 }
 

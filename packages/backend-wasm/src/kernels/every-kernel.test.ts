@@ -9,7 +9,7 @@ import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { activate, deactivate } from '../index.js';
-import type { StockModule } from '../stock.js';
+import type { StockModule } from '../stock-module.js';
 import { type Call, calls, elsewhere, type NumberType, type Operand, own, some } from './every-kernel.fixture.js';
 
 /** Bytes round each block of memory, more than any kernel here could take for its own; and what they hold. */
@@ -110,13 +110,13 @@ function mayRefuse(name: string, code: string, { inputs }: Call): boolean {
   return !sound && refusals[code]?.test(name) === true;
 }
 
-const isClose = (got: number, wanted: number) =>
-  Object.is(got + 0, wanted + 0) || Math.abs(got - wanted) <= 2e-6 + 1e-5 * Math.abs(wanted);
+const isClose = (actual: number, expected: number) =>
+  Object.is(actual + 0, expected + 0) || Math.abs(actual - expected) <= 2e-6 + 1e-5 * Math.abs(expected);
 
-function isSame(got: Operand, { dtype, shape, values }: Operand): boolean {
+function isSame(actual: Operand, { dtype, shape, values }: Operand): boolean {
   const alike = dtype === 'float32' ? isClose : (a: number, b: number) => a === b;
-  const same = got.dtype === dtype && got.shape.join() === shape.join() && got.values.length === values.length;
-  return same && got.values.every((value, i) => alike(value, values[i]!));
+  const same = actual.dtype === dtype && actual.shape.join() === shape.join() && actual.values.length === values.length;
+  return same && actual.values.every((value, i) => alike(value, values[i]!));
 }
 
 const show = (outcome: Outcome | string) =>
@@ -126,19 +126,19 @@ const show = (outcome: Outcome | string) =>
 
 /** What is wrong with what the kernel made of a call, if anything. */
 function fault(name: string, call: Call): string | undefined {
-  const { reference, wanted: right } = call;
+  const { reference, expected: known } = call;
   const before = wasm.numDataIds();
-  const got = run(name, 'wasm', call);
+  const actual = run(name, 'wasm', call);
   if (!isIntact()) return 'wrote beyond its tensors';
   if (wasm.numDataIds() !== before) return `left ${wasm.numDataIds() - before} buffers behind`;
-  if (got instanceof GhlError && (right === got.code || mayRefuse(name, got.code, call))) return undefined;
-  if (typeof right === 'string') return `${show(got)}, not ${right}`;
-  const wanted = right === undefined ? run(name, 'cpu', { ...call, ...reference }) : [right];
-  if (!(got instanceof Error || wanted instanceof Error) && got.length === wanted.length) {
-    if (got.every((out, i) => isSame(out, { ...wanted[i]!, shape: reference?.shape ?? wanted[i]!.shape })))
+  if (actual instanceof GhlError && (known === actual.code || mayRefuse(name, actual.code, call))) return undefined;
+  if (typeof known === 'string') return `${show(actual)}, not ${known}`;
+  const expected = known === undefined ? run(name, 'cpu', { ...call, ...reference }) : [known];
+  if (!(actual instanceof Error || expected instanceof Error) && actual.length === expected.length) {
+    if (actual.every((out, i) => isSame(out, { ...expected[i]!, shape: reference?.shape ?? expected[i]!.shape })))
       return undefined;
   }
-  return `${show(got)}, not ${show(wanted)}`;
+  return `${show(actual)}, not ${show(expected)}`;
 }
 
 const describeCall = ({ inputs, attrs }: Call) => {
@@ -156,16 +156,16 @@ it.each(Object.entries(calls))('%s', (name, list) => {
 
 it.each(Object.entries(own))('%s', (name, list) => {
   for (const one of list) {
-    const { inputs, wanted } = one as Call & { inputs: Record<string, Operand> };
-    const got = run(name, 'wasm', one);
-    if (typeof wanted === 'string') expect(got).toMatchObject({ code: wanted });
-    else if (wanted !== undefined) expect((got as Operand[])[0]).toEqual(wanted);
-    else expect(got).toBeInstanceOf(Array);
+    const { inputs, expected } = one as Call & { inputs: Record<string, Operand> };
+    const actual = run(name, 'wasm', one);
+    if (typeof expected === 'string') expect(actual).toMatchObject({ code: expected });
+    else if (expected !== undefined) expect((actual as Operand[])[0]).toEqual(expected);
+    else expect(actual).toBeInstanceOf(Array);
     for (const key of Object.keys(inputs)) {
       for (const dtype of ['int32', 'bool'] as const) {
         const other = { ...inputs, [key]: some(dtype, inputs[key]!.shape) };
         const code =
-          wanted === undefined ? 'UNSUPPORTED_DTYPE' : expect.stringMatching(/UNSUPPORTED_DTYPE|EMPTY_TENSOR/);
+          expected === undefined ? 'UNSUPPORTED_DTYPE' : expect.stringMatching(/UNSUPPORTED_DTYPE|EMPTY_TENSOR/);
         expect(run(name, 'wasm', { ...one, inputs: other }), `${key} ${dtype}`).toMatchObject({ code });
       }
     }

@@ -75,9 +75,9 @@ describe('with a bias and an activation, as without, equals its definition', () 
         const [a, b] = [tf.tensor4d(x, image), tf.tensor4d(w, shape)];
         // The types of the depthwise one leave explicit pads out.
         const common = { x: a, filter: b, strides, pad: pad as 'same', dimRoundingMode };
-        const found = tf.tidy(() => apply({ ...common, bias: tf.tensor1d(bias), activation }).dataSync<'float32'>());
-        const wanted = plain.map((sum, i) => activations[activation](sum + bias[i % channels]!));
-        expect(relativeError(found, wanted)).toBeLessThan(1e-5);
+        const actual = tf.tidy(() => apply({ ...common, bias: tf.tensor1d(bias), activation }).dataSync<'float32'>());
+        const expected = plain.map((sum, i) => activations[activation](sum + bias[i % channels]!));
+        expect(relativeError(actual, expected)).toBeLessThan(1e-5);
         const bare = tf.tidy(() => alone(a, b, strides, pad, 'NHWC', 1, dimRoundingMode).dataSync<'float32'>());
         expect(relativeError(bare, plain)).toBeLessThan(1e-5);
         tf.dispose([a, b]);
@@ -99,9 +99,9 @@ describe('with a bias and an activation, as without, equals its definition', () 
       const b = tf.tensor(w.slice(0, sizeOf([...batchesB, k * n])), [...batchesB, ...(transposeB ? [n, k] : [k, n])]);
       const plain = tf.matMul(a, b, transposeA, transposeB).dataSync();
       const options = { a, b, transposeA, transposeB, activation };
-      const found = tf.fused.matMul({ ...options, bias: tf.tensor1d(bias) }).dataSync<'float32'>();
-      const wanted = Float64Array.from(plain, (sum, i) => activations[activation](sum + bias[i % n]!));
-      expect(relativeError(found, wanted)).toBeLessThan(1e-6);
+      const actual = tf.fused.matMul({ ...options, bias: tf.tensor1d(bias) }).dataSync<'float32'>();
+      const expected = Float64Array.from(plain, (sum, i) => activations[activation](sum + bias[i % n]!));
+      expect(relativeError(actual, expected)).toBeLessThan(1e-6);
     }
   });
 

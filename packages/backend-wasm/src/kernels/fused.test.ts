@@ -257,8 +257,8 @@ describe('batch normalisation', () => {
             const tolerance = 2e-5 * (1 + Math.abs(μ)) * Math.max(1, precisions![c]!);
             for (let p = 0; p < positions; p++) {
               expect(Math.abs(ys![p * channels + c]! - normal[p]!)).toBeLessThan(tolerance);
-              const wanted = (cotangent[p]! - even - normal[p]! * along) * ρ;
-              expect(Math.abs(dxs![p * channels + c]! - wanted)).toBeLessThan(30 * tolerance);
+              const expected = (cotangent[p]! - even - normal[p]! * along) * ρ;
+              expect(Math.abs(dxs![p * channels + c]! - expected)).toBeLessThan(30 * tolerance);
             }
           }
         });

@@ -13,7 +13,7 @@ import {
   type TensorInfo,
   util,
 } from '@tensorflow/tfjs-core';
-import { type KernelCall, kernel } from './heap.js';
+import { type KernelCall, kernel } from './kernel.js';
 
 /** @throws DataError with code `INDEX_OUT_OF_RANGE`. */
 function checkIndex(name: string, index: number, size: number): void {

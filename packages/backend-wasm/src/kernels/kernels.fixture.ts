@@ -6,10 +6,10 @@ import { expect } from 'vitest';
 export const sizeOf = (shape: readonly number[]) => shape.reduce((n, d) => n * d, 1);
 
 /** Expects the same numbers, 0 and −0 being one. Quicker than `toEqual` by far. */
-export function expectSame(got: ArrayLike<number>, wanted: ArrayLike<number>): void {
-  expect(got.length).toBe(wanted.length);
-  for (let i = 0; i < wanted.length; i++) {
-    if (!Object.is(got[i]! + 0, wanted[i]! + 0)) expect(`[${i}] ${got[i]}`).toBe(`[${i}] ${wanted[i]}`);
+export function expectSame(actual: ArrayLike<number>, expected: ArrayLike<number>): void {
+  expect(actual.length).toBe(expected.length);
+  for (let i = 0; i < expected.length; i++) {
+    if (!Object.is(actual[i]! + 0, expected[i]! + 0)) expect(`[${i}] ${actual[i]}`).toBe(`[${i}] ${expected[i]}`);
   }
 }
 

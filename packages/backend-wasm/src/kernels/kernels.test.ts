@@ -253,12 +253,12 @@ describe('matrix products', () => {
     fc.assert(
       fc.property(transposed, ({ m, k, n, a, b, batch }) => {
         const [left, right] = [numbers(8, [Math.max(1, batch) * m * k]), numbers(9, [Math.max(1, batch) * k * n])];
-        const wanted = new Float64Array(Math.max(1, batch) * m * n);
+        const expected = new Float64Array(Math.max(1, batch) * m * n);
         for (let s = 0; s < Math.max(1, batch); s++)
           for (let i = 0; i < m; i++)
             for (let j = 0; j < n; j++)
               for (let l = 0; l < k; l++)
-                wanted[(s * m + i) * n + j]! +=
+                expected[(s * m + i) * n + j]! +=
                   left[s * m * k + (a ? l * m + i : i * k + l)]! * right[s * k * n + (b ? j * k + l : l * n + j)]!;
         const outer = batch === 0 ? [] : [batch];
         return tf.tidy(() => {
@@ -266,7 +266,7 @@ describe('matrix products', () => {
           const y = tf.tensor(right, [...outer, ...(b ? [n, k] : [k, n])]);
           const out = tf.matMul(x, y, a, b);
           expect(out.shape).toEqual([...outer, m, n]);
-          return relativeError(out.dataSync(), wanted) < 1e-5;
+          return relativeError(out.dataSync(), expected) < 1e-5;
         });
       }),
       { numRuns: 200 },
@@ -286,7 +286,7 @@ describe('repetition and segments', () => {
         ([shape, reps]) => {
           const x = numbers(11, shape);
           const size = shape.map((d, i) => d * reps[i]!);
-          const wanted = Array.from({ length: sizeOf(size) }, (_, flat) => {
+          const expected = Array.from({ length: sizeOf(size) }, (_, flat) => {
             let [rest, at, stride] = [flat, 0, 1];
             for (let axis = shape.length - 1; axis >= 0; axis--) {
               at += ((rest % size[axis]!) % shape[axis]!) * stride;
@@ -295,7 +295,7 @@ describe('repetition and segments', () => {
             }
             return x[at]!;
           });
-          expect([...tf.tidy(() => tf.tile(tf.tensor(x, shape), reps).dataSync())]).toEqual(wanted);
+          expect([...tf.tidy(() => tf.tile(tf.tensor(x, shape), reps).dataSync())]).toEqual(expected);
         },
       ),
     );

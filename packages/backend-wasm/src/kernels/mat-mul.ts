@@ -14,8 +14,9 @@ import {
   util,
 } from '@tensorflow/tfjs-core';
 import type { Upper } from '../module.js';
-import { type Finishing, finish } from './finish.js';
-import { address, byKernel, floatKernel, floats, type KernelCall, kernel, type Stock } from './heap.js';
+import { applyEpilogue, type EpilogueInputs } from './epilogue.js';
+import { address, floats } from './heap.js';
+import { floatKernel, type KernelCall, kernel, runKernel, type Stock } from './kernel.js';
 
 type Factors = { readonly a: TensorInfo; readonly b: TensorInfo };
 
@@ -32,17 +33,17 @@ function isExact({ inputs: { a, b }, attrs, backend }: KernelCall<Factors, Batch
 }
 
 function ofIntegers({ inputs: { a, b }, attrs, backend }: KernelCall<Factors, BatchMatMulAttrs>): TensorInfo {
-  const [left, right] = [a, b].map((x) => byKernel(backend, Cast, { x }, { dtype: 'float32' }));
-  const floats = byKernel(backend, BatchMatMul, { a: left, b: right }, attrs);
-  const out = byKernel(backend, Cast, { x: floats }, { dtype: 'int32' });
+  const [left, right] = [a, b].map((x) => runKernel(backend, Cast, { x }, { dtype: 'float32' }));
+  const floats = runKernel(backend, BatchMatMul, { a: left, b: right }, attrs);
+  const out = runKernel(backend, Cast, { x: floats }, { dtype: 'int32' });
   for (const { dataId } of [left!, right!, floats]) backend.disposeData(dataId);
   return out;
 }
 
 /** With a bias, an activation and PReLU's weights, as far as they are there. */
-const fusedMatMul = kernel(_FusedMatMul, (call: KernelCall<Factors & Finishing, _FusedMatMulAttrs>, stock) => {
+const fusedMatMul = kernel(_FusedMatMul, (call: KernelCall<Factors & EpilogueInputs, _FusedMatMulAttrs>, stock) => {
   const out = product(call, () => null);
-  return out === null ? stock(call) : finish(call, out);
+  return out === null ? stock(call) : applyEpilogue(call, out);
 });
 
 const upperProduct = floatKernel(

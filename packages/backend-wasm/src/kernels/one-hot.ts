@@ -3,7 +3,7 @@
  * none.
  */
 import { OneHot, type OneHotAttrs, type TensorInfo } from '@tensorflow/tfjs-core';
-import { type KernelCall, kernel } from './heap.js';
+import { type KernelCall, kernel } from './kernel.js';
 
 const oneHot = kernel(OneHot, (call: KernelCall<{ indices: TensorInfo }, OneHotAttrs>, stock) => {
   const {

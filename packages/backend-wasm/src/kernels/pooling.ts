@@ -13,8 +13,8 @@ import {
   type TensorInfo,
   util,
 } from '@tensorflow/tfjs-core';
+import { address } from './heap.js';
 import {
-  address,
   checkConvolution,
   checkWindow,
   floatKernel,
@@ -22,7 +22,7 @@ import {
   type KernelCall,
   kernel,
   type Shape4D,
-} from './heap.js';
+} from './kernel.js';
 
 /**
  * The first fields of assembly/pooling.ts. The size of a pool's output is not always that which follows from its input.

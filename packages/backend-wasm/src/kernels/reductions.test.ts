@@ -44,10 +44,10 @@ function sums(x: ArrayLike<number>, rows: number, columns: number, kept: 'column
   return { sum, size };
 }
 
-function expectClose(got: ArrayLike<number>, { sum, size }: ReturnType<typeof sums>, divisor = 1): void {
-  expect(got.length).toBe(sum.length);
-  const off = sum.findIndex((each, i) => !(Math.abs(got[i]! * divisor - each) <= 1e-6 * size[i]!));
-  expect([got[off], sum[off]]).toEqual([undefined, undefined]);
+function expectClose(actual: ArrayLike<number>, { sum, size }: ReturnType<typeof sums>, divisor = 1): void {
+  expect(actual.length).toBe(sum.length);
+  const off = sum.findIndex((each, i) => !(Math.abs(actual[i]! * divisor - each) <= 1e-6 * size[i]!));
+  expect([actual[off], sum[off]]).toEqual([undefined, undefined]);
 }
 
 describe.each(matrices)('[%i, %i]', (rows, columns) => {

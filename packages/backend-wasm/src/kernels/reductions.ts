@@ -21,7 +21,8 @@ import {
   Transpose,
   util,
 } from '@tensorflow/tfjs-core';
-import { address, byKernel, floatKernel, type Kernel, type KernelCall, kernel } from './heap.js';
+import { address } from './heap.js';
+import { floatKernel, type Kernel, type KernelCall, kernel, runKernel } from './kernel.js';
 
 /** The shape without the axes, or with 1 in their place. */
 function outShape(shape: readonly number[], axes: readonly number[], keepDims: boolean): number[] {
@@ -71,8 +72,8 @@ function sumOrMean(name: string, divide: boolean): Kernel {
     const trailing = axes.every((each, i) => each === first + i);
     if (!leading && !trailing) {
       const kept = [...x.shape.keys()].filter((each) => !axes.includes(each));
-      const turned = byKernel(backend, Transpose, { x }, { perm: [...kept, ...axes] });
-      const out = byKernel(backend, name, { x: turned }, { axis: axes.map((_, i) => first + i), keepDims: false });
+      const turned = runKernel(backend, Transpose, { x }, { perm: [...kept, ...axes] });
+      const out = runKernel(backend, name, { x: turned }, { axis: axes.map((_, i) => first + i), keepDims: false });
       backend.disposeData(turned.dataId);
       return { ...out, shape: outShape(x.shape, axes, keepDims) };
     }

@@ -10,7 +10,8 @@ import {
   type ResizeNearestNeighborGradAttrs,
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
-import { floatKernel, floats, type KernelCall, kernel, type Shape4D } from './heap.js';
+import { floats } from './heap.js';
+import { floatKernel, type KernelCall, kernel, type Shape4D } from './kernel.js';
 
 const resizeBilinear = kernel(
   ResizeBilinear,

@@ -31,11 +31,11 @@ it.each([1, 2, 3, 4, 5, 10, 16, 17, 96, 100, 513, 1536, 20000])('equals float64 
   const rows = columns < 1000 ? 1 + Math.ceil(40000 / columns) : 3;
   for (const scale of [1, 10, 85]) {
     const x = numbers(columns, [rows * columns]).map((value) => scale * value);
-    const wanted = softmax(x, columns);
-    const got = tf.softmax(tf.tensor2d(x, [rows, columns])).dataSync();
+    const expected = softmax(x, columns);
+    const actual = tf.softmax(tf.tensor2d(x, [rows, columns])).dataSync();
     // Below the smallest normal number, 0 is close enough.
-    const off = got.findIndex((value, i) => !(Math.abs(value - wanted[i]!) <= 1e-6 * wanted[i]! + 2 ** -126));
-    expect([got[off], wanted[off]]).toEqual([undefined, undefined]);
+    const off = actual.findIndex((value, i) => !(Math.abs(value - expected[i]!) <= 1e-6 * expected[i]! + 2 ** -126));
+    expect([actual[off], expected[off]]).toEqual([undefined, undefined]);
   }
 });
 

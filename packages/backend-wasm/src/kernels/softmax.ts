@@ -3,7 +3,8 @@ import { COMPETITION } from '@ghl/core/backend';
 import { checkNotEmpty } from '@ghl/core/plugin';
 import { Softmax, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { bits } from '../module.js';
-import { address, floatKernel, type KernelCall, kernel } from './heap.js';
+import { address } from './heap.js';
+import { floatKernel, type KernelCall, kernel } from './kernel.js';
 
 const softmax = kernel(Softmax, (call: KernelCall<{ logits: TensorInfo }, object>, stock) => {
   const {

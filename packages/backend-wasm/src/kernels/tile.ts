@@ -3,7 +3,7 @@
  * element. Axis by axis from the last, a block is written once and then doubled by copies within the result.
  */
 import { type TensorInfo, Tile, type TileAttrs, util } from '@tensorflow/tfjs-core';
-import { type KernelCall, kernel } from './heap.js';
+import { type KernelCall, kernel } from './kernel.js';
 
 const tile = kernel(Tile, (call: KernelCall<{ x: TensorInfo }, TileAttrs>, stock) => {
   const {

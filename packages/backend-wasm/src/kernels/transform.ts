@@ -3,7 +3,7 @@
  * which stands in for it there, takes one image only.
  */
 import { Concat, Slice, type TensorInfo, Transform, type TransformAttrs } from '@tensorflow/tfjs-core';
-import { byKernel, type KernelCall, kernel, type Shape4D } from './heap.js';
+import { type KernelCall, kernel, runKernel, type Shape4D } from './kernel.js';
 
 const transform = kernel(
   Transform,
@@ -18,7 +18,7 @@ const transform = kernel(
     if (shape.includes(0)) return backend.makeOutput(shape, image.dtype);
     if (batch === 1 || (image.dtype === 'float32' && attrs.fillMode !== 'reflect')) return stock(call);
     const part = (x: TensorInfo, at: number) =>
-      byKernel(
+      runKernel(
         backend,
         Slice,
         { x },
@@ -26,11 +26,11 @@ const transform = kernel(
       );
     const images = Array.from({ length: batch }, (_, i) => {
       const parts = { image: part(image, i), transforms: part(transforms, transforms.shape[0] === 1 ? 0 : i) };
-      const out = byKernel(backend, Transform, parts, attrs);
+      const out = runKernel(backend, Transform, parts, attrs);
       for (const { dataId } of Object.values(parts)) backend.disposeData(dataId);
       return out;
     });
-    const out = byKernel(backend, Concat, images, { axis: 0 });
+    const out = runKernel(backend, Concat, images, { axis: 0 });
     for (const { dataId } of images) backend.disposeData(dataId);
     return out;
   },

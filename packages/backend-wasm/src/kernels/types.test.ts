@@ -104,14 +104,14 @@ describe.each(['int32', 'bool'] as const)('labels of %s', (dtype) => {
 
 it('counts a confusion matrix', async () => {
   const [truth, guess] = [0, 1].map((shift) => Array.from({ length: 5000 }, (_, i) => (i * (7 + shift)) % 10));
-  const wanted = new Int32Array(100);
-  for (const [i, row] of truth!.entries()) wanted[row * 10 + guess![i]!]! += 1;
+  const expected = new Int32Array(100);
+  for (const [i, row] of truth!.entries()) expected[row * 10 + guess![i]!]! += 1;
   const counted = tf.tidy(() => {
     const matrix = tf.math.confusionMatrix(tf.tensor1d(truth!, 'int32'), tf.tensor1d(guess!, 'int32'), 10);
     expect(matrix.dtype).toBe('int32');
     return matrix.dataSync();
   });
-  expect(counted).toEqual(wanted);
+  expect(counted).toEqual(expected);
 });
 
 it('multiplies whole numbers that float32 does not hold', () => {

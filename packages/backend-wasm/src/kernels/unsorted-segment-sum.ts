@@ -7,7 +7,7 @@
  * As in TensorFlow, rows with an id below 0 are dropped. Sums are float32 whatever x is, as on the CPU backend.
  */
 import { type TensorInfo, UnsortedSegmentSum, type UnsortedSegmentSumAttrs } from '@tensorflow/tfjs-core';
-import { type KernelCall, kernel } from './heap.js';
+import { type KernelCall, kernel } from './kernel.js';
 
 const unsortedSegmentSum = kernel(
   UnsortedSegmentSum,

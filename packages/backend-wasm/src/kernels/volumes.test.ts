@@ -57,7 +57,7 @@ describe('conv3d', () => {
         const dilated = volume.dilations.some((rate) => rate > 1);
         const y = convolve(volume, x, w);
         const dy = tf.tensor(numbers(seed + 2, [y.size]), y.shape);
-        const wanted = [y, x, w].map(({ size }) => new Float64Array(size));
+        const expected = [y, x, w].map(({ size }) => new Float64Array(size));
         const [xs, ws, dys] = [x, w, dy].map((tensor) => tensor.dataSync<'float32'>()) as [
           Float32Array,
           Float32Array,
@@ -66,16 +66,16 @@ describe('conv3d', () => {
         forEachTap(volume, (yAt, xAt, wAt) => {
           for (let c = 0; c < channels; c++)
             for (let k = 0; k < filters; k++) {
-              wanted[0]![yAt + k]! += xs[xAt + c]! * ws[wAt + c * filters + k]!;
-              wanted[1]![xAt + c]! += ws[wAt + c * filters + k]! * dys[yAt + k]!;
-              wanted[2]![wAt + c * filters + k]! += xs[xAt + c]! * dys[yAt + k]!;
+              expected[0]![yAt + k]! += xs[xAt + c]! * ws[wAt + c * filters + k]!;
+              expected[1]![xAt + c]! += ws[wAt + c * filters + k]! * dys[yAt + k]!;
+              expected[2]![wAt + c * filters + k]! += xs[xAt + c]! * dys[yAt + k]!;
             }
         });
         expect(y.shape).toEqual([...[volume.batch], ...outShape(volume), filters]);
         const gradients = dilated ? [] : tf.grads((a, b) => convolve(volume, a!, b!))([x, w], dy);
-        for (const [i, got] of [y, ...gradients].entries()) {
+        for (const [i, actual] of [y, ...gradients].entries()) {
           // Where no window meets the volume, all are 0.
-          expect(relativeError(got.dataSync(), wanted[i]!)).toBeLessThan(2e-5);
+          expect(relativeError(actual.dataSync(), expected[i]!)).toBeLessThan(2e-5);
         }
       }),
       { numRuns: 150 },
@@ -95,8 +95,8 @@ describe('conv3d', () => {
   it('of a volume without a batch is that of a batch of one', () => {
     const x = tf.tensor(numbers(1, [4 * 3 * 5 * 2]), [4, 3, 5, 2]) as tf.Tensor4D;
     const w = tf.tensor(numbers(2, [2 * 2 * 2 * 2 * 3]), [2, 2, 2, 2, 3]) as tf.Tensor5D;
-    const wanted = tf.conv3d(tf.expandDims(x) as tf.Tensor5D, w, 1, 'same');
-    expectSame(tf.conv3d(x, w, 1, 'same').dataSync(), wanted.dataSync());
+    const expected = tf.conv3d(tf.expandDims(x) as tf.Tensor5D, w, 1, 'same');
+    expectSame(tf.conv3d(x, w, 1, 'same').dataSync(), expected.dataSync());
   });
 
   it('of one frame is conv2d', () => {
@@ -128,12 +128,12 @@ describe('conv3d', () => {
     xs[101] = Number.NaN;
     const w = tf.tensor(numbers(2, [2 * 3 * 2 * 4]), [2, 3, 2, 2, 2]);
     const y = convolve(volume, tf.tensor(xs, inShape(volume)), w).dataSync();
-    const wanted = new Set<number>();
+    const expected = new Set<number>();
     forEachTap(volume, (yAt, xAt) => {
-      if (xAt === 100) for (const k of [0, 1]) wanted.add(yAt + k);
+      if (xAt === 100) for (const k of [0, 1]) expected.add(yAt + k);
     });
-    expect(wanted.size).toBeGreaterThan(0);
-    for (const [i, value] of y.entries()) expect(Number.isNaN(value)).toBe(wanted.has(i));
+    expect(expected.size).toBeGreaterThan(0);
+    for (const [i, value] of y.entries()) expect(Number.isNaN(value)).toBe(expected.has(i));
   });
 });
 
@@ -144,8 +144,8 @@ describe('conv3dTranspose', () => {
     for (const pad of ['same', 'valid'] as const) {
       const shape: [number, number, number, number, number] = pad === 'same' ? [2, 5, 4, 9, 4] : [2, 6, 5, 8, 4];
       const x = tf.conv3dTranspose(y, w, shape, [2, 2, 3], pad);
-      const wanted = tf.grad((t) => tf.conv3d(t as tf.Tensor5D, w, [2, 2, 3], pad))(tf.zeros(shape), y);
-      expectSame(x.dataSync(), wanted.dataSync());
+      const expected = tf.grad((t) => tf.conv3d(t as tf.Tensor5D, w, [2, 2, 3], pad))(tf.zeros(shape), y);
+      expectSame(x.dataSync(), expected.dataSync());
       expect(Math.max(...x.dataSync())).toBeGreaterThan(0);
     }
   });
@@ -331,7 +331,7 @@ describe('a layer', () => {
       model.dispose();
     }
     await tf.setBackend('wasm');
-    for (const [i, got] of weights[0]!.entries()) expect(relativeError(got, weights[1]![i]!)).toBeLessThan(1e-4);
+    for (const [i, actual] of weights[0]!.entries()) expect(relativeError(actual, weights[1]![i]!)).toBeLessThan(1e-4);
   });
 });
 

@@ -24,7 +24,8 @@ import {
   type TensorInfo,
   util,
 } from '@tensorflow/tfjs-core';
-import { address, checkFloats, type Kernel, type KernelCall, kernel } from './heap.js';
+import { address } from './heap.js';
+import { checkFloats, type Kernel, type KernelCall, kernel } from './kernel.js';
 
 type Shape5D = [number, number, number, number, number];
 type Info = backend_util.Conv3DInfo;

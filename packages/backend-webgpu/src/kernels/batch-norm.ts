@@ -12,7 +12,8 @@ import { checkNotEmpty } from '@ghl/core/plugin';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { sumColumns } from './column-sums.js';
-import { type Buffer, isNan, type KernelCall, kernel, makeOutput, runPass, workgroupSize } from './pass.js';
+import { type KernelCall, kernel } from './kernel.js';
+import { type Buffer, isNan, makeOutput, runPass, workgroupSize } from './pass.js';
 
 function sizes({ shape }: TensorInfo): [positions: number, channels: number] {
   return [shape.slice(0, -1).reduce((n, size) => n * size, 1), shape.at(-1)!];

@@ -3,7 +3,8 @@ import { OVERLAP } from '@ghl/core/backend';
 import { checkNotEmpty } from '@ghl/core/plugin';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { type KernelCall, kernel, makeOutput, runPass, workgroupSize } from './pass.js';
+import { type KernelCall, kernel } from './kernel.js';
+import { makeOutput, runPass, workgroupSize } from './pass.js';
 
 /**
  * Σₚ f(p, k) for k < `columns`, for one f or several in one pass over their inputs. A workgroup adds up a piece of 32

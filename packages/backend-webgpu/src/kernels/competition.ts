@@ -11,7 +11,8 @@ import { checkNotEmpty } from '@ghl/core/plugin';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { sumColumns } from './column-sums.js';
-import { type KernelCall, kernel, makeOutput, type Pass, runPass, workgroupSize } from './pass.js';
+import { type KernelCall, kernel } from './kernel.js';
+import { makeOutput, type Pass, runPass, workgroupSize } from './pass.js';
 
 /** Most columns that an invocation keeps. */
 const mostKept = 8;

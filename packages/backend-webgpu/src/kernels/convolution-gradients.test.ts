@@ -265,11 +265,11 @@ describe('convolution gradients', () => {
       ...(await run('Conv2DBackpropInput', { dy: tensor(dyShape, 1), filter: tensor(filterShape, 2) }, attrs)),
       ...(await run('Conv2DBackpropFilter', { x: tensor(inputShape, 3), dy: tensor(dyShape, 1) }, attrs)),
     ];
-    const found = await both();
+    const actual = await both();
     await tf.setBackend('cpu');
     const expected = await both();
     await tf.setBackend('webgpu');
-    for (const [i, gradient] of found.entries()) expect(relativeError(gradient, expected[i]!)).toBeLessThan(most);
+    for (const [i, gradient] of actual.entries()) expect(relativeError(gradient, expected[i]!)).toBeLessThan(most);
   });
 
   it('leave no tensor and no buffer behind', async () => {

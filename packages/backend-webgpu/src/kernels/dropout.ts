@@ -2,7 +2,8 @@
 import { DROPOUT, type DropoutAttributes } from '@ghl/core/backend';
 import { checkNotEmpty } from '@ghl/core/plugin';
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
-import { type KernelCall, kernel, makeOutput, runPass, workgroupSize } from './pass.js';
+import { type KernelCall, kernel } from './kernel.js';
+import { makeOutput, runPass, workgroupSize } from './pass.js';
 
 /** By how much a round turns its word, of 32 bits. */
 const turns = [13, 15, 26, 6, 17, 29, 16, 24] as const;

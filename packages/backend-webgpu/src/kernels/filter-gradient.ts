@@ -16,7 +16,8 @@ import {
   type Conv2DBackpropFilterAttrs,
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
-import { channelsLast, type KernelCall, kernel, runPass } from './pass.js';
+import { channelsLast, type KernelCall, kernel } from './kernel.js';
+import { runPass } from './pass.js';
 import {
   addSlice,
   declareTile,

@@ -46,9 +46,9 @@ describe.each([true, false])('with subgroups where there are any: %s', (subgroup
 
   async function competitionErrors(shape: readonly [number, number], temperature: number): Promise<number[]> {
     const x = numbers(1, shape).map((value) => 3 * value);
-    const got = await run(COMPETITION, { x: tf.tensor2d(x, [...shape]) }, { temperature });
-    const wanted = competed(x, shape[1], temperature);
-    return got.map((each, i) => relativeError(each, wanted[i]!));
+    const actual = await run(COMPETITION, { x: tf.tensor2d(x, [...shape]) }, { temperature });
+    const expected = competed(x, shape[1], temperature);
+    return actual.map((each, i) => relativeError(each, expected[i]!));
   }
 
   it('a competition is the softmax at its temperature, and what units share with it', async () => {
@@ -111,11 +111,11 @@ describe('fused kernels', () => {
     await fc.assert(
       fc.asyncProperty(shapes, async (shape) => {
         const [a, b] = [numbers(1, shape), numbers(2, shape)];
-        const wanted = new Float64Array(shape[1]);
-        for (const [i, value] of a.entries()) wanted[i % shape[1]]! += value * b[i]!;
-        const [got] = await run(OVERLAP, { a: tensor(shape, 1), b: tensor(shape, 2) }, {});
+        const expected = new Float64Array(shape[1]);
+        for (const [i, value] of a.entries()) expected[i % shape[1]]! += value * b[i]!;
+        const [actual] = await run(OVERLAP, { a: tensor(shape, 1), b: tensor(shape, 2) }, {});
         // Terms of both signs cancel: what is off is measured against their size.
-        expect(relativeError(got!, wanted) * Math.max(...wanted.map(Math.abs))).toBeLessThan(
+        expect(relativeError(actual!, expected) * Math.max(...expected.map(Math.abs))).toBeLessThan(
           2e-6 * Math.sqrt(shape[0]),
         );
       }),
@@ -145,8 +145,8 @@ describe('fused kernels', () => {
       for (const [make, expected] of ways) {
         const value = make();
         const before = tf.fill([size], -1, value.dtype as 'float32');
-        const [got] = await run(CHOOSE, { ok: tf.scalar(flag, 'bool'), value, before }, {});
-        expect(relativeError(got!, flag ? expected : new Float32Array(size).fill(-1))).toBeLessThan(1e-6);
+        const [actual] = await run(CHOOSE, { ok: tf.scalar(flag, 'bool'), value, before }, {});
+        expect(relativeError(actual!, flag ? expected : new Float32Array(size).fill(-1))).toBeLessThan(1e-6);
       }
       expect(relativeError(await shared.data(), doubled)).toBeLessThan(1e-6);
       shared.dispose();
@@ -267,9 +267,9 @@ describe('fused kernels', () => {
       const shape = [3, 5] as const;
       const all = given(shape);
       const [weights, sums] = [tf.tensor2d(all.weights, [3, 5]), tf.tensor2d(all.sums, [3, 5])];
-      const [got] = await run(FUSED_UPDATE, { weights, sums }, { program: [['eligibility'], ['scale', 0.5]] });
+      const [actual] = await run(FUSED_UPDATE, { weights, sums }, { program: [['eligibility'], ['scale', 0.5]] });
       expect(
-        relativeError(got!, plain([['eligibility'], ['scale', 0.5]], { ...all, overlap: new Float32Array(5) })),
+        relativeError(actual!, plain([['eligibility'], ['scale', 0.5]], { ...all, overlap: new Float32Array(5) })),
       ).toBeLessThan(1e-6);
     });
 
@@ -306,8 +306,8 @@ describe('fused kernels', () => {
 
     it('leaves a weight whose eligibility is 0 everywhere', async () => {
       const [weights, sums] = [tf.ones([4, 3]), tf.zeros([4, 3])];
-      const [got, ok] = await run(FUSED_UPDATE, { weights, sums }, { program: [['eligibility'], ['maxAbs']] });
-      expect([...got!, ok![0]]).toEqual([...new Array<number>(12).fill(1), 1]);
+      const [actual, ok] = await run(FUSED_UPDATE, { weights, sums }, { program: [['eligibility'], ['maxAbs']] });
+      expect([...actual!, ok![0]]).toEqual([...new Array<number>(12).fill(1), 1]);
     });
   });
 
@@ -344,10 +344,10 @@ describe('fused kernels', () => {
           const even = average(cotangent);
           const tolerance = 2e-5 * (1 + Math.abs(μ)) * Math.max(1, precisions[c]!);
           for (let p = 0; p < positions; p++) {
-            const wanted = (cotangent[p]! - even - normal[p]! * along) * ρ;
+            const expected = (cotangent[p]! - even - normal[p]! * along) * ρ;
             if (Math.abs(ys[p * channels + c]! - normal[p]!) > tolerance) expect(ys[p * channels + c]).toBe(normal[p]);
-            if (Math.abs(dxs![p * channels + c]! - wanted) > 30 * tolerance)
-              expect(dxs![p * channels + c]).toBe(wanted);
+            if (Math.abs(dxs![p * channels + c]! - expected) > 30 * tolerance)
+              expect(dxs![p * channels + c]).toBe(expected);
           }
         }
       }),
@@ -373,10 +373,10 @@ describe('fused kernels', () => {
           xs[position * channels + 1] = value;
           const spoilt = await batchNorm(xs);
           for (const [output, all] of spoilt.entries()) {
-            for (const [i, found] of all.entries()) {
-              if (i % channels !== 1) expect(found).toBe(sound[output]![i]);
-              else if (output === 2) expect(found).not.toSatisfy(Number.isFinite);
-              else if (output !== 1) expect(found).toBeNaN();
+            for (const [i, actual] of all.entries()) {
+              if (i % channels !== 1) expect(actual).toBe(sound[output]![i]);
+              else if (output === 2) expect(actual).not.toSatisfy(Number.isFinite);
+              else if (output !== 1) expect(actual).toBeNaN();
             }
           }
         }
@@ -405,13 +405,17 @@ describe('fused kernels', () => {
     const key: [number, number] = [0xdeadbeef, 0x12345678];
     for (const size of [1, 5, 8, 1003]) {
       const threshold = 0.3 * 2 ** 31;
-      const [got] = await run(DROPOUT, { x: tensor([size], 1) }, { key, threshold: Math.round(threshold), scale: 1.5 });
+      const [actual] = await run(
+        DROPOUT,
+        { x: tensor([size], 1) },
+        { key, threshold: Math.round(threshold), scale: 1.5 },
+      );
       const x = numbers(1, [size]);
-      const wanted = x.map((value, i) => {
+      const expected = x.map((value, i) => {
         const draw = threefry(4 * Math.floor(i / 8) + (i % 4), key)[Math.floor(i / 4) % 2]!;
         return draw / 2 >= threshold ? 1.5 * value : 0;
       });
-      expect([...got!].map((value) => value + 0)).toEqual([...wanted].map((value) => value + 0));
+      expect([...actual!].map((value) => value + 0)).toEqual([...expected].map((value) => value + 0));
     }
   });
 });

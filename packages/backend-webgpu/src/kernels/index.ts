@@ -1,20 +1,20 @@
 /** The kernels that `activate()` registers and `deactivate()` takes away again. */
 import type { KernelOverride } from '@ghl/core/backend';
-import { stockFixes } from '../stock-fixes/index.js';
+import { stockOverrides } from '../kernel-overrides/index.js';
 import { batchNorm, batchNormGradient } from './batch-norm.js';
 import { overlap } from './column-sums.js';
 import { competition } from './competition.js';
 import { dropout } from './dropout.js';
 import { filterGradient, filterGradients } from './filter-gradient.js';
+import { allFinite, choose, fusedUpdate } from './fused-update.js';
 import { inputGradient } from './input-gradient.js';
-import { allFinite, choose, move } from './move.js';
 
 /** Those that the stock backend lacks, those that replace slow ones, and those that replace wrong ones, in order. */
 export const kernels: readonly KernelOverride[] = [
   filterGradients,
   competition,
   overlap,
-  move,
+  fusedUpdate,
   choose,
   allFinite,
   batchNorm,
@@ -22,5 +22,5 @@ export const kernels: readonly KernelOverride[] = [
   dropout,
   filterGradient,
   inputGradient,
-  ...stockFixes,
+  ...stockOverrides,
 ];

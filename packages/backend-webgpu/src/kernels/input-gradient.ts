@@ -11,7 +11,8 @@ import { gradientInfo } from '@ghl/core/backend';
 import { checkNotEmpty } from '@ghl/core/plugin';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { Conv2DBackpropInput, type Conv2DBackpropInputAttrs } from '@tensorflow/tfjs-core';
-import { channelsLast, type KernelCall, runPass } from './pass.js';
+import { channelsLast, type KernelCall } from './kernel.js';
+import { runPass } from './pass.js';
 import {
   addSlice,
   declareTile,

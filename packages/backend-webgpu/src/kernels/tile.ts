@@ -81,8 +81,8 @@ export function writeColumns(
  * and the terms of a share, a multiple of {@link depth}. Depends on the shape only, as the bits of the result do.
  */
 export function shares(tiles: number, terms: number): { readonly shares: number; readonly share: number } {
-  const wanted = Math.max(1, Math.min(Math.ceil(1024 / tiles), Math.floor(terms / 512)));
-  const share = depth * Math.ceil(terms / wanted / depth);
+  const count = Math.max(1, Math.min(Math.ceil(1024 / tiles), Math.floor(terms / 512)));
+  const share = depth * Math.ceil(terms / count / depth);
   return { shares: Math.ceil(terms / share), share };
 }
 

@@ -24,11 +24,11 @@ const [choosesItself, oneEach, smallTiles] = [-1, 0, 2];
 /** The inner dimension from which the stock backend adds atomically. */
 const long = 2000;
 
-type Call = Parameters<KernelFunc>[0];
+type KernelCall = Parameters<KernelFunc>[0];
 /** Sizes of a product, and the shape and type of its result. */
 type Product = Readonly<Record<'batch' | 'rows' | 'columns' | 'inner', number>> & Pick<TensorInfo, 'shape' | 'dtype'>;
 
-function matrices({ inputs, attrs }: Call): Product {
+function matrices({ inputs, attrs }: KernelCall): Product {
   const { a, b } = inputs as { a: TensorInfo; b: TensorInfo };
   const { transposeA, transposeB } = attrs as unknown as BatchMatMulAttrs;
   const [batchA, batchB] = [a.shape.slice(0, -2), b.shape.slice(0, -2)];
@@ -44,7 +44,7 @@ function matrices({ inputs, attrs }: Call): Product {
 }
 
 /** The product that a convolution becomes if it becomes one. */
-function patches({ inputs, attrs }: Call): Product {
+function patches({ inputs, attrs }: KernelCall): Product {
   const { x, filter } = inputs as { x: TensorInfo; filter: TensorInfo };
   const { strides, pad, dataFormat, dilations, dimRoundingMode } = attrs as unknown as Conv2DAttrs;
   type Shape4D = [number, number, number, number];
@@ -64,12 +64,12 @@ function patches({ inputs, attrs }: Call): Product {
 /** Whether the stock backend adds it up atomically, for want of tiles of 32 by 32 to keep a GPU busy. */
 function isUnordered({ batch, rows, columns, inner }: Product, backend: WebGPUBackend): boolean {
   if (inner < long || batch !== 1) return false;
-  const asked = env().getNumber(thresholdFlag);
-  const few = (asked > 0 ? asked : backend.thresholdToIncreaseWorkgroups) * (rows <= 8 ? 2 : 1);
+  const threshold = env().getNumber(thresholdFlag);
+  const few = (threshold > 0 ? threshold : backend.thresholdToIncreaseWorkgroups) * (rows <= 8 ? 2 : 1);
   return Math.ceil(rows / 32) * Math.ceil(columns / 32) <= few;
 }
 
-function ordered(name: string, productOf: (call: Call) => Product): KernelOverride {
+function ordered(name: string, productOf: (call: KernelCall) => Product): KernelOverride {
   return {
     name,
     create: (stock) => (call) => {

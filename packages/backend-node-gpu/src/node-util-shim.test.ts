@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
-import { putBack } from './removed-functions.js';
+import { shimNodeUtil } from './node-util-shim.js';
 
 it('puts back what is missing, and takes away no more than that', () => {
   const kept = () => true;
   const target: Record<string, unknown> = { isArray: kept };
-  const { names, undo } = putBack(target);
+  const { names, undo } = shimNodeUtil(target);
   expect(names).toEqual(['isNullOrUndefined']);
   const isNullOrUndefined = target.isNullOrUndefined as (value: unknown) => boolean;
   expect([null, undefined, 0, '', false].map(isNullOrUndefined)).toEqual([true, true, false, false, false]);
@@ -14,7 +14,7 @@ it('puts back what is missing, and takes away no more than that', () => {
 
 it("leaves another's function where it has replaced ours", () => {
   const target: Record<string, unknown> = {};
-  const { undo } = putBack(target);
+  const { undo } = shimNodeUtil(target);
   const theirs = () => false;
   target.isNullOrUndefined = theirs;
   undo();

@@ -11,16 +11,16 @@ const numbers = ['float32', 'int32'] as const;
 const all = [...numbers, 'bool'] as const;
 
 /** Kernels that only move values, of any type and any number, or look at the shape alone. */
-const moving = new Set(
+const copyKernels = new Set(
   names(`BatchToSpaceND BroadcastArgs Cast Concat Diag ExpandDims Fill Identity LinSpace MirrorPad OnesLike Pack Range Reshape
     ResizeBilinearGrad SpaceToBatchND SplitV Tile Transpose Unique Unpack ZerosLike`),
 );
 
 /** Others that do without values. */
-const valueless = new Set(names('Bincount DenseBincount'));
+const shapeKernels = new Set(names('Bincount DenseBincount'));
 
 /** Types that the inputs of other kernels may have, all alike, where that is not float32 alone. */
-const alike: Readonly<Record<string, readonly DataType[]>> = Object.fromEntries([
+const commonTypes: Readonly<Record<string, readonly DataType[]>> = Object.fromEntries([
   ...of(all, 'ArgMax ArgMin CropAndResize GatherNd GatherV2 Max Min ResizeBilinear SparseToDense TensorScatterUpdate'),
   ...of(
     numbers,
@@ -35,7 +35,7 @@ const alike: Readonly<Record<string, readonly DataType[]>> = Object.fromEntries(
 ]);
 
 /** Inputs that have a type of their own. */
-const apart: Readonly<Record<string, Readonly<Record<string, DataType>>>> = {
+const ownTypes: Readonly<Record<string, Readonly<Record<string, DataType>>>> = {
   Bincount: { x: 'int32' },
   CropAndResize: { boxes: 'float32', boxInd: 'int32' },
   DenseBincount: { x: 'int32' },
@@ -52,16 +52,16 @@ const apart: Readonly<Record<string, Readonly<Record<string, DataType>>>> = {
 };
 
 /** What else has to hold. */
-const also: Readonly<Record<string, (inputs: Inputs, attrs: Readonly<Record<string, unknown>>) => boolean>> = {
+const conditions: Readonly<Record<string, (inputs: Inputs, attrs: Readonly<Record<string, unknown>>) => boolean>> = {
   // It repeats the slopes along the leading axes.
   Prelu: ({ x, alpha }) => {
-    const kept = alpha!.shape.slice(
+    const slopes = alpha!.shape.slice(
       Math.max(
         0,
         alpha!.shape.findIndex((size) => size !== 1),
       ),
     );
-    return util.arraysEqual(kept, x!.shape.slice(x!.shape.length - kept.length));
+    return util.arraysEqual(slopes, x!.shape.slice(x!.shape.length - slopes.length));
   },
   // It takes what lies before an image for its far end.
   Transform: (_, { fillMode }) => fillMode !== 'reflect',
@@ -70,20 +70,21 @@ const also: Readonly<Record<string, (inputs: Inputs, attrs: Readonly<Record<stri
 };
 
 /** The input that the stock kernel of a name takes for something else, if any. What holds strings is left to it. */
-export function mistaken(name: string, inputs: Inputs, attrs: object): string | undefined {
-  const anything = moving.has(name);
-  const types: readonly DataType[] = anything ? all : (alike[name] ?? ['float32']);
+export function unsupportedInput(name: string, inputs: Inputs, attrs: object): string | undefined {
+  const anything = copyKernels.has(name);
+  const types: readonly DataType[] = anything ? all : (commonTypes[name] ?? ['float32']);
   let type: DataType | undefined;
   for (const [key, input] of Object.entries(inputs)) {
     if (input == null) continue;
     const { dtype, shape } = input;
     if (dtype === 'string') return undefined;
-    const wanted = apart[name]?.[key];
-    if (wanted === undefined) type ??= dtype;
-    const right = wanted === undefined ? types.includes(dtype) && (anything || dtype === type) : dtype === wanted;
-    if (!right || (shape.includes(0) && !anything && !valueless.has(name))) return key;
+    const required = ownTypes[name]?.[key];
+    if (required === undefined) type ??= dtype;
+    const isSupported =
+      required === undefined ? types.includes(dtype) && (anything || dtype === type) : dtype === required;
+    if (!isSupported || (shape.includes(0) && !anything && !shapeKernels.has(name))) return key;
   }
-  return also[name]?.(inputs, { ...attrs }) === false ? Object.keys(inputs)[0] : undefined;
+  return conditions[name]?.(inputs, { ...attrs }) === false ? Object.keys(inputs)[0] : undefined;
 }
 
 function names(list: string): string[] {

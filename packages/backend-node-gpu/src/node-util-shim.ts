@@ -10,7 +10,7 @@ const functions: Readonly<Record<string, (value: unknown) => boolean>> = {
 };
 
 /** Functions that were put back. */
-export interface PutBack {
+export interface NodeUtilShim {
   /** Their names; empty where none was missing. */
   readonly names: readonly string[];
   /** Takes them away again. */
@@ -18,7 +18,7 @@ export interface PutBack {
 }
 
 /** Puts back what is missing. */
-export function putBack(target: object = util): PutBack {
+export function shimNodeUtil(target: object = util): NodeUtilShim {
   const names = Object.keys(functions).filter((name) => !(name in target));
   for (const name of names) {
     Object.defineProperty(target, name, {

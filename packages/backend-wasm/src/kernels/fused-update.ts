@@ -3,9 +3,10 @@ import { CHOOSE, FUSED_UPDATE } from '@ghl/core/backend';
 import type { Operation } from '@ghl/core/plugin';
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { bits } from '../module.js';
-import { address, floatKernel, type KernelCall, kernel, share } from './heap.js';
+import { address, share } from './heap.js';
+import { floatKernel, type KernelCall, kernel } from './kernel.js';
 
-/** Codes of the operations in assembly/move.ts. */
+/** Codes of the operations in assembly/fused-update.ts. */
 const codes: readonly Operation[0][] = [
   'eligibility',
   'gradient',
@@ -18,25 +19,25 @@ const codes: readonly Operation[0][] = [
   'decay',
 ];
 
-interface MoveInputs {
+interface FusedUpdateInputs {
   readonly weights: TensorInfo;
   readonly sums?: TensorInfo;
   readonly overlap?: TensorInfo;
   readonly gradient?: TensorInfo;
 }
 
-const move = floatKernel(
+const fusedUpdate = floatKernel(
   FUSED_UPDATE,
   ({
     inputs: { weights, sums, overlap, gradient },
     attrs: { program, nonNegative = false },
     backend,
     module,
-  }: KernelCall<MoveInputs, { program: readonly Operation[]; nonNegative?: boolean }>) => {
+  }: KernelCall<FusedUpdateInputs, { program: readonly Operation[]; nonNegative?: boolean }>) => {
     const out = backend.makeOutput(weights.shape, 'float32');
     const ok = backend.makeOutput([], 'bool');
     const at = (tensor: TensorInfo | undefined) => (tensor === undefined ? 0 : address(backend, tensor));
-    module.run('move', [
+    module.run('fusedUpdate', [
       ...[util.sizeFromShape(weights.shape), overlap?.shape[0] ?? 1],
       ...[at(weights), at(sums), at(overlap), at(gradient), at(out), at(ok)],
       ...[Number(nonNegative), 0, program.length],
@@ -53,4 +54,4 @@ const choose = kernel(
     share(backend, backend.typedArrayFromHeap(ok)[0] ? value : before),
 );
 
-export const kernels = [move, choose];
+export const kernels = [fusedUpdate, choose];

@@ -14,7 +14,8 @@ import { ALL_FINITE, CHOOSE, FUSED_UPDATE } from '@ghl/core/backend';
 import { checkNotEmpty, type Operation } from '@ghl/core/plugin';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
-import { type Buffer, isNan, type KernelCall, kernel, makeOutput, runPass, workgroupSize } from './pass.js';
+import { type KernelCall, kernel } from './kernel.js';
+import { type Buffer, isNan, makeOutput, runPass, workgroupSize } from './pass.js';
 
 interface MoveInputs {
   readonly weights: TensorInfo;
@@ -26,7 +27,7 @@ interface MoveInputs {
 /** Most workgroups of a pass; each leaves one number. */
 const mostWorkgroups = 512;
 
-export const move = kernel(
+export const fusedUpdate = kernel(
   FUSED_UPDATE,
   ({
     inputs,

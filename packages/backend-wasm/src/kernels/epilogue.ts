@@ -13,10 +13,10 @@ import {
   Sigmoid,
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
-import { byKernel } from './heap.js';
+import { runKernel } from './kernel.js';
 
 /** The inputs that are there only where they are asked for. */
-export interface Finishing {
+export interface EpilogueInputs {
   readonly bias?: TensorInfo;
   readonly preluActivationWeights?: TensorInfo;
 }
@@ -25,27 +25,27 @@ export interface Finishing {
 const activations = { relu: Relu, relu6: Relu6, elu: Elu, sigmoid: Sigmoid };
 
 /** f(`plain` + bias), in place of `plain`, which is let go of. */
-export function finish(
+export function applyEpilogue(
   {
     inputs: { bias, preluActivationWeights },
     attrs: { activation, leakyreluAlpha },
     backend,
   }: {
-    readonly inputs: Finishing;
+    readonly inputs: EpilogueInputs;
     readonly attrs: Pick<FusedConv2DAttrs, 'activation' | 'leakyreluAlpha'>;
     readonly backend: BackendWasm;
   },
   plain: TensorInfo,
 ): TensorInfo {
   let out = plain;
-  const follow = (name: string, inputs: object, attrs?: object) => {
-    const next = byKernel(backend, name, inputs, attrs);
+  const apply = (name: string, inputs: object, attrs?: object) => {
+    const next = runKernel(backend, name, inputs, attrs);
     backend.disposeData(out.dataId);
     out = next;
   };
-  if (bias !== undefined) follow(Add, { a: out, b: bias });
-  if (activation === 'prelu') follow(Prelu, { x: out, alpha: preluActivationWeights });
-  else if (activation === 'leakyrelu') follow(LeakyRelu, { x: out }, { alpha: leakyreluAlpha });
-  else if (activation !== 'linear') follow(activations[activation], { x: out });
+  if (bias !== undefined) apply(Add, { a: out, b: bias });
+  if (activation === 'prelu') apply(Prelu, { x: out, alpha: preluActivationWeights });
+  else if (activation === 'leakyrelu') apply(LeakyRelu, { x: out }, { alpha: leakyreluAlpha });
+  else if (activation !== 'linear') apply(activations[activation], { x: out });
   return out;
 }

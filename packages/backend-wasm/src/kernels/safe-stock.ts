@@ -3,12 +3,12 @@
  */
 import { UnsupportedError } from '@ghl/core';
 import { Cast, type TensorInfo } from '@tensorflow/tfjs-core';
-import { byKernel, type Stock } from './heap.js';
-import type { Reference } from './reference.js';
-import { mistaken } from './sound.js';
+import type { CpuKernels } from './cpu-kernels.js';
+import { runKernel, type Stock } from './kernel.js';
+import { unsupportedInput } from './stock-limits.js';
 
 /** Gradients and means, which are float32 whatever they are of. */
-const floating = new Set([
+const floatGradients = new Set([
   'AvgPoolGrad',
   'Conv2DBackpropFilter',
   'Conv2DBackpropInput',
@@ -20,17 +20,17 @@ const floating = new Set([
 ]);
 
 /** Whose kernels on the CPU backend are wrong too, never end, or refuse in their own words. */
-const refused = new Set(['Bincount', 'DenseBincount', 'GatherNd', 'ResizeNearestNeighborGrad']);
+const refusedKernels = new Set(['Bincount', 'DenseBincount', 'GatherNd', 'ResizeNearestNeighborGrad']);
 
 /** The stock kernel of a name where it is right; elsewhere, what stands in for it. */
-export function sound(name: string, stock: Stock | undefined, reference: Reference): Stock {
+export function safeStock(name: string, stock: Stock | undefined, cpuKernels: CpuKernels): Stock {
   return (call) => {
     const inputs = call.inputs as Readonly<Record<string, TensorInfo>>;
-    const wrong = mistaken(name, inputs, call.attrs);
+    const wrong = unsupportedInput(name, inputs, call.attrs);
     if (wrong === undefined && stock !== undefined) return stock(call);
     const float = Object.values(inputs).every((input) => input?.dtype === 'float32');
-    if (floating.has(name) && !float) return onFloats(name, call);
-    const other = refused.has(name) ? undefined : reference(name);
+    if (floatGradients.has(name) && !float) return onFloats(name, call);
+    const other = refusedKernels.has(name) ? undefined : cpuKernels(name);
     if (other !== undefined) return other(call);
     const key = wrong ?? Object.keys(inputs).find((each) => inputs[each]!.dtype !== 'float32')!;
     const { dtype } = inputs[key]!;
@@ -44,10 +44,10 @@ export function sound(name: string, stock: Stock | undefined, reference: Referen
 
 function onFloats(name: string, { inputs, attrs, backend }: Parameters<Stock>[0]): TensorInfo {
   const cast = Object.entries(inputs as Record<string, TensorInfo>).map(
-    ([key, x]) => [key, byKernel(backend, Cast, { x }, { dtype: 'float32' })] as const,
+    ([key, x]) => [key, runKernel(backend, Cast, { x }, { dtype: 'float32' })] as const,
   );
   try {
-    return byKernel(backend, name, Object.fromEntries(cast), attrs);
+    return runKernel(backend, name, Object.fromEntries(cast), attrs);
   } finally {
     for (const [, { dataId }] of cast) backend.disposeData(dataId);
   }

@@ -62,8 +62,8 @@ const fusions: [name: string, run: (x: tf.Tensor1D, activation: Activation) => t
 
 describe('a NaN stays one, and numbers are right', () => {
   it.each(Object.entries(oracles))('%s', async (_, [run, oracle]) => {
-    const found = await valuesOf(() => run(tf.tensor1d(numbers)));
-    for (const [i, value] of found.entries()) {
+    const actual = await valuesOf(() => run(tf.tensor1d(numbers)));
+    for (const [i, value] of actual.entries()) {
       const expected = Math.fround(oracle(numbers[i]!));
       if (Number.isFinite(expected))
         expect(Math.abs(value - expected)).toBeLessThan(1e-4 * Math.max(1, Math.abs(expected)));
@@ -75,12 +75,12 @@ describe('a NaN stays one, and numbers are right', () => {
   it.each(ends)('through a %s that ends with %s', async (_, activation, run) => {
     const of = [-100, -3, -0.25, 0, 0.25, 2.5, 7, 100, nan, 2, -2, 0.5];
     const product = () => valuesOf(() => run(tf.tensor1d(of), activation));
-    const found = await product();
+    const actual = await product();
     await tf.setBackend('cpu');
     const expected = await product();
     await tf.setBackend('webgpu');
-    expect(found.map(Number.isNaN)).toEqual(expected.map(Number.isNaN));
-    for (const [i, value] of found.entries()) if (!Number.isNaN(value)) expect(value).toBeCloseTo(expected[i]!, 4);
+    expect(actual.map(Number.isNaN)).toEqual(expected.map(Number.isNaN));
+    for (const [i, value] of actual.entries()) if (!Number.isNaN(value)) expect(value).toBeCloseTo(expected[i]!, 4);
   });
 
   it('of the row of a softmax, and of no other row', async () => {
@@ -91,9 +91,9 @@ describe('a NaN stays one, and numbers are right', () => {
     ] as const) {
       const x = Array.from({ length: 3 * columns }, (_, i) => Math.sin(i));
       x[columns + 3] = bad;
-      const found = await valuesOf(() => tf.softmax(tf.tensor2d(x, [3, columns])));
+      const actual = await valuesOf(() => tf.softmax(tf.tensor2d(x, [3, columns])));
       const exps = x.map(Math.exp);
-      for (const [i, value] of found.entries()) {
+      for (const [i, value] of actual.entries()) {
         const row = Math.floor(i / columns);
         const sum = exps.slice(row * columns, (row + 1) * columns).reduce((a, b) => a + b);
         if (row === 1) expect(value).toBeNaN();

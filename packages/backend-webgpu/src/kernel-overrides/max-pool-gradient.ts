@@ -7,7 +7,8 @@
 import type { KernelOverride } from '@ghl/core/backend';
 import { checkNotEmpty } from '@ghl/core/plugin';
 import { backend_util, MaxPoolGrad, type MaxPoolGradAttrs, type TensorInfo, util } from '@tensorflow/tfjs-core';
-import { isNan, type KernelCall, makeOutput, runPass, workgroupSize } from '../kernels/pass.js';
+import type { KernelCall } from '../kernels/kernel.js';
+import { isNan, makeOutput, runPass, workgroupSize } from '../kernels/pass.js';
 
 type Inputs = Readonly<Record<'dy' | 'input' | 'output', TensorInfo>>;
 

@@ -7,7 +7,7 @@ import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** A {@link WebGPUBackend} that can be let go of. */
-export interface WatchedBackend extends WebGPUBackend {
+export interface CheckedBackend extends WebGPUBackend {
   /** Throws what befell the device, if anything did. */
   check(): void;
   /** Destroys the device. What is still on it is `BACKEND_GONE` from now on. */
@@ -17,19 +17,23 @@ export interface WatchedBackend extends WebGPUBackend {
 type Program = Parameters<WebGPUBackend['runWebGPUProgram']>;
 
 /** The backend on a device, of the class that the stock package exports. */
-export function watchedBackend(Stock: typeof WebGPUBackend, device: GPUDevice, info: GPUAdapterInfo): WatchedBackend {
-  return new (class extends Stock implements WatchedBackend {
+export function createCheckedBackend(
+  Stock: typeof WebGPUBackend,
+  device: GPUDevice,
+  info: GPUAdapterInfo,
+): CheckedBackend {
+  return new (class extends Stock implements CheckedBackend {
     /** Why nothing can be computed any more; the first reason stands. */
     #failure: GhlError | undefined;
 
     constructor() {
       super(device, info);
       device.lost.then(({ reason, message }) => {
-        this.#failure ??= lost(reason, message);
+        this.#failure ??= lostDeviceError(reason, message);
       });
       device.addEventListener('uncapturederror', (event) => {
         event.preventDefault(); // else it is printed
-        this.#failure ??= refused(event.error, this.memory().numBytesInGPU);
+        this.#failure ??= deviceError(event.error, this.memory().numBytesInGPU);
       });
     }
 
@@ -118,7 +122,7 @@ export function watchedBackend(Stock: typeof WebGPUBackend, device: GPUDevice, i
   })();
 }
 
-function lost(reason: string, message: string): GhlError {
+function lostDeviceError(reason: string, message: string): GhlError {
   return new StateError(
     'DEVICE_LOST',
     `The GPU was lost: ${message.trim() || reason}.`,
@@ -127,7 +131,7 @@ function lost(reason: string, message: string): GhlError {
   );
 }
 
-function refused({ constructor: { name }, message }: GPUError, bytes: number): GhlError {
+function deviceError({ constructor: { name }, message }: GPUError, bytes: number): GhlError {
   if (name === 'GPUOutOfMemoryError') {
     return new UnsupportedError(
       'OUT_OF_MEMORY',

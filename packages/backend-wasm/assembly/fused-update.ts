@@ -10,8 +10,8 @@
  * What is written is W + v, or max(W + v, 0); the flag is 1 if every W + v is finite.
  */
 import { ceilDiv, copy, min } from './pack';
-import { args, control, needed, parallel, reserve, scratch } from './pool';
-import { MOVE_NORM, MOVE_WRITE } from '../dist/wasm/tasks';
+import { args, control, needed, parallel, reserve, scratch } from './threads';
+import { FUSED_UPDATE_NORM, FUSED_UPDATE_WRITE } from '../dist/wasm/tasks';
 
 const ELIGIBILITY: i32 = 0;
 const GRADIENT: i32 = 1;
@@ -24,7 +24,7 @@ const SCALE: i32 = 7;
 const DECAY: i32 = 8;
 
 @unmanaged
-export class Move {
+export class FusedUpdate {
   size: i32;
   /** K. */
   units: i32;
@@ -44,7 +44,7 @@ export class Move {
   count: i32;
 }
 
-const PROGRAM: usize = offsetof<Move>();
+const PROGRAM: usize = offsetof<FusedUpdate>();
 /** Floats of a block, a multiple of 4. */
 const BLOCK: i32 = 2048;
 /** Blocks of a task. */
@@ -52,19 +52,19 @@ const SHARE: i32 = 16;
 
 // @ts-ignore: decorator
 @inline
-function code(m: Move, i: i32): i32 {
+function code(m: FusedUpdate, i: i32): i32 {
   return load<i32>(changetype<usize>(m) + PROGRAM + <usize>i * 8);
 }
 
 // @ts-ignore: decorator
 @inline
-function number(m: Move, i: i32): f32 {
+function number(m: FusedUpdate, i: i32): f32 {
   return load<f32>(changetype<usize>(m) + PROGRAM + <usize>i * 8 + 4);
 }
 
 // @ts-ignore: decorator
 @inline
-function setNumber(m: Move, i: i32, value: f32): void {
+function setNumber(m: FusedUpdate, i: i32, value: f32): void {
   store<f32>(changetype<usize>(m) + PROGRAM + <usize>i * 8 + 4, value);
 }
 
@@ -75,8 +75,8 @@ function found(block: i32): usize {
   return control().arena + <usize>block * 4;
 }
 
-export function move(): u32 {
-  const m = args<Move>();
+export function fusedUpdate(): u32 {
+  const m = args<FusedUpdate>();
   const blocks = ceilDiv(m.size, BLOCK);
   if (!reserve(<usize>blocks * 4, BLOCK * 4)) return needed();
   const tasks = ceilDiv(blocks, SHARE);
@@ -84,7 +84,7 @@ export function move(): u32 {
     const norm = code(m, i);
     if (norm != MAX_ABS && norm != RMS) continue;
     m.until = i;
-    parallel(MOVE_NORM, tasks);
+    parallel(FUSED_UPDATE_NORM, tasks);
     let whole: f64 = 0;
     for (let block = 0; block < blocks; block++) {
       const part = <f64>load<f32>(found(block));
@@ -95,15 +95,15 @@ export function move(): u32 {
     setNumber(m, i, <f32>(norm == RMS ? Math.sqrt(whole / <f64>m.size) : whole));
   }
   m.until = m.count;
-  parallel(MOVE_WRITE, tasks);
+  parallel(FUSED_UPDATE_WRITE, tasks);
   let finite = true;
   for (let block = 0; block < blocks; block++) finite = finite && load<f32>(found(block)) == 0;
   store<u8>(m.ok, finite ? 1 : 0);
   return 0;
 }
 
-export function moveNormTask(task: i32, thread: i32): void {
-  const m = args<Move>();
+export function fusedUpdateNormTask(task: i32, thread: i32): void {
+  const m = args<FusedUpdate>();
   const v = scratch(thread);
   const norm = code(m, m.until);
   const end = min((task + 1) * SHARE, ceilDiv(m.size, BLOCK));
@@ -128,8 +128,8 @@ export function moveNormTask(task: i32, thread: i32): void {
   }
 }
 
-export function moveWriteTask(task: i32, thread: i32): void {
-  const m = args<Move>();
+export function fusedUpdateWriteTask(task: i32, thread: i32): void {
+  const m = args<FusedUpdate>();
   const v = scratch(thread);
   const end = min((task + 1) * SHARE, ceilDiv(m.size, BLOCK));
   for (let block = task * SHARE; block < end; block++) {
@@ -166,7 +166,7 @@ export function moveWriteTask(task: i32, thread: i32): void {
 }
 
 /** v of one block, after the operations before `until`; returns its length. Reads whole vectors of v beyond it. */
-function increment(m: Move, v: usize, block: i32): i32 {
+function increment(m: FusedUpdate, v: usize, block: i32): i32 {
   const start = block * BLOCK;
   const n = min(BLOCK, m.size - start);
   const offset = <usize>start * 4;
@@ -223,7 +223,7 @@ function increment(m: Move, v: usize, block: i32): i32 {
 }
 
 /** v = Σ − W · m, unit by unit. */
-function eligibility(m: Move, v: usize, start: i32, n: i32): void {
+function eligibility(m: FusedUpdate, v: usize, start: i32, n: i32): void {
   const offset = <usize>start * 4;
   if (m.overlap == 0) {
     copy(v, m.sums + offset, n);

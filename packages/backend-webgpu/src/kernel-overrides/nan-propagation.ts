@@ -7,7 +7,7 @@ import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { type KernelFunc, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { isNan, makeEmpty, makeOutput, runPass, workgroupSize } from '../kernels/pass.js';
 
-type Call = Parameters<KernelFunc>[0];
+type KernelCall = Parameters<KernelFunc>[0];
 
 const [seluScale, seluAlpha] = [1.0507009873554805, 1.6732632423543772];
 
@@ -36,7 +36,7 @@ const activations: Readonly<Record<string, string>> = { elu: 'Elu', relu6: 'Relu
 function elementWise(name: string): KernelOverride {
   return {
     name,
-    create: (stock) => (call: Call) => {
+    create: (stock) => (call: KernelCall) => {
       const { x } = call.inputs as { x: TensorInfo };
       const backend = call.backend as WebGPUBackend;
       if (x.dtype !== 'float32' || x.shape.includes(0) || backend.shouldExecuteOnCPU([x])) return stock!(call);
@@ -49,7 +49,7 @@ function elementWise(name: string): KernelOverride {
 function activated(name: string): KernelOverride {
   return {
     name,
-    create: (stock) => (call: Call) => {
+    create: (stock) => (call: KernelCall) => {
       const activation = activations[call.attrs?.activation as string];
       if (activation === undefined) return stock!(call);
       const linear = stock!({ ...call, attrs: { ...call.attrs, activation: 'linear' } }) as TensorInfo;
@@ -86,7 +86,7 @@ function apply(backend: WebGPUBackend, name: string, x: TensorInfo): TensorInfo 
 /** uₖ = exp(xₖ − max x) / Σⱼ exp(xⱼ − max x) over the last axis; NaN for all of a row that holds a NaN or an ∞. */
 const softmax: KernelOverride = {
   name: 'Softmax',
-  create: (stock) => (call: Call) => {
+  create: (stock) => (call: KernelCall) => {
     const { logits: x } = call.inputs as { logits: TensorInfo };
     const backend = call.backend as WebGPUBackend;
     if (x.shape.includes(0)) return makeEmpty(backend, { shape: x.shape, dtype: 'float32' });
@@ -135,7 +135,7 @@ const softmax: KernelOverride = {
 };
 
 /** The kernels of this kind. */
-export const nanFixes: readonly KernelOverride[] = [
+export const nanOverrides: readonly KernelOverride[] = [
   ...Object.keys(unary).map(elementWise),
   softmax,
   ...['_FusedMatMul', 'FusedConv2D', 'FusedDepthwiseConv2D'].map(activated),

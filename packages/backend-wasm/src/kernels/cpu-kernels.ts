@@ -4,13 +4,14 @@
  */
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import { type DataType, getKernel, type TensorInfo } from '@tensorflow/tfjs-core';
-import { type Stock, share } from './heap.js';
+import { share } from './heap.js';
+import type { Stock } from './kernel.js';
 
 /** Runs the kernel of a name; undefined where the CPU backend has none of that name. */
-export type Reference = (name: string) => Stock | undefined;
+export type CpuKernels = (name: string) => Stock | undefined;
 
 /** Loads the CPU backend, which registers itself, as its importing does. */
-export async function loadReference(): Promise<Reference> {
+export async function loadCpuKernels(): Promise<CpuKernels> {
   const { MathBackendCPU } = await import('@tensorflow/tfjs-backend-cpu');
 
   /** Without the advice that the first tensor in Node prints, and without tensors that TensorFlow.js counts. */
@@ -32,9 +33,9 @@ export async function loadReference(): Promise<Reference> {
     return ({ inputs, attrs, backend }) => {
       // A new one for each call: whatever the kernel leaves behind goes with it.
       const cpu = new Cpu();
-      const lent = new Set<object>();
+      const inputIds = new Set<object>();
       const lend = (tensor: TensorInfo) => {
-        lent.add(tensor.dataId);
+        inputIds.add(tensor.dataId);
         cpu.move(tensor.dataId, backend.typedArrayFromHeap(tensor), tensor.shape, tensor.dtype, 1);
         // Some kernels ask for the rank, which only a tensor has.
         return { ...tensor, rank: tensor.shape.length };
@@ -46,13 +47,13 @@ export async function loadReference(): Promise<Reference> {
           );
       const results = kernel.kernelFunc({ inputs: values as never, attrs: attrs as never, backend: cpu });
       const take = (result: TensorInfo) =>
-        lent.has(result.dataId) ? share(backend, result) : copied(backend, result, cpu.readSync(result.dataId));
+        inputIds.has(result.dataId) ? share(backend, result) : copyToHeap(backend, result, cpu.readSync(result.dataId));
       return Array.isArray(results) ? results.map(take) : take(results);
     };
   };
 }
 
-function copied(backend: BackendWasm, { shape, dtype }: TensorInfo, values: ReturnType<BackendWasm['readSync']>) {
+function copyToHeap(backend: BackendWasm, { shape, dtype }: TensorInfo, values: ReturnType<BackendWasm['readSync']>) {
   const out = backend.makeOutput(shape, dtype);
   backend.typedArrayFromHeap(out).set(values as Float32Array);
   return out;

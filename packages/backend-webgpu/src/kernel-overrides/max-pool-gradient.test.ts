@@ -105,11 +105,11 @@ it('is as on the cpu backend with padding as in PyTorch, and of one image', asyn
     tf.dispose([x, image, ...all]);
     return read;
   };
-  const found = await gradients();
+  const actual = await gradients();
   await tf.setBackend('cpu');
   const expected = await gradients();
   await tf.setBackend('webgpu');
-  for (const [i, each] of found.entries()) expect(relativeError(each, expected[i]!)).toBeLessThan(1e-6);
+  for (const [i, each] of actual.entries()) expect(relativeError(each, expected[i]!)).toBeLessThan(1e-6);
 });
 
 it('reaches windows that stand out where sizes are rounded up', async () => {

@@ -1,6 +1,6 @@
 /** Running sums and products along axes below 0, too, which neither the stock kernels nor the CPU backend's know. */
 import { Cumprod, Cumsum, type CumsumAttrs, type TensorInfo, util } from '@tensorflow/tfjs-core';
-import { type KernelCall, kernel } from './heap.js';
+import { type KernelCall, kernel } from './kernel.js';
 
 export const kernels = [Cumprod, Cumsum].map((name) =>
   kernel(name, (call: KernelCall<{ x: TensorInfo }, CumsumAttrs>, stock) => {

@@ -11,20 +11,20 @@ const rows = 40;
 const tolerance = 1e-5;
 
 /** Runs the kernel on the backend that is on, and holds it against float64. */
-export async function competesRight(): Promise<boolean> {
+export async function verifySubgroups(): Promise<boolean> {
   for (const width of widths) {
     const values = Float32Array.from({ length: rows * width }, (_, i) => Math.sin(i) * 3);
     const expected = softmax(values, width);
     const tensors: tf.Tensor[] = [tf.tensor2d(values, [rows, width])];
-    let found: Float32Array;
+    let actual: Float32Array;
     try {
       const [x] = tensors as [tf.Tensor];
       tensors.push(...(tf.engine().runKernel(COMPETITION, { x }, { temperature: 1 }) as tf.Tensor[]));
-      found = await tensors[1]!.data<'float32'>();
+      actual = await tensors[1]!.data<'float32'>();
     } finally {
       tf.dispose(tensors);
     }
-    if (found.some((share, i) => !(Math.abs(share - expected[i]!) < tolerance))) return false;
+    if (actual.some((share, i) => !(Math.abs(share - expected[i]!) < tolerance))) return false;
   }
   return true;
 }

@@ -1,8 +1,8 @@
 import { COMPETITION } from '@ghl/core/backend';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { competesRight } from './competes-right.js';
 import { activate, deactivate } from './index.js';
+import { verifySubgroups } from './verify-subgroups.js';
 
 beforeAll(async () => {
   await activate();
@@ -11,7 +11,7 @@ afterAll(deactivate);
 
 it('passes a competition that is right, and leaves nothing behind', async () => {
   const before = tf.memory().numTensors;
-  expect(await competesRight()).toBe(true);
+  expect(await verifySubgroups()).toBe(true);
   expect(tf.memory().numTensors).toBe(before);
 });
 
@@ -24,7 +24,7 @@ it('finds one whose sums are not over the row', async () => {
   tf.unregisterKernel(COMPETITION, 'webgpu');
   tf.registerKernel({ ...kernel, kernelFunc: wrong });
   try {
-    expect(await competesRight()).toBe(false);
+    expect(await verifySubgroups()).toBe(false);
   } finally {
     tf.unregisterKernel(COMPETITION, 'webgpu');
     tf.registerKernel(kernel);
