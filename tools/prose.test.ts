@@ -6,7 +6,6 @@ import { checkProse, proseFiles, proseFindings } from './prose.mjs';
 const pending: string[] = [
   '.dependency-cruiser.mjs',
   'apps',
-  'packages/backend-node-gpu',
   'packages/backend-wasm',
   'packages/backend-webgpu',
   'packages/conformance',

@@ -30,7 +30,7 @@ const bindingOf = (name: string, text = '') =>
 
 const installed = findTfjsNode([import.meta.url]) !== undefined;
 
-describe.skipIf(installed)('refuses, and says what to do', () => {
+describe.skipIf(installed)('isSupported() and activate() name the reason and the remedy', () => {
   async function refusal() {
     const support = await isSupported();
     if (support.supported) throw new Error('It is supported.');
@@ -44,27 +44,27 @@ describe.skipIf(installed)('refuses, and says what to do', () => {
     return support;
   }
 
-  it('where no package is installed', async () => {
+  it('if no package is installed', async () => {
     const { reason, help } = await refusal();
     expect(reason).toMatch(/Neither .*tfjs-node-gpu nor .*tfjs-node is installed/);
     expect(help).toContain('npm install --ignore-scripts @tensorflow/tfjs-node@4.22.0');
   });
 
-  it('where the package has another version than TensorFlow.js', async () => {
+  it('if the package has another version than TensorFlow.js', async () => {
     packageOf('tfjs-node', '4.21.0');
     const { reason, help } = await refusal();
     expect(reason).toContain('@tensorflow/tfjs-node is 4.21.0, but @tensorflow/tfjs-core is 4.22.0');
     expect(help).toContain('@tensorflow/tfjs-node@4.22.0');
   });
 
-  it('where the native part is missing', async () => {
+  it('if the native part is missing', async () => {
     packageOf('tfjs-node-gpu');
     const { reason, help } = await refusal();
     expect(reason).toContain('@tensorflow/tfjs-node-gpu has no native part');
     expect(help).toContain('npx @ghl/backend-node-gpu install');
   });
 
-  it('where the native part does not load, which is tried in a process of its own', async () => {
+  it('if the native part does not load in a separate process', async () => {
     packageOf('tfjs-node');
     bindingOf('tfjs-node', 'no library');
     const { reason, help } = await refusal();
@@ -72,20 +72,20 @@ describe.skipIf(installed)('refuses, and says what to do', () => {
     expect(help).toContain('npx @ghl/backend-node-gpu install');
   });
 
-  it('where there is no working directory', async () => {
+  it('if there is no working directory', async () => {
     vi.mocked(process.cwd).mockImplementation(() => {
       throw new Error('ENOENT: uv_cwd');
     });
     expect((await refusal()).reason).toContain('uv_cwd');
   });
 
-  it('where package.json cannot be read', async () => {
+  it('if package.json cannot be read', async () => {
     put('node_modules/@tensorflow/tfjs-node/package.json', '{');
     await refusal();
   });
 });
 
-it('prefers the package for GPUs, but one with its native part to one without', () => {
+it('prefers a package with its native part, then the package for GPUs', () => {
   const find = () => findTfjsNode([join(folder, 'package.json')])?.name;
   expect(find()).toBeUndefined();
   packageOf('tfjs-node');
@@ -98,12 +98,12 @@ it('prefers the package for GPUs, but one with its native part to one without', 
   expect(find()).toBe('@tensorflow/tfjs-node-gpu');
 });
 
-it('has no options', async () => {
+it('rejects any option', async () => {
   await expect(activate({ threads: 2 } as object)).rejects.toMatchObject({ code: 'UNKNOWN_OPTION' });
 });
 
-// Where it is registered already it is not loaded, so a package of empty files does, and the CPU backend in its place.
-it.skipIf(installed)('ends any calls at once as if they were made in turn', async () => {
+// A backend that is registered already is not loaded: a package of empty files and the CPU backend take its place.
+it.skipIf(installed)('runs simultaneous calls of activate() and deactivate() in order', async () => {
   packageOf('tfjs-node');
   bindingOf('tfjs-node');
   const stand = new MathBackendCPU();
@@ -131,7 +131,7 @@ it.skipIf(installed)('ends any calls at once as if they were made in turn', asyn
   }
 });
 
-it('does nothing on deactivate() where it is not active', async () => {
+it('deactivate() does nothing if the backend is not active', async () => {
   await deactivate();
   expect(backend.name).toBe('tensorflow');
 });

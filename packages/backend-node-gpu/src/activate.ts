@@ -1,5 +1,4 @@
-/** Native TensorFlow as an adapter: what it needs, turning it on, turning it off. */
-
+/** The adapter of native TensorFlow: whether it is available, its start, and its end. */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism, cpus } from 'node:os';
@@ -31,20 +30,20 @@ completeTensorFlow();
 /** The name under which the packages register themselves. */
 const name = 'tensorflow';
 
-/** A package that loads. */
+/** A package whose native library loads. */
 interface Platform {
   readonly tfjsNode: TfjsNode;
   readonly library: LibraryInfo;
 }
 
-/** Found once, it stays: a native library is never unloaded. */
+/** Found once, since a process never unloads a native library. */
 let platform: Platform | undefined;
 
 async function findPlatform(): Promise<Platform | Refusal> {
   try {
     return platform ?? (await searchPlatform());
   } catch (error) {
-    const reason = `Native TensorFlow cannot be looked for: ${messageOf(error)}`;
+    const reason = `The search for native TensorFlow failed: ${messageOf(error)}`;
     return { supported: false, reason, help: installHelp };
   }
 }
@@ -72,25 +71,26 @@ async function searchPlatform(): Promise<Platform | Refusal> {
       help: installHelp,
     };
   }
-  // Where it is loaded already, it loads; and another process might not get at a GPU that this one holds.
+  // A running backend needs no probe, and another process might have no access to a GPU that this one holds.
   const running = tf.engine().registry[name] as NodeBackend | undefined;
-  const library = running === undefined ? await probe(tfjsNode.binding) : saidBy(running);
+  const library = running === undefined ? await probe(tfjsNode.binding) : infoOf(running);
   if ('supported' in library) return library;
-  platform = { tfjsNode, library: library };
+  platform = { tfjsNode, library };
   return platform;
 }
 
-function saidBy({ binding, isUsingGpuDevice }: NodeBackend): LibraryInfo {
+function infoOf({ binding, isUsingGpuDevice }: NodeBackend): LibraryInfo {
   return { version: binding.TF_Version, gpu: isUsingGpuDevice ? 'GPU' : undefined, withoutGpu: undefined };
 }
 
-/** The one instance that a process can have. It stays after `deactivate()`. */
+/** The only instance of the process. It remains after `deactivate()`. */
 let instance: NodeBackend | undefined;
 
-async function start({ tfjsNode, library: probed }: Platform, _: object, teardown: Teardown): Promise<Started<object>> {
+async function start(platform: Platform, _: object, teardown: Teardown): Promise<Started<object>> {
+  const { tfjsNode, library } = platform;
   const shim = shimNodeUtil();
   teardown.add(() => shim.undo());
-  // Not findBackend(), which starts a backend that it does not find.
+  // Not findBackend(), which starts a backend that is registered only.
   if (!(name in tf.engine().registry)) load(tfjsNode);
   if (!(await tf.setBackend(name))) throw new Error('tf.setBackend() returned false.');
   instance = tf.findBackend(name) as NodeBackend;
@@ -101,7 +101,7 @@ async function start({ tfjsNode, library: probed }: Platform, _: object, teardow
   const version = instance.binding.TF_Version;
   return {
     result: {
-      device: gpu ? (probed.gpu ?? 'GPU') : (cpus()[0]?.model ?? process.arch),
+      device: gpu ? (library.gpu ?? 'GPU') : (cpus()[0]?.model ?? process.arch),
       driver: `libtensorflow ${version}${gpu ? ' with CUDA' : ''}`,
       ...(!gpu && { threads: Number(process.env.TF_NUM_INTRAOP_THREADS) || availableParallelism() }),
       versions: {
@@ -111,7 +111,7 @@ async function start({ tfjsNode, library: probed }: Platform, _: object, teardow
         node: process.versions.node,
       },
       kernels: overrides.map((kernel) => kernel.name),
-      notes: notesOn({ tfjsNode, library: probed }, gpu, shim.names),
+      notes: notesOn(platform, gpu, shim.names),
     },
   };
 }
@@ -121,20 +121,20 @@ function overrideOf({ name, run }: Kernel): KernelOverride {
   return { name, create: (stock) => (call) => run(call as never, stock as never) };
 }
 
-function notesOn({ tfjsNode, library: probed }: Platform, gpu: boolean, shimmed: readonly string[]): string[] {
+function notesOn({ tfjsNode, library }: Platform, gpu: boolean, shims: readonly string[]): string[] {
   const notes: string[] = [];
-  if (shimmed.length > 0) {
-    const names = shimmed.map((each) => `util.${each}`).join(' and ');
-    notes.push(`Node ${process.versions.node} has no ${names}, which ${tfjsNode.name} calls: put back.`);
+  if (shims.length > 0) {
+    const names = shims.map((each) => `util.${each}`).join(' and ');
+    notes.push(`Node ${process.versions.node} has no ${names}, which ${tfjsNode.name} calls: restored.`);
   }
   if (gpu) {
     notes.push(
-      'NVIDIA GPUs of 2020 and later multiply float32 in 19 bits (TF32): NVIDIA_TF32_OVERRIDE=0 in the environment keeps all 32.',
+      'NVIDIA GPUs of 2020 and later multiply float32 in 19 bits (TF32). Set NVIDIA_TF32_OVERRIDE=0 in the environment to use all 32.',
     );
-  } else if (probed.withoutGpu !== undefined || tfjsNode.name.endsWith('-gpu')) {
-    const reason = probed.withoutGpu === undefined ? '' : ` (TensorFlow says: ${probed.withoutGpu})`;
+  } else if (library.withoutGpu !== undefined || tfjsNode.name.endsWith('-gpu')) {
+    const reason = library.withoutGpu === undefined ? '' : ` (TensorFlow says: ${library.withoutGpu})`;
     notes.push(
-      `No GPU is used${reason}: a driver for CUDA 12, and a libtensorflow by 'npx @ghl/backend-node-gpu install --gpu', are what it takes.`,
+      `No GPU is used${reason}. It requires a driver for CUDA 12, and a libtensorflow by 'npx @ghl/backend-node-gpu install --gpu'.`,
     );
   }
   return notes;
@@ -165,47 +165,45 @@ export const backend: BackendAdapter = createAdapter({
 });
 
 /**
- * Says whether native TensorFlow runs here: whether one of the packages is installed and of the right version, and
- * whether its library loads, which is tried in a process of its own. Never throws.
+ * Checks whether native TensorFlow runs here: whether one of its packages is installed in the required version, and
+ * whether its library loads in a separate process. Never throws.
  *
- * @returns `{ supported: true }`, or why not and what to do.
+ * @returns `{ supported: true }`, or the reason and the remedy.
  */
 export function isSupported(): Promise<Support> {
   return backend.isSupported();
 }
 
 /**
- * Makes native TensorFlow the backend that TensorFlow.js computes on, on an NVIDIA GPU if the library finds one, else
- * on the CPU. Idempotent: what is active already is returned as it is. On Node 23 and later, it puts
- * `util.isNullOrUndefined` back, which the package needs, and says so in `notes`.
+ * Makes native TensorFlow the backend of TensorFlow.js, on an NVIDIA GPU if the library finds one, else on the CPU.
+ * Idempotent. On Node 23 and later, it restores `util.isNullOrUndefined`, which the package calls, and adds a note.
  *
- * @returns What it got: processor or GPU, version of libtensorflow, threads on a CPU, versions, the kernels added, and
+ * @returns The processor or GPU, the version of libtensorflow, threads on a CPU, versions, the added kernels, and
  * `notes`.
- * @throws UnsupportedError with code `NODE_GPU_UNSUPPORTED` and the reason of {@link isSupported}, or `NODE_GPU_FAILED`
- * where the package does not start; ConfigurationError with code `UNKNOWN_OPTION`: there are no options; StateError
- * with code `OTHER_COPY` where another copy of this package is active.
+ * @throws UnsupportedError `NODE_GPU_UNSUPPORTED` with the reason of {@link isSupported}, or `NODE_GPU_FAILED` if the
+ * package does not start; ConfigurationError `UNKNOWN_OPTION`, since there are no options; StateError `OTHER_COPY` if
+ * another copy of this package is active.
  */
 export function activate(options: object = {}): Promise<ActiveBackend> {
   return backend.activate(options);
 }
 
 /**
- * Takes the kernels and what was put back in `util` away, and turns the backend on that was on before, if any. A
- * library cannot be unloaded: tensors on the backend can still be read, and hold memory until they are disposed of.
- * Does nothing where it is not active.
+ * Restores the stock kernels, `util` and the previous backend. A library cannot be unloaded: tensors on the backend can
+ * still be read, and occupy memory until they are disposed of. Does nothing if the backend is not active.
  */
 export function deactivate(): Promise<void> {
   return backend.deactivate();
 }
 
-/** Loads the package, which registers the backend; the second time, registers the same instance. */
+/** Loads the package, which registers the backend. The second time, it registers the same instance. */
 function load({ folder }: TfjsNode): void {
   if (instance !== undefined) {
-    const again = instance;
-    tf.registerBackend(name, () => again, 3);
+    const registered = instance;
+    tf.registerBackend(name, () => registered, 3);
     return;
   }
-  // Not a word about the instructions that it was built for.
+  // Suppresses the line about the instructions that the library was built for.
   const level = process.env.TF_CPP_MIN_LOG_LEVEL;
   if (level === undefined) process.env.TF_CPP_MIN_LOG_LEVEL = '1';
   try {

@@ -5,7 +5,7 @@ import { backend } from './index.js';
 const support = await backend.isSupported();
 if (!support.supported) {
   process.stderr.write(
-    `Left out: conformance of @ghl/backend-node-gpu. ${support.reason} 'npm run test:matrix' installs it by itself.\n`,
+    `Skipped: conformance of @ghl/backend-node-gpu. ${support.reason} 'npm run test:matrix' installs it.\n`,
   );
 }
 

@@ -9,15 +9,15 @@ const functions: Readonly<Record<string, (value: unknown) => boolean>> = {
   isArray: (value) => Array.isArray(value),
 };
 
-/** Functions that were put back. */
+/** Functions that were restored. */
 export interface NodeUtilShim {
-  /** Their names; empty where none was missing. */
+  /** Their names; empty if none was missing. */
   readonly names: readonly string[];
-  /** Takes them away again. */
+  /** Removes them. */
   undo(): void;
 }
 
-/** Puts back what is missing. */
+/** Restores the functions that are missing. */
 export function shimNodeUtil(target: object = util): NodeUtilShim {
   const names = Object.keys(functions).filter((name) => !(name in target));
   for (const name of names) {

@@ -7,20 +7,20 @@ import { gpuName, probe, refusalOf, withoutGpu } from './probe.js';
 const folder = mkdtempSync(join(tmpdir(), 'ghl-probe-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** A file that is loaded as the binding would be. */
+/** A file in place of the binding. */
 function binding(name: string, text: string): string {
   const path = join(folder, name);
   writeFileSync(path, text);
   return path;
 }
 
-describe('a process of its own', () => {
-  it('hands back what the library says', async () => {
+describe('probe', () => {
+  it('returns the version that the library reports', async () => {
     const path = binding('good.cjs', "module.exports = { TF_Version: '2.18.1', isUsingGpuDevice: () => false };");
     expect(await probe(path)).toEqual({ version: '2.18.1', gpu: undefined, withoutGpu: undefined });
   });
 
-  it('hands back the GPU, and asks for no more of its memory than it needs', async () => {
+  it('returns the GPU, and allocates only the memory that it needs', async () => {
     const line = 'Created device /job:localhost/device:GPU:0 with 100 MB memory:  -> device: 0, name: NVIDIA H100, pci';
     const text = `process.stderr.write(${JSON.stringify(line)});
       if (process.env.TF_FORCE_GPU_ALLOW_GROWTH !== 'true') throw new Error('greedy');
@@ -28,7 +28,7 @@ describe('a process of its own', () => {
     expect(await probe(binding('gpu.cjs', text))).toMatchObject({ gpu: 'NVIDIA H100' });
   });
 
-  it('refuses a file that is no library', async () => {
+  it('rejects a file that is not a library', async () => {
     const refusal = await probe(binding('broken.node', 'not a library'));
     expect(refusal).toMatchObject({ supported: false, reason: expect.stringMatching(/broken: .*broken\.node/) });
   });
@@ -42,7 +42,7 @@ describe('a process of its own', () => {
   });
 });
 
-describe('what loading says', () => {
+describe('the reason from the output of a failed load', () => {
   it.each([
     [
       'Error: libtensorflow_cc.so.2: cannot open shared object file: No such file or directory',
@@ -61,18 +61,18 @@ describe('what loading says', () => {
       "version `GLIBC_2.99' not found",
     ],
     ['Error: Exception creating TFE_Context', 'does not load: Exception creating TFE_Context.'],
-    ['', 'it says nothing'],
+    ['', 'it printed nothing'],
   ])('%s', (stderr, reason) => {
     const refusal = refusalOf(undefined, false, stderr);
     expect(refusal.reason).toContain(reason);
     expect(refusal.help).toContain('npx @ghl/backend-node-gpu install');
   });
 
-  it('knows that it took too long', () => {
+  it('reports a load that took too long', () => {
     expect(refusalOf('SIGTERM', true, '').reason).toContain('two minutes');
   });
 
-  it('finds why there is no GPU, in a library for CUDA only', () => {
+  it('finds the reason that a library for CUDA uses no GPU', () => {
     expect(withoutGpu('I0000 x.cc] Could not find cuda drivers on your machine, GPU will not be used.\n')).toBe(
       'Could not find cuda drivers on your machine, GPU will not be used',
     );
@@ -82,7 +82,7 @@ describe('what loading says', () => {
     expect(withoutGpu('I0000 port.cc:153] oneDNN custom operations are on.')).toBeUndefined();
   });
 
-  it('names a GPU that it cannot read the name of', () => {
+  it("returns 'GPU' if the log does not name the GPU", () => {
     expect(gpuName('')).toBe('GPU');
   });
 });

@@ -1,17 +1,17 @@
 /**
- * Whether the native part of the package loads, found out in a process of its own: a library for another processor or
- * of another version can take its process down.
+ * Loads the native part of the package in a separate process: a library for another processor or of another version can
+ * end its process.
  */
 import { execFile } from 'node:child_process';
 import type { Refusal } from '@ghl/core/backend';
 
-/** What a library that loads says of itself. */
+/** A library that loads. */
 export interface LibraryInfo {
   /** Version of TensorFlow. */
   readonly version: string;
-  /** The GPU, as TensorFlow names it; undefined where it uses the CPU. */
+  /** The GPU, as TensorFlow names it; undefined if it uses the CPU. */
   readonly gpu: string | undefined;
-  /** Why it uses no GPU although it could, if so. */
+  /** Why a library for GPUs uses none. */
   readonly withoutGpu: string | undefined;
 }
 
@@ -20,17 +20,17 @@ const binding = require(process.argv[1]);
 process.stdout.write(JSON.stringify({ version: binding.TF_Version, gpu: binding.isUsingGpuDevice() }));
 `;
 
-/** How the library is had anew. */
+/** The remedy for a library that is missing or broken. */
 export const installHelp =
   "run 'npx @ghl/backend-node-gpu install', or the same with --gpu for an NVIDIA GPU; else train on @ghl/backend-wasm.";
 
-/** Loads the library in a child process, at most for two minutes. */
+/** Loads the library in a child process, for at most two minutes. */
 export function probe(binding: string): Promise<LibraryInfo | Refusal> {
   const env = {
     ...process.env,
     NODE_OPTIONS: '',
     TF_CPP_MIN_LOG_LEVEL: '0',
-    // Else it would ask for all of a GPU's memory, which another process may hold.
+    // By default, it allocates all memory of a GPU, which another process may hold.
     TF_FORCE_GPU_ALLOW_GROWTH: 'true',
   };
   return new Promise((resolve) => {
@@ -47,7 +47,7 @@ export function probe(binding: string): Promise<LibraryInfo | Refusal> {
   });
 }
 
-/** What made the process end, from its signal and from what it printed. */
+/** Why the process ended, from its signal and its output. */
 export function refusalOf(signal: string | undefined, timedOut: boolean, stderr: string): Refusal {
   const help = installHelp;
   const missing = stderr.match(/Error: (\S+): cannot open shared object file/)?.[1];
@@ -83,7 +83,7 @@ export function refusalOf(signal: string | undefined, timedOut: boolean, stderr:
   const message = stderr.match(/(?:Error|F): (.*)/)?.[1] ?? stderr.trim().split('\n').at(-1) ?? '';
   return {
     supported: false,
-    reason: `The native library does not load${signal === undefined ? '' : `, but ends its process (${signal})`}: ${message || 'it says nothing'}.`,
+    reason: `The native library does not load${signal === undefined ? '' : `, but ends its process (${signal})`}: ${message || 'it printed nothing'}.`,
     help,
   };
 }
@@ -95,7 +95,7 @@ export function gpuName(log: string): string {
   return log.match(/Created device \S*GPU:\d+ .*?name: ([^,]+),/)?.[1] ?? 'GPU';
 }
 
-/** What TensorFlow says where it was built for CUDA and finds none. */
+/** The message of a TensorFlow for CUDA that finds no GPU. */
 export function withoutGpu(log: string): string | undefined {
   const message = log.match(
     /(Could not find cuda drivers[^\n]*|Cannot dlopen some GPU libraries[^\n]*|failed call to cuInit[^\n]*|Cannot find working cuda[^\n]*)/i,

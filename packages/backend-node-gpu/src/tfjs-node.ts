@@ -1,31 +1,31 @@
-/** The package of TensorFlow.js that binds native TensorFlow: where it is, and the parts of it that are used here. */
+/** The package of TensorFlow.js that binds native TensorFlow: its location, and the parts that the adapter uses. */
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { KernelBackend, Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 
-/** The packages that will do, the one for NVIDIA GPUs first. Both run on a CPU too. */
+/** The suitable packages, the one for NVIDIA GPUs first. Both also run on a CPU. */
 const packageNames = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'] as const;
 
-/** The version of TensorFlow.js that all of its packages must have. */
+/** The required version of all packages of TensorFlow.js. */
 export const tfjsVersion = '4.22.0';
 
-/** Where the package looks for its native part: built for Node-API 8, which every Node since 16 has. */
+/** The path of the native part in the package. It is built for Node-API 8, which every Node since 16 has. */
 const bindingFile = join('lib', 'napi-v8', 'tfjs_binding.node');
 
-/** One of the packages, as it is installed. */
+/** An installed package. */
 export interface TfjsNode {
   readonly name: string;
   readonly version: string;
   readonly folder: string;
-  /** Its native part, which may be missing. */
+  /** The path of its native part, which may be missing. */
   readonly binding: string;
 }
 
 /**
- * Finds the package: one whose native part is there, else one that lacks it, else nothing.
+ * Finds a package, preferably one that has its native part.
  *
- * @param from Files beside which it may be installed.
+ * @param from Files from which Node resolves the package.
  */
 export function findTfjsNode(from: readonly string[]): TfjsNode | undefined {
   const candidates = packageNames.flatMap((name) => {
@@ -36,7 +36,7 @@ export function findTfjsNode(from: readonly string[]): TfjsNode | undefined {
         const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
         return [{ name, version, folder, binding: join(folder, bindingFile) }];
       } catch {
-        // Not beside this file.
+        // Not installed for this file.
       }
     }
     return [];
@@ -53,7 +53,7 @@ export interface Binding {
   getNumOfTensors(): number;
 }
 
-/** What the package registers as the backend `tensorflow`. */
+/** The backend `tensorflow`, which the package registers. */
 export interface NodeBackend extends KernelBackend {
   readonly binding: Binding;
   readonly isUsingGpuDevice: boolean;

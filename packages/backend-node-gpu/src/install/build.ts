@@ -1,4 +1,4 @@
-/** Links a library into TensorFlow.js's package for Node, and builds the package's native part against it. */
+/** Links a library into the package of TensorFlow.js for Node, and builds the native part of the package. */
 import { mkdir, rename, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -9,8 +9,9 @@ import { lastLines, run } from './command.js';
 const require = createRequire(import.meta.url);
 
 /**
- * Where the package's own build looks for headers and libraries, `deps/include` and `deps/lib`, becomes links into the
- * library's folder. The native part uses Node-API only, so its headers come from a package, and it serves every Node.
+ * Replaces `deps/include` and `deps/lib`, where the build of the package finds headers and libraries, by links into the
+ * folder of the library. The native part uses Node-API only: its headers come from a package, and it runs on every
+ * Node.
  *
  * @param library The folder with `include`, `lib` and, for a GPU, `nvidia`.
  * @throws UnsupportedError `BUILD_FAILED`.
@@ -36,7 +37,7 @@ export async function build({ folder, binding }: TfjsNode, library: string, comp
     throw new UnsupportedError(
       'BUILD_FAILED',
       `${compiler} does not build ${binding}: ${lastLines(stderr, 12)}`,
-      'use a compiler that knows C++17, such as g++ 8 or later; CXX in the environment names it.',
+      'use a compiler that supports C++17, such as g++ 8 or later; the environment variable CXX selects it.',
     );
   }
   await rename(part, binding);

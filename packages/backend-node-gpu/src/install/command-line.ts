@@ -1,84 +1,74 @@
-/** The command line: commands, options, and what is refused before anything is done. */
+/** The command line: commands, options and help. */
 import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
 import { ConfigurationError } from '@ghl/core';
 import { unknownName } from '@ghl/core/plugin';
-import { Command, CommanderError } from 'commander';
 
-/** What was asked for. */
+/** A request of the user. */
 export type Request =
   | { readonly command: 'install'; readonly gpu: boolean }
-  /** To be said, and nothing else: help, or the version. */
-  | { readonly command: 'say'; readonly text: string };
+  /** Print a text: help, or the version. */
+  | { readonly command: 'print'; readonly text: string };
+
+const commands = ['install', 'help'];
+
+const options = {
+  gpu: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean', short: 'V' },
+} as const;
+
+const help = `Usage: backend-node-gpu install [--gpu]
+
+Installs a libtensorflow in the user's cache, and builds the native part of the @tensorflow/tfjs-node
+of the current folder against it. Requires Linux on x64, python3 with pip, a C++ compiler, and 1 GB
+of disk space (5.9 GB with --gpu).
+
+Options:
+  --gpu           install the library for NVIDIA GPUs, with its parts of CUDA 12
+  -h, --help      show this help
+  -V, --version   show the version of this package
+
+Environment:
+  GHL_CACHE       the folder of the cache
+  CXX             the C++ compiler
+`;
 
 /**
- * Understands the words after `backend-node-gpu`.
+ * Parses the arguments of `backend-node-gpu`.
  *
  * @throws ConfigurationError `UNKNOWN_COMMAND`, `UNKNOWN_OPTION`, `BAD_ARGUMENTS`.
  */
-export function parseCommandLine(words: readonly string[]): Request {
-  let request: Request | undefined;
-  let written = '';
-  const program = describe((found) => {
-    request = found;
-  });
-  for (const each of [program, ...program.commands]) {
-    const write = (text: string) => {
-      written += text;
-    };
-    // What it writes of errors is said by who catches them, but for the help where no command is given.
-    each.exitOverride().configureOutput({ writeOut: write, writeErr: write });
+export function parseCommandLine(args: readonly string[]): Request {
+  const { tokens, values, positionals } = parseArgs({ args: [...args], options, strict: false, tokens: true });
+  for (const token of tokens) {
+    if (token.kind !== 'option') continue;
+    if (!Object.hasOwn(options, token.name)) {
+      throw unknownName(
+        'option',
+        token.rawName,
+        Object.keys(options).map((name) => `--${name}`),
+      );
+    }
+    if (token.value !== undefined) throw badArguments(`${token.rawName} takes no value, but got '${token.value}'.`);
   }
-  const [first] = words;
-  const commands = [...program.commands.map((each) => each.name()), 'help'];
-  if (first !== undefined && !first.startsWith('-') && !commands.includes(first)) {
-    throw unknownName('command', first, commands);
-  }
-  try {
-    program.parse([...words], { from: 'user' });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0 || error.code === 'commander.help') return { command: 'say', text: written };
-    throw refusal(error, program.commands.find((each) => each.name() === first) ?? program);
-  }
-  return request as Request;
+  if (values.version) return { command: 'print', text: `${version()}\n` };
+  const [command = 'help', ...rest] = positionals;
+  if (!commands.includes(command)) throw unknownName('command', command, commands);
+  if (values.help || command === 'help') return { command: 'print', text: help };
+  if (rest.length > 0) throw badArguments(`install takes no argument '${rest[0]}'.`);
+  return { command: 'install', gpu: values.gpu === true };
 }
 
-function describe(found: (request: Request) => void): Command {
-  const manifest = new URL('../../package.json', import.meta.url);
-  const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
-  const program = new Command('backend-node-gpu')
-    .description('Native TensorFlow for @ghl/backend-node-gpu.')
-    .version(version, '-V, --version', 'show the version of this package')
-    .helpCommand('help [command]', 'show what a command takes');
-  program
-    .command('install')
-    .description(
-      "Brings a libtensorflow into the user's cache and builds the native part of @tensorflow/tfjs-node, as installed in this " +
-        'folder, against it. Needs python3 with pip, a C++ compiler, Linux on x64, and 1 GB of disk (5.9 GB with --gpu).',
-    )
-    .option('--gpu', 'the library for NVIDIA GPUs, with its parts of CUDA 12')
-    .addHelpText(
-      'after',
-      '\nEnvironment:\n  GHL_CACHE   the cache, in place of the usual one\n  CXX         the C++ compiler',
-    )
-    .action(({ gpu = false }: { gpu?: boolean }) => found({ command: 'install', gpu }));
-  return program;
-}
-
-function refusal({ message }: CommanderError, command: Command): ConfigurationError {
-  const option = /unknown option '([^']+)'/.exec(message)?.[1];
-  if (option !== undefined) {
-    const known = command.createHelp().visibleOptions(command);
-    return unknownName(
-      'option',
-      option,
-      known.flatMap(({ long }) => long ?? []),
-    );
-  }
-  const name = command.parent === null ? '' : ` ${command.name()}`;
+function badArguments(summary: string): ConfigurationError {
   return new ConfigurationError(
     'BAD_ARGUMENTS',
-    `${message.replace(/^error: /, '').replace(/\.$/, '')}.`,
-    `'npx @ghl/backend-node-gpu${name} --help' shows what it takes.`,
+    summary,
+    "'npx @ghl/backend-node-gpu install --help' shows the options.",
   );
+}
+
+function version(): string {
+  const manifest = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version;
 }

@@ -1,9 +1,9 @@
-/** Runs another program, shows what it says on standard error, and hands back what it said. */
+/** Runs another program, shows its standard error, and returns its output. */
 import { spawn } from 'node:child_process';
 
-/** How a program ended. */
+/** The result of a program. */
 export interface CommandResult {
-  /** Whether it could be started and ended with status 0. */
+  /** Whether it started and ended with status 0. */
   readonly ok: boolean;
   readonly stdout: string;
   readonly stderr: string;
@@ -12,25 +12,25 @@ export interface CommandResult {
 const signals = ['SIGINT', 'SIGTERM'] as const;
 
 /**
- * Ends with the program where a signal ends this process meanwhile: a download would go on for minutes.
+ * Runs a program. A signal that ends this process also ends the program: a download would continue for minutes.
  *
- * @param shown Whether it writes to the terminal while it runs: its standard output, such as a bar of progress, is not
- * in the result then.
+ * @param visible Whether the program writes to the terminal while it runs. Its standard output, such as a progress bar,
+ * is then not in the result.
  */
-export function run(program: string, parameters: readonly string[], shown = false): Promise<CommandResult> {
+export function run(program: string, parameters: readonly string[], visible = false): Promise<CommandResult> {
   return new Promise((resolve) => {
-    const child = spawn(program, parameters, { stdio: ['ignore', shown ? 2 : 'pipe', 'pipe'] });
+    const child = spawn(program, parameters, { stdio: ['ignore', visible ? 2 : 'pipe', 'pipe'] });
     let [stdout, stderr] = ['', ''];
     let received: NodeJS.Signals | undefined;
     const pass = (signal: NodeJS.Signals) => {
       received = signal;
-      // A terminal gives it to the program too, which then tidies up and is not to be disturbed.
+      // A terminal sends it to the program too: give it time to clean up.
       setTimeout(() => child.kill(signal), signal === 'SIGINT' ? 1000 : 0).unref();
     };
     for (const signal of signals) process.on(signal, pass);
     const settle = (result: CommandResult) => {
       for (const signal of signals) process.off(signal, pass);
-      // Nobody else listens: it does now what it would have done at once.
+      // Without a listener, the signal now has its default effect.
       if (received !== undefined) process.kill(process.pid, received);
       resolve(result);
     };
@@ -39,14 +39,14 @@ export function run(program: string, parameters: readonly string[], shown = fals
     });
     child.stderr?.on('data', (text) => {
       stderr += text;
-      if (shown) process.stderr.write(text);
+      if (visible) process.stderr.write(text);
     });
     child.on('error', (error) => settle({ ok: false, stdout, stderr: stderr || error.message }));
     child.on('close', (status) => settle({ ok: status === 0, stdout, stderr }));
   });
 }
 
-/** The last lines of what a program said. */
+/** The last lines of the output of a program. */
 export function lastLines(text: string, count = 4): string {
   return text.trim().split('\n').slice(-count).join('\n');
 }

@@ -1,13 +1,13 @@
 /**
- * The files of an unpacked library, in a list that is written last. A library without its list, or without a file on
- * it, is unpacked again.
+ * The list of the files of an unpacked library, written last. A library without its list, or with a missing or
+ * truncated file, is unpacked again.
  */
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 
 const list = 'contents.json';
 
-/** Writes the list: bytes by path. */
+/** Writes the list: the size of each file by its path. */
 export async function listContents(folder: string): Promise<void> {
   const contents: Record<string, number> = {};
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
@@ -18,7 +18,7 @@ export async function listContents(folder: string): Promise<void> {
   await writeFile(join(folder, list), JSON.stringify(contents));
 }
 
-/** Whether a folder has a list, and all that it names, as large as it was. */
+/** Whether a folder has its list, and every file on the list in its original size. */
 export async function isWhole(folder: string): Promise<boolean> {
   try {
     const contents = JSON.parse(await readFile(join(folder, list), 'utf8')) as Record<string, number>;

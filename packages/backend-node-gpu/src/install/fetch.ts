@@ -1,4 +1,4 @@
-/** Wheels on the disk: fetched by the user's own `pip`, and believed only if their checksums are right. */
+/** Downloads wheels by the user's `pip`, and verifies their checksums. */
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
@@ -9,9 +9,9 @@ import { lastLines, run } from './command.js';
 import { platform, python, type Wheel } from './wheels.js';
 
 /**
- * Fetches a wheel into a folder, which is there, unless it is there already.
+ * Downloads a wheel to an existing folder, unless the folder has it already.
  *
- * @param resumes Whether this `pip` takes a broken download up again by itself.
+ * @param resumes Whether this `pip` can resume a download.
  * @returns Its path.
  * @throws DataError `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`.
  */
@@ -34,8 +34,8 @@ export async function fetchWheel(
   if (!ok || !existsSync(path)) {
     throw new DataError(
       'DOWNLOAD_FAILED',
-      `pip does not bring ${requirement}: ${ok ? `there is no ${file}` : lastLines(stderr)}`,
-      "see that pip reaches its index ('python3 -m pip config list'), and run the command again.",
+      `pip did not download ${requirement}: ${ok ? `there is no ${file}` : lastLines(stderr)}`,
+      "check that pip reaches its index ('python3 -m pip config list'), and run the command again.",
     );
   }
   const actual = await sha256Of(path);
@@ -44,7 +44,7 @@ export async function fetchWheel(
     throw new DataError(
       'CHECKSUM_MISMATCH',
       `${file} has the SHA-256 ${actual}, not ${sha256}.`,
-      "the index that pip uses holds another file, or something on the way changed it; 'python3 -m pip config list' shows which it is.",
+      "the index of pip has another file, or the file changed in transit; 'python3 -m pip config list' shows the index.",
     );
   }
   return path;

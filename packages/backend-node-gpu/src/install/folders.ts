@@ -1,9 +1,11 @@
-/** Folders that are written to: made, and tried. */
+/** Creates folders, and checks that they are writable. */
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 
-/** As `mkdir` with `recursive`, which never comes back where the system allows no folder, as in /proc. */
+/**
+ * Creates a folder and its parents. `mkdir` with `recursive` never returns where the system allows no folder: /proc.
+ */
 export async function makeFolder(folder: string): Promise<void> {
   const parent = dirname(resolve(folder));
   try {
@@ -17,7 +19,7 @@ export async function makeFolder(folder: string): Promise<void> {
   }
 }
 
-/** Writes to a folder, and leaves nothing there: what its mode says need not be so, as on a disk that is read-only. */
+/** Throws unless a folder is writable. It tries, since the mode is not reliable: a disk may be read-only. */
 export async function tryFolder(folder: string): Promise<void> {
   await rmdir(await mkdtemp(join(folder, '.ghl-')));
 }

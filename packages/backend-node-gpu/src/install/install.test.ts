@@ -1,4 +1,4 @@
-/** The installation against a `python3` and a `c++` that are shell scripts, which note what they were asked for. */
+/** The installation with shell scripts as `python3` and `c++`, which log their arguments. */
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
@@ -45,7 +45,7 @@ function program(name: string, script: string): void {
   chmodSync(join(home, 'bin', name), 0o755);
 }
 
-/** A wheel in the index that the `pip` here knows, and the library that consists of it. */
+/** Writes a wheel to the index of this `pip`, and sets the library to it. */
 async function publish(contents: Readonly<Record<string, string>>): Promise<void> {
   const zip = new ZipFile();
   for (const [name, text] of Object.entries(contents)) zip.addBuffer(Buffer.from(text), name);
@@ -90,12 +90,12 @@ afterEach(() => {
 });
 
 const say: string[] = [];
-/** The binding that this `c++` makes does not load, which is the end of every installation here. */
+/** Installs the library. The binding of this `c++` does not load, so that every installation ends with an error. */
 async function untilItLoads(): Promise<void> {
   await expect(install(project, library, (line) => say.push(line))).rejects.toMatchObject({ code: 'BINDING_UNUSABLE' });
 }
 
-/** Runs as a user that owns nothing here: no mode keeps root out. */
+/** Runs as a user who owns none of the files: file modes do not apply to root. */
 async function asAnother<Result>(run: () => Promise<Result>): Promise<Result> {
   if (process.getuid?.() !== 0) return run();
   for (const path of [home, join(home, 'asked')]) chmodSync(path, 0o777);
@@ -110,7 +110,7 @@ async function asAnother<Result>(run: () => Promise<Result>): Promise<Result> {
 const folders = () => readdirSync(cache()).filter((name) => name !== 'wheels');
 
 describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('install', () => {
-  it('fetches, unpacks what is needed, links it, and builds against it', async () => {
+  it('downloads a wheel, unpacks the required files, links them, and builds against them', async () => {
     await untilItLoads();
     const [folder] = folders();
     const inside = (path: string) => readFileSync(join(cache(), folder!, path), 'utf8');
@@ -122,7 +122,7 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('install
     expect(readFileSync(join(packageFolder(), 'lib/napi-v8/tfjs_binding.node'), 'utf8')).toBe('no library\n');
     const [download] = downloads();
     expect(download).toMatch(/-m pip download tensorflow-cpu==1\.0 .*--no-deps .*--platform manylinux2014_x86_64/);
-    // This pip does not know it.
+    // This pip has no such option.
     expect(download).not.toContain('--resume-retries');
     const compiled = asked().at(-1)!;
     expect(compiled).toMatch(/-DNAPI_VERSION=8 .*tfjs_backend\.cc .*-ltensorflow .*-Wl,-rpath,\$ORIGIN/);
@@ -130,7 +130,7 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('install
     expect(readdirSync(join(cache(), 'wheels'))).toEqual([]);
   });
 
-  it('fetches nothing that is there, unpacked or not', async () => {
+  it('downloads no wheel that is in the cache, unpacked or not', async () => {
     mkdirSync(join(cache(), 'wheels'), { recursive: true });
     writeFileSync(join(cache(), 'wheels', file), readFileSync(join(index, file)));
     await untilItLoads();
@@ -138,7 +138,7 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('install
     expect(asked().filter((line) => line.includes('download'))).toEqual([]);
   });
 
-  it.each(['cut', 'removed'])('fetches and unpacks again a library of which a file was %s', async (how) => {
+  it.each(['cut', 'removed'])('downloads and unpacks a library again if a file was %s', async (how) => {
     await untilItLoads();
     const [folder] = folders();
     const damaged = join(cache(), folder!, 'lib/libtensorflow_framework.so.2');
@@ -148,25 +148,25 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('install
     await untilItLoads();
     expect(readFileSync(damaged, 'utf8')).toBe('its framework');
     expect(downloads()).toHaveLength(2);
-    expect(say[0]).toBe(`${join(cache(), folder!)} is not whole: it is unpacked anew.`);
+    expect(say[0]).toBe(`${join(cache(), folder!)} is incomplete: unpacking it again.`);
     expect(folders()).toEqual([folder]);
   });
 
-  it('fetches again what was broken off', async () => {
+  it('downloads a truncated wheel again', async () => {
     mkdirSync(join(cache(), 'wheels'), { recursive: true });
     writeFileSync(join(cache(), 'wheels', file), readFileSync(join(index, file)).subarray(0, 100));
     await untilItLoads();
     expect(downloads()).toHaveLength(1);
   });
 
-  it('lets a pip that can take up a broken download do so', async () => {
+  it('lets pip resume downloads if it can', async () => {
     const script = readFileSync(join(home, 'bin/python3'), 'utf8').replace('pip 23.2.1', 'pip 25.1');
     writeFileSync(join(home, 'bin/python3'), script);
     await untilItLoads();
     expect(downloads()[0]).toContain('--resume-retries');
   });
 
-  it('refuses a wheel with another checksum, and keeps nothing of it', async () => {
+  it('rejects a wheel with another checksum, and removes it', async () => {
     const { wheels } = library;
     await publish({ ...members, [native]: 'another library' });
     library = { ...library, wheels };
@@ -178,7 +178,7 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('install
     expect(folders()).toEqual([]);
   });
 
-  it('refuses a wheel that is broken, leaves no half a library, and goes on once it is right', async () => {
+  it('rejects a broken wheel, leaves no incomplete library, and succeeds with a correct wheel', async () => {
     const whole = readFileSync(join(index, file));
     writeFileSync(join(index, file), whole.subarray(0, whole.length - 10));
     describeIndex();
@@ -191,7 +191,7 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('install
     expect(folders()).toHaveLength(1);
   });
 
-  it('removes what an unpacking that was killed has left', async () => {
+  it('removes the files of an earlier process that was killed while it unpacked', async () => {
     // No process has a number that high.
     mkdirSync(join(cache(), 'part-99999999/lib'), { recursive: true });
     mkdirSync(join(cache(), `part-${process.ppid}`));
@@ -199,7 +199,7 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('install
     expect(folders().filter((name) => name.startsWith('part-'))).toEqual([`part-${process.ppid}`]);
   });
 
-  it('says what pip said', async () => {
+  it('reports the output of pip', async () => {
     program('python3', 'case "$*" in *--version) echo "pip 23.2.1" ;; *) exit 1 ;; esac');
     await expect(install(project, library, () => {})).rejects.toMatchObject({ code: 'DOWNLOAD_FAILED' });
     program('python3', 'case "$*" in *--version) echo "pip 23.2.1" ;; esac');
@@ -209,7 +209,7 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('install
     });
   });
 
-  it('says what the compiler said, and keeps the binding that was there', async () => {
+  it('reports the output of the compiler, and keeps the previous binding', async () => {
     program('c++', '[ "$1" = --version ] || { echo "tfjs_backend.cc:1: error: no" >&2; exit 1; }');
     const binding = join(packageFolder(), 'lib/napi-v8/tfjs_binding.node');
     mkdirSync(join(binding, '..'), { recursive: true });
@@ -221,7 +221,7 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('install
     expect(readFileSync(binding, 'utf8')).toBe('the one before');
   });
 
-  it('names all that is absent, before it fetches anything', async () => {
+  it('names all unmet requirements before any download', async () => {
     rmSync(packageFolder(), { recursive: true });
     vi.stubEnv('PATH', join(home, 'nowhere'));
     const error = await install(project, { ...library, unpacked: 1e18 }, () => {}).catch((each: Error) => each);
@@ -231,7 +231,7 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('install
     }
   });
 
-  it('tells a python3 without pip, and a package of another version', async () => {
+  it('reports a python3 without pip, and a package of another version', async () => {
     program('python3', 'case "$*" in --version) echo "Python 3.12" ;; *) exit 1 ;; esac');
     writeFileSync(join(packageFolder(), 'package.json'), JSON.stringify({ version: '4.20.0' }));
     await expect(install(project, library, () => {})).rejects.toMatchObject({
@@ -239,7 +239,7 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('install
     });
   });
 
-  it.each(['', 'wheels'])('tells a cache that is there and cannot be written: %s', async (below) => {
+  it.each(['', 'wheels'])('reports an existing cache that is not writable: %s', async (below) => {
     mkdirSync(join(cache(), 'wheels'), { recursive: true });
     chmodSync(join(home, 'cache'), 0o777);
     chmodSync(cache(), 0o777);
@@ -252,7 +252,7 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('install
     expect(downloads()).toEqual([]);
   });
 
-  it.each(['', 'deps', 'deps/lib', 'lib'])('tells a package that cannot be written to: %s', async (below) => {
+  it.each(['', 'deps', 'deps/lib', 'lib'])('reports a package that is not writable: %s', async (below) => {
     mkdirSync(join(packageFolder(), 'deps/lib'), { recursive: true });
     mkdirSync(join(packageFolder(), 'lib'), { recursive: true });
     for (const each of ['', 'deps', 'deps/lib', 'lib']) chmodSync(join(packageFolder(), each), 0o777);
@@ -265,7 +265,7 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('install
     expect(downloads()).toEqual([]);
   });
 
-  it('says what it could not write where that shows only then', async () => {
+  it('names the file that cannot be written if only the build finds it', async () => {
     mkdirSync(join(packageFolder(), 'lib/napi-v8/tfjs_binding.node/taken'), { recursive: true });
     await expect(install(project, library, () => {})).rejects.toMatchObject({
       code: 'WRITE_FAILED',
@@ -274,7 +274,7 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('install
     });
   });
 
-  it('tells a cache that is nowhere, at once', async () => {
+  it('reports a cache that cannot be created, without delay', async () => {
     vi.stubEnv('GHL_CACHE', '/proc/ghl/cache');
     await expect(install(project, library, () => {})).rejects.toMatchObject({
       code: 'REQUIREMENTS_MISSING',
@@ -282,7 +282,7 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('install
     });
   });
 
-  it('tells a cache that cannot be written', async () => {
+  it('reports a cache that is not writable', async () => {
     writeFileSync(join(home, 'file'), '');
     vi.stubEnv('GHL_CACHE', join(home, 'file'));
     await expect(install(project, library, () => {})).rejects.toMatchObject({
@@ -293,7 +293,7 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('install
   });
 });
 
-it('refuses systems that no wheel is for', () => {
+it('rejects systems without wheels', () => {
   expect(() => checkPlatform('linux', 'x64', '2.17')).not.toThrow();
   for (const [system, processor, glibc] of [
     ['darwin', 'arm64', undefined],
@@ -308,7 +308,7 @@ it('refuses systems that no wheel is for', () => {
   }
 });
 
-it('takes the libraries and the headers that the package includes, and puts CUDA beside them', () => {
+it('extracts the libraries, the headers that the package includes, and the libraries of CUDA', () => {
   expect(placeOf('tensorflow/libtensorflow_cc.so.2')).toBe('lib/libtensorflow_cc.so.2');
   expect(placeOf('tensorflow/include/tsl/platform/ctstring.h')).toBe('include/tsl/platform/ctstring.h');
   expect(placeOf('nvidia/cudnn/lib/libcudnn.so.9')).toBe('nvidia/cudnn/lib/libcudnn.so.9');
@@ -317,7 +317,7 @@ it('takes the libraries and the headers that the package includes, and puts CUDA
   expect(placeOf('../tensorflow/libtensorflow_cc.so.2')).toBeNull();
 });
 
-it('pins every wheel once, by a whole checksum', () => {
+it('pins every wheel once, by a complete checksum', () => {
   const wheels = [...cpu.wheels, ...gpu.wheels];
   for (const { requirement, sha256, file, bytes } of wheels) {
     expect(requirement).toMatch(/^[\w-]+==[\d.]+$/);

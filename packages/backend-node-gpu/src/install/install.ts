@@ -1,9 +1,8 @@
-/** The installation, from the checks to a library that has been seen to load. */
+/** The installation, from the checks to the test that the library loads. */
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, symlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { GhlError, UnsupportedError } from '@ghl/core';
-import cliProgress from 'cli-progress';
 import { type LibraryInfo, probe } from '../probe.js';
 import { build } from './build.js';
 import { isWhole, listContents } from './contents.js';
@@ -13,12 +12,12 @@ import { unpack } from './unpack.js';
 import type { Library } from './wheels.js';
 
 /**
- * Fetches a library into the user's cache, unless it is there and whole, and builds the package of a project against
- * it. After an interruption at any point, the next call resumes or repeats the step.
+ * Downloads a library to the user's cache, unless the cache has it, and builds the package of a project against it.
+ * After an interruption at any point, the next call resumes or repeats the step.
  *
  * @param project The folder whose `node_modules` has the package.
- * @param say Told what is being done, a line each.
- * @returns What the library says of itself.
+ * @param say Receives a line of text for each step.
+ * @returns The properties of the library.
  * @throws UnsupportedError `PLATFORM_UNSUPPORTED`, `REQUIREMENTS_MISSING`, `BUILD_FAILED`, `BINDING_UNUSABLE`,
  * `WRITE_FAILED`; DataError `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `BROKEN_WHEEL`.
  */
@@ -29,7 +28,7 @@ export async function install(project: string, library: Library, say: (line: str
   const { tfjsNode, compiler, cache } = machine;
   try {
     if (there) say(`libtensorflow ${library.version} for ${library.kind} is in ${home}.`);
-    else await bring(library, machine, say);
+    else await download(library, machine, say);
     say(`Building ${tfjsNode.binding} with ${compiler}.`);
     await build(tfjsNode, home, compiler);
   } catch (cause) {
@@ -37,7 +36,7 @@ export async function install(project: string, library: Library, say: (line: str
     throw new UnsupportedError(
       'WRITE_FAILED',
       `The installation stopped: ${(cause as Error).message}.`,
-      `see that all in ${cache} and in ${tfjsNode.folder} is yours and that there is room, and run the command again.`,
+      `check that you own all files in ${cache} and in ${tfjsNode.folder}, and that the disk is not full; run the command again.`,
       cause,
     );
   }
@@ -46,58 +45,53 @@ export async function install(project: string, library: Library, say: (line: str
     throw new UnsupportedError(
       'BINDING_UNUSABLE',
       info.reason,
-      `remove ${home} and run the command again; if it says the same, train on @ghl/backend-wasm.`,
+      `remove ${home} and run the command again; if it fails again, train on @ghl/backend-wasm.`,
     );
   }
   return info;
 }
 
-/** The library's own folder, which appears only once it is whole. Other wheels are another folder. */
+/** The folder of a library, which exists only once it is complete. It differs for other wheels. */
 function folderOf({ kind, version, wheels }: Library): string {
   return join(cacheFolder(), `${version}-${kind}-${wheels.map(({ sha256 }) => sha256.slice(0, 2)).join('')}`);
 }
 
-async function bring(
+async function download(
   library: Library,
   { cache, resumes }: Pick<Machine, 'cache' | 'resumes'>,
   say: (line: string) => void,
 ): Promise<void> {
   const home = folderOf(library);
-  if (existsSync(home)) say(`${home} is not whole: it is unpacked anew.`);
+  if (existsSync(home)) say(`${home} is incomplete: unpacking it again.`);
   const files: string[] = [];
   for (const wheel of library.wheels) {
     say(`Fetching ${wheel.requirement} (${Math.ceil(wheel.bytes / 1e6)} MB) to ${cache}.`);
     files.push(await fetchWheel(wheel, wheelFolder(cache), resumes));
   }
-  say(`Unpacking to ${cache}.`);
   await removeLeftovers(cache);
   const part = join(cache, `part-${process.pid}`);
   await mkdir(part);
-  const bar = new cliProgress.SingleBar({
-    format: '{bar} {percentage} %',
-    stream: process.stderr,
-    clearOnComplete: true,
-  });
-  bar.start(library.unpacked, 0);
   try {
-    for (const file of files) await unpack(file, part, (bytes) => bar.increment(bytes));
-    // The names that the package links by.
+    for (const file of files) {
+      say(`Unpacking ${basename(file)} to ${cache}.`);
+      await unpack(file, part);
+    }
+    // The names by which the package links.
     await symlink('libtensorflow_cc.so.2', join(part, 'lib', 'libtensorflow.so'));
     await symlink('libtensorflow_framework.so.2', join(part, 'lib', 'libtensorflow_framework.so'));
     await listContents(part);
-    // Another process may have been quicker.
+    // Another process may have been faster.
     if (!(await isWhole(home))) await rm(home, { recursive: true, force: true });
     await rename(part, home).catch(async (error) => {
       if (!(await isWhole(home))) throw error;
     });
   } finally {
-    bar.stop();
     await rm(part, { recursive: true, force: true });
   }
   for (const file of files) await rm(file, { force: true });
 }
 
-/** Removes what a process that is no more has left half unpacked. */
+/** Removes the incomplete folders of processes that have ended. */
 async function removeLeftovers(cache: string): Promise<void> {
   for (const name of await readdir(cache)) {
     const pid = Number(name.match(/^part-(\d+)$/)?.[1]);

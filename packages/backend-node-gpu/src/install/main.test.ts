@@ -1,4 +1,4 @@
-/** The command as a user has it: the built `bin/backend-node-gpu.mjs` in processes of its own. */
+/** The command as users run it: the built `bin/backend-node-gpu.mjs`, in separate processes. */
 import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -33,7 +33,7 @@ function begin(...words: string[]) {
   return { child, ended };
 }
 
-it('exits with 2 where the command line was at fault', async () => {
+it('exits with status 2 if the command line is wrong', async () => {
   expect(await begin('instal').ended).toEqual({
     status: 2,
     signal: null,
@@ -41,8 +41,8 @@ it('exits with 2 where the command line was at fault', async () => {
   });
 });
 
-describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('ended from outside', () => {
-  it.each(['SIGTERM', 'SIGINT'] as const)('by %s, ends the download too', async (signal) => {
+describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('a signal', () => {
+  it.each(['SIGTERM', 'SIGINT'] as const)('%s also ends the download', async (signal) => {
     const tfjsNode = join(folder, 'node_modules/@tensorflow/tfjs-node');
     mkdirSync(tfjsNode, { recursive: true });
     writeFileSync(join(tfjsNode, 'package.json'), JSON.stringify({ version: '4.22.0' }));

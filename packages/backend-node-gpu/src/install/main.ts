@@ -1,4 +1,4 @@
-/** Where `npx @ghl/backend-node-gpu` begins: does what was asked, says it, and sets the exit status. */
+/** The program `npx @ghl/backend-node-gpu`: runs the command, prints its result, and sets the exit status. */
 import { ConfigurationError, GhlError } from '@ghl/core';
 import { parseCommandLine } from './command-line.js';
 import { install } from './install.js';
@@ -10,12 +10,12 @@ const say = (line: string): void => {
 
 try {
   const request = parseCommandLine(process.argv.slice(2));
-  if (request.command === 'say') {
+  if (request.command === 'print') {
     process.stdout.write(request.text);
   } else {
     const { version, gpu: device, withoutGpu } = await install(process.cwd(), request.gpu ? gpu : cpu, say);
     say(`libtensorflow ${version} loads, and computes on ${device ?? 'the CPU'}.`);
-    if (request.gpu && device === undefined) say(`It found no GPU: ${withoutGpu ?? 'it does not say why'}.`);
+    if (request.gpu && device === undefined) say(`It found no GPU: ${withoutGpu ?? 'no reason given'}.`);
   }
 } catch (error) {
   if (!(error instanceof GhlError)) throw error;

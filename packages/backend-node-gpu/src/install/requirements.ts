@@ -1,4 +1,4 @@
-/** What the installation needs of the machine, checked before anything is fetched. */
+/** The requirements of the installation, checked before any download. */
 import { lstat, statfs } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { UnsupportedError } from '@ghl/core';
@@ -8,31 +8,35 @@ import { run } from './command.js';
 import { makeFolder, tryFolder } from './folders.js';
 import type { Library } from './wheels.js';
 
-/** What the checks found. */
+/** The results of the checks. */
 export interface Machine {
   readonly tfjsNode: TfjsNode;
-  /** The C++ compiler's name. */
+  /** The name of the C++ compiler. */
   readonly compiler: string;
-  /** Whether `pip` takes a broken download up again by itself. */
+  /** Whether this `pip` can resume a download. */
   readonly resumes: boolean;
-  /** The folder for libraries, which is there and can be written. */
+  /** The folder for libraries, which exists and is writable. */
   readonly cache: string;
 }
 
-/** One thing that is absent. */
+/** A requirement that is not met. */
 interface Absence {
   readonly what: string;
   readonly help: string;
 }
 
 /**
- * Checks all, and names all that is absent at once.
+ * Checks all requirements, and reports all that are not met in one error.
  *
  * @param project The folder whose `node_modules` has the package.
- * @param there Whether the library is in the cache already.
+ * @param isCached Whether the library is in the cache already.
  * @throws UnsupportedError `PLATFORM_UNSUPPORTED`, `REQUIREMENTS_MISSING`.
  */
-export async function checkMachine(project: string, { unpacked, wheels }: Library, there: boolean): Promise<Machine> {
+export async function checkMachine(
+  project: string,
+  { unpacked, wheels }: Library,
+  isCached: boolean,
+): Promise<Machine> {
   checkPlatform(process.platform, process.arch, glibc());
   const absent: Absence[] = [];
   const tfjsNode = findTfjsNode([join(project, 'package.json'), import.meta.url]);
@@ -55,7 +59,7 @@ export async function checkMachine(project: string, { unpacked, wheels }: Librar
   }
   const cache = cacheFolder();
   let resumes = false;
-  if (!there) {
+  if (!isCached) {
     const pip = await run('python3', ['-m', 'pip', '--version']);
     if (!pip.ok) {
       const python = (await run('python3', ['--version'])).ok;
@@ -105,10 +109,10 @@ export function wheelFolder(cache: string): string {
   return join(cache, 'wheels');
 }
 
-/** Refuses what no wheel is for. */
+/** Throws unless there are wheels for this system. */
 export function checkPlatform(system: string, processor: string, glibc: string | undefined): void {
   const help =
-    'train on @ghl/backend-wasm; or build a libtensorflow yourself, put it into deps of @tensorflow/tfjs-node, and build its binding.';
+    'train on @ghl/backend-wasm; or build libtensorflow, copy it to the folder deps of @tensorflow/tfjs-node, and build the binding.';
   if (system !== 'linux' || processor !== 'x64') {
     throw new UnsupportedError(
       'PLATFORM_UNSUPPORTED',
@@ -130,7 +134,7 @@ function glibc(): string | undefined {
   return header.glibcVersionRuntime;
 }
 
-/** Bytes that the cache, which is made, has room for; or why it cannot be written to. */
+/** The free bytes of the cache, which is created; or the reason that it is not writable. */
 async function roomIn(folder: string): Promise<number | string> {
   try {
     for (const each of [folder, wheelFolder(folder)]) {
@@ -144,12 +148,12 @@ async function roomIn(folder: string): Promise<number | string> {
   }
 }
 
-/** Why a package's native part cannot be built, where a folder that this writes to cannot be. */
+/** The reason that a folder of the native part is not writable; undefined if all are. */
 async function whyNotBuilt({ folder, binding }: TfjsNode): Promise<string | undefined> {
   const deps = join(folder, 'deps');
   const native = dirname(binding);
   for (const each of [folder, deps, join(deps, 'include'), join(deps, 'lib'), dirname(native), native]) {
-    // What is absent is made; of a link, which is replaced, its target does not matter.
+    // A missing folder is created, and a link is replaced: its target does not matter.
     if (!(await lstat(each).catch(() => undefined))?.isDirectory()) continue;
     try {
       await tryFolder(each);

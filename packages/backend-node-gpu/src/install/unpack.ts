@@ -1,4 +1,4 @@
-/** Takes out of wheels, which are zip archives, what is needed of them. */
+/** Extracts the required files from wheels, which are zip archives. */
 import { createWriteStream } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -8,12 +8,11 @@ import { openPromise } from 'yauzl';
 import { placeOf } from './wheels.js';
 
 /**
- * Unpacks a wheel's members that are needed into a folder.
+ * Extracts the required members of a wheel to a folder.
  *
- * @param onBytes Told the bytes of each member that is done.
  * @throws DataError `BROKEN_WHEEL`.
  */
-export async function unpack(wheel: string, folder: string, onBytes: (bytes: number) => void): Promise<void> {
+export async function unpack(wheel: string, folder: string): Promise<void> {
   try {
     const archive = await openPromise(wheel);
     for await (const entry of archive.eachEntry()) {
@@ -22,13 +21,12 @@ export async function unpack(wheel: string, folder: string, onBytes: (bytes: num
       const path = join(folder, place);
       await mkdir(dirname(path), { recursive: true });
       await pipeline(await archive.openReadStreamPromise(entry), createWriteStream(path));
-      onBytes(entry.uncompressedSize);
     }
   } catch (cause) {
     throw new DataError(
       'BROKEN_WHEEL',
       `${wheel} cannot be unpacked to ${folder}: ${(cause as Error).message}.`,
-      'free some space there, or name another folder in GHL_CACHE, and run the command again.',
+      'free disk space, or set GHL_CACHE to another folder, and run the command again.',
       cause,
     );
   }

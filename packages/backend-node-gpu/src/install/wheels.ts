@@ -1,11 +1,11 @@
 /**
- * What is fetched: Python wheels of TensorFlow 2.18.1, the last version that pins NVIDIA's libraries exactly, and of
- * these libraries. Wheels are for one version of Python, but what is taken from them is not.
+ * The Python wheels: TensorFlow 2.18.1, the last version that pins NVIDIA's libraries exactly, and these libraries. A
+ * wheel is for one version of Python, but its native libraries are not.
  */
 
 /** One wheel. */
 export interface Wheel {
-  /** Name and version of the project, as `pip` takes them. */
+  /** Name and version of the project, as arguments of `pip`. */
   readonly requirement: string;
   readonly file: string;
   readonly sha256: string;
@@ -14,17 +14,17 @@ export interface Wheel {
 
 /** The wheels of one libtensorflow. */
 export interface Library {
-  /** What it computes on. */
+  /** The processor that it computes on. */
   readonly kind: 'cpu' | 'gpu';
   readonly version: string;
   readonly wheels: readonly Wheel[];
-  /** Bytes of what is taken from them, about. */
+  /** The approximate size of the required files, in bytes. */
   readonly unpacked: number;
 }
 
-/** What `pip` is told that the wheels are for, whatever runs it. */
+/** The version of Python that the wheels are for, independent of the one that runs `pip`. */
 export const python = '3.12';
-/** The same, of the platform: Linux on x64 with glibc 2.17 or later. */
+/** The platform that the wheels are for: Linux on x64 with glibc 2.17 or later. */
 export const platform = 'manylinux2014_x86_64';
 
 const version = '2.18.1';
@@ -53,8 +53,8 @@ export const cpu: Library = {
 };
 
 /**
- * For NVIDIA GPUs: what `tensorflow[and-cuda]` names, without the compiler of CUDA, random numbers, and communication
- * between GPUs, which the package for Node has no use for.
+ * For NVIDIA GPUs: the wheels of `tensorflow[and-cuda]`, except for the compiler of CUDA, random numbers, and
+ * communication between GPUs, which the package for Node does not use.
  */
 export const gpu: Library = {
   kind: 'gpu',
@@ -79,7 +79,7 @@ export const gpu: Library = {
   unpacked: 3.7e9,
 };
 
-/** Where a member of a wheel goes in the library's folder, or null where it is not needed. */
+/** The path of a member of a wheel in the folder of the library, or null if it is not required. */
 export function placeOf(member: string): string | null {
   const header = member.match(
     /^tensorflow\/(include\/(?:tensorflow\/c\/|xla\/tsl\/c\/|(?:tensorflow\/core|tsl)\/platform\/ctstring).*\.h)$/,
@@ -87,6 +87,6 @@ export function placeOf(member: string): string | null {
   if (header !== null) return header[1]!;
   const library = member.match(/^tensorflow\/(libtensorflow_(?:cc|framework)\.so\.2)$/);
   if (library !== null) return `lib/${library[1]}`;
-  // TensorFlow looks for them in ../nvidia/*/lib beside its own.
+  // TensorFlow loads them from ../nvidia/*/lib, relative to its own folder.
   return /^nvidia\/\w+\/lib\/.*\.so[.\d]*$/.test(member) ? member : null;
 }

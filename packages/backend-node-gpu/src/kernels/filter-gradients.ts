@@ -1,7 +1,7 @@
 /**
- * Filter gradients of several cotangents: one after the other, since TensorFlow's kernel on a CPU is quicker twice than
- * once with all channels side by side (DeepHebb's layers: 1.17 to 1.5 times). On a GPU nothing was measured, and the
- * cotangents are concatenated as on any backend without this kernel.
+ * Filter gradients of several cotangents, one at a time. On a CPU, two calls of TensorFlow's kernel are faster than one
+ * call with all channels concatenated (1.17 to 1.5 times on DeepHebb's layers). A GPU was not measured: there, the
+ * engine concatenates the cotangents, as on any backend without this kernel.
  */
 import { FILTER_GRADIENTS } from '@ghl/core/backend';
 import * as tf from '@tensorflow/tfjs-core';

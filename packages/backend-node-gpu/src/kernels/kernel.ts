@@ -1,21 +1,21 @@
-/** A kernel of ours: what TensorFlow.js calls in place of the stock one, which it may call in turn. */
+/** A kernel that replaces the stock kernel of its name, and may call it. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { NodeBackend } from '../tfjs-node.js';
 
-/** What a kernel is called with. */
+/** The call of a kernel. */
 export interface KernelCall {
   readonly inputs: Readonly<Record<string, tf.TensorInfo>>;
   readonly attrs: Readonly<Record<string, unknown>>;
   readonly backend: NodeBackend;
 }
 
-/** The kernel of the package under the same name. */
+/** The kernel of the package with the same name. */
 export type Stock = (call: KernelCall) => tf.TensorInfo;
 
-/** One kernel. */
+/** A kernel of this adapter. */
 export interface Kernel {
   readonly name: string;
-  /** Whether the stock way is kept on a GPU. */
+  /** Whether it is registered on a CPU only. */
   readonly cpuOnly?: boolean;
   run(call: KernelCall, stock: Stock): tf.TensorInfo | tf.TensorInfo[];
 }

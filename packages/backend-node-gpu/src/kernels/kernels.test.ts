@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { kernels } from './index.js';
 import type { Kernel } from './kernel.js';
 
-// The stock kernels here are the CPU backend's, which know amounts of padding: ours hand them 'valid' ones only.
+// The stock kernels here are those of the CPU backend, which support explicit padding. Ours must call them with
+// 'valid'.
 const stocks = new Map<string, tf.KernelConfig>();
 const seen = new Set<string>();
 
@@ -43,7 +44,7 @@ afterAll(() => {
 const asTensor = ({ dataId, shape, dtype }: tf.TensorInfo) =>
   tf.engine().makeTensorFromTensorInfo({ dataId, shape, dtype });
 
-/** The same with the CPU backend's own kernels. */
+/** Runs a function with the kernels of the CPU backend. */
 function withStock<T>(make: () => T): T {
   const ours = [...stocks.keys()].map((name) => tf.getKernel(name, 'cpu'));
   const set = (kernel: tf.KernelConfig) => {
@@ -87,7 +88,7 @@ const pools: Record<string, (x: tf.Tensor4D) => tf.Tensor4D> = {
 const inner = (a: tf.Tensor, b: tf.Tensor) => tf.sum(tf.mul(a, b)).dataSync()[0] as number;
 
 describe.each(Object.entries(convolutions))('%s', (_, convolve) => {
-  it('is what a backend with amounts of padding computes, and its gradients are adjoint to it', () => {
+  it('agrees with a backend that supports explicit padding, and has adjoint gradients', () => {
     tf.tidy(() => {
       const y = convolve(x(), filter());
       expect(y).toBeAllClose(
@@ -105,7 +106,7 @@ describe.each(Object.entries(convolutions))('%s', (_, convolve) => {
 });
 
 describe.each(Object.entries(pools))('%s', (name, pool) => {
-  it('is what a backend with amounts of padding computes, and its gradient is adjoint to it', () => {
+  it('agrees with a backend that supports explicit padding, and has an adjoint gradient', () => {
     tf.tidy(() => {
       const y = pool(x());
       expect(y).toBeAllClose(
@@ -115,7 +116,7 @@ describe.each(Object.entries(pools))('%s', (name, pool) => {
       const dy = drawn(y.shape, 3);
       const dx = tf.grad(pool as never)(x(), dy);
       expect(dx.shape).toEqual(x().shape);
-      // A pool is linear in x, where the largest stay the largest.
+      // A pool is linear in x as long as the positions of the maxima do not change.
       expect(inner(x(), dx)).toBeCloseTo(inner(y, dy), 3);
       if (name.startsWith('max')) {
         const expected = withStock(() => tf.grad(pool as never)(x(), dy));
@@ -125,7 +126,7 @@ describe.each(Object.entries(pools))('%s', (name, pool) => {
   });
 });
 
-it('refuses to transpose to a shape that does not follow from the input', () => {
+it('throws for a transposed convolution whose output shape does not follow from the input', () => {
   const refused = expect.objectContaining({ code: 'WRONG_SHAPE', help: expect.any(String) });
   tf.tidy(() => {
     const [image, window] = [tf.ones<tf.Rank.R4>([1, 8, 8, 1]), tf.ones<tf.Rank.R4>([1, 1, 1, 1])];
@@ -134,7 +135,7 @@ it('refuses to transpose to a shape that does not follow from the input', () => 
   });
 });
 
-it('pads a convolution that carries its bias and activation', () => {
+it('pads a convolution that is fused with its bias and activation', () => {
   tf.tidy(() => {
     const bias = drawn([2], 5) as tf.Tensor1D;
     const run = () =>
@@ -154,7 +155,7 @@ it('pads a convolution that carries its bias and activation', () => {
   });
 });
 
-it("leaves 'valid' and 'same' to the stock kernels, and was asked for every kernel", () => {
+it("leaves 'valid' and 'same' to the stock kernels, and has run every kernel", () => {
   tf.tidy(() => {
     for (const padding of ['valid', 'same'] as const) {
       const run = () => tf.conv2d(x(), filter(), 2, padding);
@@ -164,7 +165,7 @@ it("leaves 'valid' and 'same' to the stock kernels, and was asked for every kern
   expect([...seen].sort()).toEqual([...stocks.keys()].sort());
 });
 
-it('finds the filter gradient of each cotangent', () => {
+it('returns the filter gradient of each cotangent', () => {
   tf.tidy(() => {
     const { run } = kernels.find(({ name }) => name === FILTER_GRADIENTS) as Kernel;
     const cotangents = [3, 4, 5].map((seed) => drawn([2, 7, 6, 2], seed));

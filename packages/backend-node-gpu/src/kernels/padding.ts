@@ -1,7 +1,7 @@
 /**
- * Convolutions and pools with amounts of padding. The package takes 'valid' and 'same' only, so the image is padded,
- * the stock kernel runs as 'valid', and what comes back to the image is cut to its size. A maximum is padded with −∞;
- * an average divides by the values in its window that are not padding, as TensorFlow.js does, and its gradient with it.
+ * Convolutions and pools with explicit padding. The package supports 'valid' and 'same' only. These kernels pad the
+ * image, run the stock kernel as 'valid', and crop gradients to the size of the image. A maximum is padded with −∞. An
+ * average and its gradient divide by the number of values in the window without padding, as TensorFlow.js does.
  */
 import { gradientInfo } from '@ghl/core/backend';
 import * as tf from '@tensorflow/tfjs-core';
@@ -10,7 +10,7 @@ import { type Kernel, type KernelCall, runKernel } from './kernel.js';
 type Size4 = [number, number, number, number];
 type Amounts = [before: number, after: number][];
 
-/** Height and width of the image, of the padding before it, and of what the windows reach. */
+/** Sizes of the image, the padding, the output and the window. */
 type Geometry = Pick<
   tf.backend_util.Conv2DInfo,
   | 'padInfo'
@@ -26,9 +26,9 @@ type Geometry = Pick<
 >;
 
 /**
- * The padding of all four axes, or null where the stock kernel knows it. After the image, it is what the last window
- * needs: as many windows must fit as there are, however TensorFlow.js rounded. A gradient has them in `dy`; it is not
- * told how.
+ * The padding of all four axes, or null if the stock kernel supports it. The padding after the image is as large as the
+ * last window needs. The number of windows depends on the rounding, which a gradient does not know: it takes the number
+ * from `dy`.
  */
 function amountsOf(geometry: Geometry, dy?: tf.TensorInfo): Amounts | null {
   const { padInfo } = geometry;
@@ -52,12 +52,12 @@ const pad = (x: tf.TensorInfo, paddings: Amounts, constantValue = 0) =>
 const padded = (shape: readonly number[], amounts: Amounts) =>
   shape.map((size, axis) => size + amounts[axis]![0] + amounts[axis]![1]);
 
-/** The part of a padded image that is the image. */
+/** Removes the padding of an image. */
 function unpad(x: tf.TensorInfo, amounts: Amounts, size: readonly number[]): tf.Tensor {
   return runKernel(tf.Slice, { x }, { begin: amounts.map(([before]) => before), size: [...size] });
 }
 
-/** Runs `make` on temporary tensors, and disposes of them. */
+/** Runs a function on temporary tensors, then disposes of them. */
 function using<T>(temporary: tf.Tensor[], make: () => T): T {
   try {
     return make();
@@ -92,7 +92,8 @@ function convolution(attrs: unknown, xShape: readonly number[], filterShape: rea
 }
 
 /**
- * Refuses a ∂y whose size follows from nothing: the stock kernel reads beyond its end, and the process may end at that.
+ * Throws unless the size of ∂y follows from the other shapes: the stock kernel would read beyond its end, which may end
+ * the process.
  */
 function checkCotangent(
   name: string,
@@ -105,7 +106,7 @@ function checkCotangent(
   if (windows.dataFormat !== 'NCHW') gradientInfo(name, dy, shapes, windows, depthwise);
 }
 
-/** A convolution's forward pass, by itself or with its bias and activation. */
+/** The forward pass of a convolution, with or without bias and activation. */
 const forward = (name: string, depthwise: boolean): Kernel => ({
   name,
   run(call, stock) {

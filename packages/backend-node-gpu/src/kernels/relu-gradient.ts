@@ -1,7 +1,7 @@
-/** The gradient of ReLU in TensorFlow's one kernel for it; TensorFlow.js takes seven. */
+/** The gradient of ReLU in one kernel of TensorFlow, in place of the seven of TensorFlow.js. */
 import type { Kernel } from './kernel.js';
 
-/** ∂x = ∂y where y > 0, else 0, for a NaN too: handing it on would take another pass. Inputs `dy`, `y`. */
+/** ∂x = ∂y where y > 0, else 0, also where y is NaN: to propagate NaN would take another pass. Inputs `dy`, `y`. */
 export const reluGradient: Kernel = {
   name: 'GhlTensorFlowReluGrad',
   run: ({ inputs: { dy, y }, backend }) =>
