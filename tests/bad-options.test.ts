@@ -5,7 +5,7 @@ import { batchNorm, deepHebbSmall, dropout, fastHebbSmall, triangle } from '@ghl
 import { gate } from '@ghl/modulator-gate';
 import { scalar } from '@ghl/modulator-scalar';
 import { sign } from '@ghl/modulator-sign';
-import { factories as byName, parts, type Recipe, recipes } from '@ghl/recipes';
+import { factories as byName, parts, recipes } from '@ghl/recipes';
 import { bcm } from '@ghl/rule-bcm';
 import { hpca } from '@ghl/rule-hpca';
 import { swta } from '@ghl/rule-swta';
@@ -46,7 +46,7 @@ const factories: [name: string, make: Make, required: object, wrong: Record<stri
       activation: noWord,
     },
   ]),
-  ...Object.values<Recipe>(recipes).map(({ name, assign }): (typeof factories)[number] => [
+  ...Object.values(recipes).map(({ name, assign }): (typeof factories)[number] => [
     name,
     assign,
     { temperatures: { conv: 1 }, step: 0.01, decay: 0.05, restStep: 0.01, steps: 10 },

@@ -15,7 +15,7 @@ import {
 import type { Plugin } from '@ghl/core/plugin';
 import { plasticOptimizer } from '@ghl/learner';
 import { networks } from '@ghl/models';
-import { parts, type Recipe, recipes } from '@ghl/recipes';
+import { parts, recipes } from '@ghl/recipes';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -194,7 +194,7 @@ export function everyProduct(backend: BackendAdapter, { sampled, steps }: Effort
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it.each(Object.values<Recipe>(recipes))(`${steps} steps of $name keep the number of tensors`, ({ assign }) => {
+  it.each(Object.values(recipes))(`${steps} steps of $name keep the number of tensors`, ({ assign }) => {
     const { build, constants } = networks['deephebb-small'];
     const model = build({ inputShape: [8, 8, 1], classes: 3 });
     const optimizer = plasticOptimizer(model, assign({ ...constants, steps }));

@@ -10,9 +10,9 @@ import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 /**
- * A folder of parts. Each of its files exports a descriptor under the name `descriptor`. The index exports them as
- * `record`, by the name of the file or by `key` of it, and whatever else the files export. The files in `first` lead, in
- * that order; the others follow by name.
+ * A folder of parts. Each of its files exports a descriptor of type `type` under the name `descriptor`. The index exports
+ * all as `record`, by the name of the file or by `key` of it, and the other exports of the files. The files in `first`
+ * lead, in that order; the others follow by name.
  *
  * @typedef {object} Folder
  * @property {string} path
@@ -20,20 +20,27 @@ import { fileURLToPath } from 'node:url';
  * @property {string} record
  * @property {string} of
  * @property {readonly string[]} [first]
+ * @property {readonly [name: string, from: string]} type
  * @property {(file: string) => string} [key]
- * @property {readonly [name: string, from: string]} [type] The type of the descriptors, if the inferred ones are private.
  */
 
 const camelCase = (/** @type {string} */ file) => file.replace(/-(\w)/g, (_, letter) => letter.toUpperCase());
 
 /** @type {readonly Folder[]} */
 export const folders = [
-  { path: 'packages/models/src/networks', descriptor: 'network', record: 'networks', of: 'The networks' },
+  {
+    path: 'packages/models/src/networks',
+    descriptor: 'network',
+    record: 'networks',
+    of: 'The networks',
+    type: ['Network', '../network.js'],
+  },
   {
     path: 'packages/recipes/src/recipes',
     descriptor: 'recipe',
     record: 'recipes',
     of: 'The recipes',
+    type: ['Recipe', '../recipe.js'],
     first: ['ghl', 'backprop', 'sign-only', 'sign-matched', 'local-only'],
     key: camelCase,
   },
@@ -51,7 +58,7 @@ export const folders = [
  *
  * @param {Folder} folder
  */
-export function indexOf({ path, descriptor, record, of, first = [], key = (file) => file, type }, root = '.') {
+export function indexOf({ path, descriptor, record, of, type, first = [], key = (file) => file }, root = '.') {
   const rank = (/** @type {string} */ file) => (first.includes(file) ? first.indexOf(file) : first.length);
   const files = readdirSync(join(root, path))
     .filter((name) => /^[\w-]+\.ts$/.test(name) && name !== 'index.ts')
@@ -59,7 +66,7 @@ export function indexOf({ path, descriptor, record, of, first = [], key = (file)
     .sort()
     .sort((a, b) => rank(a) - rank(b));
   const imports = files.map((file) => `import { ${descriptor} as ${camelCase(file)} } from './${file}.js';`);
-  const entries = files.map((file) => `/** From \`${file}.ts\`. */\n'${key(file)}': ${camelCase(file)},`);
+  const entries = files.map((file) => `'${key(file)}': ${camelCase(file)},`);
   const exports = files.map(
     (file) => `export { ${exported(join(root, path, `${file}.ts`), descriptor)} } from './${file}.js';`,
   );
@@ -67,12 +74,12 @@ export function indexOf({ path, descriptor, record, of, first = [], key = (file)
     join(path, 'index.ts'),
     [
       `/** ${of} of this package. Written by \`npm run collect\` from the files of this folder: do not edit. */`,
-      ...(type ? [`import type { ${type[0]} } from '${type[1]}';`] : []),
+      `import type { ${type[0]} } from '${type[1]}';`,
       ...imports,
       ...exports.filter((line) => !line.includes('{  }')),
       '',
       `/** ${of} by name. */`,
-      `export const ${record}${type ? `: Readonly<Record<string, ${type[0]}>>` : ''} = {`,
+      `export const ${record}: Readonly<Record<${files.map((file) => `'${key(file)}'`).join(' | ')}, ${type[0]}>> = {`,
       ...entries,
       '};',
       '',

@@ -22,6 +22,7 @@ export interface RecipeOptions {
 
 /** A recipe by name. */
 export interface Recipe {
+  /** Its key in the record of all recipes. */
   readonly name: string;
   /** One line for lists. */
   readonly describe: string;

@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import '@tensorflow/tfjs-backend-cpu';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { factories, ghl, parts, product, type Recipe, recipes } from './index.js';
+import { factories, ghl, parts, product, recipes } from './index.js';
 
 const constants = { step: 1e-2, decay: 5e-2, restStep: 5e-3 };
 const specs = (assignment: Assignment) =>
@@ -29,7 +29,7 @@ it('assigns GHL to each layer with a temperature, and gradient descent to all ot
 
 it('keeps the order and the names of the recipes', () => {
   expect(Object.keys(recipes)).toEqual(['ghl', 'backprop', 'signOnly', 'signMatched', 'localOnly']);
-  for (const [name, recipe] of Object.entries<Recipe>(recipes)) expect(recipe.name).toBe(name);
+  for (const [name, recipe] of Object.entries(recipes)) expect(recipe.name).toBe(name);
 });
 
 it('makes a product of any rule, raw or wrapped in maxAbs', () => {
@@ -78,7 +78,7 @@ describe('a model of any kind', () => {
   });
 });
 
-describe.each(Object.values<Recipe>(recipes))('$name', ({ assign }) => {
+describe.each(Object.values(recipes))('$name', ({ assign }) => {
   it.each(Object.values(networks))('can be rebuilt from its spec with the constants of $id', ({ constants }) => {
     for (const spec of Object.values(specs(assign({ ...constants, steps: 10 })))) {
       expect(fromSpec<Plasticity>(spec, factories).spec).toEqual(spec);

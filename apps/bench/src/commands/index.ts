@@ -7,7 +7,7 @@ import { command as run } from './run.js';
 import { command as speed } from './speed.js';
 
 /** The commands by name. */
-export const commands: Readonly<Record<string, Command>> = {
+export const commands: Readonly<Record<'doctor' | 'list' | 'report' | 'run' | 'speed', Command>> = {
   doctor: doctor,
   list: list,
   report: report,

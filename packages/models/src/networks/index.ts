@@ -1,4 +1,5 @@
 /** The networks of this package. Written by `npm run collect` from the files of this folder: do not edit. */
+import type { Network } from '../network.js';
 import { network as deephebb } from './deephebb.js';
 import { network as deephebbSmall } from './deephebb-small.js';
 import { network as fasthebb } from './fasthebb.js';
@@ -10,13 +11,9 @@ export { fastHebb } from './fasthebb.js';
 export { fastHebbSmall } from './fasthebb-small.js';
 
 /** The networks by name. */
-export const networks = {
-  /** From `deephebb.ts`. */
+export const networks: Readonly<Record<'deephebb' | 'deephebb-small' | 'fasthebb' | 'fasthebb-small', Network>> = {
   deephebb: deephebb,
-  /** From `deephebb-small.ts`. */
   'deephebb-small': deephebbSmall,
-  /** From `fasthebb.ts`. */
   fasthebb: fasthebb,
-  /** From `fasthebb-small.ts`. */
   'fasthebb-small': fasthebbSmall,
 };

@@ -1,5 +1,5 @@
 /** The recipes of this package. Written by `npm run collect` from the files of this folder: do not edit. */
-
+import type { Recipe } from '../recipe.js';
 import { recipe as backprop } from './backprop.js';
 import { recipe as ghl } from './ghl.js';
 import { recipe as localOnly } from './local-only.js';
@@ -13,7 +13,7 @@ export { signMatched } from './sign-matched.js';
 export { signOnly } from './sign-only.js';
 
 /** The recipes by name. */
-export const recipes = {
+export const recipes: Readonly<Record<'ghl' | 'backprop' | 'signOnly' | 'signMatched' | 'localOnly', Recipe>> = {
   ghl: ghl,
   backprop: backprop,
   signOnly: signOnly,
