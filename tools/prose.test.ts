@@ -8,7 +8,6 @@ const pending: string[] = [
   'apps',
   'packages/backend-wasm',
   'packages/backend-webgpu',
-  'packages/conformance',
   'packages/datasets',
   'packages/learner',
   'packages/models',

@@ -1,4 +1,4 @@
-/** TensorFlow.js's own CPU backend passes the kit: the reference is right, or both are wrong in the same way. */
+/** The stock CPU backend passes the kit: the reference is correct, or both have the same fault. */
 import '@tensorflow/tfjs-backend-cpu';
 import type { BackendAdapter } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';

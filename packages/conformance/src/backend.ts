@@ -1,4 +1,4 @@
-/** The cases of a backend: its kernels against float64 loops, and what it says about itself. */
+/** The cases of a backend: its kernels against float64 loops, and its description of itself. */
 import { type BackendAdapter, UnsupportedError } from '@ghl/core';
 import type { Connection } from '@ghl/core/engine';
 import { softmaxCompetition } from '@ghl/core/plugin';
@@ -24,14 +24,14 @@ export interface BackendClaims {
   readonly deterministic?: boolean;
 }
 
-const OWN_KERNELS = 'hold the kernels of this map, at this geometry, against loops over every tap.';
+const OWN_KERNELS = 'compare the kernels of this map, at this geometry, with loops over every tap.';
 
 /**
  * The cases of a backend adapter. Each activates it first and leaves it active. Case ids: `is-supported`,
  * `activate-idempotent`, `<dense|conv1d|conv2d|depthwise>-<forward|correlate|backward>`, `shared-correlate`,
  * `elementwise`, `sign`, `softmax`, `competition`, `deterministic`, `memory`, `reactivate`.
  *
- * A case throws ConformanceError `UNSUPPORTED` where the backend cannot run, so ask `isSupported()` before you run
+ * A case throws ConformanceError `UNSUPPORTED` if the backend cannot run, so call `isSupported()` before you run
  * them.
  *
  * @param adapter The adapter, `backend` of its package.
@@ -67,14 +67,14 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
   return [
     {
       id: 'is-supported',
-      title: 'says whether it runs here, with reason and help if not, and never throws',
+      title: 'reports whether it runs here, with reason and help if not, and never throws',
       run: async () => {
         const support = await adapter.isSupported();
         check(
           support.supported === true || (support.reason !== '' && support.help !== ''),
           'MISMATCH',
           `isSupported() gives ${JSON.stringify(support)}.`,
-          'return { supported: true }, or { supported: false, reason, help } with both in words.',
+          'return { supported: true }, or { supported: false, reason, help } with two strings that are not empty.',
         );
         if (support.supported) return;
         const refusal = await adapter.activate().then(
@@ -91,12 +91,12 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
     },
     {
       id: 'activate-idempotent',
-      title: 'activates twice as once, and says what TensorFlow.js computes on',
+      title: 'activates twice without effect, and names the backend of TensorFlow.js',
       run: activated(async () => {
         const kept = tf.tensor1d([1, 2, 3]);
         try {
           const { name } = await adapter.activate();
-          const help = 'return the backend that is active already, and its tensors stay where they are.';
+          const help = 'return the backend that is active already, and keep its tensors.';
           check(
             name === tf.getBackend(),
             'MISMATCH',
@@ -112,7 +112,7 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
     ...maps,
     {
       id: 'shared-correlate',
-      title: 'correlates several cotangents as it does each alone',
+      title: 'correlates several cotangents together with the results of each alone',
       run: activated(async () => {
         for (const kind of ['dense', 'conv1d', 'conv2d', 'depthwiseConv2d'] as const) {
           const sample = backendSamples[kind].at(-1) as Sample;
@@ -133,7 +133,7 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
     },
     {
       id: 'elementwise',
-      title: 'computes what rules and modulators are made of',
+      title: 'computes the operations of rules and modulators as float64 does',
       run: activated(async () => {
         const [rows, columns] = [6, 5];
         const [a, b] = [numbers(1, [rows, columns], 3), numbers(2, [rows, columns], 3)];
@@ -148,7 +148,7 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
     },
     {
       id: 'sign',
-      title: 'has the sign of ±0, of the smallest and of the largest numbers right',
+      title: 'computes the sign of ±0, of the smallest and of the largest numbers',
       run: activated(async () => {
         const smallest = 2 ** -126;
         const samples = [0, -0, smallest, -smallest, 1e-30, -1e-30, 1, -1, 3e38, -3e38];
@@ -158,7 +158,7 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
     },
     {
       id: 'softmax',
-      title: 'has a softmax that survives ±1e3',
+      title: 'computes the softmax of logits of ±1e3 without overflow',
       run: activated(async () => {
         const found = await evaluateOne(() =>
           tf.softmax(
@@ -178,8 +178,7 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
     },
     {
       id: 'competition',
-      title:
-        'lets units compete at any temperature and size of y: winner-take-all at the smallest, even shares at the largest',
+      title: 'computes the competition at any temperature and size of y, from winner-take-all to equal shares',
       run: activated(async () => {
         const columns = 5;
         const post = [1e-20, 1e-3, 1, 1e3, 1e20, 3e38].flatMap((size, i) => [
@@ -196,7 +195,7 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
           const { gate, overlap } = competed(post, columns, temperature);
           const help = 'subtract the largest y of the row first, halved: y/2 − max y / 2, then multiply by 2/τ.';
           checkClose(`the gate at τ = ${temperature}`, (found.get('gate') as Snapshot).values, gate, 1e-5, help);
-          // Sums may be beyond float32.
+          // Sums may exceed the range of float32.
           const bounded = (sums: ArrayLike<number>) => Array.from(sums, (sum) => Math.min(sum, 3e38));
           const sums = (found.get('overlap') as Snapshot).values;
           checkClose(`Σ gate · y at τ = ${temperature}`, bounded(sums), bounded(overlap), 1e-5, help);
@@ -207,9 +206,9 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
       id: 'deterministic',
       title: deterministic
         ? 'gives the same bits for the same step'
-        : 'says that it may give other bits for the same step',
+        : 'claims that it may give other bits for the same step',
       run: activated(async () => {
-        // A backend that may give other bits need not do so each time, so its claim cannot be found false.
+        // A backend that may give other bits need not do so each time, so no test can refute its claim.
         const first = await allMaps();
         for (let again = 0; again < 2 && deterministic; again++) {
           const differs = (await allMaps()).findIndex((value, i) => !Object.is(value, first[i]));
@@ -224,7 +223,7 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
     },
     {
       id: 'memory',
-      title: 'frees what a step took',
+      title: 'frees the memory of a step',
       run: activated(async () => {
         await allMaps();
         const { numBytes } = tf.memory();
@@ -244,14 +243,14 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
     },
     {
       id: 'reactivate',
-      title: 'comes back after deactivate()',
+      title: 'activates again after deactivate()',
       run: activated(async () => {
         await adapter.deactivate();
         const { name } = await adapter.activate();
         check(
           name === tf.getBackend(),
           'MISMATCH',
-          `'${name}' does not come back.`,
+          `'${name}' does not activate again.`,
           'undo deactivate() in activate().',
         );
         const sample = backendSamples.conv2d.at(-1) as Sample;
@@ -281,7 +280,7 @@ function competed(post: readonly number[], columns: number, temperature: number)
   return { gate, overlap };
 }
 
-/** What one map gives on a sample, and what float64 loops give. */
+/** The results of one map and of float64 loops on a sample. */
 type Compare = (sample: Sample) => Promise<{ actual: ArrayLike<number>; expected: ArrayLike<number> }>;
 
 function operands({ geometry, preShape }: Sample) {
@@ -298,7 +297,7 @@ function compare(
   map: (connection: Connection, sample: Sample, data: ReturnType<typeof operands>) => tf.Tensor,
   oracle: (sample: Sample, data: ReturnType<typeof operands>) => ArrayLike<number>,
 ): Compare {
-  // The loops take longer than the kernels, and give the same numbers for every backend.
+  // The loops take longer than the kernels, and their results are the same for every backend.
   const known = new Map<Sample, ArrayLike<number>>();
   return async (sample) => {
     const data = operands(sample);

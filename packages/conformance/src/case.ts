@@ -1,33 +1,33 @@
-/** A conformance case as data, the error that a failing one throws, and the few checks that cases are made of. */
+/** A conformance case as data, the error of a failed case, and the checks that cases use. */
 import { type ErrorCode, GhlError } from '@ghl/core';
 import { leaves, loadState, mapLeaves } from '@ghl/core/engine';
 import type { StateTree } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import { relativeError } from './testing/vectors.js';
 
-/** One thing that a plugin must do. Run it under any test runner, or none. */
+/** One requirement of a plugin. Run it with or without a test runner. */
 export interface ConformanceCase {
-  /** Stable and in kebab-case, `'batch-additivity'`: name this where a case is singled out. */
+  /** Stable and in kebab-case, such as `'batch-additivity'`. Refer to a case by its id. */
   readonly id: string;
-  /** What holds, as a sentence without subject: `'adds up over batches'`. */
+  /** The requirement, as a sentence without a subject: `'is the sum over batches'`. */
   readonly title: string;
   /**
-   * Resolves where it holds.
+   * Resolves if the requirement holds.
    *
-   * @throws ConformanceError saying what was found instead. What the plugin itself throws passes through.
+   * @throws ConformanceError with the actual result if it does not. Errors of the plugin itself are rethrown.
    */
   run(): Promise<void>;
 }
 
-/** A case that did not hold. */
+/** A failed case. */
 export interface Failure {
   /** The case's id. */
   readonly id: string;
-  /** What it threw. */
+  /** Its error. */
   readonly error: unknown;
 }
 
-/** Runs cases one after the other, without a test runner. Empty where all hold. */
+/** Runs cases one after the other, without a test runner, and returns the failed ones. */
 export async function failures(cases: readonly ConformanceCase[]): Promise<Failure[]> {
   const failed: Failure[] = [];
   for (const { id, run } of cases) {
@@ -37,12 +37,12 @@ export async function failures(cases: readonly ConformanceCase[]): Promise<Failu
 }
 
 /**
- * A plugin that does not do what it must, or what it claims. Codes: `MISMATCH` numbers or structure differ,
- * `NOT_FINITE`, `IMPURE` an argument was changed or two equal calls differ, `LEAK`, `UNDECLARED_SIGNAL`, `FALSE_CLAIM`
- * a claim is wrong in either direction, `UNSUPPORTED` a backend cannot run here.
+ * A plugin does not meet a requirement or its own claims. Codes: `MISMATCH` if numbers or structure differ,
+ * `NOT_FINITE`, `IMPURE` if an argument was changed or two equal calls differ, `LEAK`, `UNDECLARED_SIGNAL`,
+ * `FALSE_CLAIM` if a claim is wrong in either direction, `UNSUPPORTED` if a backend cannot run here.
  */
 export class ConformanceError extends GhlError {
-  /** The name of the class, also in a bundle whose minifier has renamed it. */
+  /** The name of the class, also in a bundle whose minifier renames classes. */
   override readonly name: string = 'ConformanceError';
 }
 
@@ -70,9 +70,9 @@ export async function snapshot(tree: StateTree): Promise<Map<string, Snapshot>> 
   );
 }
 
-/** Runs `make` in a tidy and returns copies of the tensors that it returns; nothing stays on the device. */
+/** Runs `make` in a tidy, and returns copies of the resulting tensors. No tensor stays on the device. */
 export async function evaluate(make: () => StateTree): Promise<Map<string, Snapshot>> {
-  // Cloned, since what `make` hands on unchanged is not ours to dispose of.
+  // Cloned, since `make` may return tensors of its caller, which must not be disposed of here.
   const tree = tf.tidy(() => mapLeaves(make(), (leaf) => leaf.clone()) as tf.TensorContainer) as StateTree;
   try {
     return await snapshot(tree);
@@ -81,7 +81,7 @@ export async function evaluate(make: () => StateTree): Promise<Map<string, Snaps
   }
 }
 
-/** The saved state in place of an initial one, which is disposed of. */
+/** Loads a saved state in place of an initial one, and disposes of the latter. */
 export function reload<T extends StateTree>(saved: ArrayBuffer, initial: T): T {
   try {
     return loadState(saved, initial);
@@ -95,7 +95,7 @@ export async function evaluateOne(make: () => tf.Tensor): Promise<ArrayLike<numb
   return ((await evaluate(make)).get('') as Snapshot).values;
 }
 
-/** Numbers agree to `tolerance` of the largest expected one, or of `least`. */
+/** Checks that numbers agree to `tolerance` of the largest expected one, or of `least`. */
 export function checkClose(
   what: string,
   actual: ArrayLike<number>,
@@ -113,7 +113,7 @@ export function checkClose(
   );
 }
 
-/** Trees have the same leaves, shapes and dtypes, and the same bits. */
+/** Checks that trees have the same leaves, shapes and dtypes, and the same bits. */
 export function checkIdentical(
   what: string,
   actual: ReadonlyMap<string, Snapshot>,
@@ -125,11 +125,11 @@ export function checkIdentical(
   for (const [path, { values }] of expected) {
     const found = (actual.get(path) as Snapshot).values;
     const differs = Array.from(values, (value, i) => !Object.is(value, found[i])).indexOf(true);
-    check(differs < 0, code, `${what}${at(path)}: ${found[differs]} where ${values[differs]} was expected.`, help);
+    check(differs < 0, code, `${what}${at(path)}: ${found[differs]}; expected ${values[differs]}.`, help);
   }
 }
 
-/** Trees have the same leaves, shapes and dtypes. */
+/** Checks that trees have the same leaves, shapes and dtypes. */
 export function checkStructure(
   what: string,
   actual: ReadonlyMap<string, Snapshot>,
@@ -144,7 +144,7 @@ export function checkStructure(
   check(found === wanted, code, `${what} is ${found}; expected ${wanted}.`, help);
 }
 
-/** All numbers of a tree are finite. */
+/** Checks that all numbers of a tree are finite. */
 export function checkFinite(what: string, tree: ReadonlyMap<string, Snapshot>, help: string): void {
   for (const [path, { values }] of tree) {
     const bad = Array.from(values).find((value) => !Number.isFinite(value));
@@ -153,9 +153,9 @@ export function checkFinite(what: string, tree: ReadonlyMap<string, Snapshot>, h
 }
 
 /**
- * What `make` returns; null where it refuses its arguments as empty.
+ * Copies of the tensors that `make` returns; null if it rejects its arguments as empty.
  *
- * @throws What `make` throws with another code than `EMPTY_TENSOR`.
+ * @throws Any error of `make` whose code is not `EMPTY_TENSOR`.
  */
 export async function unlessEmpty(make: () => StateTree): Promise<Map<string, Snapshot> | null> {
   return evaluate(make).catch((error: unknown) => {
@@ -164,12 +164,12 @@ export async function unlessEmpty(make: () => StateTree): Promise<Map<string, Sn
   });
 }
 
-/** As many tensors after `work` as before. */
+/** Checks that the number of tensors is the same before and after `work`. */
 export async function checkNoLeak(what: string, help: string, work: () => Promise<unknown>): Promise<void> {
   const before = tf.memory().numTensors;
   await work();
   const left = tf.memory().numTensors - before;
-  check(left === 0, 'LEAK', `${what} leaves ${left} tensors more than it found.`, help);
+  check(left === 0, 'LEAK', `${what} leaves ${left} more tensors than before.`, help);
 }
 
 const at = (path: string) => (path === '' ? '' : ` at '${path}'`);

@@ -1,6 +1,4 @@
-/**
- * The cases that a rule and a modulator share: both have a state that is saved, and a spec that they are rebuilt from.
- */
+/** The cases that rules and modulators share: both have a state to save, and a spec that rebuilds them. */
 import { type Factory, fromSpec, type Spec, type Specified } from '@ghl/core';
 import { saveState } from '@ghl/core/engine';
 import type { StateTree } from '@ghl/core/plugin';
@@ -14,23 +12,23 @@ import {
   type Snapshot,
 } from './case.js';
 
-/** What a step gave, and the state after it under `state/`, by path. */
+/** The results of a step by path, with the state after it under `state/`. */
 export type Step = ReadonlyMap<string, Snapshot>;
 
 /** Steps of a plugin. */
 export interface Steps<State extends StateTree> {
   readonly count: number;
-  /** The step that the first one is; default 0. */
+  /** The number of the first step. Default 0. */
   readonly start?: number;
-  /** What to start from, and dispose of; default the initial state. */
+  /** The state to start from, which is disposed of. Default: the initial state. */
   readonly state?: State;
-  /** Gets the state after the last step, before it is disposed of. */
+  /** Called with the state after the last step, before its disposal. */
   use?(state: State): Promise<void>;
 }
 
-/** A kind of plugin, and how it is made to take steps. */
+/** A kind of plugin, and a way to make its steps. */
 export interface Lifecycle<Plugin extends Specified, Sample, State extends StateTree> {
-  /** What the plugin is called in messages. */
+  /** The plugin's name in messages. */
   readonly noun: string;
   readonly factory: () => Plugin;
   readonly plugins: Readonly<Record<string, Factory>>;
@@ -69,7 +67,7 @@ export function lifecycleCases<Plugin extends Specified, Sample, State extends S
               part(found, 'state/'),
               initial,
               'MISMATCH',
-              'return a state of the structure that init() gives, or it can be neither saved nor loaded.',
+              'return a state with the structure of init(); no other can be saved and loaded.',
             );
           }
         }
@@ -77,7 +75,7 @@ export function lifecycleCases<Plugin extends Specified, Sample, State extends S
     },
     {
       id: 'resume',
-      title: 'goes on from a saved state as if never stopped',
+      title: 'continues from a saved state bit for bit',
       run: async () => {
         for (const sample of samples) {
           const whole = await steps(factory(), sample, { count: 4 });
@@ -103,11 +101,11 @@ export function lifecycleCases<Plugin extends Specified, Sample, State extends S
     },
     {
       id: 'spec',
-      title: 'can be rebuilt from its spec',
+      title: 'is rebuilt from its spec',
       run: async () => {
         const plugin = factory();
         const rebuilt = fromSpec<Plugin>(JSON.parse(JSON.stringify(plugin.spec)) as Spec, plugins);
-        const help = 'make the spec with specOf(name, ...arguments), of all arguments that the factory took.';
+        const help = 'make the spec with specOf(name, ...arguments), with all arguments of the factory.';
         check(
           JSON.stringify(rebuilt.spec) === JSON.stringify(plugin.spec),
           'MISMATCH',

@@ -38,20 +38,20 @@ import { checkSchedule, type ScheduleClaim } from './schedule.js';
 import { numbers } from './testing/numbers.js';
 import { relativeError } from './testing/vectors.js';
 
-/** Facts about a rule. A false one fails a case, whichever way it is false. */
+/** Facts about a rule. A false one fails a case, in either direction. */
 export interface LocalRuleClaims {
-  /** The rule as its author writes it down in float64, per sample. */
+  /** The author's rule in float64, per sample. */
   readonly reference: LocalRuleReference;
   /**
-   * How ΔW of a batch relates to that of its parts: their `'sum'`, their `'mean'` weighted by size, or `'none'` of
-   * these, as where the gate depends on the whole batch.
+   * How the ΔW of a batch relates to those of its parts: their `'sum'`, their `'mean'` weighted by size, or `'none'` of
+   * these, for a gate that depends on the whole batch.
    */
   readonly reduction: 'sum' | 'mean' | 'none';
   /** Whether permuting the units permutes ΔW and changes nothing else. */
   readonly equivariant: boolean;
   /** The factories that rebuild the rule from its `spec`, by the name in it: `{ swta }`. */
   readonly plugins: Readonly<Record<string, Factory>>;
-  /** For each hyperparameter that may be a schedule: how to make the rule with it, and two values that tell apart. */
+  /** For each hyperparameter that may be a schedule: a factory, and two values with different results. */
   readonly schedules?: Readonly<Record<string, ScheduleClaim<LocalRule>>>;
 }
 
@@ -59,12 +59,12 @@ const TOLERANCE = 1e-5;
 
 /**
  * The cases of a local rule. Case ids: `reference`, `dense-on-patches`, `calls`, `batch-additivity`, `equivariance`,
- * `purity`, `leaks`, `finite`, `empty`, `state-structure`, `resume`, `spec`, and `schedules` where there are any.
+ * `purity`, `leaks`, `finite`, `empty`, `state-structure`, `resume`, `spec`, and `schedules` if there are any.
  *
- * The rule's ΔW is looked at as the engine forms it, before wrappers; purity, finiteness, leaks, resuming and the spec
- * are those of the whole rule, wrappers included.
+ * The cases look at the rule's ΔW as the engine forms it, before wrappers. Purity, finiteness, leaks, resuming and the
+ * spec are those of the whole rule with its wrappers.
  *
- * @param factory Makes the rule; called anew for each case.
+ * @param factory Makes the rule. Each case calls it.
  * @param claims Facts about it.
  */
 export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims): ConformanceCase[] {
@@ -85,7 +85,7 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
             const inputs = patches(sample.geometry, inputOf(sample, step), sample.preShape);
             const expected = referenceStep(reference, units, inputs, weights, step, state);
             const where = `step ${step} of ${nameOf(sample)}`;
-            const help = 'hold the gate, reconstruction and scope of the rule against those of claims.reference.';
+            const help = 'compare the gate, reconstruction and scope of the rule with those of claims.reference.';
             checkClose(`ΔW at ${where}`, deltaOf(found), expected.delta.flat(), TOLERANCE, help);
             for (const [path, { values }] of part(found, 'state/rule/')) {
               checkClose(`state '${path}' at ${where}`, values, numbersAt(expected.state, path), TOLERANCE, help);
@@ -97,7 +97,7 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
     },
     {
       id: 'dense-on-patches',
-      title: 'is on a convolution what it is on the patches',
+      title: 'gives the same ΔW on a convolution as on its patches',
       run: async () => {
         for (const sample of ruleSamples.filter(({ geometry }) => geometry.kind !== 'dense')) {
           const { geometry, preShape } = sample;
@@ -116,14 +116,14 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
             onImage,
             onPatches,
             TOLERANCE,
-            'look at activities position by position only: a function handed to forward() must act on each number alone.',
+            'look at each position alone: the function passed to forward() must act on each number alone.',
           );
         }
       },
     },
     {
       id: 'calls',
-      title: 'takes two calls of a layer as one on both batches',
+      title: 'treats two calls of a layer as one call on both batches',
       run: async () => {
         for (const sample of ruleSamples) {
           const [first, second] = [inputOf(sample, 0), inputOf(batchOf(sample, 3), 1)];
@@ -134,7 +134,7 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
             await oneStep(factory(), connection, sample, [first, second]),
             await oneStep(factory(), connection, sample, [both]),
             TOLERANCE,
-            'treat each row of post alike, wherever it comes from.',
+            'treat each row of post alike, whichever call it belongs to.',
           );
         }
       },
@@ -143,7 +143,7 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
       id: 'batch-additivity',
       title:
         reduction === 'none'
-          ? 'is neither sum nor mean over batches, as claimed'
+          ? 'is neither the sum nor the mean over batches, as claimed'
           : `is the ${reduction === 'mean' ? 'weighted mean' : 'sum'} over batches`,
       run: async () => {
         const apart = { sum: 0, mean: 0 };
@@ -166,13 +166,13 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
           'FALSE_CLAIM',
           `ΔW of two batches together differs from the sum of both by ${apart.sum.toPrecision(3)} of the largest, from ` +
             `their weighted mean by ${apart.mean.toPrecision(3)}; the claim is '${reduction}'.`,
-          `claim reduction: '${found}', or let each sample speak for itself.`,
+          `claim reduction: '${found}', or compute the gate of each sample without the others.`,
         );
       },
     },
     {
       id: 'equivariance',
-      title: equivariant ? 'does not care for the order of units' : 'depends on the order of units, as claimed',
+      title: equivariant ? 'is equivariant to permutations of the units' : 'depends on the order of units, as claimed',
       run: async () => {
         let worst = 0;
         for (const sample of ruleSamples.filter(({ geometry }) => geometry.kind !== 'depthwiseConv2d')) {
@@ -191,20 +191,20 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
           equivariant === worst <= TOLERANCE,
           'FALSE_CLAIM',
           `ΔW of permuted units differs from the permuted ΔW by ${worst.toPrecision(3)} of the largest.`,
-          `claim equivariant: ${!equivariant}, or mend the rule.`,
+          `claim equivariant: ${!equivariant}, or correct the rule.`,
         );
       },
     },
     {
       id: 'purity',
-      title: 'changes none of its arguments, and gives the same for the same',
+      title: 'changes none of its arguments, and gives equal results for equal calls',
       run: async () => {
         const { geometry } = dense;
         const connection = connectionOf(geometry);
         const rule = factory();
         const kernel = tf.tensor(weightsOf(dense), [...geometry.kernelShape]);
         const calls = callsOf(connection, kernel, dense, [inputOf(dense, 1)]);
-        // A state that has seen something, so that it is not all zeros.
+        // A state after several steps, so that it is not all zeros.
         await steps(rule, dense, {
           count: 1,
           use: async (state) => {
@@ -212,7 +212,7 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
             const before = await snapshot(given);
             const first = await evaluate(() => stepOf(rule, connection, kernel, calls, 1, state));
             const second = await evaluate(() => stepOf(rule, connection, kernel, calls, 1, state));
-            const help = 'return the next state, and leave arguments as they are.';
+            const help = 'return the next state, and do not change the arguments.';
             checkIdentical('an argument after the call', await snapshot(given), before, 'IMPURE', help);
             checkIdentical('a second equal call', second, first, 'IMPURE', `${help} Keep nothing outside the state.`);
           },
@@ -221,7 +221,7 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
     },
     {
       id: 'leaks',
-      title: 'leaves no tensor behind',
+      title: 'leaks no tensor',
       run: () =>
         checkNoLeak('a step', 'do not tf.keep(), and make no tensor outside init() and gate().', async () => {
           for (const sample of ruleSamples) await steps(factory(), sample, { count: 2 });
@@ -250,7 +250,7 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
     },
     {
       id: 'empty',
-      title: 'remembers nothing of no positions, or refuses them with a code',
+      title: 'keeps its state for zero positions, or rejects them with a code',
       run: async () => {
         for (const sample of ruleSamples) {
           const rule = factory();
@@ -290,7 +290,7 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
     ...cases,
     {
       id: 'schedules',
-      title: 'asks its schedules at every step',
+      title: 'reads its schedules at every step',
       run: async () => {
         for (const [name, claim] of Object.entries(schedules)) {
           await checkSchedule(name, claim, async (rule, start) => {
@@ -308,7 +308,7 @@ function weightsOf({ geometry }: Sample): Float32Array {
   return numbers(7, geometry.kernelShape);
 }
 
-/** An input for each step. Off centre, so that no rule finds its mean to be 0. */
+/** An input for each step, whose mean is not 0. */
 function inputOf({ preShape }: Sample, step: number): Float32Array {
   return numbers(100 + step, preShape).map((value) => value + 0.25);
 }
@@ -328,7 +328,7 @@ const batchOf = ({ geometry, preShape }: Sample, batch: number): Sample => ({
   preShape: [batch, ...preShape.slice(1)],
 });
 
-/** The calls of a layer with each input; batches may differ. */
+/** One call of a layer for each input. Their batch sizes may differ. */
 function callsOf(
   connection: Connection,
   kernel: tf.Tensor,
@@ -357,7 +357,7 @@ function stepOf(
     delta !== undefined,
     'MISMATCH',
     'The rule looks at no activity, so it has no ΔW.',
-    'leave out `active: false`; a rule that has it is not a local rule to be tested.',
+    'leave out `active: false`; the cases are for rules that look at activity.',
   );
   return { delta, increment: made.increment, state: made.state };
 }
@@ -379,11 +379,11 @@ async function oneStep(
 
 interface RuleSteps extends Steps<PlasticityState> {
   readonly weights?: Float32Array;
-  /** The input of every step; default one for each. */
+  /** The input of every step. Default: a different one for each step. */
   readonly input?: Float32Array;
 }
 
-/** Steps on unchanging weights, the inputs those of the steps' numbers. */
+/** Makes steps on constant weights. Each step's number determines its input. */
 async function steps(rule: LocalRule, sample: Sample, options: RuleSteps): Promise<Step[]> {
   const { count, start = 0, weights = weightsOf(sample), input, use } = options;
   const { geometry } = sample;
@@ -415,7 +415,7 @@ function initialState(rule: LocalRule, { geometry }: Sample): PlasticityState {
   return tf.tidy(() => initState(local(rule), kernelShape, unitsOf(geometry)) as never) as PlasticityState;
 }
 
-/** The connection over patches [P, groups, D]: a dense layer for each group. */
+/** The connection on patches [P, groups, D]: a dense layer for each group. */
 function patchwise(units: Units, kernelShape: readonly number[]): Connection {
   const { fanIn, fanOut, groups } = units;
   const each = fanOut / groups;
@@ -434,7 +434,7 @@ function patchwise(units: Units, kernelShape: readonly number[]): Connection {
         return tf.reshape(tf.transpose(tf.matMul(rows(pre), grouped, true), [1, 0, 2]), [...kernelShape]);
       }),
     backward() {
-      throw new Error('No rule propagates back.');
+      throw new Error('A rule has no backward pass.');
     },
   };
 }

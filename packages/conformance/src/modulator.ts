@@ -31,32 +31,30 @@ import { checkSchedule, type ScheduleClaim } from './schedule.js';
 import { numbers } from './testing/numbers.js';
 import { relativeError } from './testing/vectors.js';
 
-/** Facts about a modulator. A false one fails a case, whichever way it is false. */
+/** Facts about a modulator. A false one fails a case, in either direction. */
 export interface ModulatorClaims {
-  /** The modulator as its author writes it down in float64. */
+  /** The author's modulator in float64. */
   readonly reference: ModulatorReference;
   /**
-   * What has a factor of its own: each `'weight'`, each `'unit'`, the `'layer'` as a whole, or each `'example'`, where
-   * the modulator acts on the gate.
+   * The scope of one factor: each `'weight'`, each `'unit'`, the whole `'layer'`, or each `'example'` if the modulator
+   * acts on the gate.
    */
   readonly factor: 'weight' | 'unit' | 'layer' | 'example';
   /** The factories that rebuild the modulator from its `spec`, by the name in it: `{ sign }`. */
   readonly plugins: Readonly<Record<string, Factory>>;
-  /** Whether the increment is linear in ΔW. Needed unless the factor is per example. */
+  /** Whether the increment is linear in ΔW. Required unless the factor is per example. */
   readonly linear?: boolean;
-  /** Whether a constant added to the reward and the loss changes nothing. Needed where it reads one of these. */
+  /** Whether a constant added to the reward and the loss changes nothing. Required if it reads one of these. */
   readonly baselined?: boolean;
-  /** Whether a small step always lowers a quadratic loss. Not looked at where absent. */
+  /** Whether a small step always lowers a quadratic loss. Not checked if absent. */
   readonly descends?: boolean;
-  /** Whether each weight moves as far as ΔW says, or not at all where its gradient is 0. Not looked at where absent. */
+  /** Whether each weight moves by |ΔW|, or by 0 if its gradient is 0. Not checked if absent. */
   readonly keepsMagnitude?: boolean;
-  /** Whether each number of the increment is 0 or that of ΔW, bit for bit. Not looked at where absent. */
+  /** Whether each number of the increment is 0 or the one of ΔW, bit for bit. Not checked if absent. */
   readonly allOrNothing?: boolean;
-  /**
-   * For each hyperparameter that may be a schedule: how to make the modulator with it, and two values that tell apart.
-   */
+  /** For each hyperparameter that may be a schedule: a factory, and two values with different results. */
   readonly schedules?: Readonly<Record<string, ScheduleClaim<GlobalModulator>>>;
-  /** Makes the signals that the kit does not know, one tensor for each name; another one at each step. */
+  /** Makes custom signals: one tensor for each name, a different one at each step. */
   signals?(kernelShape: readonly number[], batch: number, step: number): Readonly<Record<string, tf.Tensor>>;
 }
 
@@ -66,13 +64,13 @@ const BATCH = 5;
 /**
  * The cases of a global modulator. Case ids: `reference`, `signals`, `factor-shape`, `purity`, `leaks`, `finite`,
  * `empty`, `state-structure`, `resume`, `spec`; `linearity` unless the factor is per example, and
- * `example-equals-scalar` if it is; `baseline`, `descent`, `magnitude`, `all-or-nothing` and `schedules` where there is
- * a claim.
+ * `example-equals-scalar` if it is; `baseline`, `descent`, `magnitude`, `all-or-nothing` and `schedules` for the
+ * claims made.
  *
- * The kit hands in gradients in [−1, 1) some of which are 0, losses in [0.5, 1.5), and rewards in [−1, 1), one or one
- * per example: choose thresholds that these straddle.
+ * The kit passes gradients in [−1, 1), some of which are 0, losses in [0.5, 1.5), and rewards in [−1, 1), one or one
+ * per example. Choose thresholds inside these ranges.
  *
- * @param factory Makes the modulator; called anew for each case.
+ * @param factory Makes the modulator. Each case calls it.
  * @param claims Facts about it.
  */
 export function modulatorCases(factory: () => GlobalModulator, claims: ModulatorClaims): ConformanceCase[] {
@@ -108,8 +106,8 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
               state,
             );
             const where = `step ${step} of ${nameOf(sample)}`;
-            const help = 'hold the modulator against claims.reference: its sign first.';
-            // Differences of signals of size 1 are rounded at that size.
+            const help = 'compare the modulator with claims.reference, its sign first.';
+            // Differences of signals near 1 have the rounding error of 1.
             checkClose(`The result at ${where}`, resultOf(found), expected.result, TOLERANCE, help, 1e-2);
             state = expected.state ?? state;
             for (const [path, { values }] of part(found, 'state/')) {
@@ -132,8 +130,8 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
                 check(
                   (modulator.reads as readonly PropertyKey[]).includes(name),
                   'UNDECLARED_SIGNAL',
-                  `The modulator reads '${String(name)}', and declares ${modulator.reads.join(', ') || 'nothing'}.`,
-                  'list in `reads` all that modulate() or factor() looks at.',
+                  `The modulator reads '${String(name)}', but declares ${modulator.reads.join(', ') || 'nothing'}.`,
+                  'list in `reads` every signal that modulate() or factor() reads.',
                 );
                 touched.add(name as string);
                 return Reflect.get(target, name);
@@ -146,8 +144,8 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
           check(
             idle === undefined,
             'FALSE_CLAIM',
-            `The modulator declares '${idle}' and never looks at it.`,
-            'leave it out of `reads`: a gradient that is read costs a backward pass.',
+            `The modulator declares '${idle}', but never reads it.`,
+            'leave it out of `reads`: to read the gradient costs a backward pass.',
           );
         }
       },
@@ -181,13 +179,13 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
           finest === claims.factor,
           'FALSE_CLAIM',
           `The modulator has one factor per ${finest}; the claim is one per ${claims.factor}.`,
-          `claim factor: '${finest}'; or, if a threshold decides, choose one that the kit's signals straddle.`,
+          `claim factor: '${finest}'; or choose a threshold inside the range of the kit's signals.`,
         );
       },
     },
     {
       id: 'purity',
-      title: 'changes none of its arguments, and gives the same for the same',
+      title: 'changes none of its arguments, and gives equal results for equal calls',
       run: async () => {
         for (const sample of samples) {
           const modulator = factory();
@@ -200,7 +198,7 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
               const before = await snapshot(given);
               const run = () => apply(modulator, eligibility, signals, sample, 1, state);
               const [one, two] = [await evaluate(run), await evaluate(run)];
-              const help = 'return the next state, and leave arguments as they are.';
+              const help = 'return the next state, and do not change the arguments.';
               checkIdentical('an argument after the call', await snapshot(given), before, 'IMPURE', help);
               checkIdentical('a second equal call', two, one, 'IMPURE', `${help} Keep nothing outside the state.`);
             },
@@ -210,7 +208,7 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
     },
     {
       id: 'leaks',
-      title: 'leaves no tensor behind',
+      title: 'leaks no tensor',
       run: () =>
         checkNoLeak(
           'a step',
@@ -238,7 +236,7 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
     },
     {
       id: 'empty',
-      title: 'stays finite on the signals of no examples, or refuses them with a code',
+      title: 'stays finite on the signals of zero examples, or rejects them with a code',
       run: async () => {
         const reads = factory().reads as readonly string[];
         if (reads.every((name) => name === 'gradient' || name === 'loss')) return; // of which there is one in any case
@@ -250,7 +248,7 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
               const signals = { ...signalsOf(sample, {}, 1), ...own, reward: tf.zeros([0]) } as Signals;
               return apply(modulator, eligibilityOf(sample, 1), signals, sample, 1, state, 0);
             });
-            const help = 'begin with checkNotEmpty(name, signals) of @ghl/core: means over no examples are NaN.';
+            const help = 'begin with checkNotEmpty(name, signals) of @ghl/core: a mean over zero examples is NaN.';
             if (found !== null) checkFinite('Without examples, a step', found, help);
           };
           await trace(modulator, sample, { count: 1, use });
@@ -285,7 +283,7 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
         everywhere === claim,
         'FALSE_CLAIM',
         `The modulator ${everywhere ? yes : no}.`,
-        `claim the opposite, or mend the modulator.`,
+        'claim the opposite, or correct the modulator.',
       );
     },
   });
@@ -293,7 +291,7 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
   if (claims.factor === 'example') {
     cases.push({
       id: 'example-equals-scalar',
-      title: 'is, with the same factor for every example, that number times ΔW',
+      title: 'multiplies ΔW by the factor, if it is the same for every example',
       run: async () => {
         for (const sample of ruleSamples) {
           for (const scope of ['own', 'all', 'none'] as const) await checkUniform(factory(), claims, sample, scope);
@@ -322,12 +320,15 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
     );
   }
   if (baselined !== undefined) {
-    const words = ['does not see a constant added to its signal', 'sees a constant added to its signal'] as const;
+    const words = [
+      'does not depend on a constant added to its signal',
+      'depends on a constant added to its signal',
+    ] as const;
     cases.push(
       claimed('baseline', baselined, words, async (sample) => {
         const plain = await trace(factory(), sample, { count: 4 });
         const shifted = await trace(factory(), sample, { count: 4, shift: 8 });
-        // Numbers are rounded at the size of the shift.
+        // The shift determines the rounding error.
         const apart = shifted.map((found, i) => relativeError(resultOf(found), resultOf(plain[i] as Step), 1e-2));
         return Math.max(...apart) <= 1e-4;
       }),
@@ -343,7 +344,7 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
     );
   }
   if (keepsMagnitude !== undefined) {
-    const words = ['moves each weight as far as ΔW says', 'moves weights farther or less far than ΔW says'] as const;
+    const words = ['moves each weight by |ΔW|', 'does not move each weight by |ΔW|'] as const;
     cases.push(
       claimed('magnitude', keepsMagnitude, words, async (sample) => {
         const gradient = (step: number) => drawnGradient(sample, step);
@@ -354,7 +355,7 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
     );
   }
   if (allOrNothing !== undefined) {
-    const words = ['adds ΔW bit for bit, or 0', 'adds more than either ΔW or 0'] as const;
+    const words = ['adds either ΔW bit for bit or 0', 'adds numbers other than ΔW and 0'] as const;
     cases.push(
       claimed('all-or-nothing', allOrNothing, words, async (sample) =>
         everyNumber(
@@ -368,11 +369,11 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
   if (schedules !== undefined) {
     cases.push({
       id: 'schedules',
-      title: 'asks its schedules at every step',
+      title: 'reads its schedules at every step',
       run: async () => {
         for (const [name, claim] of Object.entries(schedules)) {
           await checkSchedule(name, claim, async (modulator, start) => {
-            // From a state that has seen something: a baseline starts at the first value, whatever its rate.
+            // From a state after a step: a baseline starts at the first value, whatever its rate.
             let found: Step[] = [];
             const use = async (state: StateTree) => {
               found = await trace(modulator, first, { count: 1, start, state: cloneState(state) });
@@ -420,9 +421,9 @@ const drawnGradient = ({ geometry: { kernelShape } }: ModulatorSample, step: num
   numbers(300 + step, kernelShape).map((value, i) => (i % 5 === 3 ? 0 : value));
 
 interface Variation {
-  /** What ΔW and signals are multiplied by. */
+  /** The factor of ΔW and signals. */
   readonly scale?: number;
-  /** What is added to losses and rewards. */
+  /** The constant added to losses and rewards. */
   readonly shift?: number;
   /** Whether the gradient is that of a quadratic loss. */
   readonly quadratic?: boolean;
@@ -474,7 +475,7 @@ function everyNumber(
   });
 }
 
-/** The coarsest thing whose factors, increment ÷ ΔW, are all the same. */
+/** The coarsest scope in which all factors, increment ÷ ΔW, are equal. */
 function coarsest(
   increment: ArrayLike<number>,
   eligibility: ArrayLike<number>,
@@ -507,11 +508,11 @@ function apply(
 }
 
 interface Trace extends Variation, Steps<StateTree> {
-  /** What the modulator sees of the signals. */
+  /** Called with the signals, and returns the ones to pass. */
   watch?(signals: Signals): Signals;
 }
 
-/** Steps on ΔW and signals of the steps' numbers. */
+/** Makes steps. Each step's number determines its ΔW and signals. */
 async function traceOf(
   modulator: GlobalModulator,
   sample: ModulatorSample,
@@ -528,7 +529,7 @@ async function traceOf(
         check(
           missing === undefined,
           'MISMATCH',
-          `The modulator reads '${missing}', which the kit does not know.`,
+          `The modulator reads '${missing}', which the kit does not have.`,
           'make it in claims.signals.',
         );
         const eligibility = eligibilityOf(sample, step, variation.scale);
@@ -552,7 +553,7 @@ const cloneState = (state: StateTree) => mapLeaves(state, (leaf) => leaf.clone()
 const initialState = (modulator: GlobalModulator, { units }: ModulatorSample) =>
   tf.tidy(() => modulator.init(units) as never) as StateTree;
 
-/** Soft competition, normalised to its largest ΔW: a rule on which every part of the engine has work to do. */
+/** Soft competition, normalised by its largest ΔW: a rule that uses every part of the engine. */
 export function competitive(scope: Scope): LocalRule {
   return maxAbs({
     spec: specOf('competition', scope),
@@ -561,9 +562,7 @@ export function competitive(scope: Scope): LocalRule {
   });
 }
 
-/**
- * One reward for all examples makes one factor, and the increment is that factor times what it is without a modulator.
- */
+/** Checks that one reward for all examples gives one factor, and the increment is that factor times ΔW. */
 async function checkUniform(modulator: GlobalModulator, claims: ModulatorClaims, sample: Sample, scope: Scope) {
   const { geometry, preShape } = sample;
   const connection = connectionOf(geometry);
@@ -571,7 +570,7 @@ async function checkUniform(modulator: GlobalModulator, claims: ModulatorClaims,
   const batch = preShape[0] as number;
   const rule = competitive(scope);
   const product = threeFactor(rule, modulator);
-  // The second step's factor: a baseline that starts at the first value makes the first 0.
+  // The factor of the second step: with a baseline that starts at the first value, the first is 0.
   const found = await evaluate(() => {
     const kernel = tf.tensor(numbers(7, geometry.kernelShape), [...geometry.kernelShape]);
     let state = initState(product, geometry.kernelShape, units);

@@ -1,6 +1,6 @@
 /**
- * The algebra once more, in float64 and plain arrays, one sample at a time: an implementation that shares nothing with
- * the engine, so that the two can be held against each other.
+ * The algebra in float64 and plain arrays, one sample at a time. It shares no code with the engine, so that tests can
+ * compare the two.
  *
  *     Δw_k = Σₚ g_pk · (xₚ − Σ_{j ∈ S(k)} r_pj · w_j)
  */
@@ -10,18 +10,18 @@ import type { Scope, Units } from '@ghl/core/plugin';
 /** Rows of numbers. */
 export type Matrix = readonly (readonly number[])[];
 
-/** A state in plain numbers, of the same structure as the tree of tensors that it stands for. */
+/** A state in plain numbers, with the structure of the tree of tensors that it represents. */
 export type ReferenceState = number | readonly ReferenceState[] | { readonly [key: string]: ReferenceState };
 
-/** A layer's geometry as data: what a core connection is made from. */
+/** A layer's geometry as data: the arguments of a connection. */
 export interface LayerGeometry extends ConvolutionOptions {
-  /** Which connection. */
+  /** The kind of connection. */
   readonly kind: Connection['kind'];
-  /** As TensorFlow.js has it: [in, out], [k, cin, out], [kh, kw, cin, out] or [kh, kw, cin, multiplier]. */
+  /** As in TensorFlow.js: [in, out], [k, cin, out], [kh, kw, cin, out] or [kh, kw, cin, multiplier]. */
   readonly kernelShape: readonly number[];
 }
 
-/** What a rule's reference may look at. */
+/** The inputs of a rule's reference. */
 export interface ReferenceContext {
   /** y, [P][K]. */
   readonly post: Matrix;
@@ -31,11 +31,11 @@ export interface ReferenceContext {
   readonly units: Units;
   /** Updates made so far, for schedules. */
   readonly step: number;
-  /** What unit k sees of the input at position p: [D]. */
+  /** The input of unit k at position p: [D]. */
   patch(p: number, k: number): readonly number[];
 }
 
-/** What a rule's reference says of one step. */
+/** The output of a rule's reference for one step. */
 export interface ReferenceGate {
   /** G, [P][K]. */
   readonly gate: Matrix;
@@ -43,19 +43,19 @@ export interface ReferenceGate {
   readonly reconstruction?: Matrix | 1;
   /** Whose reconstruction is subtracted. */
   readonly scope: Scope;
-  /** The state after this step; absent for a rule that keeps none. */
+  /** The state after this step; absent for a rule without state. */
   readonly state?: ReferenceState;
 }
 
-/** A rule as its author writes it down in float64, sample by sample, without tensors. */
+/** A rule in float64, sample by sample, without tensors. */
 export interface LocalRuleReference {
-  /** The state before the first step; absent for a rule that keeps none. */
+  /** The state before the first step; absent for a rule without state. */
   init?(units: Units): ReferenceState;
   /** Gate, reconstruction and scope of one step. */
   gate(context: ReferenceContext, state: ReferenceState): ReferenceGate;
 }
 
-/** The sizes that a core connection of this geometry reports. */
+/** The sizes of a connection with this geometry. */
 export function unitsOf({ kind, kernelShape }: LayerGeometry): Units {
   const last = kernelShape.at(-1) as number;
   const channels = kernelShape.at(-2) as number;
@@ -65,7 +65,7 @@ export function unitsOf({ kind, kernelShape }: LayerGeometry): Units {
     : { fanIn, fanOut: last, groups: 1 };
 }
 
-/** Where the windows of one spatial axis lie. */
+/** The windows of one spatial axis. */
 interface Axis {
   readonly size: number;
   readonly taps: number;
@@ -75,7 +75,7 @@ interface Axis {
   readonly outputs: number;
 }
 
-/** The spatial axes of a layer on an input: none for a dense one. */
+/** The spatial axes of a layer on an input. A dense layer has none. */
 function axesOf(geometry: LayerGeometry, preShape: readonly number[]): Axis[] {
   const count = { dense: 0, conv1d: 1, conv2d: 2, depthwiseConv2d: 2 }[geometry.kind];
   const each = (value: number | readonly number[] | undefined, axis: number) =>
@@ -110,8 +110,8 @@ export function postShapeOf(geometry: LayerGeometry, preShape: readonly number[]
 }
 
 /**
- * Where each tap of each patch lies in the flat input, −1 where it lies in the padding: [P][groups][D]. A depthwise
- * layer has one group per input channel, any other has one.
+ * The index of each tap of each patch in the flat input, −1 in the padding: [P][groups][D]. A depthwise layer has one
+ * group per input channel, any other layer has one group.
  */
 function patchIndices(geometry: LayerGeometry, preShape: readonly number[]): number[][][] {
   const channels = preShape.at(-1) as number;
@@ -150,8 +150,8 @@ function patchIndices(geometry: LayerGeometry, preShape: readonly number[]): num
 }
 
 /**
- * The patches of an input: [P][groups][D], zeros where a patch lies in the padding. P runs over examples, then output
- * positions in row-major order; D over the kernel's taps, then its input channels.
+ * The patches of an input: [P][groups][D], with zeros in the padding. P runs over examples, then over output positions
+ * in row-major order; D runs over the kernel's taps, then over its input channels.
  *
  * @param pre x, flat in row-major order.
  */
@@ -169,7 +169,7 @@ export function kernelRows(geometry: LayerGeometry, kernel: ArrayLike<number>): 
   );
 }
 
-/** Which of a patch's groups unit k sees. */
+/** The group of a patch that unit k sees. */
 const groupOf = ({ fanOut, groups }: Units, k: number) => Math.floor(k / (fanOut / groups));
 
 /** y_pk = Σ_d x_pd·w_dk: [P][K]. */
@@ -197,7 +197,7 @@ export function referenceCorrelate(units: Units, inputs: readonly Matrix[], cota
   );
 }
 
-/** The gradient of Σ v⊙y with respect to x, flat: each v_pk·w_dk added where unit k's tap d lay at position p. */
+/** ∂(Σ v⊙y)/∂x, flat: each v_pk·w_dk is added at the index of unit k's tap d at position p. */
 export function referenceBackward(
   geometry: LayerGeometry,
   cotangent: Matrix,
@@ -221,7 +221,7 @@ export function referenceBackward(
 /**
  * ΔW of a gate, reconstruction and scope: the formula at the top of this file, summed sample by sample.
  *
- * @param inputs [P][groups][D], as {@link patches} gives them.
+ * @param inputs [P][groups][D], as {@link patches} returns them.
  * @returns [D][K].
  */
 export function referenceDelta(
@@ -253,7 +253,7 @@ export function referenceDelta(
   return delta;
 }
 
-/** What {@link referenceStep} found. */
+/** The result of {@link referenceStep}. */
 export interface ReferenceStep {
   /** ΔW, [D][K]. */
   readonly delta: number[][];
@@ -264,9 +264,9 @@ export interface ReferenceStep {
 }
 
 /**
- * One step of a rule on its reference.
+ * Makes one step of a rule's reference.
  *
- * @param inputs [P][groups][D], as {@link patches} gives them; for a dense layer, `x.map((row) => [row])`.
+ * @param inputs [P][groups][D], as {@link patches} returns them; for a dense layer, `x.map((row) => [row])`.
  * @param weights [D][K].
  */
 export function referenceStep(
@@ -297,7 +297,7 @@ export function numbersAt(state: ReferenceState, path: string): number[] {
   return found === undefined ? [] : flat(found);
 }
 
-/** What a modulator's reference may look at. */
+/** The inputs of a modulator's reference. */
 export interface ReferenceModulatorContext {
   /** ΔW, flat; weight (d, k) is number d·K + k. */
   readonly eligibility: readonly number[];
@@ -311,17 +311,17 @@ export interface ReferenceModulatorContext {
   readonly batch: number;
 }
 
-/** What a modulator's reference says of one step. */
+/** The output of a modulator's reference for one step. */
 export interface ReferenceModulation {
   /** The increment, in the order of ΔW, or the factor of each example. */
   readonly result: readonly number[];
-  /** The state after this step; absent for a modulator that keeps none. */
+  /** The state after this step; absent for a modulator without state. */
   readonly state?: ReferenceState;
 }
 
-/** A modulator as its author writes it down in float64, without tensors. */
+/** A modulator in float64, without tensors. */
 export interface ModulatorReference {
-  /** The state before the first step; absent for a modulator that keeps none. */
+  /** The state before the first step; absent for a modulator without state. */
   init?(units: Units): ReferenceState;
   /** The increment or factors of one step. */
   modulate(context: ReferenceModulatorContext, state: ReferenceState): ReferenceModulation;

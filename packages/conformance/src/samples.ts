@@ -1,4 +1,4 @@
-/** The layers on which plugins are tried. */
+/** The layers on which the cases try plugins. */
 import { type Connection, conv1d, conv2d, dense, depthwiseConv2d } from '@ghl/core/engine';
 import { type LayerGeometry, postShapeOf } from './reference.js';
 
@@ -13,17 +13,17 @@ export function connectionOf({ kind, kernelShape, ...options }: LayerGeometry): 
   return make[kind]();
 }
 
-/** A layer with the shape of the input it is tried on. */
+/** A layer with the shape of its input. */
 export interface Sample {
   readonly geometry: LayerGeometry;
   readonly preShape: readonly number[];
 }
 
-/** What a message calls a sample. */
+/** The name of a sample in messages. */
 export const nameOf = ({ geometry: { kind, kernelShape, ...options }, preShape }: Sample): string =>
   `${kind} [${kernelShape.join(', ')}] on [${preShape.join(', ')}] with ${JSON.stringify(options)}`;
 
-/** A few layers that have between them every connection, a stride, every padding, and dilation. For rules. */
+/** A few layers for rules, which together have every connection, a stride, every padding, and dilation. */
 export const ruleSamples: readonly Sample[] = [
   { geometry: { kind: 'dense', kernelShape: [5, 4] }, preShape: [6, 5] },
   { geometry: { kind: 'dense', kernelShape: [3, 4] }, preShape: [2, 3, 3] },
@@ -74,7 +74,7 @@ function grid(
     .filter(({ geometry, preShape: shape }) => postShapeOf(geometry, shape).every((size) => size > 0));
 }
 
-/** The grid on which a backend's kernels are held against the reference, by connection. */
+/** The grid on which a backend's kernels are compared with the reference, by connection. */
 export const backendSamples: Readonly<Record<LayerGeometry['kind'], readonly Sample[]>> = {
   dense: [
     { geometry: { kind: 'dense', kernelShape: [1, 1] }, preShape: [1, 1] },
@@ -111,7 +111,7 @@ export const backendSamples: Readonly<Record<LayerGeometry['kind'], readonly Sam
       strides2d,
       dilations2d,
     ),
-    // Widths around the tiles of vector units, and the 3×3 stride-1 layers that have algorithms of their own.
+    // Widths near the tiles of vector units, and 3×3 layers with stride 1, which have special algorithms.
     { geometry: { kind: 'conv2d', kernelShape: [3, 3, 17, 33], padding: 'same' }, preShape: [1, 9, 7, 17] },
     { geometry: { kind: 'conv2d', kernelShape: [3, 3, 8, 16] }, preShape: [3, 10, 9, 8] },
     { geometry: { kind: 'conv2d', kernelShape: [3, 3, 4, 8], padding: 1 }, preShape: [1, 8, 8, 4] },

@@ -1,4 +1,4 @@
-/** What a plugin claims of a hyperparameter that may be a schedule, and how that is checked. */
+/** A claim about a hyperparameter that may be a schedule, and its check. */
 import type { GhlError, Hyperparameter } from '@ghl/core';
 import { check, checkIdentical, type Snapshot } from './case.js';
 import { relativeError } from './testing/vectors.js';
@@ -9,17 +9,17 @@ export interface ScheduleClaim<Product> {
   make(value: Hyperparameter): Product;
   /** Two numbers with which it behaves differently. */
   readonly values: readonly [number, number];
-  /** Numbers out of its range. Each is refused, also where a schedule gives it. */
+  /** Numbers out of its range. The plugin must reject each one, also as the value of a schedule. */
   readonly outside?: readonly number[];
 }
 
 const HELP =
-  'read the hyperparameter with at(hyperparameter, step) in each step, where hyperparameter is what checkHyperparameter() ' +
+  'in each step, read valueAt(hyperparameter, step), where the hyperparameter is the result of checkHyperparameter() ' +
   'has returned.';
 
 /**
- * Of a product made with a schedule: at step 0 it is what it is with the first number, at step 1 what it is with the
- * second, and these differ. A value that is not finite, or out of range, is refused with `BAD_VALUE`.
+ * Checks a product made with a schedule: step 0 equals that of the first number, step 1 that of the second, and the two
+ * differ. The product must reject a value that is out of range or not finite with `BAD_VALUE`.
  *
  * @param run The result of a product at a step.
  */
@@ -59,6 +59,6 @@ async function checkRefused(what: string, attempt: () => Promise<unknown>): Prom
     () => null,
     (thrown: unknown) => thrown,
   );
-  const found = error === null ? 'not refused' : `refused with ${String((error as GhlError).code ?? error)}`;
+  const found = error === null ? 'not rejected' : `rejected with ${String((error as GhlError).code ?? error)}`;
   check((error as GhlError | null)?.code === 'BAD_VALUE', 'MISMATCH', `${what} is ${found}, not with BAD_VALUE.`, HELP);
 }

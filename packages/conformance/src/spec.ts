@@ -1,4 +1,4 @@
-/** The cases of products of any kind that must come back from their specs, whatever they were made with. */
+/** The cases of products of any kind: the spec rebuilds each one with the same behaviour. */
 import {
   type Factory,
   fromSpec,
@@ -20,12 +20,12 @@ import { competitive } from './modulator.js';
 import { connectionOf, ruleSamples, type Sample } from './samples.js';
 import { numbers } from './testing/numbers.js';
 
-const HELP = 'make the spec with specOf(name, ...arguments), of all arguments that the factory took.';
+const HELP = 'make the spec with specOf(name, ...arguments), with all arguments of the factory.';
 
 /**
  * The cases of products that a spec describes: rules, wrapped or not, modulators, transforms, schedules and
- * plasticities. Make each argument other than its default in one of them, since a spec that leaves it out is found by
- * that alone. Case ids: `rebuilt`, `distinct`.
+ * plasticities. Give each argument a value other than its default in one of the products: only then is its absence from
+ * the spec visible. Case ids: `rebuilt`, `distinct`.
  *
  * @param products Makes each product, by a name for messages.
  * @param plugins The factories that rebuild them, by the name in the spec: `{ swta }`; those of `@ghl/core` are known.
@@ -37,7 +37,7 @@ export function specCases(
   return [
     {
       id: 'rebuilt',
-      title: 'are rebuilt from their specs, and do the same',
+      title: 'are rebuilt from their specs with the same behaviour',
       run: async () => {
         for (const [name, make] of Object.entries(products)) {
           const product = make();
@@ -59,7 +59,7 @@ export function specCases(
     },
     {
       id: 'distinct',
-      title: 'have a spec of their own each',
+      title: 'have different specs',
       run: async () => {
         const names = new Map<string, string>();
         for (const [name, make] of Object.entries(products)) {
@@ -75,7 +75,7 @@ export function specCases(
 
 type Tree = ReadonlyMap<string, Snapshot>;
 
-/** What a product gives at steps, bit for bit. */
+/** The results of a product at several steps, bit for bit. */
 async function behaviour(product: Specified): Promise<Tree[]> {
   if (typeof product !== 'function') return steps(plasticityOf(product));
   const schedule = product as Schedule;
@@ -84,7 +84,7 @@ async function behaviour(product: Specified): Promise<Tree[]> {
   );
 }
 
-/** A plasticity that shows what a product does. */
+/** A plasticity that shows the behaviour of a product. */
 function plasticityOf(product: Specified): Plasticity {
   if ('transforms' in product) return product as Plasticity;
   if ('gate' in product) return local(product as LocalRule);

@@ -1,6 +1,6 @@
 /**
- * A rule trained on a dense layer by its float64 reference and by the engine, side by side. For theorems about where it
- * goes.
+ * A rule trained on a dense layer by its float64 reference and by the engine, side by side. For theorems on
+ * convergence.
  */
 import { type LocalRule, local } from '@ghl/core';
 import { dense, initState, layerIncrement, type PlasticityState } from '@ghl/core/engine';
@@ -8,7 +8,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { type LocalRuleReference, type Matrix, type ReferenceState, referenceStep } from './reference.js';
 import { relativeError } from './testing/vectors.js';
 
-/** What {@link trajectory} runs. */
+/** Options of {@link trajectory}. */
 export interface TrajectoryOptions {
   /** The rule. */
   readonly rule: LocalRule;
@@ -20,28 +20,29 @@ export interface TrajectoryOptions {
   readonly input: Matrix;
   /** η of W ← W + η·ΔW. */
   readonly rate: number;
-  /** How many steps. */
+  /** The number of steps. */
   readonly steps: number;
 }
 
-/** Where both ended, and how near they were on the way. */
+/** The final weights of both, and their largest difference at any step. */
 export interface Trajectory {
   /** The reference's W after the last step, [D][K]. */
   readonly reference: number[][];
   /** The reference's state. */
   readonly state: ReferenceState;
-  /** The engine's W after as many steps of its own, [D][K]. */
+  /** The engine's W after the same number of independent steps, [D][K]. */
   readonly engine: number[][];
   /**
-   * The largest difference of any step: the engine, set back to the reference's weights, against the reference, W after
-   * the step, relative to the largest weight.
+   * The largest difference between engine and reference after one step from the reference's weights, over all steps,
+   * relative to the largest weight.
    */
   readonly apart: number;
 }
 
 /**
- * Trains a dense layer on a fixed batch, W ← W + η·ΔW: in float64 by the reference; by the engine freely; and by the
- * engine again, one step from each of the reference's weights. State, if there is any, is each one's own.
+ * Trains a dense layer on a fixed batch, W ← W + η·ΔW, in three ways: by the reference in float64, by the engine from
+ * the same initial weights, and by the engine with one step from each of the reference's weights. Each way keeps its own
+ * state.
  */
 export function trajectory({ rule, reference, weights, input, rate, steps }: TrajectoryOptions): Trajectory {
   const [fanIn, fanOut] = [weights.length, (weights[0] as readonly number[]).length];

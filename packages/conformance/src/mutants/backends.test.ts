@@ -1,4 +1,4 @@
-/** Backends broken on purpose: each fails the cases named beside it, and passes all others. */
+/** Backends with deliberate faults: each fails the cases in `fails`, and passes all others. */
 
 import { type BackendAdapter, UnsupportedError } from '@ghl/core';
 import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
@@ -9,7 +9,7 @@ import { type BackendClaims, backendCases, ConformanceError, failures } from '..
 type Inputs = Record<string, tf.TensorInfo>;
 type Attributes = Record<string, unknown>;
 
-/** A kernel of the CPU backend, its result changed, or what it is called with. */
+/** A change of a kernel of the CPU backend: of its result, or of its arguments. */
 interface Change {
   result?(values: Float32Array, shape: readonly number[], inputs: Inputs): void;
   attributes?(attributes: Attributes): Attributes;
@@ -17,7 +17,7 @@ interface Change {
 
 const NAME = 'mutant';
 
-/** The CPU backend under another name, some of its kernels changed. */
+/** The CPU backend under another name, with some of its kernels changed. */
 function adapter(changes: Readonly<Record<string, Change>>, own: Partial<BackendAdapter> = {}): BackendAdapter {
   return {
     name: NAME,
@@ -112,7 +112,7 @@ const mutants: Mutant[] = [
   {
     name: 'shared pass that finds nothing',
     fails: ['shared-correlate'],
-    // Twice as many channels as any layer of the grid has: only the shared pass.
+    // Twice the channels of any layer of the grid: the shared pass alone has them.
     changes: {
       Conv2DBackpropFilter: {
         result: (values, shape) => {
@@ -205,7 +205,7 @@ const mutants: Mutant[] = [
     changes: { Conv2D: { result: unsteady } },
   },
   {
-    name: 'sums in any order, and says so',
+    name: 'sums in any order, as claimed',
     fails: [],
     changes: { Conv2D: { result: unsteady } },
     claims: { deterministic: false },
@@ -246,7 +246,7 @@ const mutants: Mutant[] = [
   },
 ];
 
-/** A backend whose tensors go down with it, as those of a device do. */
+/** A backend whose tensors are lost with it, like those of a device. */
 class MortalBackend extends MathBackendCPU {
   private gone = false;
 
@@ -260,18 +260,18 @@ class MortalBackend extends MathBackendCPU {
   }
 }
 
-it('the CPU backend under another name passes every case', async () => {
+it('passes every case with the CPU backend under another name', async () => {
   expect(await failures(backendCases(adapter({})))).toEqual([]);
 });
 
-describe('mutants of a backend', () => {
-  it.each(mutants)('$name: $fails', async ({ fails, changes = {}, own, claims }) => {
+describe('a mutant of a backend', () => {
+  it.each(mutants)('fails $fails: $name', async ({ fails, changes = {}, own, claims }) => {
     const failed = await failures(backendCases(adapter(changes, own), claims));
     expect(failed.map(({ id }) => id)).toEqual(fails);
   });
 
-  it('miss no case', () => {
-    // What isSupported() says is the matter of the next suite.
+  it('exists for every case', () => {
+    // The next suite tests isSupported().
     const ids = all(['is-supported']);
     expect(ids.filter((id) => !mutants.some(({ fails }) => fails.includes(id)))).toEqual([]);
   });
@@ -293,22 +293,22 @@ describe('a backend that does not run here', () => {
     Object.fromEntries(all(except).map((id) => [id, code]));
   const others = everywhere('UNSUPPORTED', ['is-supported']);
 
-  it('may say so', async () => {
+  it('may report that, with reason and help', async () => {
     const isSupported = async () => ({ supported: false, reason: 'There is no GPU.', help }) as const;
     expect(await codes({ isSupported, activate: refuse })).toEqual(others);
   });
 
-  it('must help', async () => {
+  it('fails without help', async () => {
     const isSupported = async () => ({ supported: false, reason: 'There is no GPU.', help: '' }) as const;
     expect(await codes({ isSupported, activate: refuse })).toEqual({ 'is-supported': 'MISMATCH', ...others });
   });
 
-  it('must not activate', async () => {
+  it('fails if it activates', async () => {
     const isSupported = async () => ({ supported: false, reason: 'There is no GPU.', help }) as const;
     expect(await codes({ isSupported })).toEqual({ 'is-supported': 'MISMATCH', ...others });
   });
 
-  it('must not throw', async () => {
+  it('fails if isSupported() throws', async () => {
     expect(await codes({ isSupported: () => Promise.reject(new Error('no GPU')) })).toEqual(
       everywhere('Error: no GPU'),
     );

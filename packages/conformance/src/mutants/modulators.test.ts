@@ -1,4 +1,4 @@
-/** Modulators broken on purpose: each fails the cases named beside it, and passes all others. */
+/** Modulators with deliberate faults: each fails the cases in `fails`, and passes all others. */
 import '@tensorflow/tfjs-backend-cpu';
 import type { GlobalModulator, Hyperparameter, SignalName, Signals } from '@ghl/core';
 import {
@@ -21,7 +21,7 @@ afterEach(() => tf.dispose(kept.splice(0)));
 
 const mean = (numbers: readonly number[]) => numbers.reduce((sum, each) => sum + each, 0) / numbers.length;
 
-// The three that the mutants are mutants of: a direction by the gradient, a factor against a baseline, and one per
+// The mutants are made from three modulators: a direction by the gradient, a factor relative to a baseline, and one per
 // example.
 
 type Increment<R extends SignalName, S extends {} = Record<string, never>> = WeightModulator<R, S>;
@@ -115,7 +115,7 @@ const relativeClaims: ModulatorClaims = {
   plugins: { relative },
 };
 
-/** Averages the rewards of a batch, which may have none. */
+/** Averages the rewards of a batch, which may be empty. */
 function average(): Increment<'reward'> {
   return {
     spec: specOf('average'),
@@ -141,7 +141,7 @@ const averageClaims: ModulatorClaims = {
   plugins: { average },
 };
 
-/** An increment modulator with its increment changed. */
+/** A modulator of weights with a changed increment. */
 function changed<R extends SignalName, S extends {}>(
   sound: Increment<R, S>,
   change: (increment: tf.Tensor, eligibility: tf.Tensor, signals: Signals, state: S) => tf.Tensor,
@@ -160,7 +160,7 @@ interface Mutant {
   readonly fails: readonly string[];
   make(options?: Options): GlobalModulator;
   readonly claims: ModulatorClaims;
-  /** Default: the mutant itself under the name of what it is a mutant of. */
+  /** Default: the mutant itself, under the name of the original. */
   readonly plugins?: ModulatorClaims['plugins'];
 }
 
@@ -406,13 +406,13 @@ it.each([
   expect(await failing(modulatorCases(make as () => GlobalModulator, claims))).toEqual([]);
 });
 
-describe('mutants of a modulator', () => {
-  it.each(mutants)('$name: $fails', async ({ fails, make, claims, plugins }) => {
+describe('a mutant of a modulator', () => {
+  it.each(mutants)('fails $fails: $name', async ({ fails, make, claims, plugins }) => {
     const own = Object.fromEntries(Object.keys(claims.plugins).map((name) => [name, make]));
     expect(await failing(modulatorCases(make, { ...claims, plugins: plugins ?? own }))).toEqual(fails);
   });
 
-  it('miss no case', () => {
+  it('exists for every case', () => {
     const ids = [
       ...modulatorCases(direction, directionClaims),
       ...modulatorCases(advantage, advantageClaims),

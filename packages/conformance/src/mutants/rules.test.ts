@@ -1,4 +1,4 @@
-/** Rules broken on purpose: each fails the cases named beside it, and passes all others. */
+/** Rules with deliberate faults: each fails the cases in `fails`, and passes all others. */
 import '@tensorflow/tfjs-backend-cpu';
 import type { Hyperparameter, LocalRule } from '@ghl/core';
 import { checkHyperparameter, checkNotEmpty, type LocalContext, specOf, valueAt } from '@ghl/core/plugin';
@@ -20,9 +20,9 @@ type State = { readonly activity: tf.Tensor };
 type Said = ReturnType<LocalRule<State>['gate']>;
 
 /**
- * The rule that the mutants are mutants of: competition between units above their own mean activity of earlier batches,
- * u = softmax_k((y − a)/τ), Δw_k = Σₚ u_pk (xₚ − y_pk w_k), then a ← ¾a + ¼·meanₚ y. It has all that can break: state,
- * a schedule, a gate, a reconstruction.
+ * The rule from which the mutants are made: competition between units above their own mean activity of earlier batches,
+ * u = softmax_k((y − a)/τ), Δw_k = Σₚ u_pk (xₚ − y_pk w_k), then a ← ¾a + ¼·meanₚ y. It has state,
+ * a schedule, a gate and a reconstruction.
  */
 function rule({ temperature = 1 }: Options = {}): LocalRule<State> {
   return {
@@ -64,7 +64,7 @@ const claims: LocalRuleClaims = {
   schedules: { temperature: { make: (temperature) => rule({ temperature }), values: [1, 0.25] } },
 };
 
-/** The rule with what it says changed. */
+/** The rule with a changed result. */
 function changed(
   change: (said: Said, context: LocalContext, state: State) => Partial<Said>,
   make: (options?: Options) => LocalRule<State> = rule,
@@ -81,7 +81,7 @@ function changed(
   };
 }
 
-/** The rule with its gate multiplied by something. */
+/** The rule with its gate multiplied by a factor. */
 const scaled = (factor: (context: LocalContext) => tf.Tensor | number) =>
   changed(({ gate }, context) => ({ gate: tf.mul(gate, factor(context)) as tf.Tensor2D }));
 
@@ -155,13 +155,13 @@ const mutants: Mutant[] = [
     name: 'state mutated in place',
     fails: ['purity'],
     make: changed((said, _, { activity }) => {
-      // What a tensor returns from dataSync() is, on the CPU, the tensor's own memory.
+      // On the CPU backend, dataSync() returns the memory of the tensor.
       activity.dataSync().set(said.state.activity.dataSync());
       return {};
     }),
   },
   {
-    name: 'clock of its own',
+    name: 'private clock',
     fails: ['reference', 'purity', 'resume', 'schedules'],
     make: (options) => {
       let steps = 0;
@@ -222,7 +222,7 @@ const mutants: Mutant[] = [
     claims: { schedules: { temperature: { make: () => rule(), values: [1, 0.25] } } },
   },
   {
-    name: 'schedule read without at()',
+    name: 'schedule read without valueAt()',
     fails: ['schedules'],
     claims: {
       schedules: {
@@ -340,16 +340,16 @@ const mutants: Mutant[] = [
   },
 ];
 
-it('the sound rule passes every case', async () => {
+it('passes every case with a correct rule', async () => {
   expect(await failing(localRuleCases(rule, claims))).toEqual([]);
 });
 
-describe('mutants of a rule', () => {
-  it.each(mutants)('$name: $fails', async ({ fails, make = rule, claims: own }) => {
+describe('a mutant of a rule', () => {
+  it.each(mutants)('fails $fails: $name', async ({ fails, make = rule, claims: own }) => {
     expect(await failing(localRuleCases(make, { ...claims, plugins: { rule: make }, ...own }))).toEqual(fails);
   });
 
-  it('miss no case', () => {
+  it('exists for every case', () => {
     const ids = localRuleCases(rule, claims).map(({ id }) => id);
     expect(ids.filter((id) => !mutants.some(({ fails }) => fails.includes(id)))).toEqual([]);
   });

@@ -1,4 +1,4 @@
-/** Products whose spec leaves something out: each fails the cases named beside it. */
+/** Products with an incomplete spec: each fails the cases in `fails`. */
 import '@tensorflow/tfjs-backend-cpu';
 import {
   chain,
@@ -49,7 +49,7 @@ function tracing(decay: number, spec: Spec): Wrapper<{ readonly trace: tf.Tensor
 
 type Trace = (rule: LocalRule, decay?: number, options?: object) => LocalRule;
 
-/** The ways to write down what a wrapper was made with. */
+/** The ways to give the arguments of a wrapper to its spec. */
 const traces: readonly [string, Trace][] = [
   ['to wrap()', (rule, decay = 0.9) => wrap(rule, 'trace', tracing(decay, specOf('trace')), decay)],
   ['in the spec of the wrapper', (rule, decay = 0.9) => wrap(rule, 'trace', tracing(decay, specOf('trace', decay)))],
@@ -64,7 +64,7 @@ const failing = async (products: Readonly<Record<string, () => Specified>>, plug
   (await failures(specCases(products, { hebb, ...plugins }))).map(({ id }) => id);
 
 describe.each(traces)('a wrapper whose arguments are given %s', (_, trace) => {
-  it('is rebuilt with them', async () => {
+  it('is rebuilt with its arguments', async () => {
     const products = {
       default: () => trace(hebb()),
       half: () => trace(hebb(), 0.5),
@@ -79,7 +79,7 @@ describe.each(traces)('a wrapper whose arguments are given %s', (_, trace) => {
   });
 });
 
-it('a wrapper may take options, and schedules in them', async () => {
+it('rebuilds a wrapper with options and schedules', async () => {
   const fade = (rule: LocalRule, options: { decay?: number; by?: Hyperparameter } = {}) => {
     const { decay = 0.9, by = 1 } = options;
     const { init, wrap: tracingWrap } = tracing(decay, specOf('fade'));
@@ -128,7 +128,7 @@ describe('every factory of the core', () => {
   });
 });
 
-describe('a spec that leaves something out is found', () => {
+describe('an incomplete spec', () => {
   const forgetful: Trace = (rule, decay = 0.9) => wrap(rule, 'trace', tracing(decay, specOf('trace')));
   const momentum = (factor = 0.9): Transform => ({
     spec: specOf('momentum'),
@@ -147,19 +147,19 @@ describe('a spec that leaves something out is found', () => {
     ['of a transform', momentum, { momentum }],
     ['of a schedule', linear as never, { linear }],
     ['of a rule', bare, { hebb: bare }],
-  ])('%s', async (_, make, plugins) => {
+  ])('fails both cases, %s', async (_, make, plugins) => {
     expect(await failing({ default: () => make(), other: () => make(0.25) }, plugins)).toEqual(['rebuilt', 'distinct']);
-    // The default alone does not show it.
+    // A product with only default values does not show the fault.
     expect(await failing({ default: () => make() }, plugins)).toEqual([]);
   });
 
-  it('and so is one of another name', async () => {
+  it('fails with the name of another factory', async () => {
     const named = () => ({ ...hebb(), spec: specOf('hebbs') });
     expect(await failing({ named }, { hebbs: () => hebb() })).toEqual(['rebuilt']);
   });
 });
 
-it('fromSpec gives back a wrapper of a rule without a spec of its own arguments', () => {
+it('rebuilds a wrapper without arguments by fromSpec', () => {
   const plain: Trace = (rule) => wrap(rule, 'plain', tracing(0.9, specOf('plain')));
   const { spec } = plain(hebb());
   expect(spec).toEqual({ name: 'plain', args: [{ name: 'hebb', args: [1] }] });
