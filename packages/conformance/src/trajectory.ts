@@ -41,7 +41,7 @@ export interface Trajectory {
 
 /**
  * Trains a dense layer on a fixed batch, W ← W + η·ΔW, in three ways: by the reference in float64, by the engine from
- * the same initial weights, and by the engine with one step from each of the reference's weights. Each way keeps its own
+ * the same initial weights, and by the engine with one step from each of the reference's weights. Each way has its own
  * state.
  */
 export function trajectory({ rule, reference, weights, input, rate, steps }: TrajectoryOptions): Trajectory {
