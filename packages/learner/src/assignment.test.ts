@@ -43,7 +43,7 @@ function nested(): tfl.LayersModel {
 
 /** What moves each weight, by path. */
 function labels(model: tfl.LayersModel, assignment: Assignment): Record<string, string> {
-  return Object.fromEntries(resolve(model, assignment).weights.map(({ path, label }) => [path, label]));
+  return Object.fromEntries(resolve(model, assignment).weights.map(({ path, selector }) => [path, selector]));
 }
 
 describe('labels', () => {

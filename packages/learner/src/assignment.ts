@@ -1,37 +1,29 @@
-/** Which plasticity moves which weight: labels, and how they are resolved on a model. */
+/** Assignments: the updater of each weight, by selector, and their resolution on a model. */
 import { ConfigurationError, type Factory, fromSpec, type Json, type Plasticity, type Spec } from '@ghl/core';
 import type { Connection } from '@ghl/core/engine';
 import { isSpec, unknownName } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
-import {
-  connectionOf,
-  dilatedIn,
-  hasConnection,
-  isTrainable,
-  layersOf,
-  type ModelLayer,
-  type ModelWeight,
-  refuseDilated,
-  weightsOf,
-} from './model-layers.js';
+import { connectionOf, dilatedIn, hasConnection, refuseDilated } from './tfjs/connections.js';
+import { isTrainable, layersOf, type ModelLayer, type ModelWeight, weightsOf } from './tfjs/model-layers.js';
+import { optimizerFrom } from './tfjs/tfjs-optimizer.js';
 
-/** What can move a weight: a plasticity, any tfjs optimizer, or nothing (null), which freezes it. */
+/** Moves a weight: a plasticity or any tfjs optimizer. null freezes the weight. */
 export type Updater = Plasticity | tf.Optimizer | null;
 
 /**
- * Movers by label. A label is, most specific first, a weight's path `'conv1/kernel'`, a layer's `'conv1'` or
- * `'inner/dense'`, a nested model's `'inner'`, a pattern with `*` (within a name) or `**` (across `/`), or `'*'`: what
- * no other label claims. A rule claims kernels only, so a plastic layer's bias falls to the next label that can have
- * it.
+ * Updaters by selector. These selectors exist, most specific first: the path of a weight, `'conv1/kernel'`; the path of
+ * a layer, `'conv1'` or `'inner/dense'`; a nested model, `'inner'`; a pattern with `*` (within a name) or `**` (across
+ * `/`); and `'*'`, which matches everything else. A rule moves only kernels, so the bias of a plastic layer goes to the
+ * next matching selector.
  */
-export type Assignment = { readonly [label: string]: Updater };
+export type Assignment = { readonly [selector: string]: Updater };
 
-/** One weight, and what moves it. */
+/** A weight and its updater. */
 export interface PlannedWeight extends ModelWeight {
-  readonly label: string;
-  readonly mover: Updater;
-  /** The layer's geometry, where a local rule moves the weight. */
+  readonly selector: string;
+  readonly updater: Updater;
+  /** The geometry of the layer, if a local rule moves the weight. */
   readonly connection: Connection | null;
 }
 
@@ -41,9 +33,9 @@ export interface Plan {
   readonly assignment: Assignment;
   readonly layers: readonly ModelLayer[];
   readonly weights: readonly PlannedWeight[];
-  /** Weights that no label names, which must stay untrainable as they are. */
+  /** Weights without a selector. They are not trainable and must not become so. */
   readonly unclaimed: readonly ModelWeight[];
-  /** Layers whose every weight is frozen by null, or which have no weights and are named by null. */
+  /** Layers with null for every weight, and layers without weights whose selector has null. */
   readonly frozen: ReadonlySet<ModelLayer>;
 }
 
@@ -63,20 +55,22 @@ export function resolve(model: tfl.LayersModel, assignment: Assignment): Plan {
       'build it first: give its first layer an inputShape.',
     );
   }
-  const labels = Object.entries(assignment);
-  checkLabels(
-    labels.map(([label]) => label),
+  const selectors = Object.entries(assignment);
+  checkSelectors(
+    selectors.map(([selector]) => selector),
     layers,
     weights,
   );
 
-  const claims = new Map(labels.map(([label]) => [label, 0]));
-  const claim = (label: string) => claims.set(label, (claims.get(label) ?? 0) + 1);
+  const claims = new Map(selectors.map(([selector]) => [selector, 0]));
+  const claim = (selector: string) => claims.set(selector, (claims.get(selector) ?? 0) + 1);
   const planned: PlannedWeight[] = [];
   const unclaimed: ModelWeight[] = [];
   for (const weight of weights) {
-    const claimants = labels.filter(([label, mover]) => rank(label, weight) !== null && canMove(label, mover, weight));
-    for (const [label] of claimants) claim(label);
+    const claimants = selectors.filter(
+      ([selector, updater]) => rank(selector, weight) !== null && canMove(selector, updater, weight),
+    );
+    for (const [selector] of claimants) claim(selector);
     const best = claimants.sort(([a], [b]) => (rank(b, weight) as number) - (rank(a, weight) as number));
     const [first, second] = best;
     if (first === undefined) {
@@ -87,132 +81,128 @@ export function resolve(model: tfl.LayersModel, assignment: Assignment): Plan {
       throw new ConfigurationError(
         'TWO_PATTERNS',
         `Both '${first[0]}' and '${second[0]}' match ${weight.path}.`,
-        `name '${weight.owner.path}' itself, which goes before patterns, or narrow one of them.`,
+        `name '${weight.owner.path}' itself, which takes precedence over patterns, or narrow one of them.`,
       );
     }
-    const [label, mover] = first;
-    const connection = isRule(mover) ? connectionOf(weight.owner) : null;
-    planned.push({ ...weight, label, mover, connection });
+    const [selector, updater] = first;
+    const connection = isRule(updater) ? connectionOf(weight.owner) : null;
+    planned.push({ ...weight, selector, updater, connection });
   }
   refuseUnclaimed(unclaimed, assignment);
   refuseStrangers(model, weights);
-  // A layer of which tfjs has no gradient, and we have none either, is refused now rather than at the first step.
+  // A layer without any gradient is refused now, not at the first step.
   for (const part of layers.flatMap(dilatedIn)) refuseDilated(part);
 
-  const movers = new Map(layers.map((layer): [ModelLayer, Updater[]] => [layer, []]));
-  for (const { owner, mover } of planned) movers.get(owner)?.push(mover);
-  const isNull = (mover: Updater) => mover === null;
+  const updaters = new Map(layers.map((layer): [ModelLayer, Updater[]] => [layer, []]));
+  for (const { owner, updater } of planned) updaters.get(owner)?.push(updater);
+  const isNull = (updater: Updater) => updater === null;
   const frozen = new Set(
     layers.filter((layer) => {
-      const ofLayer = movers.get(layer) ?? [];
-      return ofLayer.length > 0 ? ofLayer.every(isNull) : freezes(layer, labels);
+      const ofLayer = updaters.get(layer) ?? [];
+      return ofLayer.length > 0 ? ofLayer.every(isNull) : freezes(layer, selectors);
     }),
   );
-  for (const [label, mover] of labels) {
-    if (label === '*' || claims.get(label) !== 0 || mover === null) continue;
+  for (const [selector, updater] of selectors) {
+    if (selector === '*' || claims.get(selector) !== 0 || updater === null) continue;
     throw new ConfigurationError(
       'SELECTOR_CLAIMS_NOTHING',
-      `Label '${label}' matches nothing that its mover could move.`,
-      isRule(mover) ? 'a local rule moves kernels; give a bias or a scale gradientDescent().' : 'remove it.',
+      `Selector '${selector}' matches nothing that its updater can move.`,
+      isRule(updater) ? 'a local rule moves kernels; give a bias or a scale gradientDescent().' : 'remove it.',
     );
   }
   return { model, assignment, layers, weights: planned, unclaimed, frozen };
 }
 
-/**
- * The weights of a plan that are trainable now, as TensorFlow.js sees it: the model, their layers and they themselves.
- */
+/** The weights of a plan that are trainable now: the model, the layer and the weight must be trainable. */
 export function trainableOf({ model, weights }: Plan): PlannedWeight[] {
   const trainable = new Set(model.trainableWeights);
   return weights.filter(({ weight, owner }) => weight.trainable && isTrainable(owner) && trainable.has(weight));
 }
 
 /**
- * The JSON of an assignment, from which {@link assignmentFrom} builds an equal one.
+ * The JSON of an assignment. {@link assignmentFrom} builds an equal assignment from it.
  *
  * @throws ConfigurationError `BAD_ASSIGNMENT`, `BAD_UPDATER`.
  */
-export function assignmentSpec(assignment: Assignment): { readonly [label: string]: Json } {
+export function assignmentSpec(assignment: Assignment): { readonly [selector: string]: Json } {
   checkAssignment(assignment);
-  const labelOf = new Map<tf.Optimizer, string>();
-  const json = (label: string, mover: Updater): Json => {
-    if (mover === null) return null;
-    if (isPlasticity(mover)) return mover.spec as unknown as Json;
-    const first = labelOf.get(mover);
+  const selectorOf = new Map<tf.Optimizer, string>();
+  const json = (selector: string, updater: Updater): Json => {
+    if (updater === null) return null;
+    if (isPlasticity(updater)) return { ...updater.spec };
+    const first = selectorOf.get(updater);
     if (first !== undefined) return { sameOptimizerAs: first };
-    labelOf.set(mover, label);
-    return { optimizer: mover.getClassName(), config: mover.getConfig() as Json };
+    selectorOf.set(updater, selector);
+    return { optimizer: updater.getClassName(), config: updater.getConfig() as Json };
   };
-  return Object.fromEntries(Object.entries(assignment).map(([label, mover]) => [label, json(label, mover)]));
+  return Object.fromEntries(
+    Object.entries(assignment).map(([selector, updater]) => [selector, json(selector, updater)]),
+  );
 }
 
 /**
- * The assignment that a spec describes.
+ * Builds the assignment that a spec describes.
  *
- * @throws ConfigurationError as `fromSpec`, and `UNKNOWN_OPTIMIZER`.
+ * @throws ConfigurationError `UNKNOWN_OPTIMIZER`, or those of `fromSpec`.
  */
 export function assignmentFrom(
-  spec: { readonly [label: string]: Json },
-  plugins: Readonly<Record<string, Factory>>,
+  spec: { readonly [selector: string]: Json },
+  factories: Readonly<Record<string, Factory>>,
 ): Assignment {
   const built = new Map<string, Updater>();
-  const mover = (json: Json): Updater => {
+  const updater = (json: Json): Updater => {
     if (json === null) return null;
-    if (isSpec(json)) return fromSpec<Plasticity>(json as Spec, plugins);
-    const { sameOptimizerAs: label } = json as { sameOptimizerAs?: string };
-    if (label !== undefined) return built.get(label) as Updater;
+    if (isSpec(json)) return fromSpec<Plasticity>(json as Spec, factories);
+    const { sameOptimizerAs: selector } = json as { sameOptimizerAs?: string };
+    if (selector !== undefined) return built.get(selector) as Updater;
     const { optimizer, config } = json as { optimizer: string; config: tf.serialization.ConfigDict };
-    const known = tf.serialization.SerializationMap.getMap().classNameMap;
-    const entry = Object.hasOwn(known, optimizer) ? known[optimizer] : undefined;
-    if (entry === undefined) throw unknownName('optimizer', optimizer, Object.keys(known));
-    const [type, build] = entry;
-    return build(type, config) as unknown as tf.Optimizer;
+    return optimizerFrom(optimizer, config);
   };
-  for (const [label, json] of Object.entries(spec)) built.set(label, mover(json));
+  for (const [selector, json] of Object.entries(spec)) built.set(selector, updater(json));
   return Object.fromEntries(built);
 }
 
-/** Whether a mover is a plasticity (and not a tfjs optimizer, nor null). */
-export function isPlasticity(mover: Updater): mover is Plasticity {
-  return typeof mover === 'object' && mover !== null && 'transforms' in mover;
+/** Whether an updater is a plasticity, as opposed to a tfjs optimizer or null. */
+export function isPlasticity(updater: Updater): updater is Plasticity {
+  return typeof updater === 'object' && updater !== null && 'transforms' in updater;
 }
 
-function isRule(mover: Updater): boolean {
-  return isPlasticity(mover) && mover.rule !== null;
+function isRule(updater: Updater): boolean {
+  return isPlasticity(updater) && updater.rule !== null;
 }
 
 const PATTERN = 1;
 
-/** How specifically a label names a weight: 0 for `'*'`, 1 for a pattern, more for a name; null if it does not. */
-function rank(label: string, { path, owner }: ModelWeight): number | null {
-  if (label === path) return 1000;
-  return layerRank(label, owner) ?? (isPattern(label) && toRegExp(label).test(path) ? PATTERN : null);
+/** How specifically a selector matches a weight: 0 for `'*'`, 1 for a pattern, more for a name; null for no match. */
+function rank(selector: string, { path, owner }: ModelWeight): number | null {
+  if (selector === path) return 1000;
+  return layerRank(selector, owner) ?? (isPattern(selector) && toRegExp(selector).test(path) ? PATTERN : null);
 }
 
-function layerRank(label: string, { path, within }: ModelLayer): number | null {
-  if (label === path) return 999;
-  const depth = within.findIndex((outer) => outer.path === label);
+function layerRank(selector: string, { path, within }: ModelLayer): number | null {
+  if (selector === path) return 999;
+  const depth = within.findIndex((outer) => outer.path === selector);
   if (depth >= 0) return 998 - depth;
-  if (label === '*') return 0;
-  return isPattern(label) && toRegExp(label).test(path) ? PATTERN : null;
+  if (selector === '*') return 0;
+  return isPattern(selector) && toRegExp(selector).test(path) ? PATTERN : null;
 }
 
-/** Whether the most specific label that names the layer as a whole is null. */
-function freezes(layer: ModelLayer, labels: readonly [string, Updater][]): boolean {
-  const naming = labels.filter(([label]) => layerRank(label, layer) !== null);
+/** Whether the most specific selector of the whole layer has null. */
+function freezes(layer: ModelLayer, selectors: readonly [string, Updater][]): boolean {
+  const naming = selectors.filter(([selector]) => layerRank(selector, layer) !== null);
   naming.sort(([a], [b]) => (layerRank(b, layer) as number) - (layerRank(a, layer) as number));
   return naming.length > 0 && (naming[0] as [string, Updater])[1] === null;
 }
 
-function canMove(label: string, mover: Updater, weight: ModelWeight): boolean {
-  if (!isRule(mover)) return true;
-  if (label === weight.owner.path && !hasConnection(weight.owner)) connectionOf(weight.owner);
-  if (label === weight.path && !weight.isKernel) {
+function canMove(selector: string, updater: Updater, weight: ModelWeight): boolean {
+  if (!isRule(updater)) return true;
+  if (selector === weight.owner.path && !hasConnection(weight.owner)) connectionOf(weight.owner);
+  if (selector === weight.path && !weight.isKernel) {
     if (hasConnection(weight.owner)) {
       throw new ConfigurationError(
         'RULE_ON_BIAS',
-        `'${label}' is no kernel, and a local rule moves kernels only.`,
-        `give it gradientDescent(), as in { '${label}': chain(gradientDescent(), scaleBy(1e-2)) }.`,
+        `'${selector}' is not a kernel, and a local rule moves only kernels.`,
+        `give it gradientDescent(), as in { '${selector}': chain(gradientDescent(), scaleBy(1e-2)) }.`,
       );
     }
     connectionOf(weight.owner);
@@ -222,26 +212,26 @@ function canMove(label: string, mover: Updater, weight: ModelWeight): boolean {
 
 function checkAssignment(assignment: Assignment): void {
   const plain = typeof assignment === 'object' && assignment !== null && !Array.isArray(assignment);
-  if (!plain || isMover(assignment)) {
+  if (!plain || isUpdater(assignment)) {
     throw new ConfigurationError(
       'BAD_ASSIGNMENT',
-      `The assignment is ${isMover(assignment) ? 'a mover' : assignment}.`,
-      "give movers by label: { conv1: chain(…), '*': chain(gradientDescent(), scaleBy(1e-2)) }.",
+      `The assignment is ${isUpdater(assignment) ? 'an updater' : assignment}.`,
+      "give updaters by selector: { conv1: chain(…), '*': chain(gradientDescent(), scaleBy(1e-2)) }.",
     );
   }
-  for (const [label, mover] of Object.entries(assignment)) checkMover(label, mover);
+  for (const [selector, updater] of Object.entries(assignment)) checkUpdater(selector, updater);
 }
 
-function isMover(value: unknown): value is Updater {
-  if (value == null) return value === null; // tfjs's instanceof reads a property
+function isUpdater(value: unknown): value is Updater {
+  if (value == null) return value === null; // the instanceof of tfjs throws for undefined
   return isPlasticity(value as Updater) || value instanceof tf.Optimizer;
 }
 
-function checkMover(label: string, mover: unknown): void {
-  if (isMover(mover)) return;
+function checkUpdater(selector: string, updater: unknown): void {
+  if (isUpdater(updater)) return;
   throw new ConfigurationError(
     'BAD_UPDATER',
-    `Label '${label}' is given ${describe(mover)}.`,
+    `Selector '${selector}' has ${describe(updater)}.`,
     'give it a plasticity such as chain(threeFactor(rule, modulator), scaleBy(1e-2)), a tf.Optimizer, or null.',
   );
 }
@@ -249,26 +239,30 @@ function checkMover(label: string, mover: unknown): void {
 function describe(value: unknown): string {
   const name = (value as { spec?: Spec } | undefined)?.spec?.name;
   if (typeof value === 'string') return `'${value}'`;
-  return name === undefined ? String(value) : `${name}(…), which is no plasticity by itself`;
+  return name === undefined ? String(value) : `${name}(…), which is only a part of a plasticity`;
 }
 
-function checkLabels(labels: readonly string[], layers: readonly ModelLayer[], weights: readonly ModelWeight[]): void {
+function checkSelectors(
+  selectors: readonly string[],
+  layers: readonly ModelLayer[],
+  weights: readonly ModelWeight[],
+): void {
   const nested = layers.flatMap(({ within }) => within.map(({ path }) => path));
   const names = new Set([...layers.map(({ path }) => path), ...nested, ...weights.map(({ path }) => path)]);
-  for (const label of labels) {
-    if (label === '*' || names.has(label)) continue;
-    if (!isPattern(label)) throw unknownName('layer', label, names);
-    if ([...names].some((name) => toRegExp(label).test(name))) continue;
+  for (const selector of selectors) {
+    if (selector === '*' || names.has(selector)) continue;
+    if (!isPattern(selector)) throw unknownName('layer', selector, names);
+    if ([...names].some((name) => toRegExp(selector).test(name))) continue;
     throw new ConfigurationError(
       'SELECTOR_UNMATCHED',
-      `Pattern '${label}' matches no layer or weight.`,
+      `Pattern '${selector}' matches no layer or weight.`,
       `there are ${[...names].join(', ')}.`,
     );
   }
 }
 
 /**
- * Refuses trainable weights that no label names.
+ * Refuses trainable weights without a selector.
  *
  * @throws ConfigurationError `UNCLAIMED_WEIGHT`.
  */
@@ -277,18 +271,20 @@ export function refuseUnclaimed(unclaimed: readonly ModelWeight[], assignment: A
   if (paths.length === 0) return;
   const rest = assignment['*'];
   const reason =
-    rest === undefined ? 'no label names' : "'*' is a local rule, which moves kernels only, and no other label names";
+    rest === undefined
+      ? 'no selector matches'
+      : "'*' has a local rule, which moves only kernels, and no other selector matches";
   throw new ConfigurationError(
     'UNCLAIMED_WEIGHT',
     `Nothing moves ${paths.join(', ')}: ${reason} ${paths.length > 1 ? 'them' : 'it'}.`,
     rest === undefined
-      ? "add a label for it, or '*': chain(gradientDescent(), scaleBy(1e-2)); null freezes."
-      : "add a label for it, for example '**/bias': chain(gradientDescent(), scaleBy(1e-2)); null freezes.",
+      ? "add a selector for it, or '*': chain(gradientDescent(), scaleBy(1e-2)); null freezes."
+      : "add a selector for it, for example '**/bias': chain(gradientDescent(), scaleBy(1e-2)); null freezes.",
   );
 }
 
 /**
- * Refuses trainable weights of the model that none of its layers had when its weights were listed.
+ * Refuses trainable weights of the model that belonged to no layer when the plan was made.
  *
  * @throws ConfigurationError `UNCLAIMED_WEIGHT`.
  */
@@ -299,11 +295,11 @@ export function refuseStrangers(model: tfl.LayersModel, weights: readonly ModelW
   throw new ConfigurationError(
     'UNCLAIMED_WEIGHT',
     `Nothing moves ${strangers.map(({ name }) => `'${name}'`).join(', ')}, which the model exposes as trainable.`,
-    'a layer should expose its weights as trainableWeights when plasticOptimizer() is called; make a new optimizer after a change.',
+    'a layer should expose its weights as trainableWeights when plasticOptimizer() is called; create a new optimizer after a change.',
   );
 }
 
-const isPattern = (label: string) => label !== '*' && label.includes('*');
+const isPattern = (selector: string) => selector !== '*' && selector.includes('*');
 
 function toRegExp(pattern: string): RegExp {
   const source = pattern

@@ -17,7 +17,7 @@ declare module '@ghl/core' {
      */
     readonly ALREADY_MEASURING: ConfigurationError;
     /**
-     * The second argument of `plasticOptimizer()` is not an object of movers by label.
+     * The second argument of `plasticOptimizer()` is not an object of updaters by label.
      *
      * @remarks Pass `{ conv1: chain(…), '*': chain(gradientDescent(), scaleBy(1e-2)) }`.
      */
@@ -107,9 +107,9 @@ declare module '@ghl/core' {
      */
     readonly NON_FINITE_STEP: NonFiniteError;
     /**
-     * No weight can move in a step: the model, its layers or all movers are frozen.
+     * No weight can move in a step: the model, its layers or all updaters are frozen.
      *
-     * @remarks Set `trainable = true` before the step, or give a trainable weight a mover.
+     * @remarks Set `trainable = true` before the step, or give a trainable weight a updater.
      */
     readonly NOTHING_TRAINABLE: ConfigurationError;
     /**
@@ -131,7 +131,7 @@ declare module '@ghl/core' {
      */
     readonly NOT_A_MODEL: UnsupportedError;
     /**
-     * The loss does not depend on a weight whose mover reads the gradient.
+     * The loss does not depend on a weight whose updater reads the gradient.
      *
      * @remarks Compute the loss from the output of this model, inside the function passed to `minimize()`.
      */
@@ -147,11 +147,11 @@ declare module '@ghl/core' {
      * `learningRate` was assigned to, or `setLearningRate()` called on, an optimizer of `plasticOptimizer()`, which has
      * none.
      *
-     * @remarks Set `optimizer.stepScale`, or give a mover a schedule.
+     * @remarks Set `optimizer.stepScale`, or give a updater a schedule.
      */
     readonly NO_LEARNING_RATE: ConfigurationError;
     /**
-     * The function passed to `minimize()` returned nothing, but a mover reads the loss.
+     * The function passed to `minimize()` returned nothing, but a updater reads the loss.
      *
      * @remarks Return the scalar loss.
      */
@@ -187,7 +187,7 @@ declare module '@ghl/core' {
      */
     readonly SAMPLE_WEIGHT: UnsupportedError;
     /**
-     * A label matches only weights that its mover cannot move.
+     * A label matches only weights that its updater cannot move.
      *
      * @remarks Use `gradientDescent()` for biases and scales, or remove the label.
      */

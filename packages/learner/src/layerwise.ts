@@ -1,16 +1,17 @@
-/** Layer-wise phases: one layer learns at a time, as SoftHebb's and FastHebb's protocols have it. */
+/** Layer-wise phases: one layer learns at a time, as in the protocols of SoftHebb and FastHebb. */
 import { unknownName } from '@ghl/core/plugin';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import type { Assignment } from './assignment.js';
-import { layersOf } from './model-layers.js';
+import { layersOf } from './tfjs/model-layers.js';
 
 /**
- * Splits an assignment into one phase per label, in the order in which the model runs the layers. In phase k the
- * labelled layer learns, and so do the layers between it and the one before (batch norm its statistics); in the last
- * phase also those after it. Everything else is frozen, as at inference. Train with `plasticOptimizer(model, phase)`
- * for each.
+ * Splits an assignment into one phase per selector, in the order in which the model runs the layers. In each phase one
+ * selected layer learns, together with the layers between it and the previous one, such as a batch norm. In the last
+ * phase the layers after it learn too. All other layers are frozen. Train each phase with an optimizer from
+ * `plasticOptimizer(model, phase)`.
  *
- * @param assignment Labels that are layer paths, the classifier's included; `'*'` moves other weights of the phase.
+ * @param assignment Its selectors are layer paths, including that of the classifier. `'*'` moves the other weights of a
+ * phase.
  * @throws ConfigurationError `UNKNOWN_LAYER`.
  * @example
  * ```ts
@@ -35,18 +36,18 @@ import { layersOf } from './model-layers.js';
  */
 export function layerwise(model: tfl.LayersModel, assignment: Assignment): Assignment[] {
   const paths = layersOf(model).map(({ path }) => path);
-  const ends = Object.keys(assignment).flatMap((label) => {
-    if (label === '*') return [];
-    const end = paths.indexOf(label);
-    if (end < 0) throw unknownName('layer', label, paths);
-    return [{ label, end }];
+  const ends = Object.keys(assignment).flatMap((selector) => {
+    if (selector === '*') return [];
+    const end = paths.indexOf(selector);
+    if (end < 0) throw unknownName('layer', selector, paths);
+    return [{ selector, end }];
   });
   ends.sort((a, b) => a.end - b.end);
-  return ends.map(({ label, end }, k) => {
+  return ends.map(({ selector, end }, k) => {
     const start = (ends[k - 1]?.end ?? -1) + 1;
     const learns = (index: number) => index >= start && (index <= end || k === ends.length - 1);
     const frozen = paths.filter((_, index) => !learns(index)).map((path) => [path, null] as const);
-    const rest = Object.entries(assignment).filter(([each]) => each === '*' || each === label);
+    const rest = Object.entries(assignment).filter(([each]) => each === '*' || each === selector);
     return Object.fromEntries([...frozen, ...rest]);
   });
 }

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { onTestFinished } from 'vitest';
-import { disposeOf } from './tfjs-optimizer.js';
+import { disposeOf } from './tfjs/tfjs-optimizer.js';
 
 /** Disposed of at the end of the test. */
 export function own<T extends { dispose(): unknown }>(it: T): T {

@@ -1,7 +1,6 @@
 /**
- * Three-factor learning as a `tf.Optimizer`: what `model.compile` takes and a custom loop calls. One step is one
- * forward pass, at most one backward pass, and one correlation a layer that serves the gradient and the local rule
- * together.
+ * Three-factor learning as a `tf.Optimizer`, for `model.compile` and for custom loops. One step is one forward pass, at
+ * most one backward pass, and one correlation per layer that serves both the gradient and the local rule.
  */
 import { ConfigurationError, type Factory, type GhlError, type Json, type SignalName } from '@ghl/core';
 import { completeTensorFlow } from '@ghl/core/backend';
@@ -9,69 +8,102 @@ import { checkNumber, checkOptions, unknownName } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { type Assignment, assignmentFrom, assignmentSpec, isPlasticity } from './assignment.js';
-import { atStep } from './at-step.js';
-import { backward, heldBack, lossOf } from './backward.js';
+import { backward, deferErrors, lossOf } from './backward.js';
 import { type Binding, bindTo, checkUnchanged, release } from './binding.js';
-import { withoutEmptyBatches } from './empty-batch.js';
-import { endTrainingBy } from './history.js';
-import { journalled } from './journal.js';
-import { variableOf } from './model-layers.js';
-import { quietLayers } from './quiet-layers.js';
+import { planOverrides } from './override-plan.js';
 import { type NamedTensor, Progress, readState, writeState } from './saved-state.js';
-import { checkProvided, type SignalInputs } from './signals.js';
-import { withStandIns } from './stand-in.js';
+import { checkProvided, type RequiredSignal, type SignalInputs } from './signals.js';
 import { type LayerStatistics, type MeasuredLayer, readStatistics } from './statistics.js';
-import { type ForwardPass, makeStep, move, movingWeights, needsActivity, settle } from './step.js';
-import { disposeOf } from './tfjs-optimizer.js';
-import { codeDataErrors } from './training-data.js';
-import { codeFiles, codeUnsavedLosses } from './unsaved.js';
+import { withStep } from './step-counter.js';
+import { refuseEmptyTensors } from './tfjs/empty-batch.js';
+import { checkAtEndOfTraining } from './tfjs/history.js';
+import { variableOf } from './tfjs/internals.js';
+import { withJournal } from './tfjs/journal.js';
+import { withOverrides } from './tfjs/layer-overrides.js';
+import { codeFileErrors } from './tfjs/node-files.js';
+import { disposeOf } from './tfjs/tfjs-optimizer.js';
+import { codeDataErrors } from './tfjs/training-data.js';
+import { codeUnsavedLosses } from './tfjs/unsaved.js';
+import {
+  applyUpdates,
+  commitIfFinite,
+  type ForwardPass,
+  makeStep,
+  movingWeights,
+  needsActivity,
+} from './train-step.js';
 
-// A model may be built before any function of this package is called.
+// The user may build a model before calling any function of this package.
 completeTensorFlow();
 
 /** Options of one step. */
 export interface StepOptions {
-  /** Whether `minimize` returns the loss, to be disposed of by the caller. Default false. */
+  /** Whether `minimize` returns the loss. The caller must dispose of it. Default false. */
   readonly returnCost?: boolean;
   /**
-   * The only variables that may move, as tfjs has it. A layer none of whose variables is listed is as at inference.
-   * Default: all trainable weights of the model, which is also what `fit` lists.
+   * The only variables that may move, as in tfjs. A layer with no variable in the list runs in inference mode. Default:
+   * all trainable weights of the model, which `fit` passes too.
    */
   readonly varList?: readonly tf.Variable[];
-  /** Signals other than `gradient` and `loss`, which the step has by itself. */
+  /** The signals other than `gradient` and `loss`, which the step computes itself. */
   readonly signals?: SignalInputs;
 }
 
-/** Marks the instances, for every copy of this package. */
+/**
+ * The options that `minimize` requires. They may be omitted, which TypeScript expresses by void, if the step computes
+ * all signals itself.
+ *
+ * @typeParam R Names of the signals that the assignment reads.
+ */
+export type RequiredOptions<R extends SignalName> = [RequiredSignal<R>] extends [never]
+  ? AnyOptions
+  : StepOptions & { readonly signals: Required<Pick<SignalInputs, RequiredSignal<R>>> };
+
+// biome-ignore lint/suspicious/noConfusingVoidType: an argument that may be omitted
+type AnyOptions = StepOptions | void;
+
+/** Marks the instances of every copy of this package. */
 const brand = Symbol.for('@ghl/learner PlasticOptimizer');
 
-const NO_MODEL_HELP =
-  'make it with plasticOptimizer(model, assignment), or call register() before tf.loadLayersModel().';
+/** The life of an optimizer. Only one that is ready can start a step. */
+type Status =
+  | { readonly name: 'unbound' }
+  /** Loaded from a file, and impossible to rebuild. */
+  | { readonly name: 'unusable'; readonly error: GhlError }
+  | { readonly name: 'ready'; readonly binding: Binding }
+  /** The function given to a step is running. */
+  | { readonly name: 'stepping'; readonly binding: Binding }
+  | { readonly name: 'disposed' };
 
-/** The optimizer that {@link plasticOptimizer} makes. */
-export class PlasticOptimizer extends tf.Optimizer {
-  /** The name under which tfjs saves it. */
+/** A request for the statistics of the next step. */
+interface Measurement {
+  resolve(statistics: Record<string, LayerStatistics>): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * The optimizer that {@link plasticOptimizer} creates.
+ *
+ * @typeParam Options The options that `minimize` requires, if the signals of the assignment are known statically.
+ */
+export class PlasticOptimizer<Options extends AnyOptions = AnyOptions> extends tf.Optimizer {
+  /** The class name in saved models. */
   static readonly className = 'GhlPlasticity';
 
   readonly #assignment: () => Assignment;
-  readonly #spec: { readonly [label: string]: Json };
   readonly #ownsOptimizers: boolean;
   readonly #progress: Progress;
-  #bound: Binding | null = null;
+  #spec: { readonly [selector: string]: Json };
+  #status: Status = { name: 'unbound' };
   #step = 0;
   #stepScale = 1;
-  #disposed = false;
-  /** Whether the function given to a step is running. */
-  #stepping = false;
-  /** Of an earlier step; thrown by the next. */
+  /** The error of an earlier step, which the next step throws. */
   #failure: GhlError | null = null;
-  /** Why this optimizer, loaded from a file, can never make a step. */
-  #unusable: GhlError | null = null;
   #polling: Promise<void> | null = null;
-  #measurement: { resolve(found: Record<string, LayerStatistics>): void; reject(error: unknown): void } | null = null;
+  #measurement: Measurement | null = null;
 
-  /** @param assignment What moves what, or a function that builds it when the model is known. */
-  constructor(assignment: Assignment | (() => Assignment), spec?: { readonly [label: string]: Json }) {
+  /** @param assignment The updaters by selector, or a function that builds them once the model is known. */
+  constructor(assignment: Assignment | (() => Assignment), spec?: { readonly [selector: string]: Json }) {
     super();
     this.#assignment = typeof assignment === 'function' ? assignment : () => assignment;
     this.#spec = spec ?? assignmentSpec(this.#assignment());
@@ -79,63 +111,63 @@ export class PlasticOptimizer extends tf.Optimizer {
     this.#progress = new Progress();
   }
 
-  /** Resolves the assignment on a model and makes the state. Called once, by {@link plasticOptimizer} or on loading. */
+  /** Resolves the assignment on a model, and creates the state. {@link plasticOptimizer} and loading call it once. */
   bind(model: tfl.LayersModel): void {
-    this.#bound = bindTo(model, { ...this.#assignment() });
+    this.#status = { name: 'ready', binding: bindTo(model, { ...this.#assignment() }) };
     codeDataErrors(this);
     codeUnsavedLosses(this);
-    codeFiles();
+    codeFileErrors();
   }
 
-  /** The number of updates made so far. */
+  /** The number of updates so far. */
   get step(): number {
     return this.#step;
   }
 
-  /** As {@link step}: tfjs's name for it. */
+  /** The number of updates so far, by the name that tfjs uses. */
   override get iterations(): number {
     return this.#step;
   }
 
-  /** The JSON of the assignment, with the settings that its tfjs optimizers have now. */
-  get spec(): { readonly [label: string]: Json } {
-    return this.#bound === null ? this.#spec : assignmentSpec(this.#bound.plan.assignment);
+  /** The JSON of the assignment, with the present settings of its tfjs optimizers. */
+  get spec(): { readonly [selector: string]: Json } {
+    return 'binding' in this.#status ? assignmentSpec(this.#status.binding.plan.assignment) : this.#spec;
   }
 
   /**
-   * What the step of every mover is multiplied by, on top of its own step size: a number, at least 0, at first 1. Set
-   * it whenever a schedule is not enough, as in a callback of `fit`; it counts from the next step on, and is saved with
-   * the rest. What rules, transforms and tfjs optimizers remember is the same for every scale.
+   * A factor of the step of every updater, in addition to its own step size: a number of at least 0, initially 1. Set it
+   * when a schedule is not enough, such as in a callback of `fit`. It takes effect at the next step, and is saved with
+   * the model. It does not change the state of rules, transforms and tfjs optimizers.
    *
-   * @throws On setting: ConfigurationError `BAD_VALUE`, `DISPOSED`.
+   * @throws When set: ConfigurationError `BAD_VALUE`, `DISPOSED`.
    */
   get stepScale(): number {
     return this.#stepScale;
   }
 
-  /** Scales the steps from the next one on. */
+  /** Scales all steps from the next one. */
   set stepScale(scale: number) {
     checkNumber('stepScale', scale, { least: 0 });
-    if (this.#disposed) throw disposed();
+    if (this.#status.name === 'disposed') throw disposed();
     this.#stepScale = scale;
     this.#progress.noteScale(scale);
   }
 
   /**
-   * There is none: each mover has a step size of its own.
+   * Undefined, since each updater has its own step size.
    *
-   * @throws On setting: ConfigurationError `NO_LEARNING_RATE`.
+   * @throws When set: ConfigurationError `NO_LEARNING_RATE`.
    */
   get learningRate(): undefined {
     return undefined;
   }
 
-  /** Refuses every number. */
+  /** Throws for every value. */
   set learningRate(rate: number | undefined) {
     throw noLearningRate(rate);
   }
 
-  /** @throws ConfigurationError `NO_LEARNING_RATE`: as for {@link learningRate}. */
+  /** @throws ConfigurationError `NO_LEARNING_RATE`, as {@link learningRate} does. */
   setLearningRate(rate: number): never {
     throw noLearningRate(rate);
   }
@@ -143,31 +175,31 @@ export class PlasticOptimizer extends tf.Optimizer {
   /** The signals that its plasticities read. */
   get reads(): readonly SignalName[] {
     const { managed } = this.#alive();
-    return [...new Set(managed.flatMap(({ planned }) => (isPlasticity(planned.mover) ? planned.mover.reads : [])))];
+    return [...new Set(managed.flatMap(({ planned: { updater } }) => (isPlasticity(updater) ? updater.reads : [])))];
   }
 
   /**
-   * Makes one step: runs `f`, and moves the weights that its assignment names. `gradient` is computed only if some
-   * plasticity, tfjs optimizer or measurement reads it; without readers no backward pass runs.
+   * Takes one step: runs `f`, and moves the weights that the assignment covers. No backward pass runs unless a
+   * plasticity, a tfjs optimizer or a measurement reads the gradient.
    *
-   * @param f The forward pass; returns the scalar loss, or nothing if nobody reads loss or gradient.
-   * @param options Signals and the rest, or tfjs's own `returnCost`.
-   * @param varList As tfjs has it; also in `options`.
-   * @returns The loss if `returnCost`, else null.
-   * @throws Before `f` runs: SignalError `SIGNAL_MISSING`; ConfigurationError `UNKNOWN_VARIABLE`, `UNCLAIMED_WEIGHT`,
-   * `UNKNOWN_OPTION`, `DISPOSED`, `NO_MODEL`, `MODEL_CHANGED`, `STEP_UNDER_WAY` within a step of its own;
-   * UnsupportedError `MODEL_DISPOSED`; NonFiniteError `NON_FINITE_STEP` of an earlier step. After it, with nothing
-   * moved: SignalError `SIGNAL_SHAPE`, `SIGNAL_DTYPE`, `SIGNAL_NOT_FINITE`, `EXAMPLE_COUNT`; ConfigurationError
-   * `NOT_A_FUNCTION`, `NO_LOSS`, `NOT_A_LOSS`, `LOSS_SHAPE`, `NO_GRADIENT`, `WRONG_SHAPE`; DataError `EMPTY_TENSOR` for
-   * a batch without examples, `LABEL_SHAPE` under `fit`; and whatever `f`, a rule, modulator or transform throws.
+   * `docs/reference/errors.md` lists the causes and remedies of all error codes.
+   *
+   * @param f The forward pass. Returns the scalar loss, or nothing if neither the loss nor the gradient is read.
+   * @param options Signals and other options, or `returnCost` as in tfjs.
+   * @param varList As in tfjs. `options` has it too.
+   * @returns The loss if `returnCost` is true, else null.
+   * @throws Before `f` runs: SignalError, ConfigurationError or UnsupportedError for wrong arguments or a changed model;
+   * NonFiniteError `NON_FINITE_STEP` of an earlier step. Afterwards, with nothing changed: SignalError,
+   * ConfigurationError or DataError for wrong signals, losses or data, and any error of `f`, a rule, modulator or
+   * transform.
    */
-  override minimize(f: ForwardPass, options: boolean | StepOptions = {}, varList?: tf.Variable[]): tf.Scalar | null {
-    const bound = this.#ready();
-    const given: StepOptions = typeof options === 'boolean' ? { returnCost: options } : (options ?? {});
-    checkOptions('minimize', given, ['returnCost', 'varList', 'signals']);
-    const { returnCost = false, signals = {} } = given;
-    const listed = given.varList ?? varList ?? undefined;
-    const moving = movingWeights(bound, listed);
+  override minimize(f: ForwardPass, options: boolean | undefined | Options, varList?: tf.Variable[]): tf.Scalar | null {
+    const binding = this.#ready();
+    const stepOptions: StepOptions = typeof options === 'boolean' ? { returnCost: options } : { ...options };
+    checkOptions('minimize', stepOptions, ['returnCost', 'varList', 'signals']);
+    const { returnCost = false, signals = {} } = stepOptions;
+    const listed = stepOptions.varList ?? varList ?? undefined;
+    const moving = movingWeights(binding, listed);
     checkProvided(moving, signals);
 
     const measurement = this.#measurement;
@@ -183,12 +215,14 @@ export class PlasticOptimizer extends tf.Optimizer {
       measured: measurement && measured,
     };
     try {
-      const cost = this.#exclusively(() => tf.tidy(() => makeStep(bound, step) as tf.Scalar)) as tf.Scalar | null;
-      this.#advance(bound);
-      endTrainingBy(bound.model, this, async () => {
-        if (!this.#disposed) await this.checkFinite();
+      const cost = this.#exclusively(binding, () =>
+        tf.tidy(() => makeStep(binding, step) as tf.Scalar),
+      ) as tf.Scalar | null;
+      this.#advance(binding);
+      checkAtEndOfTraining(binding.model, this, async () => {
+        if (this.#status.name !== 'disposed') await this.checkFinite();
       });
-      measurement?.resolve(readStatistics(measured) as never);
+      measurement?.resolve(readStatistics(measured) as Promise<never> as never);
       if (returnCost) return cost;
       cost?.dispose();
       return null;
@@ -199,26 +233,26 @@ export class PlasticOptimizer extends tf.Optimizer {
     }
   }
 
-  /** Runs a step: whatever the function that is given to it calls, it is no other step of this optimizer. */
-  #exclusively<T>(body: () => T): T {
-    this.#stepping = true;
+  /** Runs `body`. A nested step throws `STEP_UNDER_WAY`. */
+  #exclusively<T>(binding: Binding, body: () => T): T {
+    this.#status = { name: 'stepping', binding };
     try {
       return body();
     } finally {
-      this.#stepping = false;
+      this.#status = { name: 'ready', binding };
     }
   }
 
-  #advance(bound: Binding): void {
+  #advance({ flags }: Binding): void {
     this.#step += 1;
     this.#progress.noteStep(this.#step);
-    // Reads the flags without waiting, at most one read under way; what it finds is thrown by the next step.
-    this.#polling ??= bound.flags
+    // Reads the flags without waiting, one read at a time. The next step throws the error, if there is one.
+    this.#polling ??= flags
       .take()
-      .catch((error: GhlError) => error) // such as a device that is lost
-      .then((found) => {
+      .catch((error: GhlError) => error) // such as a lost device
+      .then((failure) => {
         this.#polling = null;
-        this.#failure ??= found;
+        this.#failure ??= failure;
       });
   }
 
@@ -229,34 +263,34 @@ export class PlasticOptimizer extends tf.Optimizer {
   }
 
   /**
-   * Reads the flags that every step keeps on the device. A step that was not finite left the weights of its
-   * plasticities where they were. `fit` and `fitDataset` call this at their end, if this optimizer was made on the
-   * model that they train; a loop of one's own, and one of `trainOnBatch`, calls it where it reads the loss.
+   * Reads the flags that every step keeps on the device. A step that was not finite changed no weight. `fit` and
+   * `fitDataset` call this at their end, if this optimizer was created on the model that they train. In a custom loop,
+   * or after `trainOnBatch`, call it where you read the loss.
    *
-   * @throws NonFiniteError `NON_FINITE_STEP` with the first bad step, its layer, and the likely cause. The flags are
+   * @throws NonFiniteError `NON_FINITE_STEP` with the first bad step, its weight and the likely cause. The flags are
    * then cleared.
    */
   async checkFinite(): Promise<void> {
-    const bound = this.#alive();
+    const { flags } = this.#alive();
     await this.#polling;
     this.#throwFailure();
-    const found = await bound.flags.take();
-    if (found !== null) throw found;
+    const failure = await flags.take();
+    if (failure !== null) throw failure;
   }
 
   /**
-   * Asks for statistics of the next step, which costs that step a backward pass if nothing else reads the gradient.
+   * Requests statistics of the next step. That step needs a backward pass even if nothing else reads the gradient.
    *
-   * @returns By layer path; resolved after the step. A second request before the step is an error.
-   * @throws ConfigurationError `ALREADY_MEASURING`.
+   * @returns The statistics by layer path, after the step.
+   * @throws ConfigurationError `ALREADY_MEASURING` for a second request before the step.
    */
   measureNextStep(): Promise<Record<string, LayerStatistics>> {
     this.#alive();
     if (this.#measurement !== null) {
       throw new ConfigurationError(
         'ALREADY_MEASURING',
-        'The next step is being measured already.',
-        'await the first measureNextStep() before asking again.',
+        'The next step is already measured.',
+        'await the first measureNextStep() before the next request.',
       );
     }
     return new Promise((resolve, reject) => {
@@ -265,10 +299,10 @@ export class PlasticOptimizer extends tf.Optimizer {
   }
 
   /**
-   * The loss and its gradients, with frozen layers as `minimize` has them; to be disposed of by the caller.
+   * Computes the loss and its gradients. Frozen layers run as in `minimize`. The caller must dispose of the tensors.
    *
    * @param varList Default: all weights that `minimize` would move.
-   * @throws ConfigurationError `NEEDS_ACTIVITY` where a rule needs x and y, which only `minimize` records;
+   * @throws ConfigurationError `NEEDS_ACTIVITY` if a rule needs x and y, which only `minimize` records;
    * `UNKNOWN_VARIABLE`.
    */
   override computeGradients(
@@ -277,42 +311,44 @@ export class PlasticOptimizer extends tf.Optimizer {
   ): {
     /** f(), one number. */
     value: tf.Scalar;
-    /** ∂f/∂W by variable name, each shaped like its variable; none where f does not depend on it. */
+    /** ∂f/∂W by variable name, each in the shape of its variable. Omits variables on which f does not depend. */
     grads: tf.NamedTensorMap;
   } {
-    const bound = this.#refuseRules('computeGradients');
-    const readers = [...movingWeights(bound, varList)];
-    const held = heldBack();
-    return this.#exclusively(() =>
+    const binding = this.#refuseRules('computeGradients');
+    const { plan } = binding;
+    const readers = [...movingWeights(binding, varList)];
+    const errors = deferErrors();
+    return this.#exclusively(binding, () =>
       tf.tidy(() => {
         let value: tf.Scalar | null = null;
         const forward = () => {
-          value = withoutEmptyBatches(readers, () => lossOf(f, true));
+          value = refuseEmptyTensors(readers, () => lossOf(f, true));
           return value;
         };
-        const gradients = journalled(bound.plan.layers, (journal) => {
-          const found = atStep(bound.plan, this.#step, () =>
-            withStandIns(quietLayers(bound.plan, varList), () => backward(forward, readers, [], held)),
+        const gradients = withJournal(plan.layers, (journal) => {
+          const gradients = withStep(plan, this.#step, () =>
+            withOverrides(planOverrides(plan, varList), () => backward(forward, readers, [], errors)),
           );
-          settle(bound, this.#step, journal);
-          return found;
+          commitIfFinite(binding, this.#step, journal);
+          return gradients;
         });
         const named = [...gradients].flatMap(([{ name }, grad]) => (grad === null ? [] : [[name, grad] as const]));
-        return { value: value as unknown as tf.Scalar, grads: Object.fromEntries(named) };
+        return { value: value as tf.Tensor | null as tf.Scalar, grads: Object.fromEntries(named) };
       }),
     );
   }
 
   /**
-   * Applies gradients from elsewhere, by variable name, as one step. What is frozen stays.
+   * Applies gradients by variable name as one step. Frozen weights do not move.
    *
-   * @throws ConfigurationError `NEEDS_ACTIVITY` where a rule needs x and y, which only `minimize` records;
-   * `UNKNOWN_VARIABLE`; NonFiniteError `NON_FINITE_STEP` of an earlier step.
+   * @throws ConfigurationError `NEEDS_ACTIVITY` if a rule needs x and y, which only `minimize` records;
+   * `UNKNOWN_VARIABLE`. NonFiniteError `NON_FINITE_STEP` of an earlier step.
    */
   override applyGradients(grads: tf.NamedTensorMap | NamedTensor[]): void {
-    const bound = this.#refuseRules('applyGradients');
+    const binding = this.#refuseRules('applyGradients');
+    const { plan } = binding;
     const list = Array.isArray(grads) ? grads : Object.entries(grads).map(([name, tensor]) => ({ name, tensor }));
-    const own = new Map(bound.plan.weights.map(({ weight }) => [variableOf(weight).name, variableOf(weight)]));
+    const own = new Map(plan.weights.map(({ weight }) => [variableOf(weight).name, variableOf(weight)]));
     const gradients = new Map(
       list.map(({ name, tensor }) => {
         const variable = own.get(name);
@@ -321,25 +357,25 @@ export class PlasticOptimizer extends tf.Optimizer {
         return [variable, tensor] as const;
       }),
     );
-    const moving = movingWeights(bound, undefined);
+    const moving = movingWeights(binding, undefined);
     const [step, scale] = [this.#step, this.#stepScale];
     tf.tidy(() => {
-      // A step disposes of its gradients; these are the caller's.
+      // A step disposes of its gradients, but these belong to the caller.
       const copies = new Map(
         [...gradients].map(([variable, tensor]) => [variable, tensor && tf.clone(tensor)] as const),
       );
       const none = { signals: {}, loss: null, plastic: new Map(), measured: null };
-      journalled(bound.plan.layers, (journal) =>
-        move(bound, { step, moving, gradients: copies, scale, ...none }, journal),
+      withJournal(plan.layers, (journal) =>
+        applyUpdates(binding, { step, moving, gradients: copies, scale, ...none }, journal),
       );
     });
-    this.#advance(bound);
+    this.#advance(binding);
   }
 
   #refuseRules(method: string): Binding {
-    const bound = this.#ready();
-    const rule = bound.managed.find(({ planned: { mover } }) => needsActivity(mover));
-    if (rule === undefined) return bound;
+    const binding = this.#ready();
+    const rule = binding.managed.find(({ planned: { updater } }) => needsActivity(updater));
+    if (rule === undefined) return binding;
     throw new ConfigurationError(
       'NEEDS_ACTIVITY',
       `${method}() cannot move ${rule.planned.path}: its rule needs the layer's activity.`,
@@ -348,98 +384,106 @@ export class PlasticOptimizer extends tf.Optimizer {
   }
 
   /**
-   * Everything that the next step depends on: the step and its scale, each plasticity's state under its weight's path,
-   * and what tfjs optimizers remember under their label. The tensors are the live ones: clone what should outlast the
-   * next step.
+   * Returns everything that the next step depends on: the step and its scale, the state of each plasticity under the path
+   * of its weight, and the state of each tfjs optimizer under its selector. The tensors are live. Clone those that must
+   * outlast the next step.
    */
   override async getWeights(): Promise<NamedTensor[]> {
     return readState(this.#alive(), this.#progress);
   }
 
   /**
-   * Takes back what {@link getWeights} gave; the tensors stay the caller's.
+   * Restores the result of {@link getWeights}. The tensors remain the caller's.
    *
-   * @throws StateError `STATE_MISMATCH` for a name or shape that is not this optimizer's; nothing is changed then.
+   * @throws StateError `STATE_MISMATCH` for an unknown name or a wrong shape. Nothing changes then.
    */
   override async setWeights(weights: NamedTensor[]): Promise<void> {
-    if (this.#unusable !== null) return; // tfjs calls this on loading; the model should load all the same
+    if (this.#status.name === 'unusable') return; // tfjs calls this on loading, which must not fail
     const { step, stepScale } = await writeState(this.#idle(), this.#progress, weights);
     [this.#step, this.#stepScale] = [step, stepScale];
   }
 
   /**
-   * The spec as text, since tfjs rewrites the keys of objects on loading; and words with underscores, so it has none.
+   * Returns the spec as text. On loading, tfjs changes the keys of objects and words with underscores, so the text
+   * contains neither.
    */
   override getConfig(): tf.serialization.ConfigDict {
     return { spec: JSON.stringify(this.spec).replaceAll('_', '\\u005f') };
   }
 
-  /** An optimizer that learns its model on loading, from what {@link getConfig} gave. */
-  static fromSaved(config: tf.serialization.ConfigDict, plugins: Readonly<Record<string, Factory>>): PlasticOptimizer {
-    const spec = JSON.parse(config.spec as string) as { readonly [label: string]: Json };
-    return new PlasticOptimizer(() => assignmentFrom(spec, plugins), spec);
+  /** Creates an optimizer from the result of {@link getConfig}. Loading binds it to its model afterwards. */
+  static fromSaved(
+    config: tf.serialization.ConfigDict,
+    factories: Readonly<Record<string, Factory>>,
+  ): PlasticOptimizer {
+    const spec = JSON.parse(config.spec as string) as { readonly [selector: string]: Json };
+    return new PlasticOptimizer(() => assignmentFrom(spec, factories), spec);
   }
 
   /** Makes every later use throw `error`, for a saved optimizer that cannot be rebuilt. */
   fail(error: GhlError): void {
-    this.#unusable = error;
+    this.#status = { name: 'unusable', error };
   }
 
   /**
-   * Frees its state. The model, and tfjs optimizers in the assignment, stay the caller's. Twice is fine; every later
-   * use throws ConfigurationError `DISPOSED`.
+   * Disposes of the state. The model, and tfjs optimizers in the assignment, remain the caller's. A second call does
+   * nothing. Every later use throws ConfigurationError `DISPOSED`.
    */
   override dispose(): void {
-    if (this.#disposed) return;
-    this.#refuseWithin();
-    this.#disposed = true;
+    const status = this.#status;
+    if (status.name === 'disposed') return;
+    this.#refuseNested();
+    this.#spec = this.spec;
+    this.#status = { name: 'disposed' };
     this.#progress.dispose();
     this.#measurement?.reject(disposed());
-    if (this.#bound === null) return;
-    release(this.#bound);
-    if (this.#ownsOptimizers) for (const optimizer of this.#bound.optimizers.keys()) disposeOf(optimizer);
+    if (status.name !== 'ready') return;
+    release(status.binding);
+    if (this.#ownsOptimizers) for (const optimizer of status.binding.optimizers.keys()) disposeOf(optimizer);
   }
 
   #alive(): Binding {
-    if (this.#disposed) throw disposed();
-    if (this.#unusable !== null) throw this.#unusable;
-    if (this.#bound === null) {
-      throw new ConfigurationError('NO_MODEL', 'This optimizer does not know its model.', NO_MODEL_HELP);
-    }
-    return this.#bound;
+    const status = this.#status;
+    if ('binding' in status) return status.binding;
+    if (status.name === 'unusable') throw status.error;
+    if (status.name === 'disposed') throw disposed();
+    throw new ConfigurationError(
+      'NO_MODEL',
+      'This optimizer has no model.',
+      'create it with plasticOptimizer(model, assignment), or call register(factories) before tf.loadLayersModel().',
+    );
   }
 
-  #refuseWithin(): void {
-    if (!this.#stepping) return;
+  #refuseNested(): void {
+    if (this.#status.name !== 'stepping') return;
     throw new ConfigurationError(
       'STEP_UNDER_WAY',
       'The function given to minimize() used the optimizer itself.',
-      'let it only compute the loss; make the next step after it.',
+      'only compute the loss in it, and take the next step afterwards.',
     );
   }
 
   #idle(): Binding {
-    const bound = this.#alive();
-    this.#refuseWithin();
-    return bound;
+    const binding = this.#alive();
+    this.#refuseNested();
+    return binding;
   }
 
-  /** Before a step. */
+  /** The checks before a step. */
   #ready(): Binding {
-    const bound = this.#idle();
+    const binding = this.#idle();
     this.#throwFailure();
-    checkUnchanged(bound);
-    return bound;
+    checkUnchanged(binding);
+    return binding;
   }
 }
 
 Object.defineProperty(PlasticOptimizer.prototype, brand, { value: true });
-// That of `tf.Optimizer`, which this class would inherit, is true of everything that can minimize, such as
-// `tf.train.adam()`.
+// The inherited method of `tf.Optimizer` accepts everything that has a minimize(), such as `tf.train.adam()`.
 Object.defineProperty(PlasticOptimizer, Symbol.hasInstance, {
   value(this: unknown, instance: { readonly [brand]?: true } | null | undefined): boolean {
     if (this === PlasticOptimizer) return instance?.[brand] === true;
-    return Function.prototype[Symbol.hasInstance].call(this as never, instance); // of a subclass
+    return Function.prototype[Symbol.hasInstance].call(this as never, instance); // a subclass
   },
 });
 
@@ -455,15 +499,15 @@ function checkGradient(name: string, gradient: tf.Tensor, { shape }: tf.Variable
 function noLearningRate(rate: unknown): ConfigurationError {
   return new ConfigurationError(
     'NO_LEARNING_RATE',
-    `This optimizer has no learning rate to be set to ${rate}.`,
-    'set optimizer.stepScale, which multiplies every step size, or give a mover a schedule: scaleBy(cosine(1e-2, steps)).',
+    `This optimizer has no learning rate, so it cannot be set to ${rate}.`,
+    'set optimizer.stepScale, which multiplies every step size, or give an updater a schedule: scaleBy(cosine(1e-2, steps)).',
   );
 }
 
 function disposed(): ConfigurationError {
   return new ConfigurationError(
     'DISPOSED',
-    'This optimizer has been disposed of.',
-    'make a new one with plasticOptimizer(model, assignment).',
+    'This optimizer was disposed of.',
+    'create a new one with plasticOptimizer(model, assignment).',
   );
 }

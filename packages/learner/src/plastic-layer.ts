@@ -1,4 +1,4 @@
-/** One plastic layer during one step: the calls it hears of, its gates, and the sums they add up to. */
+/** One plastic layer in one step: its recorded calls, its gates, and their correlations with x. */
 import type { Plasticity } from '@ghl/core';
 import {
   type AvailableSignals,
@@ -10,35 +10,36 @@ import {
   type PlasticityState,
 } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
-import type { Listener } from './stand-in.js';
+import type { Listener } from './tfjs/layer-overrides.js';
 
-/** Gates, and what they add up to. */
-export interface Correlated {
+/** The gates of a layer, and their correlations with x. */
+export interface Correlations {
   readonly gates: LayerGates;
-  /** Xᵀ·G of the gate, and of the modulated gate where there is one. */
+  /** Xᵀ·G for the gate, and for the modulated gate if there is one. */
   readonly sums: readonly tf.Tensor[];
 }
 
-/** A plastic layer's part in a step. Whoever makes one disposes of it. */
+/** A plastic layer in one step. Its creator must dispose of it. */
 export interface PlasticLayer extends Listener {
   readonly calls: readonly LayerUse[];
-  /** Asks the rule for its gates, after the forward pass; once. */
+  /** Computes the gates after the forward pass. Later calls do nothing. */
   open(signals: AvailableSignals, step: number, state: PlasticityState): void;
   /**
-   * The gates, and Xᵀ·G of each; null for a rule that looks at no activity. Correlates whatever the backward pass has
-   * not.
+   * The gates and Xᵀ·G of each; null for a rule that reads no activity. Computes the correlations that the backward pass
+   * did not compute.
    */
-  correlated(): Correlated | null;
-  /** The state after the gates; the state before where there were none. */
+  correlations(): Correlations | null;
+  /** The state after the gates; null before `open`. */
   readonly state: PlasticityState | null;
   dispose(): void;
 }
 
 /**
- * A plastic layer at the beginning of a step.
+ * Creates a plastic layer at the beginning of a step.
  *
- * @param keepsPost Whether y is asked for after the gates were opened; else it is freed then.
- * @param openGates Called before a kernel gradient: opens this layer's gates. No sooner, since they are as large as y.
+ * @param keepsPost Whether y is read after the gates are computed. If not, it is disposed of then.
+ * @param openGates Called before each kernel gradient: opens the gates of this layer, and no earlier, since they are as
+ * large as y.
  */
 export function plasticLayer(
   plasticity: Plasticity,
@@ -48,11 +49,11 @@ export function plasticLayer(
   openGates: () => void,
 ): PlasticLayer {
   const calls: LayerUse[] = [];
-  const correlated = new Map<number, tf.Tensor[]>();
+  const sumsOfCalls = new Map<number, tf.Tensor[]>();
   const owned: tf.Tensor[] = [];
-  let opened: LayerGates | null = null;
+  let gates: LayerGates | null = null;
   let state: PlasticityState | null = null;
-  const cotangentsOf = (index: number) => [...(opened?.cotangents[index] ?? [])];
+  const cotangentsOf = (index: number) => [...(gates?.cotangents[index] ?? [])];
   const active = plasticity.rule !== null && plasticity.rule.active !== false;
 
   return {
@@ -65,10 +66,10 @@ export function plasticLayer(
     }),
     onKernelGradient(cotangent, pre, index) {
       openGates();
-      const gates = cotangentsOf(index);
-      const [own, ...sums] = connection.correlate(pre, [cotangent, ...gates]);
-      tf.dispose(gates);
-      correlated.set(index, sums.map(tf.keep));
+      const cotangents = cotangentsOf(index);
+      const [own, ...sums] = connection.correlate(pre, [cotangent, ...cotangents]);
+      tf.dispose(cotangents);
+      sumsOfCalls.set(index, sums.map(tf.keep));
       owned.push(...sums);
       return own as tf.Tensor;
     },
@@ -77,25 +78,25 @@ export function plasticLayer(
       state = before;
       if (calls.length === 0) return;
       tf.tidy(() => {
-        opened = computeGates(plasticity, { connection, kernel, calls, signals, step }, before);
-        if (opened === null) return;
-        state = opened.state;
-        const made = [...opened.cotangents.flat(), ...opened.overlaps.filter((m) => m !== null)];
+        gates = computeGates(plasticity, { connection, kernel, calls, signals, step }, before);
+        if (gates === null) return;
+        state = gates.state;
+        const tensors = [...gates.cotangents.flat(), ...gates.overlaps.filter((m) => m !== null)];
         const old = new Set(leaves(before).map(([, leaf]) => leaf.id));
-        made.push(...leaves(opened.state).flatMap(([, leaf]) => (old.has(leaf.id) ? [] : [leaf])));
-        owned.push(...made.map(tf.keep));
+        tensors.push(...leaves(gates.state).flatMap(([, leaf]) => (old.has(leaf.id) ? [] : [leaf])));
+        owned.push(...tensors.map(tf.keep));
       });
       if (!keepsPost) tf.dispose(calls.map(({ post }) => post));
     },
-    correlated() {
-      const gates = opened;
-      if (gates === null) return null;
-      const each = calls.map(({ pre }, i) => correlated.get(i) ?? connection.correlate(pre, cotangentsOf(i)));
-      const sums = gates.overlaps.map((_, gate) => {
-        const ofCalls = each.map((ofCall) => ofCall[gate] as tf.Tensor);
-        return ofCalls.length === 1 ? (ofCalls[0] as tf.Tensor) : tf.addN(ofCalls);
+    correlations() {
+      const layerGates = gates;
+      if (layerGates === null) return null;
+      const sumsByCall = calls.map(({ pre }, i) => sumsOfCalls.get(i) ?? connection.correlate(pre, cotangentsOf(i)));
+      const sums = layerGates.overlaps.map((_, gate) => {
+        const terms = sumsByCall.map((ofCall) => ofCall[gate] as tf.Tensor);
+        return terms.length === 1 ? (terms[0] as tf.Tensor) : tf.addN(terms);
       });
-      return { gates, sums };
+      return { gates: layerGates, sums };
     },
     get state() {
       return state;

@@ -1,30 +1,30 @@
 /**
- * An optimizer's state as named tensors, for checkpoints: the step, the step scale, each plasticity's state under its
- * weight's path, and what tfjs optimizers remember under their label.
+ * The state of an optimizer as named tensors, for checkpoints: the step, the step scale, the state of each plasticity
+ * under the path of its weight, and the state of each tfjs optimizer under its selector.
  */
 import { StateError, UnsupportedError } from '@ghl/core';
 import { leaves, mapLeaves, type PlasticityState } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
 import { type Binding, checkUnchanged } from './binding.js';
-import { outOfJournals } from './journal.js';
-import { memoryOf, setIterations } from './tfjs-optimizer.js';
+import { outOfJournals } from './tfjs/journal.js';
+import { hasOwnWeights, memoryOf, setIterations } from './tfjs/tfjs-optimizer.js';
 
-/** A tensor with its name, as `tf.Optimizer` has its weights. */
+/** A tensor with its name, the type of the weights of a `tf.Optimizer`. */
 export type NamedTensor = Awaited<ReturnType<tf.Optimizer['getWeights']>>[number];
 
-/** How far an optimizer has come, on the device, where it is saved from. */
+/** The step and the step scale on the device, for saving. */
 export class Progress {
-  /** Updates made so far. */
+  /** The number of updates so far. */
   readonly step = outOfJournals(tf.tidy(() => tf.variable(tf.scalar(0, 'int32'), false)));
-  /** The step scale: the bits of a number of 64, which a tensor would round. */
+  /** The bits of the step scale, a 64-bit number, which a float32 tensor would round. */
   readonly stepScale = outOfJournals(tf.tidy(() => tf.variable(bitsOf(1), false)));
 
-  /** Notes the updates made so far. */
+  /** Stores the number of updates so far. */
   noteStep(step: number): void {
     tf.tidy(() => this.step.assign(tf.scalar(step, 'int32')));
   }
 
-  /** Notes the step scale. */
+  /** Stores the step scale. */
   noteScale(scale: number): void {
     tf.tidy(() => this.stepScale.assign(bitsOf(scale)));
   }
@@ -37,7 +37,7 @@ export class Progress {
 const bitsOf = (number: number) => tf.tensor1d(new Int32Array(Float64Array.of(number).buffer), 'int32');
 
 /**
- * The live tensors.
+ * Returns the live tensors.
  *
  * @throws UnsupportedError `OPTIMIZER_NOT_SAVED`.
  */
@@ -52,8 +52,8 @@ export async function readState(binding: Binding, { step, stepScale }: Progress)
   for (const { optimizer, prefix, iterations, memory } of tfjsOptimizers(binding)) {
     if (memory === null) {
       refuseUnsaved(optimizer);
-      const theirs = await optimizer.getWeights();
-      named.push(...theirs.map(({ name, tensor }) => ({ name: prefix + name, tensor })));
+      const weights = await optimizer.getWeights();
+      named.push(...weights.map(({ name, tensor }) => ({ name: prefix + name, tensor })));
       continue;
     }
     tf.tidy(() => iterations.assign(tf.scalar(optimizer.iterations, 'int32')));
@@ -64,10 +64,10 @@ export async function readState(binding: Binding, { step, stepScale }: Progress)
 }
 
 /**
- * Takes back what {@link readState} gave; the tensors stay the caller's.
+ * Restores the result of {@link readState}. The tensors remain the caller's.
  *
- * @returns The step, and the step scale, which is 1 in states that were saved before there was one.
- * @throws StateError `STATE_MISMATCH`; nothing is changed then.
+ * @returns The step and the step scale, which is 1 in old states that lack it.
+ * @throws StateError `STATE_MISMATCH`. Nothing changes then.
  */
 export async function writeState(
   binding: Binding,
@@ -102,7 +102,7 @@ export async function writeState(
     mapLeaves(state, (leaf, path) => take(`${planned.path}/${path}`, leaf)),
   );
   const extra = weights.find(({ name }) => !taken.has(name));
-  if (extra !== undefined) throw mismatch(`'${extra.name}' is none of this optimizer's`);
+  if (extra !== undefined) throw mismatch(`'${extra.name}' is not a name in the state of this optimizer`);
   const step = (await stepTensor.data())[0] as number;
   const stepScale =
     scaleTensor === null ? 1 : (new Float64Array(new Int32Array(await scaleTensor.data()).buffer)[0] as number);
@@ -120,27 +120,27 @@ export async function writeState(
   for (const [i, { optimizer, remembered = [], theirs }] of ofOptimizers.entries()) {
     if (theirs !== undefined) await optimizer.setWeights(theirs);
     else setIterations(optimizer, made[i] as number);
-    for (const { variable, tensor } of remembered) tf.tidy(() => variable.assign(tf.clone(tensor))); // may be itself
+    for (const { variable, tensor } of remembered) tf.tidy(() => variable.assign(tf.clone(tensor))); // it may be the same variable
   }
   return { step, stepScale };
 }
 
-/** Each tfjs optimizer with what it remembers, and the beginning of its names: its first label. */
+/** Each tfjs optimizer with its state, and the prefix of its names: its first selector. */
 function tfjsOptimizers(binding: Binding) {
   if (binding.optimizers.size > 0) checkUnchanged(binding);
   return [...binding.optimizers].map(([optimizer, planned]) => ({
     optimizer,
-    prefix: `${planned[0]?.label}//`,
+    prefix: `${planned[0]?.selector}//`,
     iterations: binding.iterations.get(optimizer) as tf.Variable,
     memory: memoryOf(optimizer, planned),
   }));
 }
 
 function refuseUnsaved(optimizer: tf.Optimizer): void {
-  if (optimizer.getWeights !== tf.Optimizer.prototype.getWeights) return;
+  if (hasOwnWeights(optimizer)) return;
   throw new UnsupportedError(
     'OPTIMIZER_NOT_SAVED',
-    `${optimizer.getClassName()} has no getWeights() to be saved by.`,
+    `${optimizer.getClassName()} has no getWeights(), so it cannot be saved.`,
     'give it getWeights() and setWeights(), or save the model without its optimizer.',
   );
 }

@@ -1,4 +1,4 @@
-import { local, threeFactor } from '@ghl/core';
+import { local, type Plasticity, sgd, threeFactor } from '@ghl/core';
 import type { WeightModulator } from '@ghl/core/plugin';
 import { scalar } from '@ghl/modulator-scalar';
 import { sign } from '@ghl/modulator-sign';
@@ -52,6 +52,52 @@ describe('signals', () => {
   });
 });
 
+describe('minimize', () => {
+  const byReward = threeFactor(oja(), scalar());
+
+  it('requires the signals that a statically typed assignment reads', () => {
+    const learner = plasticOptimizer(model, { act: byReward, '*': sgd(0.1) });
+    learner.minimize(() => loss, { signals: { reward: 1 } });
+    learner.minimize(() => loss, { signals: { reward: 1, novelty: () => tf.zeros([4]) }, returnCost: true });
+    // @ts-expect-error: no options
+    learner.minimize(() => loss);
+    // @ts-expect-error: no signals
+    learner.minimize(() => loss, { returnCost: true });
+    // @ts-expect-error: no reward
+    learner.minimize(() => loss, { signals: {} });
+    // @ts-expect-error: another signal
+    learner.minimize(() => loss, { signals: { novelty: 1 } });
+  });
+
+  it('requires the signals of every plasticity of the assignment', () => {
+    const learner = plasticOptimizer(model, { a: byReward, b: threeFactor(oja(), {} as WeightModulator<'novelty'>) });
+    learner.minimize(() => loss, { signals: { reward: 1, novelty: () => tf.zeros([4]) } });
+    // @ts-expect-error: no novelty
+    learner.minimize(() => loss, { signals: { reward: 1 } });
+  });
+
+  it('requires no signal that the step computes itself', () => {
+    plasticOptimizer(model, { a: threeFactor(oja(), sign()), b: sgd(0.1), c: null, d: tf.train.adam() }).minimize(
+      () => loss,
+    );
+    plasticOptimizer(model, { a: threeFactor(oja(), scalar({ on: 'loss' })) }).minimize(() => loss);
+    plasticOptimizer(model, { a: local(oja()) }).minimize(() => {});
+  });
+
+  it('requires no signal of a loosely typed assignment', () => {
+    const assignment: Assignment = { act: byReward };
+    plasticOptimizer(model, assignment).minimize(() => loss);
+    plasticOptimizer(model, { act: byReward as Plasticity }).minimize(() => loss);
+  });
+
+  it('keeps the optimizer assignable to tf.Optimizer and to the untyped PlasticOptimizer', () => {
+    const learner = plasticOptimizer(model, { act: byReward });
+    model.compile({ optimizer: learner, loss: 'meanSquaredError' });
+    const untyped: PlasticOptimizer = learner;
+    untyped.minimize(() => loss, true, []);
+  });
+});
+
 describe('assignments', () => {
   it('take plasticities, tfjs optimizers and null', () => {
     plasticOptimizer(model, { conv: threeFactor(oja(), sign()), bn: null, '*': tf.train.adam() });
@@ -65,7 +111,7 @@ describe('assignments', () => {
   });
 });
 
-describe('minimize', () => {
+describe('the forward pass', () => {
   it('takes a function that returns a scalar or nothing', () => {
     optimizer.minimize(() => undefined);
     optimizer.minimize(() => {

@@ -1,53 +1,58 @@
-/** Signals: checked before the forward pass, evaluated after it. */
-import { SignalError, type SignalName } from '@ghl/core';
+/** The signals of a step: checked before the forward pass, evaluated after it. */
+import { type Plasticity, SignalError, type SignalName } from '@ghl/core';
 import { type AvailableSignals, examplesOf, type LayerUse } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
-import { isPlasticity, type PlannedWeight } from './assignment.js';
+import { type Assignment, isPlasticity, type PlannedWeight } from './assignment.js';
 
-/**
- * A signal as a custom loop hands it in: a number, a tensor ([] or [batch]), or a function called after the forward
- * pass.
- */
+/** A signal that `minimize` accepts: a number, a tensor ([] or [batch]), or a function called after the forward pass. */
 export type SignalInput = number | tf.Tensor | (() => number | tf.Tensor);
 
-/** The signals of one step by name; the gradient is the step's own. */
+/** The signals of one step by name. The step computes the gradient itself. */
 export type SignalInputs = { readonly [Name in Exclude<SignalName, 'gradient'>]?: SignalInput };
 
+/** The names of the signals that the plasticities of an assignment read. */
+export type SignalsOf<A extends Assignment> = { [Selector in keyof A]: ReadsOf<A[Selector]> }[keyof A];
+
+type ReadsOf<U> = U extends Plasticity<infer R> ? R : never;
+
+/** The signals of `R` that the caller must provide. None if `R` is not known statically. */
+export type RequiredSignal<R extends SignalName> = SignalName extends R ? never : Exclude<R, 'gradient' | 'loss'>;
+
 /**
- * Refuses a step whose signals are not all at hand.
+ * Refuses a step without a signal that an updater reads.
  *
  * @throws SignalError `SIGNAL_MISSING`.
  */
 export function checkProvided(moving: ReadonlySet<PlannedWeight>, signals: SignalInputs): void {
-  for (const { mover, path } of moving) {
-    const missing = isPlasticity(mover)
-      ? mover.reads.find((name) => name !== 'gradient' && name !== 'loss' && signals[name] === undefined)
+  for (const { updater, path } of moving) {
+    const missing = isPlasticity(updater)
+      ? updater.reads.find((name) => name !== 'gradient' && name !== 'loss' && signals[name] === undefined)
       : undefined;
     if (missing === undefined) continue;
-    const given = Object.keys(signals);
+    const names = Object.keys(signals);
     throw new SignalError(
       'SIGNAL_MISSING',
-      `The plasticity of ${path} reads '${missing}', which nobody provides${given.length > 0 ? ` (given: ${given.join(', ')})` : ''}.`,
-      `hand it in, in a loop of your own: optimizer.minimize(f, { signals: { ${missing} } }); fit() has only gradient and loss.`,
+      `The plasticity of ${path} reads '${missing}', which is missing${names.length > 0 ? ` (given: ${names.join(', ')})` : ''}.`,
+      `pass it to minimize(f, { signals: { ${missing} } }). fit() provides only gradient and loss.`,
     );
   }
 }
 
 /**
- * The signals as tensors, functions called. What is no float is cast where the signal is ours: a reward may be a
- * comparison.
+ * Evaluates the signals as tensors, and calls those that are functions. Casts `loss` and `reward` to float32, since a
+ * reward may be the result of a comparison.
  *
- * @param calls Those of the first layer that was recorded, none if none was.
- * @throws SignalError `SIGNAL_SHAPE`, `SIGNAL_DTYPE`, `SIGNAL_NOT_FINITE` for a number; a tensor is not read, and what
- * is not finite in it is found on the device.
+ * @param calls The calls of the first recorded layer; empty if there is none.
+ * @throws SignalError `SIGNAL_SHAPE`, `SIGNAL_DTYPE`, `SIGNAL_NOT_FINITE` for a number. Tensors are not read here: a flag
+ * on the device reports values that are not finite.
  */
 export function evaluate(inputs: SignalInputs, calls: readonly LayerUse[]): AvailableSignals {
-  const evaluated = Object.entries(inputs).flatMap(([name, input]) => {
+  const signals = Object.entries(inputs).flatMap(([name, input]) => {
     if (input === undefined) return [];
-    const value = typeof input === 'function' ? (input as () => unknown)() : input;
+    const value: unknown = typeof input === 'function' ? input() : input;
     return [[name, tensorOf(name, value, calls)] as const];
   });
-  return Object.fromEntries(evaluated);
+  return Object.fromEntries(signals);
 }
 
 function tensorOf(name: string, value: unknown, calls: readonly LayerUse[]): tf.Tensor {
@@ -56,7 +61,7 @@ function tensorOf(name: string, value: unknown, calls: readonly LayerUse[]): tf.
     throw new SignalError('SIGNAL_NOT_FINITE', `Signal '${name}' is ${value}.`, 'give a finite number.');
   }
   if (!isTensor(value)) throw wrongShape(name, `the value ${String(value)}`, calls);
-  if (value.isDisposed) throw wrongShape(name, 'a tensor that has been disposed of', calls);
+  if (value.isDisposed) throw wrongShape(name, 'a tensor that was disposed of', calls);
   if (!fits(name, value, calls)) throw wrongShape(name, `shape [${value.shape}]`, calls);
   if (name !== 'loss' && name !== 'reward') return value;
   if (['float32', 'int32', 'bool'].includes(value.dtype)) return tf.cast(value, 'float32');
@@ -67,10 +72,10 @@ function tensorOf(name: string, value: unknown, calls: readonly LayerUse[]): tf.
   );
 }
 
-/** tfjs's instanceof reads a property, so it cannot be asked of null. */
+/** The instanceof of tfjs reads a property, so it throws for null. */
 const isTensor = (value: unknown): value is tf.Tensor => value != null && value instanceof tf.Tensor;
 
-/** A loss is one number, a reward one or one per example; the shape of any other signal is its reader's business. */
+/** A loss is one number. A reward is one number, or one per example. Readers check the shape of any other signal. */
 function fits(name: string, { rank, size }: tf.Tensor, calls: readonly LayerUse[]): boolean {
   if (name === 'loss') return rank === 0;
   if (name !== 'reward' || rank === 0) return true;
@@ -78,11 +83,11 @@ function fits(name: string, { rank, size }: tf.Tensor, calls: readonly LayerUse[
   return calls.length === 0 || size === calls[0]?.post.shape[0] || examplesOf(calls, size) !== null;
 }
 
-function wrongShape(name: string, found: string, calls: readonly LayerUse[]): SignalError {
+function wrongShape(name: string, value: string, calls: readonly LayerUse[]): SignalError {
   const batches = calls.map(({ post }) => post.shape[0]).join(' + ');
   return new SignalError(
     'SIGNAL_SHAPE',
-    `Signal '${name}' has ${found}${batches === '' ? '' : ` in a batch of ${batches}`}.`,
+    `Signal '${name}' has ${value}${batches === '' ? '' : ` in a batch of ${batches}`}.`,
     'give one number, a tensor of one number or of one number per example, or a function that returns it.',
   );
 }

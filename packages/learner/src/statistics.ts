@@ -1,28 +1,26 @@
-/** What a step did to a layer, measured on request. */
+/** Statistics of the effect of a step on each layer, measured on request. */
 import * as tf from '@tensorflow/tfjs-core';
 
-/** One layer's step in numbers. */
+/** Statistics of one layer in one step. */
 export interface LayerStatistics {
-  /** ‖Δ‖₂ of what was added to the kernel. */
+  /** ‖Δ‖₂ of the increment of the kernel. */
   readonly incrementNorm: number;
-  /**
-   * Alignment: the cosine of the increment with −∂L/∂W, in [−1, 1]; 0 where one of them is 0 or the step has no loss.
-   */
+  /** The cosine of the increment with −∂L/∂W, in [−1, 1]; 0 if one of them is 0 or the step has no loss. */
   readonly alignment: number;
-  /** Share of weights that moved against their gradient, of those whose gradient and increment are not 0. */
+  /** The share of weights that moved against their gradient, among those with nonzero gradient and increment. */
   readonly signAgreement: number;
-  /** For each unit, the share of positions at which its y was the largest; empty for a layer without a local rule. */
+  /** For each unit, the share of positions at which its y is the largest; empty for a layer without a local rule. */
   readonly winShare: readonly number[];
 }
 
-/** Statistics on the device, to be read after the step. */
+/** Statistics on the device, read after the step. */
 export interface MeasuredLayer {
   readonly path: string;
   readonly numbers: tf.Tensor1D;
   readonly winShare?: tf.Tensor1D;
 }
 
-/** Measures one layer inside a step; the tensors are kept until {@link readStatistics}. */
+/** Measures one layer inside a step. {@link readStatistics} disposes of the tensors. */
 export function measureLayer(
   path: string,
   increment: tf.Tensor,
@@ -37,12 +35,12 @@ export function measureLayer(
   const numbers = tf.keep(tf.stack([move.largest, move.norm, alignment, agreement]) as tf.Tensor1D);
   if (posts.length === 0) return { path, numbers };
   const units = posts[0]?.shape.at(-1) as number;
-  if (units === 1) return { path, numbers, winShare: tf.keep(tf.ones([1])) }; // tf.oneHot() takes two at least
+  if (units === 1) return { path, numbers, winShare: tf.keep(tf.ones([1])) }; // tf.oneHot() needs at least two
   const flat = tf.concat(posts.map((post) => tf.reshape(post, [-1, units])));
   return { path, numbers, winShare: tf.keep(tf.mean(tf.oneHot(tf.argMax(flat, 1), units), 0) as tf.Tensor1D) };
 }
 
-/** A tensor ÷ its largest absolute value, and the norm of that: squares of the tensor itself may be ∞, or 0. */
+/** A tensor ÷ its largest absolute value, and the norm of that. The squares of the tensor itself may be ∞ or 0. */
 function scaled(tensor: tf.Tensor): {
   readonly largest: tf.Tensor;
   readonly unit: tf.Tensor;
@@ -53,7 +51,7 @@ function scaled(tensor: tf.Tensor): {
   return { largest, unit, norm: tf.sqrt(tf.sum(tf.square(unit))) };
 }
 
-/** The numbers, and the end of the tensors. */
+/** Reads the statistics, and disposes of their tensors. */
 export async function readStatistics(measured: readonly MeasuredLayer[]): Promise<Record<string, LayerStatistics>> {
   const entries = measured.map(async ({ path, numbers, winShare }) => {
     const [largest, norm, alignment, signAgreement] = Array.from(await numbers.data()) as [

@@ -23,7 +23,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfd from '@tensorflow/tfjs-data';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Assignment, plasticOptimizer, type StepOptions } from './index.js';
+import { type Assignment, type PlasticOptimizer, plasticOptimizer, type StepOptions } from './index.js';
 import { forward, lossOf, own, random, twins, values, variableOf } from './model.fixture.js';
 
 beforeAll(async () => {
@@ -426,11 +426,11 @@ describe('the kernels of a step', () => {
 describe('several optimizers', () => {
   it('have a step and a state each', () => {
     const [model, oracle] = twins(classifier);
-    const make = (on: tfl.LayersModel) => [
+    const make = (on: tfl.LayersModel): [PlasticOptimizer, PlasticOptimizer] => [
       own(plasticOptimizer(on, { conv1: hebb(0.1), '*': null })),
       own(plasticOptimizer(on, { conv2: chain(local(maxAbs(bcm())), scaleBy(cosine(0.1, 4))), '*': null })),
     ];
-    const [first, second] = make(model) as [ReturnType<typeof plasticOptimizer>, ReturnType<typeof plasticOptimizer>];
+    const [first, second] = make(model);
     const x = random([2, 6, 6, 2], 1);
     first.minimize(lossOf(model, x));
     second.minimize(lossOf(model, x));
@@ -440,7 +440,7 @@ describe('several optimizers', () => {
     expect([first.step, second.step]).toEqual([3, 2]);
 
     // The first moves a layer that nothing above it influences; the second sees the first layer move.
-    const [alone] = make(oracle) as [ReturnType<typeof plasticOptimizer>, ReturnType<typeof plasticOptimizer>];
+    const [alone] = make(oracle);
     for (let step = 0; step < 3; step++) alone.minimize(lossOf(oracle, x));
     expect(values(model)[0]).toEqual(values(oracle)[0]);
   });

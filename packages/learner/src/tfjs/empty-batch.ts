@@ -1,24 +1,21 @@
-/**
- * Batches without examples, and layers without positions: nothing can be learned from them, and means over them are
- * NaN.
- */
+/** Refuses empty tensors, which teach nothing and whose means are NaN: batches without examples, layers without positions. */
 import { checkNotEmpty } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
-import type { PlannedWeight } from './assignment.js';
+import type { ModelWeight } from './model-layers.js';
 
 /**
- * Runs `body`, a forward pass, in which the layers of weights that move are given, and give, tensors with values only.
+ * Runs a forward pass, and checks the inputs and outputs of the layers that own `weights`.
  *
  * @throws DataError `EMPTY_TENSOR`.
  */
-export function withoutEmptyBatches<T>(moving: Iterable<PlannedWeight>, body: () => T): T {
-  const paths = new Map<tfl.layers.Layer, string>([...moving].map(({ owner }) => [owner.layer, owner.path]));
+export function refuseEmptyTensors<T>(weights: Iterable<ModelWeight>, body: () => T): T {
+  const paths = new Map([...weights].map(({ owner }) => [owner.layer, owner.path]));
   const { prototype } = tfl.layers.Layer;
   const { apply } = prototype;
-  const check = (path: string, what: string, tensors: unknown) => {
+  const check = (path: string, name: string, tensors: unknown) => {
     for (const tensor of [tensors].flat())
-      if (tensor instanceof tf.Tensor) checkNotEmpty(`Layer '${path}'`, { [what]: tensor });
+      if (tensor instanceof tf.Tensor) checkNotEmpty(`Layer '${path}'`, { [name]: tensor });
   };
   prototype.apply = function (inputs, kwargs) {
     const path = paths.get(this);

@@ -1,40 +1,45 @@
 /**
- * Standing in for a layer's `call` during one step. The net input y of a layer, before bias and activation, can be
- * reached in no other way; and only here does tfjs hand out the kernel's gradient call by call, where it can share one
- * pass over x with the local rule's correlation.
+ * Overrides of `layer.call` for the duration of one step. Only an override can record the net input y of a layer, before
+ * bias and activation. Only here does tfjs request the kernel gradient call by call, so that one pass over x can compute
+ * it together with the correlation of the local rule.
  */
 import { UnsupportedError } from '@ghl/core';
 import type { Connection, LayerUse } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
-import { kernelOf, type Layer, type LayerCall, standsFor, variableOf } from './model-layers.js';
+import { originalOf } from './connections.js';
+import { internalsOf, kernelOf, type LayerCall, variableOf } from './internals.js';
 
-/** What a stand-in tells about each use of its layer. */
+/** Receives x, y and ∂L/∂y of each call of a layer. */
 export interface Listener {
-  /** x and y of a call; the tensors are the listener's to dispose of. Absent where nobody wants them. */
+  /** Receives x and y of a call, and owns both tensors. */
   onCall?(call: LayerUse): void;
   /**
-   * The gradient of the kernel by one call, in place of `connection.correlate(pre, [∂L/∂y])`.
+   * Computes the gradient of the kernel for one call, in place of `connection.correlate(pre, [∂L/∂y])`.
    *
-   * @param index Which call of the step it was, from 0.
+   * @param index The index of the call in this step, from 0.
    */
   onKernelGradient(cotangent: tf.Tensor, pre: tf.Tensor, index: number): tf.Tensor;
 }
 
-/** The activations that tfjs-layers fuses into dense and conv2d layers, by name; of others it calls `apply`. */
+/** An override of `call` for each layer. */
+export type LayerOverrides = Map<tfl.layers.Layer, LayerCall>;
+
+/** The activations that tfjs-layers fuses into dense and conv2d layers, by class name. It calls `apply` of others. */
 const fused: { readonly [name: string]: (y: tf.Tensor) => tf.Tensor } = {
   linear: (y) => y,
   relu: tf.relu,
   elu: tf.elu,
 };
 
-/** The stock arithmetic, activation(x·W + b), taken apart so that `listener` hears of x, y and ∂L/∂y. */
-export function listening(layer: Layer, connection: Connection, listener: Listener): LayerCall {
+/** Computes activation(x·W + b) as the stock layer does, and reports x, y and ∂L/∂y to `listener`. */
+export function recordingCall(tfLayer: tfl.layers.Layer, connection: Connection, listener: Listener): LayerCall {
+  const layer = internalsOf(tfLayer);
   let calls = 0;
   const { kind } = connection;
   return (inputs, kwargs) =>
     tf.tidy(() => {
-      if (kind === 'dense') layer.invokeCallHook(inputs, kwargs); // the others have none
+      if (kind === 'dense') layer.invokeCallHook(inputs, kwargs); // only dense layers have the hook
       const pre = (Array.isArray(inputs) ? inputs[0] : inputs) as tf.Tensor;
       const index = calls++;
       const kernel = variableOf(kernelOf(layer) as tfl.LayerVariable);
@@ -47,39 +52,41 @@ export function listening(layer: Layer, connection: Connection, listener: Listen
     });
 }
 
-/** The layer as at inference: no dropout, no batch statistics, no moving averages moved. */
-export function atInference(layer: Layer): LayerCall {
-  const { call } = layer as unknown as { call: LayerCall };
+/** Runs a layer in inference mode: no dropout, no batch statistics, no update of moving averages. */
+export function inferenceCall(layer: tfl.layers.Layer): LayerCall {
+  const { call } = layer as { call: LayerCall };
   return (inputs, kwargs) => call.call(layer, inputs, { ...kwargs, training: false });
 }
 
 /**
- * Runs `body` with some layers' calls replaced, and puts the original ones back whatever happens. What `body` runs
- * through the function that is passed to it sees the original ones.
+ * Overrides the calls of some layers while `body` runs, then restores the original calls.
+ *
+ * @param body Receives a function that runs another function with the original calls.
+ * @throws UnsupportedError `UNSUPPORTED_LAYER` if a layer does not allow its `call` to be replaced.
  */
-export function withStandIns<T>(
-  standIns: ReadonlyMap<Layer, LayerCall>,
+export function withOverrides<T>(
+  overrides: ReadonlyMap<tfl.layers.Layer, LayerCall>,
   body: (withOriginals: <R>(inner: () => R) => R) => T,
 ): T {
-  const originals = [...standIns.keys()].map(
+  const originals = [...overrides.keys()].map(
     (layer) => [layer, Object.getOwnPropertyDescriptor(layer, 'call')] as const,
   );
   const replace = () => {
-    for (const [layer, call] of standIns) {
-      standsFor.set(call, layer.call as LayerCall);
-      // Not by assignment, since a class may have declared it as an accessor or as read-only.
+    for (const [layer, call] of overrides) {
+      originalOf.set(call, layer.call as LayerCall);
+      // An assignment would fail for a class that declares `call` as an accessor or as read-only.
       if (Reflect.defineProperty(layer, 'call', { value: call, configurable: true, writable: true })) continue;
       throw new UnsupportedError(
         'UNSUPPORTED_LAYER',
-        `Layer '${layer.name}' does not let its call() be replaced.`,
-        'declare call() as a method of its class, or as a property that is configurable.',
+        `Layer '${layer.name}' does not allow its call() to be replaced.`,
+        'declare call() as a method of the class, or as a configurable property.',
       );
     }
   };
   const restore = () => {
-    for (const [layer, own] of originals) {
-      if (own === undefined) delete (layer as { call?: LayerCall }).call;
-      else Object.defineProperty(layer, 'call', own);
+    for (const [layer, original] of originals) {
+      if (original === undefined) delete (layer as { call?: LayerCall }).call;
+      else Object.defineProperty(layer, 'call', original);
     }
   };
   const between = <R>(before: () => void, inner: () => R, after: () => void): R => {
@@ -93,8 +100,8 @@ export function withStandIns<T>(
   return between(replace, () => body((inner) => between(restore, inner, replace)), restore);
 }
 
-/** What `tf.customGrad` is made of. Unlike it, this has lazy gradients: one that nobody needs is never computed. */
-interface CustomKernels {
+/** The engine function behind `tf.customGrad`. Its gradients are lazy: one that nothing reads is never computed. */
+interface EngineInternals {
   runKernelFunc(kernel: {
     forwardFunc: (backend: unknown, save: (tensors: tf.Tensor[]) => void) => tf.Tensor;
     backwardsFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => Record<string, () => tf.Tensor>;
@@ -109,7 +116,7 @@ function project(
   listener: Listener,
   index: number,
 ): tf.Tensor {
-  return (tf.engine() as unknown as CustomKernels).runKernelFunc({
+  return (tf.engine() as unknown as EngineInternals).runKernelFunc({
     forwardFunc: (_, save) => {
       const post = connection.forward(pre, kernel);
       save([pre, kernel]);

@@ -7,8 +7,8 @@ import { loadState, saveState } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type PlasticOptimizer, plasticOptimizer, register } from './index.js';
-import { lossOf, own, ownTf, random, saved, tfOptimizers, twins, values } from './model.fixture.js';
+import { type PlasticOptimizer, plasticOptimizer, register } from '../index.js';
+import { lossOf, own, ownTf, random, saved, tfOptimizers, twins, values } from '../model.fixture.js';
 import { disposeOf } from './tfjs-optimizer.js';
 
 beforeAll(async () => {

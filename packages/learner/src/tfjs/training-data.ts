@@ -1,14 +1,14 @@
 /**
- * What `fit` and its kin are given. tfjs looks at it before it calls the optimizer, so its own methods are the only
- * place where what it says gets a code, where labels get the type that its losses compute with, and where the weights
- * of examples, which it ignores, are refused.
+ * Checks the data that `fit`, `evaluate`, `fitDataset` and `evaluateDataset` receive. tfjs checks them before it calls
+ * the optimizer, so only overrides of its own methods can add codes to its errors, cast labels to the dtype of the
+ * loss, and refuse weights of examples, which tfjs ignores.
  */
 import { ConfigurationError, DataError, GhlError, UnsupportedError } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { lossName } from './labels.js';
 
-/** Tensors by place or by name, or one. */
+/** One tensor, or several by index or name. */
 type Data = tf.Tensor | readonly tf.Tensor[] | { readonly [name: string]: tf.Tensor } | null | undefined;
 
 interface Iterator {
@@ -19,8 +19,8 @@ interface Dataset {
   iterator(): Promise<Iterator>;
 }
 
-/** The parts of a model that this module wraps. */
-interface Training {
+/** The members of a model that this module overrides or reads. */
+interface ModelInternals {
   readonly optimizer: tf.Optimizer;
   readonly loss: unknown;
   readonly inputs: readonly tfl.SymbolicTensor[];
@@ -37,22 +37,21 @@ interface Training {
   evaluateDataset(dataset: Dataset | Iterator, args?: object): Promise<unknown>;
 }
 
-const coded = new WeakSet<tf.Optimizer>();
+const optimizers = new WeakSet<tf.Optimizer>();
 let patched = false;
 
 /**
- * From now on, models that this optimizer trains refuse with a code what they cannot train on: DataError `LABEL_SHAPE`,
- * `INPUT_SHAPE`, `LABEL_MISSING` and `INPUT_MISSING`, ConfigurationError `CLASS_WEIGHT`, UnsupportedError
- * `SAMPLE_WEIGHT`. And labels that are not float32 are cast where the loss is one of tfjs's, which computes with them
- * in float32.
+ * Makes the models that this optimizer trains refuse wrong data with a code: DataError `LABEL_SHAPE`, `INPUT_SHAPE`,
+ * `LABEL_MISSING` and `INPUT_MISSING`, ConfigurationError `CLASS_WEIGHT`, UnsupportedError `SAMPLE_WEIGHT`. Casts
+ * labels to float32 for the losses of tfjs.
  */
 export function codeDataErrors(optimizer: tf.Optimizer): void {
-  coded.add(optimizer);
+  optimizers.add(optimizer);
   if (patched) return;
   patched = true;
-  const prototype = tfl.LayersModel.prototype as unknown as Training;
+  const prototype = tfl.LayersModel.prototype as unknown as ModelInternals;
   const { standardizeUserDataXY, fit, evaluate, fitDataset, evaluateDataset } = prototype;
-  const isOurs = ({ optimizer }: Training) => optimizer != null && coded.has(optimizer);
+  const isOurs = ({ optimizer }: ModelInternals) => optimizer != null && optimizers.has(optimizer);
 
   prototype.standardizeUserDataXY = function (x, y, ...rest) {
     if (!isOurs(this)) return standardizeUserDataXY.call(this, x, y, ...rest);
@@ -77,10 +76,10 @@ export function codeDataErrors(optimizer: tf.Optimizer): void {
   prototype.fitDataset = async function (dataset, args) {
     if (!isOurs(this)) return fitDataset.call(this, dataset, args);
     refuseWeights(args);
-    return fitDataset.call(this, checked(this, dataset), args).catch(throwCoded);
+    return fitDataset.call(this, withChecks(this, dataset), args).catch(throwCoded);
   };
   prototype.evaluateDataset = async function (dataset, args) {
-    return evaluateDataset.call(this, isOurs(this) ? checked(this, dataset) : dataset, args);
+    return evaluateDataset.call(this, isOurs(this) ? withChecks(this, dataset) : dataset, args);
   };
 }
 
@@ -94,7 +93,7 @@ function throwCoded(cause: Error): never {
   );
 }
 
-/** Refuses options that tfjs has not implemented or ignores. */
+/** Refuses options that tfjs ignores or does not implement. */
 function refuseWeights(args: object | undefined): void {
   const name = Object.entries(args ?? {}).find(([key, value]) => isWeights(key) && value != null)?.[0];
   if (name !== undefined) throw sampleWeight(`The option '${name}' is`);
@@ -112,8 +111,8 @@ function sampleWeight(what: string): UnsupportedError {
   );
 }
 
-/** The dataset or iterator with each element checked as it comes. */
-function checked<T extends Dataset | Iterator>(model: Training, source: T): T {
+/** Wraps a dataset or iterator so that it checks each element. */
+function withChecks<T extends Dataset | Iterator>(model: ModelInternals, source: T): T {
   const { next, iterator } = (source ?? {}) as Partial<Dataset & Iterator>;
   if (next !== undefined) {
     const value = async () => {
@@ -123,10 +122,10 @@ function checked<T extends Dataset | Iterator>(model: Training, source: T): T {
     return Object.create(source, { next: { value } });
   }
   if (iterator === undefined) return source;
-  return Object.create(source, { iterator: { value: async () => checked(model, await iterator.call(source)) } });
+  return Object.create(source, { iterator: { value: async () => withChecks(model, await iterator.call(source)) } });
 }
 
-function checkElement(model: Training, element: unknown): unknown {
+function checkElement(model: ModelInternals, element: unknown): unknown {
   try {
     const weights = Object.keys(Object(element)).find(isWeights);
     if (weights !== undefined) throw sampleWeight(`'${weights}' of the dataset is`);
@@ -150,7 +149,7 @@ function checkElement(model: Training, element: unknown): unknown {
     check('LABEL', model.outputNames, labels);
     return { xs: inputs, ys: floatLabels(model, labels, inputs) };
   } catch (error) {
-    tf.dispose(element as tf.TensorContainer); // as tfjs does with an element that it has trained on
+    tf.dispose(element as tf.TensorContainer); // as tfjs does after a step
     throw error;
   }
 }
@@ -158,7 +157,7 @@ function checkElement(model: Training, element: unknown): unknown {
 type Kind = 'INPUT' | 'LABEL';
 
 /**
- * The tensors in the order of their names.
+ * Returns the tensors in the order of their names.
  *
  * @throws DataError `INPUT_MISSING` and `INPUT_SHAPE`, `LABEL_MISSING` and `LABEL_SHAPE`.
  */
@@ -166,10 +165,10 @@ function inOrder(kind: Kind, names: readonly string[], data: Data): tf.Tensor[] 
   checkNames(kind, names, data);
   const tensors = isRecord(data) ? names.map((name) => data[name] as tf.Tensor) : tensorsOf(data);
   if (tensors.length === names.length && tensors.every(isTensor)) return tensors;
-  const given = tensors.map((tensor) => (isTensor(tensor) ? bracketed(tensor.shape) : String(tensor))).join(', ');
+  const shapes = tensors.map((tensor) => (isTensor(tensor) ? bracketed(tensor.shape) : String(tensor))).join(', ');
   throw new DataError(
     kind === 'INPUT' ? 'INPUT_SHAPE' : 'LABEL_SHAPE',
-    `For ${names.join(', ')} the dataset gives ${given || 'nothing'}.`,
+    `For ${names.join(', ')} the dataset gives ${shapes || 'nothing'}.`,
     `give ${names.length} tensors, each a batch of examples.`,
   );
 }
@@ -187,11 +186,11 @@ function checkNames(kind: Kind, names: readonly string[], data: Data): void {
 
 function missing(kind: Kind, name: string, data: object): DataError {
   const what = kind === 'INPUT' ? 'input' : 'labels';
-  const given = Object.keys(data).join(', ') || 'none';
+  const names = Object.keys(data).join(', ') || 'none';
   return new DataError(
     kind === 'INPUT' ? 'INPUT_MISSING' : 'LABEL_MISSING',
-    `The ${what} '${name}' is missing. Given: ${given}.`,
-    `give a record by the model's ${kind === 'INPUT' ? 'inputNames' : 'outputNames'}; in a dataset, within { xs, ys }.`,
+    `The ${what} '${name}' is missing. Given: ${names}.`,
+    `give a record with the model's ${kind === 'INPUT' ? 'inputNames' : 'outputNames'}. In a dataset, put it in { xs, ys }.`,
   );
 }
 
@@ -204,8 +203,8 @@ function wrongShape(kind: Kind, name: string, shape: readonly number[], expected
   );
 }
 
-/** Labels in float32 for losses of tfjs; disposes of those in another type, except what somebody keeps. */
-function floatLabels(model: Training, labels: tf.Tensor[], kept: readonly tf.Tensor[]): tf.Tensor[] {
+/** Casts labels to float32 for losses of tfjs. Disposes of the originals, except those in `kept`. */
+function floatLabels(model: ModelInternals, labels: tf.Tensor[], kept: readonly tf.Tensor[]): tf.Tensor[] {
   const floats = labels.map((tensor, i) =>
     lossName(model, i) !== undefined && ['int32', 'bool'].includes(tensor.dtype) ? tf.cast(tensor, 'float32') : tensor,
   );
@@ -222,16 +221,16 @@ function tensorsOf(data: Data): tf.Tensor[] {
   return data instanceof Object && !('shape' in data) ? Object.values(data) : [data as tf.Tensor];
 }
 
-/** tfjs's instanceof reads a property, so it cannot be asked of null. */
+/** The instanceof of tfjs reads a property, so it throws for null. */
 const isTensor = (value: unknown): value is tf.Tensor => value != null && value instanceof tf.Tensor;
 
 const bracketed = (shape: readonly (number | null)[]) => `[${shape.map(String)}]`;
 
-function misfit(model: Training, x: Data, y: Data, cause: Error): DataError {
+function misfit(model: ModelInternals, x: Data, y: Data, cause: Error): DataError {
   const { feedInputNames, feedInputShapes, feedOutputNames, feedOutputShapes } = model;
   const named = (names: readonly string[], shapes: readonly tfl.Shape[]) =>
     names.map((name, i) => `'${name}' ${bracketed(shapes[i] ?? [])}`).join(', ');
-  const given = (data: Data) =>
+  const shapesOf = (data: Data) =>
     tensorsOf(data)
       .map((tensor) => bracketed(tensor?.shape ?? []))
       .join(', ') || '[]';
@@ -241,8 +240,8 @@ function misfit(model: Training, x: Data, y: Data, cause: Error): DataError {
   return new DataError(
     ofLabels ? 'LABEL_SHAPE' : 'INPUT_SHAPE',
     ofLabels
-      ? `For the model's ${outputs} there are labels of shape ${given(y)}.`
-      : `For the model's ${inputs} there are inputs of shape ${given(x)}.`,
+      ? `For the model's ${outputs} there are labels of shape ${shapesOf(y)}.`
+      : `For the model's ${inputs} there are inputs of shape ${shapesOf(x)}.`,
     `the model takes ${inputs} and gives ${outputs}; TensorFlow.js says: ${cause.message}`,
     cause,
   );

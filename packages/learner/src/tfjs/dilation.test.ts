@@ -4,8 +4,8 @@ import { oja } from '@ghl/rule-oja';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Assignment, plasticOptimizer } from './index.js';
-import { lossOf, own, random, values, variableOf } from './model.fixture.js';
+import { type Assignment, plasticOptimizer } from '../index.js';
+import { lossOf, own, random, values, variableOf } from '../model.fixture.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');

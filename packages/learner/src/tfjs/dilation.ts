@@ -1,6 +1,6 @@
 /**
- * The gradients of dilated convolutions, which TensorFlow.js refuses. A dilated filter is a larger one with zeros
- * between its taps: ∂x is the larger filter's, and ∂filter every d-th tap of the larger filter's gradient.
+ * The gradients of dilated convolutions, which TensorFlow.js refuses to compute. A dilated filter equals a larger filter
+ * with zeros between its taps. ∂x is that of the larger filter; ∂filter is every d-th tap of the larger filter's gradient.
  */
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -12,9 +12,7 @@ type GradientFunction = (
 
 let registered = false;
 
-/**
- * From now on, TensorFlow.js knows the gradient of a dilated Conv2D, DepthwiseConv2dNative and Conv3D. Once is enough.
- */
+/** Registers the gradients of dilated Conv2D, DepthwiseConv2dNative and Conv3D kernels, once. */
 export function registerDilatedGradients(): void {
   if (registered) return;
   registered = true;
@@ -36,7 +34,7 @@ export function registerDilatedGradients(): void {
   }
 }
 
-/** A depthwise filter, [height, width, C, M], and a Conv3D filter have the channels last too. */
+/** The dilation of each spatial axis. All filters have their channels last, also depthwise and Conv3D filters. */
 function perAxis(dilations: number | number[] | null, axes: number): number[] {
   return Array.isArray(dilations) ? dilations : Array(axes).fill(dilations ?? 1);
 }
@@ -76,7 +74,7 @@ function everyTap(spread: tf.Tensor, dilations: readonly number[]): tf.Tensor {
   }, spread);
 }
 
-/** How many entries there are up to an axis, and after it. */
+/** The number of entries up to an axis, and after it. */
 function split(shape: readonly number[], axis: number): [rows: number, columns: number] {
   return [tf.util.sizeFromShape(shape.slice(0, axis + 1)), tf.util.sizeFromShape(shape.slice(axis + 1))];
 }

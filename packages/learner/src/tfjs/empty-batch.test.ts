@@ -36,8 +36,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfd from '@tensorflow/tfjs-data';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Assignment, type PlasticOptimizer, plasticOptimizer } from './index.js';
-import { forward, lossOf, own, ownTf, random, tfOptimizers, values } from './model.fixture.js';
+import { type Assignment, type PlasticOptimizer, plasticOptimizer } from '../index.js';
+import { forward, lossOf, own, ownTf, random, tfOptimizers, values } from '../model.fixture.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');

@@ -1,24 +1,26 @@
-/** The way in: an optimizer that moves a model's weights as an assignment says. */
+/** The entry point: creates the optimizer that moves the weights of a model. */
 import { UnsupportedError } from '@ghl/core';
 import { checkOptions } from '@ghl/core/plugin';
 import * as tfl from '@tensorflow/tfjs-layers';
 import type { Assignment } from './assignment.js';
-import { PlasticOptimizer } from './optimizer.js';
+import { PlasticOptimizer, type RequiredOptions } from './optimizer.js';
+import type { SignalsOf } from './signals.js';
 
 /**
- * Makes the optimizer to compile a model with, or to call in a loop of one's own.
+ * Creates an optimizer for `model.compile`, or for a loop of `minimize`.
  *
- * Every trainable weight of the model must be claimed by a label; a label must match something. State starts now: the
- * model's weights and the optimizer's are saved together by `model.save(url, { includeOptimizer: true })`.
+ * A selector must cover every trainable weight of the model, and every selector must match something. The optimizer
+ * creates its state now. `model.save(url, { includeOptimizer: true })` saves the model's weights and that state together.
  *
  * @param model A built `tf.LayersModel`, Sequential or functional, nested or not.
- * @param assignment A plasticity, tfjs optimizer, or null (frozen), by selector.
- * @param options There are none yet; what is set for one step is given to `minimize`.
+ * @param assignment A plasticity, a tfjs optimizer, or null (frozen), by selector.
+ * @param options None exist yet.
+ * @returns An optimizer typed by the signals that the assignment reads. `minimize` requires those that the step cannot
+ * compute itself.
  * @throws ConfigurationError `NO_WEIGHTS` for a model that is not built; `BAD_ASSIGNMENT` unless the assignment is
- * a record, `BAD_UPDATER` for a rule, a modulator or anything else that moves nothing by itself; `UNKNOWN_LAYER`,
- * `SELECTOR_UNMATCHED` for a pattern, `SELECTOR_CLAIMS_NOTHING`, `TWO_PATTERNS`, `UNCLAIMED_WEIGHT`, `RULE_ON_BIAS`;
- * `UNKNOWN_OPTION`. UnsupportedError `NOT_A_MODEL`; `UNSUPPORTED_LAYER` where a rule is given to a layer that it cannot
- * move.
+ * a record; `BAD_UPDATER` for a value that cannot move a weight, such as a rule; `UNKNOWN_LAYER`, `SELECTOR_UNMATCHED`,
+ * `SELECTOR_CLAIMS_NOTHING`, `TWO_PATTERNS`, `UNCLAIMED_WEIGHT`, `RULE_ON_BIAS`, `UNKNOWN_OPTION`. UnsupportedError `NOT_A_MODEL`;
+ * `UNSUPPORTED_LAYER` for a layer that a rule cannot move.
  * @example
  * ```ts
  * import { chain, maxAbs, scaleBy, sgd, threeFactor } from '@ghl/core';
@@ -39,22 +41,22 @@ import { PlasticOptimizer } from './optimizer.js';
  * model.compile({ optimizer, loss: 'meanSquaredError' });
  * ```
  */
-export function plasticOptimizer(
+export function plasticOptimizer<const A extends Assignment>(
   model: tfl.LayersModel,
-  assignment: Assignment,
+  assignment: A,
   options: Readonly<Record<string, never>> = {},
-): PlasticOptimizer {
-  checkOptions('plasticity', options, []);
+): PlasticOptimizer<RequiredOptions<SignalsOf<A>>> {
+  checkOptions('plasticOptimizer', options, []);
   if (!(model instanceof tfl.LayersModel)) {
     const name = (model as object | null)?.constructor?.name;
-    const what = name === undefined ? String(model) : `a ${name}`;
+    const value = name === undefined ? String(model) : `a ${name}`;
     throw new UnsupportedError(
       'NOT_A_MODEL',
-      `plasticOptimizer() was given ${what}.`,
+      `plasticOptimizer() was given ${value}.`,
       'give it a tf.LayersModel; a graph model has no layers to learn in.',
     );
   }
-  const optimizer = new PlasticOptimizer(assignment);
+  const optimizer = new PlasticOptimizer<RequiredOptions<SignalsOf<A>>>(assignment);
   try {
     optimizer.bind(model);
   } catch (error) {

@@ -1,17 +1,14 @@
 /**
- * Labels of the wrong shape. tfjs refuses them under `fit` and `trainOnBatch`, with errors of its own; under
- * `fitDataset` it looks at the batch only, and broadcasts labels into the loss.
+ * Checks the shapes of labels. tfjs does so in `fit` and `trainOnBatch`, with errors of its own. In `fitDataset` it
+ * compares batch sizes only, and broadcasts the labels into the loss.
  */
 import { DataError } from '@ghl/core';
 import type * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
-import { type Trainer, trainerOf } from './model-layers.js';
+import { type ModelInternals, trainerOf } from './internals.js';
 
-/**
- * Runs `body`, a step, with the labels' shapes checked where a loss of tfjs compares them with the model's output. A
- * loss of the user's own takes what labels it likes.
- */
-export function withCheckedLabels<T>(model: tfl.LayersModel, body: () => T): T {
+/** Runs a step, and checks the shapes of labels for each loss of tfjs. A custom loss accepts any labels. */
+export function withLabelCheck<T>(model: tfl.LayersModel, body: () => T): T {
   const trainer = trainerOf(model);
   const { lossFunctions } = trainer;
   if (lossFunctions === undefined) return body();
@@ -26,9 +23,9 @@ export function withCheckedLabels<T>(model: tfl.LayersModel, body: () => T): T {
   }
 }
 
-/** The name under which compile() was given the loss of an output, if by name. */
+/** The name of the loss of an output, or undefined if compile() was given a function. */
 export function lossName(
-  { loss, outputNames }: Pick<Trainer, 'loss' | 'outputNames'>,
+  { loss, outputNames }: Pick<ModelInternals, 'loss' | 'outputNames'>,
   output: number,
 ): string | undefined {
   const each =
@@ -38,14 +35,14 @@ export function lossName(
 
 function checkLabels(loss: string | undefined, name: string, labels: tf.Tensor, output: tf.Tensor): void {
   if (loss === undefined) return;
-  const fitting =
+  const shapes =
     loss === 'sparseCategoricalCrossentropy'
       ? [output.shape.slice(0, -1), [...output.shape.slice(0, -1), 1]]
       : [output.shape];
-  if (fitting.some((shape) => shape.join() === labels.shape.join())) return;
+  if (shapes.some((shape) => shape.join() === labels.shape.join())) return;
   throw new DataError(
     'LABEL_SHAPE',
     `The labels of '${name}' have the shape [${labels.shape}], but its output has the shape [${output.shape}].`,
-    `${loss} takes labels of the shape ${fitting.map((shape) => `[${shape}]`).join(' or ')}.`,
+    `${loss} takes labels of the shape ${shapes.map((shape) => `[${shape}]`).join(' or ')}.`,
   );
 }

@@ -5,8 +5,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfd from '@tensorflow/tfjs-data';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type PlasticOptimizer, plasticOptimizer } from './index.js';
-import { own, random, twins, values } from './model.fixture.js';
+import { type PlasticOptimizer, plasticOptimizer } from '../index.js';
+import { own, random, twins, values } from '../model.fixture.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');

@@ -4,8 +4,8 @@ import { chain, gradientDescent, scaleBy } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import { type PlasticOptimizer, plasticOptimizer, register } from './index.js';
-import { own, ownTf, random, saved, values } from './model.fixture.js';
+import { type PlasticOptimizer, plasticOptimizer, register } from '../index.js';
+import { own, ownTf, random, saved, values } from '../model.fixture.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');

@@ -1,14 +1,12 @@
-/**
- * Telling layers which step it is: those that follow it, as a dropout does whose mask must be the same after a resume.
- */
+/** The step counter of step-dependent layers, such as a dropout whose mask must be the same after a resume. */
 import { followsStep, type StepCounter, type StepFollower } from '@ghl/core/engine';
 import type { Plan } from './assignment.js';
 
 const counters = new WeakMap<StepFollower, StepCounter>();
 
-/** Runs `body` with the layers that follow the step told of it, and puts back what they followed before. */
-export function atStep<T>(plan: Plan, step: number, body: () => T): T {
-  const followers = plan.layers.map(({ layer }) => layer as unknown).filter(followsStep);
+/** Sets the step of step-dependent layers while `body` runs, then restores it. */
+export function withStep<T>(plan: Plan, step: number, body: () => T): T {
+  const followers = plan.layers.map(({ layer }): unknown => layer).filter(followsStep);
   const before = followers.map((follower) => counters.get(follower));
   const follow = (follower: StepFollower, counter: StepCounter | undefined) => {
     if (counter === undefined) counters.delete(follower);
