@@ -32,7 +32,7 @@ async function bundled(name: string): Promise<{ all: string[]; forNode: string[]
 
 it('neither tar nor a module of Node is in it, nor in a part that is loaded later', async () => {
   const { all, forNode } = await bundled('@ghl/datasets');
-  expect(all.some((id) => id.includes('datasets/dist/glyphs.js'))).toBe(true);
+  expect(all.some((id) => id.includes('datasets/dist/sets/glyphs.js'))).toBe(true);
   expect(forNode).toEqual([]);
 });
 

@@ -45,6 +45,14 @@ export const folders = [
     key: camelCase,
   },
   {
+    path: 'packages/datasets/src/sets',
+    descriptor: 'set',
+    record: 'datasets',
+    of: 'The datasets',
+    type: ['Dataset', '../dataset.js'],
+    first: ['glyphs', 'cifar10', 'cifar100', 'mnist', 'fashion-mnist'],
+  },
+  {
     path: 'apps/bench/src/commands',
     descriptor: 'command',
     record: 'commands',

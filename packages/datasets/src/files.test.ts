@@ -7,12 +7,11 @@ import { basename, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { create } from 'tar';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { cifar10, cifar100 } from './cifar.js';
-import { dataset, datasets } from './datasets.js';
+import { dataset } from './datasets.js';
 import { type DownloadProgress, loadFiles } from './files.js';
-import { fashionMnist, mnist } from './mnist.js';
 import type { FileSource } from './published.js';
 import { parseCifar10, parseIdx } from './records.js';
+import { cifar10, cifar100, datasets, fashionMnist, mnist } from './sets/index.js';
 
 let folder: string;
 beforeEach(() => {
@@ -439,17 +438,20 @@ describe('files from the cache', () => {
 });
 
 describe('datasets by name', () => {
-  it('have the names that their sets bear', async () => {
+  it('load the set of that name, with the classes of the description', async () => {
     expect(Object.keys(datasets)).toEqual(['glyphs', 'cifar10', 'cifar100', 'mnist', 'fashion-mnist']);
     write(folder, { ...mnistFiles(), ...cifar10Files() });
     write(folder, { 'train.bin': records(3, () => [0, 0]), 'test.bin': records(1, () => [0, 0]) });
-    for (const name of Object.keys(datasets)) {
-      const set = await dataset(name, name === 'glyphs' ? { trainSize: 1, testSize: 1 } : { ...SMALL, folder });
-      expect(set.name).toBe(name);
+    for (const [name, { id, classes, target, folder: usual }] of Object.entries(datasets)) {
+      const set = await dataset(name, usual === undefined ? { trainSize: 1, testSize: 1 } : { ...SMALL, folder });
+      expect([id, set.name]).toEqual([name, name]);
+      expect(set.classes).toEqual(classes);
+      expect(target).toBeGreaterThan(1 / classes.length);
+      expect(target).toBeLessThan(1);
     }
   });
 
-  it('are refused if unknown, with the nearest that is known', async () => {
+  it('reject an unknown name, with the nearest known one', async () => {
     const made = dataset('cifar-10');
     await expect(made).rejects.toMatchObject({ name: 'ConfigurationError', code: 'UNKNOWN_DATASET' });
     await expect(made).rejects.toThrow(/no dataset 'cifar-10'.\n.*did you mean 'cifar10'/);

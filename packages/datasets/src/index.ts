@@ -3,7 +3,6 @@
  */
 import './codes.js';
 
-export { type GlyphOptions, glyphs } from './glyphs.js';
 export {
   type Batch,
   type BatchOptions,
@@ -16,3 +15,4 @@ export {
   type Split,
 } from './image-set.js';
 export { type IdxNames, parseCifar10, parseCifar100, parseIdx, type Records } from './records.js';
+export { type GlyphOptions, glyphs } from './sets/glyphs.js';

@@ -1,5 +1,5 @@
-/** The datasets that come as files, read from a folder or downloaded: CIFAR, MNIST, Fashion-MNIST. Node only. */
-export { cifar10, cifar100 } from './cifar.js';
-export { type DatasetLoader, dataset, datasets } from './datasets.js';
+/** All datasets by name, also those that are read from files or downloaded: CIFAR, MNIST, Fashion-MNIST. Node only. */
+export type { Dataset, DatasetOptions } from './dataset.js';
+export { dataset } from './datasets.js';
 export type { DownloadProgress, FileOptions } from './files.js';
-export { fashionMnist, mnist } from './mnist.js';
+export * from './sets/index.js';

@@ -86,7 +86,7 @@ export const FASHION_MNIST = idx('fashion-mnist', 'http://fashion-mnist.s3-websi
   ['bb300cfdad3c16e7a12a480ee83cd310', '0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34'],
 ]);
 
-/** All of them. */
+/** The sets whose files are named in an error if they are where those of another set should be. */
 export const PUBLISHED: readonly FileSource[] = [CIFAR10, CIFAR100, MNIST, FASHION_MNIST];
 
 /** @param checksums Of each file: MD5 of the download, which is gzipped, and SHA-256 of its contents. */

@@ -12,7 +12,7 @@ import {
   stepsPerEpoch,
   toJson,
 } from '@ghl/race';
-import { loadData } from '../files/data.js';
+import { loadData, targetOf } from '../files/data.js';
 import { type Lock, lockFolder } from '../files/folder-lock.js';
 import { RaceFolder } from '../files/race-folder.js';
 import type { Command } from '../options/command.js';
@@ -77,15 +77,6 @@ export const command: Command<RunOptions, Report> = {
 };
 
 const DEFAULTS = { network: 'deephebb-small', seeds: 3, backend: 'wasm' } as const;
-
-/** Validation accuracies worth timing, by dataset. */
-const TARGETS: Readonly<Record<string, number>> = {
-  glyphs: 0.8,
-  cifar10: 0.5,
-  cifar100: 0.2,
-  mnist: 0.95,
-  'fashion-mnist': 0.85,
-};
 
 async function run(options: RunOptions): Promise<Report> {
   if (options.inexact && options.resume === undefined) {
@@ -155,7 +146,7 @@ async function begin(options: RunOptions, say: (text: string) => void): Promise<
     batch,
     backend,
     threads,
-    target: options.target ?? TARGETS[data.name] ?? 0.9,
+    target: options.target ?? targetOf(data.name),
     code: codeVersion(),
   };
   const stamp = new Date().toISOString().slice(0, 19).replace('T', '-').replaceAll(':', '');

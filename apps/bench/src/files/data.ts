@@ -1,13 +1,16 @@
 /** The images of a dataset, by its name or from a folder. */
 import { ConfigurationError, DataError } from '@ghl/core';
+import { unknownName } from '@ghl/core/plugin';
 import type { ImageSet } from '@ghl/datasets';
-import { type DownloadProgress, dataset, datasets } from '@ghl/datasets/node';
+import { type Dataset, type DownloadProgress, dataset, datasets } from '@ghl/datasets/node';
 
 /** Names of the datasets. */
 export const datasetNames: readonly string[] = Object.keys(datasets);
 
-/** The dataset that needs no file. */
-const GENERATED = 'glyphs';
+/** The dataset if neither a name nor a folder is given. */
+const DEFAULT = 'glyphs';
+
+const isGenerated = ({ folder }: Dataset) => folder === undefined;
 
 /** Errors of a folder without, or with only a part of, one dataset: it may hold another. */
 const ELSEWHERE = ['DATA_NOT_FOUND', 'DATA_INCOMPLETE', 'WRONG_DATASET', 'CHECKSUM_MISMATCH'];
@@ -36,17 +39,20 @@ export async function loadData({ name, folder, trainSize, validationSize, onProg
     ...(trainSize !== undefined && { trainSize }),
     ...(heldOut !== undefined && { validationSize: heldOut }),
   };
-  if (name === GENERATED && folder !== undefined) {
+  const needsNoFile = Object.values(datasets).some((each) => each.id === name && isGenerated(each));
+  if (needsNoFile && folder !== undefined) {
     throw new ConfigurationError(
       'NO_FOLDER',
-      `${GENERATED} are generated: there is nothing to read in ${folder}.`,
+      `${name} are generated: there is nothing to read in ${folder}.`,
       'leave out --data, or name a dataset that comes as files.',
     );
   }
   const fromFiles = { ...sizes, ...(folder !== undefined && { folder }), ...(onProgress && { onProgress }) };
-  if (name !== undefined) return dataset(name, name === GENERATED ? sizes : fromFiles);
-  if (folder === undefined) return dataset(GENERATED, sizes);
-  const candidates = datasetNames.filter((each) => each !== GENERATED);
+  if (name !== undefined) return dataset(name, needsNoFile ? sizes : fromFiles);
+  if (folder === undefined) return dataset(DEFAULT, sizes);
+  const candidates = Object.values(datasets)
+    .filter((each) => !isGenerated(each))
+    .map(({ id }) => id);
   let incomplete: DataError | undefined;
   for (const candidate of candidates) {
     try {
@@ -62,4 +68,10 @@ export async function loadData({ name, folder, trainSize, validationSize, onProg
     `${folder} holds none of ${candidates.join(', ')}.`,
     'give the folder with the files of one, or the folder above it; --dataset NAME says what is missing.',
   );
+}
+
+/** The validation accuracy to which a race on a dataset measures the time. */
+export function targetOf(name: string): number {
+  if (!Object.hasOwn(datasets, name)) throw unknownName('dataset', name, datasetNames);
+  return datasets[name as keyof typeof datasets].target;
 }

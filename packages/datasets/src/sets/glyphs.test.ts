@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { Split } from '../image-set.js';
 import { type GlyphOptions, glyphs } from './glyphs.js';
-import type { Split } from './image-set.js';
 
 const bytes = (split: Split, count = split.size) =>
   Array.from({ length: count }, (_, i) => [split.label(i), ...split.image(i)].join());

@@ -9,9 +9,10 @@
  */
 import { ConfigurationError } from '@ghl/core';
 import { checkOptions } from '@ghl/core/plugin';
-import { checkWhole, type ImageSet, SET_OPTIONS, type SetOptions, splitSet } from './image-set.js';
-import { random } from './random.js';
-import type { Records } from './records.js';
+import type { Dataset } from '../dataset.js';
+import { checkWhole, type ImageSet, SET_OPTIONS, type SetOptions, splitSet } from '../image-set.js';
+import { random } from '../random.js';
+import type { Records } from '../records.js';
 
 /** Options of {@link glyphs}. */
 export interface GlyphOptions extends SetOptions {
@@ -206,3 +207,6 @@ function circle(corners: number): Point[] {
       .map(([x, y]): Point => [-x, y]),
   ];
 }
+
+/** Glyphs, described for lists and comparisons. */
+export const set: Dataset = { id: 'glyphs', load: glyphs, classes: NAMES, target: 0.8 };
