@@ -7,7 +7,6 @@ const pending: string[] = [
   '.dependency-cruiser.mjs',
   'apps',
   'packages/backend-wasm',
-  'packages/backend-webgpu',
   'packages/datasets',
   'packages/learner',
   'packages/models',

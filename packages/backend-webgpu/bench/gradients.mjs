@@ -1,11 +1,11 @@
 /**
- * How fast the convolution gradients are, against the stock kernels and the stock matrix product of the same size:
+ * Times the convolution gradients, the stock kernels, and the stock matrix product of the same size:
  *
  *     npx tsc -b packages/backend-webgpu && node packages/backend-webgpu/bench/gradients.mjs [rounds]
  *
- * from the root of the repository. On the GPU in software that tests use, at batch 2; with `GHL_TEST_GPU=hardware` on
- * the machine's own, at batch 64. Shapes are DeepHebb's second and third convolution. All kernels take turns, round by
- * round, and quotients are taken within a round: what else runs on the machine then falls on both.
+ * from the root of the repository. It uses the software GPU of the tests, at batch 2, or with `GHL_TEST_GPU=hardware`
+ * the GPU of the machine, at batch 64. The shapes are those of DeepHebb's second and third convolution. All kernels run
+ * in each round, and quotients are taken within a round, so that other load on the machine affects both.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-webgpu';
@@ -23,7 +23,7 @@ const backend = tf.backend();
 const both = 'GhlConv2DBackpropFilter';
 const ours = Object.fromEntries([filter, input, both].map((name) => [name, tf.getKernel(name, 'webgpu')]));
 
-/** Milliseconds of what a function hands to the GPU. */
+/** The time of a function on the GPU, in milliseconds. */
 async function time(run) {
   await backend.queue.onSubmittedWorkDone();
   const start = performance.now();
@@ -59,9 +59,9 @@ for (const [name, size, channels, filters] of [
   const [a, b] = [random([1, fan, positions]), random([1, positions, filters])];
   const attrs = { strides: [1, 1], pad: 'same', dataFormat: 'NHWC', filterShape: weights.shape, inputShape: x.shape };
   const call =
-    ({ kernelFunc }, inputs, given = attrs) =>
+    ({ kernelFunc }, inputs, attributes = attrs) =>
     () =>
-      kernelFunc({ inputs, attrs: given, backend });
+      kernelFunc({ inputs, attrs: attributes, backend });
   const runs = {
     'filter gradient': [gflop, call(ours[filter], { x, dy: dy0 })],
     'of two cotangents': [2 * gflop, call(ours[both], { x, dy0, dy1 })],

@@ -20,11 +20,11 @@ afterEach(async () => {
 
 const code = (name: string) => expect.objectContaining({ code: name, help: expect.any(String) });
 const gpu = () => tf.backend() as WebGPUBackend;
-/** So many numbers that they are computed on the GPU, not on the CPU for it. */
+/** A tensor large enough that the backend computes on the GPU, not on the CPU. */
 const many = () => tf.randomNormal([40, 40], 0, 1, 'float32', 1);
 
 describe('activate', () => {
-  it('makes webgpu the backend, and says what it got', async () => {
+  it('makes webgpu the backend, and returns its properties', async () => {
     const actual = await activate();
     expect(tf.getBackend()).toBe('webgpu');
     expect(actual).toMatchObject({ name: 'webgpu', numerics: { subgroups: expect.any(Boolean) } });
@@ -41,13 +41,13 @@ describe('activate', () => {
   it('takes every limit and feature that the GPU offers', async () => {
     const { limits, numerics } = await activate();
     const { device } = gpu();
-    // What a device has that asked for nothing.
+    // The default of a device.
     expect(limits!.maxBufferSize).toBeGreaterThan(2 ** 28);
     expect(limits!.maxStorageBufferBindingSize).toBe(device.limits.maxStorageBufferBindingSize);
     expect(numerics!.subgroups).toBe(device.features.has('subgroups'));
   });
 
-  it('is idempotent, also at the same time and after another backend was on', async () => {
+  it('is idempotent, also in simultaneous calls and after a switch to another backend', async () => {
     const [first, second] = await Promise.all([activate(), backend.activate()]);
     expect(second).toBe(first);
     await tf.setBackend('cpu');
@@ -55,7 +55,7 @@ describe('activate', () => {
     expect(tf.getBackend()).toBe('webgpu');
   });
 
-  it('takes turns with deactivate, so that calls at once end as calls one after the other', async () => {
+  it('runs simultaneous calls of activate() and deactivate() in order', async () => {
     const first = await activate();
     await Promise.all([deactivate(), deactivate()]);
     expect(tf.getBackend()).toBe('cpu');
@@ -69,21 +69,21 @@ describe('activate', () => {
     expect(tf.getBackend()).toBe('cpu');
   });
 
-  it('leaves no subgroups to kernels that are not to use them', async () => {
+  it('creates a device without subgroups if the option disables them', async () => {
     const { numerics, notes } = await activate({ subgroups: false });
     expect(numerics).toEqual({ subgroups: false });
     expect(gpu().device.features.has('subgroups')).toBe(false);
     expect(notes!.join()).not.toContain('ubgroup');
   });
 
-  it('refuses what makes no sense with a code', async () => {
+  it('throws a coded error for invalid options', async () => {
     await expect(activate({ subgroup: true } as object)).rejects.toEqual(code('UNKNOWN_OPTION'));
     await expect(activate({ subgroups: 'yes' } as object)).rejects.toEqual(code('BAD_VALUE'));
     const { numerics } = await activate();
     if (numerics!.subgroups) await expect(activate({ subgroups: false })).rejects.toEqual(code('ALREADY_ACTIVE'));
   });
 
-  it("refuses where TensorFlow.js's own backend runs, whose device is another", async () => {
+  it("throws if TensorFlow.js's own backend runs, on a separate device", async () => {
     await activate();
     const stock = gpu();
     await deactivate();
@@ -95,7 +95,7 @@ describe('activate', () => {
   });
 
   describe('whose first kernel with subgroups fails', () => {
-    /** Has a shader that uses subgroups made of other code. Whether the GPU has any. */
+    /** Replaces the code of every shader that uses subgroups. Returns whether the GPU has subgroups. */
     async function withShaders(instead: (device: GPUDevice) => string): Promise<boolean> {
       const { subgroups } = (await activate()).numerics!;
       const prototype = Object.getPrototypeOf(gpu().device) as GPUDevice;
@@ -108,7 +108,7 @@ describe('activate', () => {
       return true;
     }
 
-    it('does without subgroups where the driver refuses them', async () => {
+    it('starts without subgroups if the driver refuses them', async () => {
       if (!(await withShaders(() => 'no shader'))) return;
       const { numerics, notes } = await activate();
       expect(numerics).toEqual({ subgroups: false });
@@ -118,7 +118,7 @@ describe('activate', () => {
       expect(tf.getBackend()).toBe('cpu');
     });
 
-    it('puts all back where the device is lost meanwhile, and can be called again', async () => {
+    it('restores everything if the device is lost during the start, and can start again', async () => {
       const before = Object.getOwnPropertyNames(globalThis).sort();
       const lost = await withShaders((device) => {
         device.destroy();
@@ -147,7 +147,7 @@ describe('activate', () => {
 });
 
 describe('isSupported', () => {
-  it('says yes here', async () => {
+  it('returns true here', async () => {
     expect(await isSupported()).toEqual({ supported: true });
   });
 
@@ -169,7 +169,7 @@ describe('isSupported', () => {
 });
 
 describe('deactivate', () => {
-  it('leaves lost tensors that can be disposed, and are a coded error to read', async () => {
+  it('leaves tensors that can be disposed of, but throw a coded error when read', async () => {
     await activate();
     const x = tf.square(many());
     await deactivate();
@@ -179,12 +179,12 @@ describe('deactivate', () => {
     x.dispose();
   });
 
-  it('does nothing where nothing is active', async () => {
+  it('does nothing if the backend is not active', async () => {
     await deactivate();
     expect(tf.getBackend()).toBe('cpu');
   });
 
-  it('puts back the backend that was on and every stock kernel, and can be undone', async () => {
+  it('restores the previous backend and every stock kernel, and allows another activate()', async () => {
     await activate();
     await deactivate();
     expect(tf.getBackend()).toBe('cpu');
@@ -198,8 +198,8 @@ describe('deactivate', () => {
   });
 });
 
-describe('what the GPU cannot do', () => {
-  it('is a coded error for a tensor that no buffer holds', async () => {
+describe('errors of the GPU', () => {
+  it('throws TENSOR_TOO_LARGE for a tensor larger than any buffer', async () => {
     const { limits } = await activate();
     const { maxStorageBufferBindingSize: most } = limits as { maxStorageBufferBindingSize: number };
     const tooLarge = () => tf.fill([most / 4 + 1], 1);
@@ -209,17 +209,17 @@ describe('what the GPU cannot do', () => {
     expect(tooLarge).toThrow('at most 99.9 % of what it is');
   });
 
-  it('is a coded error for memory that is full, which says what is in use', async () => {
+  it('throws OUT_OF_MEMORY with the size of all tensors', async () => {
     await activate();
     const x = tf.square(many());
-    // As the device tells, which is not filled for real: the machine would go down with it.
+    // The event of a device whose memory is full. To fill it could crash the machine.
     const error = new GPUOutOfMemoryError('no memory');
     gpu().device.dispatchEvent(new GPUUncapturedErrorEvent('uncapturederror', { error, cancelable: true }));
     await expect(x.data()).rejects.toEqual(code('OUT_OF_MEMORY'));
     await expect(x.data()).rejects.toThrow(/0\.\d MiB/);
   });
 
-  it('is a coded error for an operation that the driver refuses, and nothing is read after it', async () => {
+  it('throws GPU_ERROR for an operation that the driver refuses, and reads no tensor after it', async () => {
     await activate();
     const x = tf.square(many());
     gpu().device.createShaderModule({ code: 'no shader' });
@@ -228,7 +228,7 @@ describe('what the GPU cannot do', () => {
   });
 });
 
-it('trains in a process that prints nothing and ends by itself', () => {
+it('trains in a process that prints nothing and ends without help', () => {
   const folder = fileURLToPath(new URL('..', import.meta.url));
   const node = (...args: string[]) =>
     spawnSync(process.execPath, args, {

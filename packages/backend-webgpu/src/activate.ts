@@ -1,4 +1,4 @@
-/** The WebGPU backend as an adapter: what it needs, turning it on, turning it off. */
+/** The adapter of the WebGPU backend: its options, its start, and its end. */
 
 import {
   type ActiveBackend,
@@ -31,9 +31,7 @@ completeTensorFlow();
 
 /** Options of {@link activate}. */
 export interface WebGpuOptions {
-  /**
-   * Whether kernels may use subgroup operations where the GPU has them. Default true. Results differ by rounding.
-   */
+  /** Whether kernels may use the subgroup operations of the GPU. Default true. Results differ by rounding. */
   readonly subgroups?: boolean;
 }
 
@@ -41,11 +39,11 @@ export interface WebGpuOptions {
 const optionalFeatures = ['timestamp-query', 'subgroups'] as const;
 
 async function start(
-  found: GpuPlatform,
+  platform: GpuPlatform,
   { subgroups = true }: WebGpuOptions,
   teardown: Teardown,
 ): Promise<Started<WebGpuOptions>> {
-  const attempt = await startOn(found, subgroups, teardown);
+  const attempt = await startOn(platform, subgroups, teardown);
   if (!attempt.result.numerics?.subgroups) return attempt;
   let refusal: unknown;
   try {
@@ -56,13 +54,13 @@ async function start(
   const isRefused = refusal instanceof GhlError && refusal.code === 'GPU_ERROR';
   if (refusal !== undefined && !isRefused) throw refusal;
   await teardown.run();
-  // An adapter gives one device only.
+  // An adapter creates one device only.
   const again = await findGpu();
   if ('supported' in again) throw unsupported(again);
   const { result, check } = await startOn(again, false, teardown);
   const note = isRefused
-    ? 'The driver refuses subgroup operations: kernels do without.'
-    : 'Subgroup operations of this GPU add up others than neighbours: kernels do without.';
+    ? 'The driver refuses subgroup operations: kernels use workgroup memory.'
+    : 'The subgroups of this GPU do not consist of neighbouring invocations: kernels use workgroup memory.';
   return { result: { ...result, notes: [...(result.notes ?? []), note] }, ...(check && { check }) };
 }
 
@@ -89,7 +87,7 @@ async function startOn(
   teardown.add(() => device.destroy());
   const instance = withNavigator(gpu, () => createCheckedBackend(WebGPUBackend, device, adapter.info));
   teardown.add(() => instance.end());
-  // Theirs, which the import has registered in a browser, asks for a device with a feature that does not exist.
+  // In a browser, the import has registered a factory, which requests a feature that no longer exists.
   if (tf.findBackendFactory('webgpu') != null) tf.removeBackend('webgpu');
   tf.registerBackend('webgpu', () => instance, 3);
   if (!(await tf.setBackend('webgpu'))) throw new Error('tf.setBackend() returned false.');
@@ -108,13 +106,13 @@ async function startOn(
     },
     check({ subgroups }) {
       instance.check();
-      // Asked for and not offered is no contradiction: the notes say so.
+      // Subgroups that the GPU does not have are not a contradiction: a note reports them.
       if (subgroups === undefined || subgroups === numerics.subgroups) return;
       if (subgroups && !adapter.features.has('subgroups')) return;
       throw new ConfigurationError(
         'ALREADY_ACTIVE',
         `activate got subgroups: ${subgroups}, while the backend runs with subgroups: ${numerics.subgroups}.`,
-        'call deactivate() first; tensors that live on the backend are lost then.',
+        'call deactivate() first; tensors on the backend are lost.',
       );
     },
   };
@@ -155,54 +153,53 @@ export const backend: BackendAdapter<WebGpuOptions> = createAdapter<WebGpuOption
 });
 
 /**
- * Says whether there is a GPU that WebGPU reaches: in a browser its own, in Node through the package `webgpu`. Never
- * throws.
+ * Checks whether WebGPU finds a GPU: in a browser, or in Node through the package `webgpu`. Never throws.
  *
- * @returns `{ supported: true }`, or why not and what to do.
+ * @returns `{ supported: true }`, or the reason and the remedy.
  */
 export function isSupported(): Promise<Support> {
   return backend.isSupported();
 }
 
 /**
- * Makes WebGPU the backend that TensorFlow.js computes on, able to train. Idempotent: what is active already is
- * returned as it is. It does not keep the process alive.
+ * Makes WebGPU the backend of TensorFlow.js, with kernels for training. Idempotent. It does not keep the process alive.
  *
- * The device has every limit that the GPU offers. A device that is lost is `DEVICE_LOST` at the next operation, until
- * {@link deactivate} and another `activate()`.
+ * The device has every limit that the GPU offers. After the loss of the device, every operation throws `DEVICE_LOST`
+ * until {@link deactivate} and another `activate()`.
  *
- * @returns What it got: GPU, driver, limits, versions, the kernels added, and in `notes` what it had to do without.
- * @throws UnsupportedError with code `WEBGPU_UNSUPPORTED` and the reason of {@link isSupported}, or `WEBGPU_FAILED`
- * where the GPU gives no device; ConfigurationError with code `UNKNOWN_OPTION`, `BAD_VALUE`, or `ALREADY_ACTIVE` where
- * it is active with another choice of `subgroups`; StateError `STOCK_BACKEND_ACTIVE` where TensorFlow.js's own backend
- * of this name runs, `OTHER_COPY` where another copy of this package is active, `DEVICE_LOST` where the device that is
- * active was.
+ * @returns The GPU, driver, limits, versions, added kernels, and the missing features in `notes`.
+ * @throws UnsupportedError `WEBGPU_UNSUPPORTED` with the reason of {@link isSupported}, or `WEBGPU_FAILED` if the GPU
+ * provides no device.
+ * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`, or `ALREADY_ACTIVE` if the backend runs with another value
+ * of `subgroups`.
+ * @throws StateError `STOCK_BACKEND_ACTIVE` if TensorFlow.js runs its own WebGPU backend, `OTHER_COPY` if another copy
+ * of this package is active, `DEVICE_LOST` if the active device was lost.
  */
 export function activate(options: WebGpuOptions = {}): Promise<ActiveBackend> {
   return backend.activate(options);
 }
 
 /**
- * Takes the kernels away, destroys the device, and turns the backend on that was on before, if any. Tensors that live
- * on the backend are lost. Does nothing where it is not active.
+ * Destroys the device, and restores the stock kernels and the previous backend. Tensors on the backend are lost. Does
+ * nothing if the backend is not active.
  */
 export function deactivate(): Promise<void> {
   return backend.deactivate();
 }
 
-/** The limits, of which each is the better the larger it is, except for alignments. */
+/** The limits of memory and parallelism, where larger is better. */
 function limitsOf({ limits }: GPUAdapter | GPUDevice): Record<string, number> {
-  const found: Record<string, number> = {};
+  const larger: Record<string, number> = {};
   for (const name in limits) {
     const value = limits[name as keyof GPUSupportedLimits];
     if (
       typeof value === 'number' &&
       (name.startsWith('maxCompute') || /Buffer(Size|BindingSize|sPerShaderStage)$/.test(name))
     ) {
-      found[name] = value;
+      larger[name] = value;
     }
   }
-  return found;
+  return larger;
 }
 
 function notesOn({ features, info }: GPUAdapter, device: GPUDevice, subgroups: boolean): string[] {
@@ -210,20 +207,21 @@ function notesOn({ features, info }: GPUAdapter, device: GPUDevice, subgroups: b
   const software =
     info.isFallbackAdapter === true ||
     /swiftshader|llvmpipe|basic render/i.test(`${info.architecture} ${info.device} ${info.description}`);
-  if (software) notes.push('This is a GPU in software: right, and hundreds of times slower than one in hardware.');
+  if (software) notes.push('This GPU is emulated in software: results are correct, but hundreds of times slower.');
   if (subgroups && !device.features.has('subgroups')) {
-    notes.push('No subgroup operations: sums and products go through workgroup memory.');
+    notes.push('No subgroup operations: sums and products use workgroup memory.');
   }
   if (!features.has('timestamp-query')) notes.push('No timestamp queries: single kernels cannot be timed.');
   return notes;
 }
 
 async function versions(): Promise<Record<string, string>> {
-  const found: Record<string, string> = { '@tensorflow/tfjs-core': tf.version_core };
-  if (!node) return found;
+  const core = { '@tensorflow/tfjs-core': tf.version_core };
+  if (!node) return core;
+  const packages: Record<string, string> = {};
   const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);
   for (const name of ['@tensorflow/tfjs-backend-webgpu', 'webgpu']) {
-    found[name] = (require(`${name}/package.json`) as { version: string }).version;
+    packages[name] = (require(`${name}/package.json`) as { version: string }).version;
   }
-  return { ...found, node: process.versions.node };
+  return { ...core, ...packages, node: process.versions.node };
 }

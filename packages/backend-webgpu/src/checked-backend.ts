@@ -1,29 +1,29 @@
 /**
- * The stock backend, on a device that is watched: a device that is lost, memory that is out and a kernel that the
- * driver refuses are coded errors at the next operation, where the stock backend computes on with zeros.
+ * The stock backend with checks of the device. After the loss of the device, an allocation that failed, or an operation
+ * that the driver refused, the next operation throws a coded error. The stock backend continues with zeros.
  */
 import { type GhlError, StateError, UnsupportedError } from '@ghl/core';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
 
-/** A {@link WebGPUBackend} that can be let go of. */
+/** A {@link WebGPUBackend} that reports errors of its device. */
 export interface CheckedBackend extends WebGPUBackend {
-  /** Throws what befell the device, if anything did. */
+  /** Throws the pending device error, if any. */
   check(): void;
-  /** Destroys the device. What is still on it is `BACKEND_GONE` from now on. */
+  /** Destroys the device. To read a tensor on it throws `BACKEND_GONE` from now on. */
   end(): void;
 }
 
 type Program = Parameters<WebGPUBackend['runWebGPUProgram']>;
 
-/** The backend on a device, of the class that the stock package exports. */
+/** Creates the backend on a device, from the class that the stock package exports. */
 export function createCheckedBackend(
   Stock: typeof WebGPUBackend,
   device: GPUDevice,
   info: GPUAdapterInfo,
 ): CheckedBackend {
   return new (class extends Stock implements CheckedBackend {
-    /** Why nothing can be computed any more; the first reason stands. */
+    /** The first error of the device. */
     #failure: GhlError | undefined;
 
     constructor() {
@@ -32,7 +32,7 @@ export function createCheckedBackend(
         this.#failure ??= lostDeviceError(reason, message);
       });
       device.addEventListener('uncapturederror', (event) => {
-        event.preventDefault(); // else it is printed
+        event.preventDefault(); // suppresses the log
         this.#failure ??= deviceError(event.error, this.memory().numBytesInGPU);
       });
     }
@@ -61,7 +61,7 @@ export function createCheckedBackend(
         );
       }
       if (data.resource == null && bytes === 0) {
-        // No buffer can be bound that holds nothing. This one holds a vector, which no program has a reason to read.
+        // An empty buffer cannot be bound. This one holds one vector, which no program reads.
         const { STORAGE, COPY_SRC, COPY_DST } = GPUBufferUsage;
         data.resource = this.bufferManager.acquireBuffer(16, STORAGE | COPY_SRC | COPY_DST);
         data.values ??= tf.util.getTypedArrayFromDType(dtype as 'float32', 0);
@@ -83,15 +83,15 @@ export function createCheckedBackend(
       try {
         bytes = await this.getBufferData(resource as GPUBuffer);
       } catch (cause) {
-        // A read that was under way is told before the device's own promise is.
+        // A pending read may fail before the promise of the device resolves.
         await Promise.race([device.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
         this.check();
         throw cause;
       }
-      // What went wrong before the values were there may have made them.
+      // The values are not valid after an error.
       this.check();
       const read = tf.util.convertBackendValuesAndArrayBuffer(bytes, dtype);
-      // The stock backend keeps them without asking, and fails for a tensor that was disposed of meanwhile.
+      // The stock backend does not check, and fails if the tensor was disposed of meanwhile.
       if (this.tensorMap.has(dataId)) this.tensorMap.get(dataId).values = read;
       return read;
     }
@@ -113,9 +113,9 @@ export function createCheckedBackend(
       this.#failure = new StateError(
         'BACKEND_GONE',
         'The tensor was on the WebGPU backend, which was deactivated.',
-        'read tensors before deactivate(), or make them anew.',
+        'read tensors before deactivate(), or create them again.',
       );
-      this.disposeData = () => true; // tensors outlive their backend, and are let go of later
+      this.disposeData = () => true; // tensors outlive their backend
       this.dispose();
       device.destroy();
     }
@@ -126,8 +126,8 @@ function lostDeviceError(reason: string, message: string): GhlError {
   return new StateError(
     'DEVICE_LOST',
     `The GPU was lost: ${message.trim() || reason}.`,
-    'its driver was reset, or the browser took it away. Call deactivate() and activate() for a new one, make the model ' +
-      'anew, and resume from the last checkpoint, which stands.',
+    'its driver was reset, or the browser revoked it. Call deactivate() and activate() for a new one, build the model ' +
+      'again, and resume from the last checkpoint, which is intact.',
   );
 }
 
@@ -143,7 +143,7 @@ function deviceError({ constructor: { name }, message }: GPUError, bytes: number
   return new UnsupportedError(
     'GPU_ERROR',
     `The GPU refused an operation: ${message.split('\n')[0]}`,
-    'update the driver and the browser or the package webgpu; if it stays, report it with the message in `cause`.',
+    'update the driver and the browser or the package webgpu; if it persists, report the message in `cause`.',
     new Error(message),
   );
 }

@@ -1,13 +1,13 @@
-/** Where WebGPU comes from: the platform, or in Node the package `webgpu`; and where there is none, why. */
+/** Finds WebGPU: in a browser, or in Node through the package `webgpu`. */
 import type { Support } from '@ghl/core';
 import { node } from './node.js';
 
-/** A GPU that can be asked for a device. */
+/** A GPU that provides a device. */
 export interface GpuPlatform {
-  /** What the adapter came from. */
+  /** The entry point of WebGPU that returned the adapter. */
   readonly gpu: GPU;
   readonly adapter: GPUAdapter;
-  /** What a browser has as globals, by name; empty where they are there already. */
+  /** The globals that a browser has, by name; empty in a browser. */
   readonly globals: Readonly<Record<string, unknown>>;
 }
 
@@ -15,7 +15,7 @@ type Refusal = Extract<Support, { readonly supported: false }>;
 
 const otherwise = 'else train on @ghl/backend-wasm.';
 
-/** Asks for the quickest GPU; what is missing and what to do where there is none. Never throws, prints nothing. */
+/** Finds the fastest GPU, or the reason and the remedy. Never throws, and prints nothing. */
 export async function findGpu(): Promise<GpuPlatform | Refusal> {
   try {
     return await (node ? inNode() : inBrowser());
@@ -30,7 +30,7 @@ export async function findGpu(): Promise<GpuPlatform | Refusal> {
 async function inBrowser(): Promise<GpuPlatform | Refusal> {
   if (globalThis.isSecureContext === false) {
     return refusal(
-      `Browsers offer WebGPU to secure pages only, which ${globalThis.location?.origin} is not.`,
+      `Browsers offer WebGPU to secure pages only; ${globalThis.location?.origin} is not secure.`,
       'serve the page over https, or from localhost.',
     );
   }
@@ -38,24 +38,24 @@ async function inBrowser(): Promise<GpuPlatform | Refusal> {
   if (gpu === undefined) {
     return refusal(
       'This browser has no WebGPU.',
-      `use a current Chrome, Edge, Firefox or Safari, or switch WebGPU on in its settings; ${otherwise}`,
+      `use a current Chrome, Edge, Firefox or Safari, or enable WebGPU in its settings; ${otherwise}`,
     );
   }
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
   if (adapter === null) {
     return refusal(
       'This browser has WebGPU, but offers no GPU.',
-      `switch hardware acceleration on and update the graphics driver; chrome://gpu says what is missing; ${otherwise}`,
+      `enable hardware acceleration and update the graphics driver; chrome://gpu shows the missing part; ${otherwise}`,
     );
   }
   return { gpu, adapter, globals: {} };
 }
 
-/** Made once and never let go of: Dawn still looks after events when it is collected, and the process crashes. */
+/** Created once and never released: Dawn processes events after its garbage collection, and the process crashes. */
 let dawnGpu: GPU | undefined;
 
 async function inNode(): Promise<GpuPlatform | Refusal> {
-  // By a variable, so that no bundler looks for a package that a browser does not need.
+  // A variable, so that bundlers do not search for a package that browsers do not need.
   const name = 'webgpu';
   let dawn: typeof import('webgpu');
   try {
@@ -63,7 +63,7 @@ async function inNode(): Promise<GpuPlatform | Refusal> {
   } catch (cause) {
     const message = String((cause as Error).message);
     if ((cause as { code?: string }).code === 'ERR_MODULE_NOT_FOUND' && message.includes(`'${name}'`)) {
-      return refusal('The package webgpu, which brings WebGPU to Node, is not installed.', 'npm install webgpu@0.6.2');
+      return refusal('The package webgpu, the WebGPU for Node, is not installed.', 'npm install webgpu@0.6.2');
     }
     return refusal(
       `The package webgpu does not load on ${process.platform} ${process.arch}: ${message.split('\n')[0]}`,
@@ -86,7 +86,7 @@ async function inNode(): Promise<GpuPlatform | Refusal> {
       'The package webgpu finds no GPU here.',
       process.platform === 'linux'
         ? 'install the Vulkan driver of your GPU (AMD, Intel: mesa-vulkan-drivers; NVIDIA: its own, in a container with ' +
-            `NVIDIA_DRIVER_CAPABILITIES=all); vulkaninfo --summary says what there is; ${otherwise}`
+            `NVIDIA_DRIVER_CAPABILITIES=all); vulkaninfo --summary lists the GPUs; ${otherwise}`
         : `update the graphics driver; ${otherwise}`,
     );
   }
@@ -98,8 +98,8 @@ function refusal(reason: string, help: string): Refusal {
 }
 
 /**
- * Why a shared library cannot be loaded, or undefined where it can. Asked before Dawn is, which answers on standard
- * error.
+ * The reason that a shared library does not load, or undefined if it does. This check precedes Dawn, which prints to
+ * standard error.
  */
 function loadFailure(library: string): string | undefined {
   try {
@@ -107,12 +107,12 @@ function loadFailure(library: string): string | undefined {
     return undefined;
   } catch (cause) {
     const { message } = cause as Error;
-    // Node has opened it, found no add-on in it, and closed it again.
+    // Node opened the library, found no add-on in it, and closed it.
     return message.includes('did not self-register') ? undefined : message;
   }
 }
 
-/** Runs `make` with what TensorFlow.js asks for when a backend is made: `navigator.gpu`. */
+/** Runs `make` with `navigator.gpu`, which TensorFlow.js reads when it creates a backend. */
 export function withNavigator<T>(gpu: GPU, make: () => T): T {
   const before = Object.getOwnPropertyDescriptor(globalThis, 'navigator');
   if (globalThis.navigator?.gpu !== undefined) return make();
@@ -125,7 +125,7 @@ export function withNavigator<T>(gpu: GPU, make: () => T): T {
   }
 }
 
-/** Makes globals of those that are missing. Returns what takes them away again. */
+/** Adds the globals that are missing. Returns a function that removes them. */
 export function provideGlobals(globals: Readonly<Record<string, unknown>>): () => void {
   const added = Object.keys(globals).filter((name) => !(name in globalThis));
   for (const name of added) {

@@ -9,13 +9,13 @@ beforeAll(async () => {
 });
 afterAll(deactivate);
 
-it('passes a competition that is right, and leaves nothing behind', async () => {
+it('accepts a correct competition, and leaks no tensor', async () => {
   const before = tf.memory().numTensors;
   expect(await verifySubgroups()).toBe(true);
   expect(tf.memory().numTensors).toBe(before);
 });
 
-it('finds one whose sums are not over the row', async () => {
+it('rejects a competition whose sums are not over the row', async () => {
   const kernel = tf.getKernel(COMPETITION, 'webgpu');
   const wrong: tf.KernelFunc = ({ inputs: { x } }) => [
     tf.tidy(() => tf.softmax(tf.mul(x as tf.Tensor, 1.001))),

@@ -1,16 +1,16 @@
 /**
- * Whether a competition comes out right on this GPU. Its sums over a row take neighbouring invocations to make a
- * subgroup, as they do on all devices known; WGSL does not promise it.
+ * Checks whether softmax competition is correct on this GPU. Its sums over a row assume that neighbouring invocations
+ * form a subgroup. WGSL does not guarantee it, but all known devices do it.
  */
 import { COMPETITION } from '@ghl/core/backend';
 import * as tf from '@tensorflow/tfjs-core';
 
-/** Units for which a row takes 16, 32, … all invocations of a workgroup, and more than these can keep. */
+/** Widths for which a row uses 16, 32, … all invocations of a workgroup, and one too wide for their registers. */
 const widths = [30, 100, 200, 400, 3000];
 const rows = 40;
 const tolerance = 1e-5;
 
-/** Runs the kernel on the backend that is on, and holds it against float64. */
+/** Runs the kernel on the current backend, and compares the result with float64. */
 export async function verifySubgroups(): Promise<boolean> {
   for (const width of widths) {
     const values = Float32Array.from({ length: rows * width }, (_, i) => Math.sin(i) * 3);

@@ -1,4 +1,4 @@
-/** Stand-ins for stock kernels that are wrong, in order. */
+/** Kernels that replace wrong stock kernels, in order: of several with one name, each calls the one before it. */
 import type { KernelOverride } from '@ghl/core/backend';
 import { maxPoolGradient } from './max-pool-gradient.js';
 import { nanOverrides } from './nan-propagation.js';

@@ -12,7 +12,7 @@ afterAll(async () => {
   await deactivate();
 });
 
-/** The values of what `make` makes. */
+/** The values of a tensor, which is then disposed of. */
 async function valuesOf(make: () => tf.Tensor): Promise<number[]> {
   const tensor = tf.tidy(make);
   const values = Array.from(await tensor.data());
@@ -60,7 +60,7 @@ const fusions: [name: string, run: (x: tf.Tensor1D, activation: Activation) => t
   ['convolution in depth', (x, activation) => tf.fused.depthwiseConv2d({ ...column(x), activation })],
 ];
 
-describe('a NaN stays one, and numbers are right', () => {
+describe('NaN propagates, and other values are correct', () => {
   it.each(Object.entries(oracles))('%s', async (_, [run, oracle]) => {
     const actual = await valuesOf(() => run(tf.tensor1d(numbers)));
     for (const [i, value] of actual.entries()) {
@@ -72,7 +72,7 @@ describe('a NaN stays one, and numbers are right', () => {
   });
 
   const ends = fusions.flatMap(([name, run]) => fused.map((activation) => [name, activation, run] as const));
-  it.each(ends)('through a %s that ends with %s', async (_, activation, run) => {
+  it.each(ends)('through a %s with the activation %s', async (_, activation, run) => {
     const of = [-100, -3, -0.25, 0, 0.25, 2.5, 7, 100, nan, 2, -2, 0.5];
     const product = () => valuesOf(() => run(tf.tensor1d(of), activation));
     const actual = await product();
@@ -83,7 +83,7 @@ describe('a NaN stays one, and numbers are right', () => {
     for (const [i, value] of actual.entries()) if (!Number.isNaN(value)) expect(value).toBeCloseTo(expected[i]!, 4);
   });
 
-  it('of the row of a softmax, and of no other row', async () => {
+  it('within one row of a softmax', async () => {
     for (const [bad, columns] of [
       [Number.NaN, 5],
       [Number.POSITIVE_INFINITY, 5],
@@ -111,7 +111,7 @@ describe('a NaN stays one, and numbers are right', () => {
   });
 });
 
-describe('a product of a long inner dimension', () => {
+describe('a product with a long inner dimension', () => {
   it.each([
     [20, 10],
     [70, 40],
@@ -132,16 +132,16 @@ describe('a product of a long inner dimension', () => {
   });
 });
 
-describe('a convolution that is such a product', () => {
+describe('a convolution that is a product with a long inner dimension', () => {
   const cases: [string, size: number[], kernel: number[], pad: 'same' | 'valid', batch: number][] = [
-    ['of a pixel', [16, 16], [1, 1, 2048, 32], 'same', 1],
+    ['of one pixel', [16, 16], [1, 1, 2048, 32], 'same', 1],
     ['of the whole image', [8, 8], [8, 8, 64, 32], 'valid', 16],
     ['with few outputs', [4, 4], [3, 3, 256, 32], 'same', 1],
-    ['with fewer still', [4, 4], [3, 3, 256, 9], 'same', 1],
+    ['with very few outputs', [4, 4], [3, 3, 256, 9], 'same', 1],
   ];
   const formats = ['NHWC', 'NCHW'] as const;
   it.each(formats.flatMap((format) => cases.map((each) => [...each, format] as const)))(
-    '%s gives the same bits each time, and the right ones',
+    '%s gives the same, correct bits each time',
     async (_, size, kernel, pad, batch, format) => {
       const image = tf.randomNormal<tf.Rank.R4>([batch, ...size, kernel[2]!] as never, 0, 1, 'float32', 1);
       const x = format === 'NHWC' ? image : tf.transpose(image, [0, 3, 1, 2]);
@@ -165,7 +165,7 @@ describe('a convolution that is such a product', () => {
   );
 });
 
-describe('a product of nothing', () => {
+describe('a product of empty tensors', () => {
   const zeros = (shape: number[]) => tf.zeros<tf.Rank.R4>(shape as never);
   const cases: [string, number[], () => tf.Tensor][] = [
     ['no terms', [2, 3], () => tf.matMul(zeros([2, 0]), zeros([0, 3]))],
@@ -187,7 +187,7 @@ describe('a product of nothing', () => {
         }),
     ],
   ];
-  it.each(cases)('is all 0, or empty, and leaves the device alive: %s', async (_, shape, run) => {
+  it.each(cases)('is 0 or empty, and does not lose the device: %s', async (_, shape, run) => {
     const product = tf.tidy(run);
     expect(product.shape).toEqual(shape);
     expect(Array.from(await product.data())).toEqual(new Array(product.size).fill(0));
@@ -195,7 +195,7 @@ describe('a product of nothing', () => {
     product.dispose();
   });
 
-  it('keeps whole numbers', () => {
+  it('keeps the dtype int32', () => {
     const type = tf.tidy(() => tf.matMul(tf.zeros([0, 4], 'int32'), tf.zeros([4, 3], 'int32')).dtype);
     expect(type).toBe('int32');
   });

@@ -24,7 +24,7 @@ interface Pool {
 const infoOf = ({ shape, filterSize, strides, pad }: Pool) =>
   tf.backend_util.computePool2DInfo(shape, filterSize, strides, 1, pad);
 
-/** By definition: ∂y of each window goes to the first that is greatest; where one is NaN, to the first. */
+/** The definition: ∂y of each window goes to the first maximum, or to the first value of a window with a NaN. */
 function definition(pool: Pool, x: Float32Array, dy: Float32Array): Float64Array {
   const { batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, padInfo, ...info } = infoOf(pool);
   const dx = new Float64Array(x.length);
@@ -50,7 +50,7 @@ function definition(pool: Pool, x: Float32Array, dy: Float32Array): Float64Array
 
 async function gradient({ shape, filterSize, strides, pad }: Pool, x: Float32Array, dy: Float32Array) {
   const { outShape } = infoOf({ shape, filterSize, strides, pad });
-  // What was the greatest is not asked for.
+  // The kernel does not read the output.
   const inputs = { dy: tf.tensor4d(dy, outShape), input: tf.tensor4d(x, shape), output: tf.zeros(outShape) };
   const [dx] = await run('MaxPoolGrad', inputs, { filterSize, strides, pad });
   return dx!;
@@ -79,12 +79,12 @@ const anyPool: fc.Arbitrary<Pool> = fc
     return outHeight > 0 && outWidth > 0;
   });
 
-it('goes to the first that is greatest, whatever the shape', async () => {
+it('goes to the first maximum, for random shapes', async () => {
   const among = [-1, -0.5, 0, 0.5, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN];
   const kinds = fc.constantFrom(among.slice(0, 4), among.slice(0, 6), among);
   await fc.assert(
     fc.asyncProperty(anyPool, kinds, fc.nat(1000), async (pool, kind, seed) => {
-      // Few different values, so that many are equal.
+      // Few distinct values, so that many are equal.
       const x = numbers(seed, pool.shape).map((value) => kind[Math.floor(((value + 1) / 2) * kind.length)]!);
       const dy = numbers(seed + 1, infoOf(pool).outShape);
       expect(relativeError(await gradient(pool, x, dy), definition(pool, x, dy))).toBeLessThan(1e-6);
@@ -93,7 +93,7 @@ it('goes to the first that is greatest, whatever the shape', async () => {
   );
 });
 
-it('is as on the cpu backend with padding as in PyTorch, and of one image', async () => {
+it('agrees with the cpu backend for explicit padding, and for one image', async () => {
   const squared = (pool: (t: tf.Tensor) => tf.Tensor) => (t: tf.Tensor) => tf.sum(tf.square(pool(t)));
   const gradients = async () => {
     const [x, image] = [tensor([2, 8, 7, 3], 1), tensor([8, 6, 3], 2)];
@@ -112,14 +112,14 @@ it('is as on the cpu backend with padding as in PyTorch, and of one image', asyn
   for (const [i, each] of actual.entries()) expect(relativeError(each, expected[i]!)).toBeLessThan(1e-6);
 });
 
-it('reaches windows that stand out where sizes are rounded up', async () => {
+it('covers windows that extend beyond the image if sizes are rounded up', async () => {
   const x = tf.tensor4d([0, 1, 2, 3, 4, 5, 6, 7, 8], [1, 3, 3, 1]);
   const dx = tf.grad((t) => tf.maxPool(t as tf.Tensor4D, 2, 2, 0, 'ceil'))(x);
   expect(Array.from(await dx.data())).toEqual([0, 0, 0, 0, 1, 1, 0, 1, 1]);
   tf.dispose([x, dx]);
 });
 
-it('hands a NaN of ∂y on, even where x is NaN too', async () => {
+it('propagates a NaN of ∂y, even if x is NaN too', async () => {
   const pool: Pool = { shape: [2, 7, 6, 5], filterSize: [3, 3], strides: [2, 2], pad: 'same' };
   const dy = new Float32Array(sizeOf(infoOf(pool).outShape));
   dy[30] = Number.NaN;
@@ -129,7 +129,7 @@ it('hands a NaN of ∂y on, even where x is NaN too', async () => {
   }
 });
 
-it('of nothing is refused with a code', () => {
+it('throws a coded error for an empty tensor', () => {
   const none = tf.zeros([0, 2, 2, 2]);
   const attrs = { filterSize: [2, 2], strides: [2, 2], pad: 'same' } as never;
   expect(() => tf.engine().runKernel('MaxPoolGrad', { dy: none, input: none, output: none }, attrs)).toThrow(

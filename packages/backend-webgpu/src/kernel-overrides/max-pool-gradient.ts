@@ -1,8 +1,8 @@
 /**
- * The gradient of max pooling: ∂y goes to the first of a window that is greatest, as on the cpu backend; the stock
- * kernel takes the last, and another where values are infinite. Of a window that holds a NaN, its first value has it,
- * as on `@ghl/backend-wasm`. Two passes: which value each window chose, then what each value gets from the windows that
- * cover it.
+ * The gradient of max pooling. ∂y goes to the first maximum of a window, as on the cpu backend. The stock kernel takes
+ * the last one, and a wrong one for infinite values. In a window with a NaN, ∂y goes to the first value, as on
+ * `@ghl/backend-wasm`. The first pass finds the maximum of each window. The second pass sums ∂y over the windows that
+ * cover each value.
  */
 import type { KernelOverride } from '@ghl/core/backend';
 import { checkNotEmpty } from '@ghl/core/plugin';
@@ -34,7 +34,7 @@ export const maxPoolGradient: KernelOverride = {
     const info = backend_util.computePool2DInfo(x.shape as Shape4D, filterSize, strides, 1, pad, dimRoundingMode);
     const { inHeight, inWidth, inChannels: channels, filterHeight, filterWidth, strideHeight, strideWidth } = info;
     const { top, left } = info.padInfo;
-    // Rounded up or down, which the gradient is not told.
+    // The attributes do not contain the rounding.
     const [, outHeight, outWidth] = dy.shape as Shape4D;
     const sizes = { channels, inHeight, inWidth, outHeight, outWidth };
     const window = { filterHeight, filterWidth, strideHeight, strideWidth, top, left };

@@ -1,6 +1,6 @@
 /**
- * Stock kernels that may lose a NaN, so that a run that diverged looks sound: WGSL promises nothing for a NaN, and on
- * some GPUs `exp` of one is ∞, and `sigmoid` 0. These kernels detect a NaN by its bits and propagate it.
+ * Kernels that propagate NaN. WGSL does not guarantee it: on some GPUs, the stock `exp` of NaN is ∞, and `sigmoid` is
+ * 0, so that a diverged run looks valid. These kernels detect a NaN by its bits.
  */
 import type { KernelOverride } from '@ghl/core/backend';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
@@ -11,7 +11,7 @@ type KernelCall = Parameters<KernelFunc>[0];
 
 const [seluScale, seluAlpha] = [1.0507009873554805, 1.6732632423543772];
 
-/** What is not NaN of each, in WGSL of `a`. */
+/** The result of each kernel unless `a` is NaN, in WGSL. */
 const unary: Readonly<Record<string, string>> = {
   Exp: 'exp(a)',
   Expm1: 'exp(a) - 1.0',
@@ -25,12 +25,12 @@ const unary: Readonly<Record<string, string>> = {
   Cosh: '0.5 * exp(a) + 0.5 * exp(-a)',
   Sinh: '0.5 * exp(a) - 0.5 * exp(-a)',
   Acosh: 'select(acosh(a), uniforms.nan, a < 1.0)',
-  // By a formula that cancels below 0, and whose square overflows.
+  // The usual formula cancels below 0, and its square overflows.
   Asinh: 'sign(a) * select(asinh(abs(a)), log(abs(a)) + 0.6931472, abs(a) > 1e9)',
   Atanh: 'select(select(atanh(a), a * uniforms.infinity, abs(a) == 1.0), uniforms.nan, abs(a) > 1.0)',
 };
 
-/** Those that products and convolutions end with where they are fused. */
+/** The activations of fused products and convolutions. */
 const activations: Readonly<Record<string, string>> = { elu: 'Elu', relu6: 'Relu6', sigmoid: 'Sigmoid' };
 
 function elementWise(name: string): KernelOverride {
@@ -45,7 +45,7 @@ function elementWise(name: string): KernelOverride {
   };
 }
 
-/** A product or convolution whose activation is one of these, as two kernels. */
+/** A fused product or convolution with such an activation, as two kernels. */
 function activated(name: string): KernelOverride {
   return {
     name,
@@ -83,7 +83,7 @@ function apply(backend: WebGPUBackend, name: string, x: TensorInfo): TensorInfo 
   return out;
 }
 
-/** uₖ = exp(xₖ − max x) / Σⱼ exp(xⱼ − max x) over the last axis; NaN for all of a row that holds a NaN or an ∞. */
+/** uₖ = exp(xₖ − max x) / Σⱼ exp(xⱼ − max x) over the last axis; a row with a NaN or an ∞ becomes NaN. */
 const softmax: KernelOverride = {
   name: 'Softmax',
   create: (stock) => (call: KernelCall) => {

@@ -1,8 +1,8 @@
 /**
- * Stock products that give other bits each time: where the inner dimension is long and the result small, as in a
- * classifier, parts of a sum are added atomically, in the order in which they happen to be ready. Other stock programs
- * have an order. Convolutions of a pixel, of the whole image, and those with few outputs are such products too. An
- * empty batch, which they take for one, is left out.
+ * Products whose stock kernels are not deterministic. If the inner dimension is long and the result small, as in a
+ * classifier, the stock kernel adds parts of a sum atomically, in the order of their completion. Its other programs
+ * have a fixed order. Convolutions of one pixel, of the whole image, or with few outputs are such products too. The
+ * stock kernels treat an empty batch as a batch of one; these return an empty tensor.
  */
 import type { KernelOverride } from '@ghl/core/backend';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
@@ -19,7 +19,7 @@ import {
 import { makeEmpty } from '../kernels/pass.js';
 
 const [flag, thresholdFlag] = ['WEBGPU_MATMUL_PROGRAM_TYPE', 'WEBGPU_THRESHOLD_TO_INCREASE_WORKGROUPS_FOR_MATMUL'];
-/** Numbers of the flag: as the stock backend likes, one workgroup for each number of the result, and small tiles. */
+/** Values of the flag: automatic, one workgroup for each number of the result, and small tiles. */
 const [choosesItself, oneEach, smallTiles] = [-1, 0, 2];
 /** The inner dimension from which the stock backend adds atomically. */
 const long = 2000;
@@ -43,7 +43,7 @@ function matrices({ inputs, attrs }: KernelCall): Product {
   };
 }
 
-/** The product that a convolution becomes if it becomes one. */
+/** The product that computes a convolution. */
 function patches({ inputs, attrs }: KernelCall): Product {
   const { x, filter } = inputs as { x: TensorInfo; filter: TensorInfo };
   const { strides, pad, dataFormat, dilations, dimRoundingMode } = attrs as unknown as Conv2DAttrs;
@@ -61,7 +61,7 @@ function patches({ inputs, attrs }: KernelCall): Product {
   return { batch, rows, columns: outChannels, ...rest };
 }
 
-/** Whether the stock backend adds it up atomically, for want of tiles of 32 by 32 to keep a GPU busy. */
+/** Whether the stock backend adds atomically, because it has too few tiles of 32 by 32 to keep a GPU busy. */
 function isUnordered({ batch, rows, columns, inner }: Product, backend: WebGPUBackend): boolean {
   if (inner < long || batch !== 1) return false;
   const threshold = env().getNumber(thresholdFlag);

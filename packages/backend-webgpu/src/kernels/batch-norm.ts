@@ -1,11 +1,11 @@
 /**
- * Batch normalisation by the batch's own statistics, and its gradient, each in two passes over memory.
+ * Batch normalisation by the statistics of the batch, and its gradient, each in two passes over memory.
  *
  *     y = (x − μ)·ρ,  ρ = 1/√(σ² + ε)          ∂x = (∂y − ⟨∂y⟩ − y·⟨∂y·y⟩)·ρ,  ⟨·⟩ the mean over positions
  *
- * μ and σ² come from the sums of d and d², d being what x differs from the first position by: far from 0, x² would
- * round σ² away. Rounding may leave a σ² below 0, which counts as 0; max() may make 0 of NaN as well, so that is told
- * by its bits.
+ * μ and σ² come from the sums of d and d², where d is the difference of x from the first position: for large x, the
+ * rounding of x² would exceed σ². Rounding may give a σ² below 0, which counts as 0. Since max() may also turn NaN into
+ * 0, NaN is detected by its bits.
  */
 import { BATCH_NORM, BATCH_NORM_GRADIENT } from '@ghl/core/backend';
 import { checkNotEmpty } from '@ghl/core/plugin';
@@ -80,7 +80,7 @@ export const batchNormGradient = kernel(
   },
 );
 
-/** Writes a value for each element `i` of tensors and its channel `c`, four at a time where channels divide by 4. */
+/** Writes a value for each element `i` and its channel `c`, four at a time if the channels are a multiple of 4. */
 function perElement(
   backend: WebGPUBackend,
   name: string,

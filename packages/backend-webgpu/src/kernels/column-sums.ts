@@ -1,4 +1,4 @@
-/** Sums over the rows of matrices, in an order that depends on nothing but their shape. */
+/** Sums over the rows of matrices, in an order that depends on their shape only. */
 import { OVERLAP } from '@ghl/core/backend';
 import { checkNotEmpty } from '@ghl/core/plugin';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
@@ -7,12 +7,12 @@ import { type KernelCall, kernel } from './kernel.js';
 import { makeOutput, runPass, workgroupSize } from './pass.js';
 
 /**
- * Σₚ f(p, k) for k < `columns`, for one f or several in one pass over their inputs. A workgroup adds up a piece of 32
- * columns, an invocation every 8th row of it; then the pieces are added up. Where there are columns enough to keep a
- * GPU busy, an invocation adds up a column.
+ * Σₚ f(p, k) for k < `columns`, for one or several f in one pass over their inputs. A workgroup sums a piece of 32
+ * columns, and an invocation every 8th row of it. A second pass sums the pieces. If there are enough columns to keep a
+ * GPU busy, an invocation sums a whole column.
  *
  * @param terms WGSL of each f at element `i` of the inputs, in `column`.
- * @param outs Where the sums go, one for each f. Default new tensors [columns].
+ * @param outs The outputs, one for each f. Default: new tensors [columns].
  */
 export function sumColumns(
   backend: WebGPUBackend,
@@ -25,7 +25,7 @@ export function sumColumns(
   const lanes = columns < 2 ** 14 && rows > 1 ? 8 : 1;
   const width = workgroupSize / lanes;
   const tiles = Math.ceil(columns / width);
-  // At least 16 terms a lane, and so few pieces that they are added up in one more pass.
+  // At least 16 terms a lane, and few enough pieces for one more pass.
   const pieces = lanes === 1 ? 1 : Math.max(1, Math.min(Math.ceil(512 / tiles), Math.floor(rows / 128), 255));
   const sums = pieces === 1 ? outs : terms.map(() => makeOutput(backend, [pieces, columns]));
   const all = (line: (t: number) => string) => terms.map((_, t) => line(t)).join('\n');

@@ -1,10 +1,10 @@
 /**
- * Competition: u = softmax(x/τ) of each row of x [P, K], and Σₚ u⊙x of each column. x − max x would overflow where both
- * are as large as numbers can be, so u is made of exp((x/2 − max x / 2) · (2/τ)).
+ * Softmax competition: u = softmax(x/τ) of each row of x [P, K], and Σₚ u⊙x of each column. Since x − max x may
+ * overflow for the largest numbers, u is computed from exp((x/2 − max x / 2) · (2/τ)).
  *
- * A team of invocations takes a row at a time, and keeps it in registers from its maximum to its shares. Each
- * invocation adds up u⊙x of its columns over the rows of its team; what the teams have is added up after. Rows too wide
- * for that are read again instead, and u⊙x is added up in a pass of its own.
+ * A team of invocations processes one row at a time, and keeps it in registers. Each invocation sums u⊙x of its columns
+ * over the rows of its team. A second pass sums over the teams. Rows too wide for registers are read again, and u⊙x is
+ * summed in a separate pass.
  */
 import { COMPETITION } from '@ghl/core/backend';
 import { checkNotEmpty } from '@ghl/core/plugin';
@@ -14,8 +14,8 @@ import { sumColumns } from './column-sums.js';
 import { type KernelCall, kernel } from './kernel.js';
 import { makeOutput, type Pass, runPass, workgroupSize } from './pass.js';
 
-/** Most columns that an invocation keeps. */
-const mostKept = 8;
+/** The most columns in the registers of an invocation. */
+const mostPerInvocation = 8;
 
 export const competition = kernel(
   COMPETITION,
@@ -26,16 +26,16 @@ export const competition = kernel(
     let team = 16;
     while (team < workgroupSize && team * 4 < columns) team *= 2;
     const teams = workgroupSize / team;
-    const kept = Math.ceil(columns / team);
-    const fused = kept <= mostKept;
+    const perInvocation = Math.ceil(columns / team);
+    const fused = perInvocation <= mostPerInvocation;
     const turns = Math.min(8, Math.ceil(rows / teams));
     const workgroups = Math.ceil(rows / teams / turns);
-    const found = workgroups * teams;
-    const parts = makeOutput(backend, [fused ? found : 0, columns]);
+    const partCount = workgroups * teams;
+    const parts = makeOutput(backend, [fused ? partCount : 0, columns]);
     const reduction = rowReduction(backend, team);
     runPass(backend, {
       name: COMPETITION,
-      variant: `${team} ${fused ? kept : 'wide'} ${reduction.enable.join()}`,
+      variant: `${team} ${fused ? perInvocation : 'wide'} ${reduction.enable.join()}`,
       outputs: { u: { tensor: shares }, ...(fused && { overlap: { tensor: parts } }) },
       inputs: { x: { tensor: x } },
       integers: { rows, columns, turns },
@@ -46,21 +46,21 @@ export const competition = kernel(
         ${reduction.start}
         let lane = local % ${team};
         let team = local / ${team};
-        ${fused ? keep(kept, team, teams) : readAgain(team, teams)}`,
+        ${fused ? keepRow(perInvocation, team, teams) : readAgain(team, teams)}`,
     });
     const overlap = fused
-      ? sumColumns(backend, COMPETITION, [found, columns], { parts }, ['parts[i]'])[0]!
+      ? sumColumns(backend, COMPETITION, [partCount, columns], { parts }, ['parts[i]'])[0]!
       : sumColumns(backend, COMPETITION, [rows, columns], { u: shares, x }, ['u[i] * x[i]'])[0]!;
     backend.disposeData(parts.dataId);
     return [shares, overlap];
   },
 );
 
-/** Below any float32, but for −∞. */
+/** Below any float32 except −∞. */
 const least = '-3.40282346e38';
 
-function keep(kept: number, team: number, teams: number): string {
-  const all = (line: (c: number) => string) => Array.from({ length: kept }, (_, c) => line(c)).join('\n');
+function keepRow(perInvocation: number, team: number, teams: number): string {
+  const all = (line: (c: number) => string) => Array.from({ length: perInvocation }, (_, c) => line(c)).join('\n');
   return `
     ${all((c) => `var overlap${c} = 0.0; let column${c} = lane + ${c * team};`)}
     for (var turn = 0; turn < uniforms.turns; turn++) {
@@ -114,10 +114,10 @@ function readAgain(team: number, teams: number): string {
 }
 
 /**
- * WGSL of `rowMax` and `rowSum`, over the invocations of a team, in a fixed order: by subgroups where the device has
- * them and a team is made of whole ones, else by a tree in workgroup memory. They take turns in two arrays, so that
- * neither has to wait for the other's readers. WGSL does not say which invocations make a subgroup; in a workgroup of
- * one dimension, all devices known take neighbours, which `activate()` checks.
+ * WGSL of `rowMax` and `rowSum`, over the invocations of a team, in a fixed order: by subgroups if the device has them
+ * and a team consists of whole subgroups, else by a tree in workgroup memory. The two functions use separate arrays, so
+ * that neither waits for the readers of the other. WGSL does not define which invocations form a subgroup. In a
+ * workgroup of one dimension, all known devices take neighbours, which `activate()` checks.
  */
 function rowReduction(
   backend: WebGPUBackend,

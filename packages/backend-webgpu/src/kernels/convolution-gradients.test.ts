@@ -24,7 +24,7 @@ interface Convolution {
   readonly cotangents: number;
 }
 
-/** The gradients by definition, in float64: of the input for the first cotangent, of the filter for each. */
+/** The definition in float64: the input gradient of the first cotangent, and the filter gradient of each. */
 function definition(
   info: tf.backend_util.Conv2DInfo,
   x: Float32Array,
@@ -54,7 +54,7 @@ function definition(
   return { dx, dws };
 }
 
-/** How far the input gradient, the filter gradient, and the filter gradients taken together are off. */
+/** The errors of the input gradient, the filter gradient, and the filter gradients in one call. */
 async function errors({ inputShape, filterShape, strides, pad, cotangents }: Convolution): Promise<number[]> {
   const info = tf.backend_util.computeConv2DInfo(inputShape, filterShape, strides, 1, pad);
   const x = numbers(1, inputShape);
@@ -90,10 +90,10 @@ const padding: fc.Arbitrary<Pad> = fc.oneof(
   ),
 );
 
-/** Channels that divide by 4 and those that do not, within a panel of a tile and beyond it. */
+/** Channels that are a multiple of 4 and others, within a panel of a tile and beyond it. */
 const channels = fc.oneof(side(70), fc.constantFrom(4, 32, 36, 64, 68));
 
-/** Any convolution with at least one output, of so few products that it takes a moment. */
+/** Any convolution with at least one output and few products. */
 const convolution = fc
   .record({
     batch: side(5),
@@ -132,7 +132,7 @@ const shape: Convolution = {
 };
 
 describe('convolution gradients', () => {
-  it('equal their definition in float64, whatever the shape', async () => {
+  it('agree with float64 loops for random shapes', async () => {
     await fc.assert(
       fc.asyncProperty(convolution, async (each) => {
         for (const e of await errors(each)) expect(e).toBeLessThan(most);
@@ -151,14 +151,14 @@ describe('convolution gradients', () => {
     ['taps that meet nothing', { inputShape: [2, 4, 4, 3], filterShape: [1, 2, 3, 4], strides: [3, 3], pad: 'valid' }],
     ['a stride that divides nothing', { inputShape: [1, 10, 7, 4], filterShape: [4, 3, 4, 4], strides: [3, 2] }],
   ];
-  it.each(tiles)('equal their definition: %s', async (_, part) => {
+  it.each(tiles)('agree with float64 loops: %s', async (_, part) => {
     for (const e of await errors({ ...shape, ...part })) expect(e).toBeLessThan(most);
   });
 
-  it('come out the same whichever dimensions their workgroups are spread over', async () => {
+  it('do not depend on the dimensions of the dispatch', async () => {
     const backend = tf.backend() as WebGPUBackend;
     const { device } = backend;
-    // As if a dimension held 5 workgroups, not 65,535: the stock backend spreads more than 25 over three.
+    // With at most 5 workgroups a dimension, in place of 65,535, the stock backend distributes more than 25 over three.
     const small = new Proxy(device, {
       get(target, key) {
         if (key === 'limits') return { maxComputeWorkgroupsPerDimension: 5 };
@@ -175,7 +175,7 @@ describe('convolution gradients', () => {
     }
   });
 
-  it('are the same bits each time', async () => {
+  it('have the same bits each time', async () => {
     const inputShape: Quad = [2, 34, 36, 3];
     const filterShape: Quad = [3, 3, 3, 5];
     const attrs = { strides: [1, 1], pad: 'same', dataFormat: 'NHWC', inputShape, filterShape };
@@ -189,7 +189,7 @@ describe('convolution gradients', () => {
     for (let i = 0; i < 3; i++) expect(await once()).toEqual(first);
   });
 
-  it('hand NaN on', async () => {
+  it('propagate NaN', async () => {
     const spoilt = (size: readonly number[]) => {
       const all = numbers(1, size);
       all[all.length >> 1] = Number.NaN;
@@ -207,7 +207,7 @@ describe('convolution gradients', () => {
     for (const [result] of results) expect(result!.some(Number.isNaN)).toBe(true);
   });
 
-  it('take the size of ∂y as it was rounded, and refuse any other', async () => {
+  it('accept a ∂y of either rounding, and throw for any other size', async () => {
     const [x, filter] = [tf.ones([1, 6, 6, 1]), tf.ones([3, 3, 1, 1])];
     const attrs = { strides: [2, 2], pad: 0, dataFormat: 'NHWC', filterShape: [3, 3, 1, 1], inputShape: [1, 6, 6, 1] };
     for (const size of [2, 3]) {
@@ -216,7 +216,7 @@ describe('convolution gradients', () => {
         (name) => tf.engine().runKernel(name, { x, dy, filter }, attrs as never) as tf.Tensor,
       );
       expect((await dw!.data())[0]).toBe(size ** 2);
-      // A position that no window of those rounded down reaches.
+      // A position outside all windows if the size is rounded down.
       expect((await dx!.data()).at(-1)).toBe(size === 3 ? 1 : 0);
       tf.dispose([dy, dw!, dx!]);
     }
@@ -227,7 +227,7 @@ describe('convolution gradients', () => {
         expect.objectContaining({ code: 'WRONG_SHAPE', help: expect.any(String) }),
       );
     }
-    // Either size follows from some rounding, but not both from one.
+    // Each size follows from a rounding, but not both from the same.
     const [dy0, dy1] = [tf.ones([1, 2, 2, 1]), tf.ones([1, 3, 3, 1])];
     expect(() => tf.engine().runKernel(FILTER_GRADIENTS, { x, dy0, dy1 }, attrs as never)).toThrow(
       expect.objectContaining({ code: 'WRONG_SHAPE' }),
@@ -235,7 +235,7 @@ describe('convolution gradients', () => {
     tf.dispose([x, filter, dy, dy0, dy1]);
   });
 
-  it('refuse what is empty, and several at once channels first, with a code', async () => {
+  it('throw coded errors for empty tensors, and for several cotangents with channels first', async () => {
     const attrs = { strides: 1, pad: 'same', inputShape: [1, 2, 5, 5], filterShape: [3, 3, 2, 2] };
     const [x, none, w] = [tf.ones([1, 2, 5, 5]), tf.zeros([0, 5, 5, 2]), tf.ones([3, 3, 2, 2])];
     const code = (expected: string) => expect.objectContaining({ code: expected });
@@ -256,7 +256,7 @@ describe('convolution gradients', () => {
     tf.dispose([x, none, w]);
   });
 
-  it('equal those of the cpu backend where channels come first', async () => {
+  it('agree with the cpu backend for channels first', async () => {
     const inputShape: Quad = [2, 3, 6, 5];
     const filterShape: Quad = [3, 2, 3, 4];
     const attrs = { strides: [2, 1], pad: 'same', dataFormat: 'NCHW', inputShape, filterShape };
@@ -272,7 +272,7 @@ describe('convolution gradients', () => {
     for (const [i, gradient] of actual.entries()) expect(relativeError(gradient, expected[i]!)).toBeLessThan(most);
   });
 
-  it('leave no tensor and no buffer behind', async () => {
+  it('leak no tensor and no buffer', async () => {
     const backend = tf.backend() as WebGPUBackend;
     await errors(shape);
     const before = [tf.memory().numTensors, backend.numDataIds()];

@@ -1,11 +1,11 @@
-/** Dropout whose mask is drawn where it is used, by a counter-based generator: Threefry-2x32 of 13 rounds. */
+/** Dropout that draws its mask in the kernel, by a counter-based generator: Threefry-2x32 of 13 rounds. */
 import { DROPOUT, type DropoutAttributes } from '@ghl/core/backend';
 import { checkNotEmpty } from '@ghl/core/plugin';
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { type KernelCall, kernel } from './kernel.js';
 import { makeOutput, runPass, workgroupSize } from './pass.js';
 
-/** By how much a round turns its word, of 32 bits. */
+/** The rotation of each round, of a word of 32 bits. */
 const turns = [13, 15, 26, 6, 17, 29, 16, 24] as const;
 
 const rounds = Array.from({ length: 13 }, (_, r) => {

@@ -1,6 +1,6 @@
 /**
- * The filter gradients of a convolution, for several cotangents in one pass over x, as a product of matrices that are
- * never formed: the patches of x, turned, times the cotangents v beside each other.
+ * The filter gradients of a convolution, for several cotangents in one pass over x. They are a product of matrices that
+ * are never stored: the transposed patches of x times the concatenated cotangents v.
  *
  *     ∂W[i, j, c, k] = Σ_{b, p, q} x[b, p·s + i − top, q·s + j − left, c] · v[b, p, q, k]
  *
@@ -121,7 +121,7 @@ function gradientsOf(
             strideWidth,
           },
           ...{ top: padInfo.top, left: padInfo.left, rows, positions, rowTiles, columnTiles, share: split.share },
-          // 4 positions on, as (b, p, q).
+          // The step by 4 positions, as (b, p, q).
           ...{
             stepB: Math.floor(4 / (outHeight * outWidth)),
             stepP: Math.floor(4 / outWidth) % outHeight,
@@ -144,7 +144,7 @@ function shader(
   const columnsOfTile = (panels / cotangents) * panelColumns;
   const vectorsAcross = columnsOfTile / 4;
   const termsAtOnce = invocations / vectorsAcross;
-  // Four rows at a time, which are four channels of one tap where channels come in vectors.
+  // Four rows at a time, which are four channels of one tap if channels are in vectors.
   const [int, bool] = vectorsOfX ? ['i32', 'bool'] : ['vec4<i32>', 'vec4<bool>'];
   return {
     declarations: declareTile(panels),
@@ -222,7 +222,7 @@ function shader(
   };
 }
 
-/** The places of 4 columns, and which of them there are. */
+/** The addresses of 4 columns, and which of them exist. */
 function readColumns(at: string, inside: string, vectors: boolean): string {
   if (vectors)
     return `

@@ -1,14 +1,14 @@
 /**
- * A weight's whole step: v, its increment, goes through a program, and W + v or max(W + v, 0) is written. With i the
- * entry and k its unit, i mod K:
+ * The whole update of a weight: a program computes the increment v, and the kernel writes W + v or max(W + v, 0). For
+ * an entry i of unit k = i mod K:
  *
  *     eligibility  v = Σ − W·m_k         gradient  v = −g       one  v = 1
  *     maxAbs       v = v / max abs(v)    rms       v = √mean(v²)        over the whole weight; 0 / 0 = 0
  *     magnitude    v = −sign(g)·abs(v)   flip      v = −sign(g)·v
  *     scale a      v = a·v               decay a   v = v − a·W
  *
- * Each norm is a pass of its own, over v up to there. Whether all is finite is read from the bits: WGSL may take for
- * granted that there are no NaN and no infinities.
+ * Each norm is a separate pass over v up to that operation. The bits tell whether all values are finite: WGSL
+ * comparisons may assume that there is no NaN and no infinity.
  */
 import { ALL_FINITE, CHOOSE, FUSED_UPDATE } from '@ghl/core/backend';
 import { checkNotEmpty, type Operation } from '@ghl/core/plugin';
@@ -17,14 +17,14 @@ import { type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { type KernelCall, kernel } from './kernel.js';
 import { type Buffer, isNan, makeOutput, runPass, workgroupSize } from './pass.js';
 
-interface MoveInputs {
+interface FusedUpdateInputs {
   readonly weights: TensorInfo;
   readonly sums?: TensorInfo;
   readonly overlap?: TensorInfo;
   readonly gradient?: TensorInfo;
 }
 
-/** Most workgroups of a pass; each leaves one number. */
+/** The most workgroups of a pass. Each writes one number. */
 const mostWorkgroups = 512;
 
 export const fusedUpdate = kernel(
@@ -33,11 +33,11 @@ export const fusedUpdate = kernel(
     inputs,
     attrs: { program, nonNegative = false },
     backend,
-  }: KernelCall<MoveInputs, { program: readonly Operation[]; nonNegative?: boolean }>) => {
+  }: KernelCall<FusedUpdateInputs, { program: readonly Operation[]; nonNegative?: boolean }>) => {
     checkNotEmpty(FUSED_UPDATE, { weights: inputs.weights });
     const size = util.sizeFromShape(inputs.weights.shape);
     const workgroups = Math.min(mostWorkgroups, Math.ceil(size / workgroupSize));
-    const found = makeOutput(backend, [workgroups]);
+    const partials = makeOutput(backend, [workgroups]);
     const norms = makeOutput(backend, [Math.max(1, program.filter(isNorm).length)]);
     const out = makeOutput(backend, inputs.weights.shape);
     const ok = makeOutput(backend, [], 'bool');
@@ -46,11 +46,11 @@ export const fusedUpdate = kernel(
     for (const [until, operation] of program.entries()) {
       if (!isNorm(operation)) continue;
       const largest = operation[0] === 'maxAbs';
-      // Bits of numbers that are not negative are in the order of the numbers, and NaN is above them all.
+      // The bits of non-negative numbers have the order of the numbers, and NaN is the largest.
       pass(
         backend,
         program.slice(0, until),
-        { ...inputs, norms, found },
+        { ...inputs, norms, partials },
         {
           variant: largest ? 'largest' : 'squares',
           before: largest ? 'var all = 0u;' : 'var all = 0.0;',
@@ -61,14 +61,14 @@ export const fusedUpdate = kernel(
       );
       fold(
         backend,
-        found,
+        partials,
         { norms: { tensor: norms, type: 'u32' } },
         {
           variant: `${operation[0]} ${measured}`,
           size,
           combine: largest
-            ? 'all = max(all, found[i]);'
-            : 'all = bitcast<u32>(bitcast<f32>(all) + bitcast<f32>(found[i]));',
+            ? 'all = max(all, partials[i]);'
+            : 'all = bitcast<u32>(bitcast<f32>(all) + bitcast<f32>(partials[i]));',
           write: largest
             ? `norms[${measured}] = all;`
             : `norms[${measured}] = bitcast<u32>(sqrt(bitcast<f32>(all) / f32(uniforms.size)));`,
@@ -79,7 +79,7 @@ export const fusedUpdate = kernel(
     pass(
       backend,
       program,
-      { ...inputs, norms, found, out },
+      { ...inputs, norms, partials, out },
       {
         variant: `write${nonNegative ? ' not below 0' : ''}`,
         before: 'var all = 0u;',
@@ -93,26 +93,26 @@ export const fusedUpdate = kernel(
     );
     fold(
       backend,
-      found,
+      partials,
       { ok: { tensor: ok, type: 'i32' } },
       {
         variant: 'ok',
         size,
-        combine: 'all |= found[i];',
+        combine: 'all |= partials[i];',
         write: 'ok[0] = select(0, 1, all == 0u && uniforms.size > 0);',
       },
     );
-    for (const { dataId } of [found, norms]) backend.disposeData(dataId);
+    for (const { dataId } of [partials, norms]) backend.disposeData(dataId);
     return [out, ok];
   },
 );
 
 const finiteByBits = 'fn finite(value: f32) -> bool { return (bitcast<u32>(value) & 0x7f800000u) != 0x7f800000u; }';
 
-/** Numbers that an invocation looks at before there is a second workgroup. */
+/** Numbers that an invocation checks before there is a second workgroup. */
 const mostLooked = 16;
 
-/** One pass where one workgroup does, as with the statistics of a layer; else each leaves what it found. */
+/** One pass if one workgroup suffices, as for the statistics of a layer; else each workgroup writes its result. */
 export const allFinite = kernel(
   ALL_FINITE,
   ({ inputs: { x, before }, backend }: KernelCall<{ x: TensorInfo; before?: TensorInfo }, object>) => {
@@ -120,11 +120,11 @@ export const allFinite = kernel(
     const size = util.sizeFromShape(x.shape);
     const workgroups = Math.min(mostWorkgroups, Math.ceil(size / (mostLooked * workgroupSize)));
     const ok: Buffer = { tensor: makeOutput(backend, [], 'bool'), type: 'i32' };
-    const found = workgroups === 1 ? null : makeOutput(backend, [workgroups]);
+    const partials = workgroups === 1 ? null : makeOutput(backend, [workgroups]);
     runPass(backend, {
       name: ALL_FINITE,
-      variant: `${before === undefined ? '' : 'or as before '}${found === null ? 'whole' : 'parts'}`,
-      outputs: found === null ? { ok } : { found: { tensor: found, type: 'u32' } },
+      variant: `${before === undefined ? '' : 'or as before '}${partials === null ? 'whole' : 'parts'}`,
+      outputs: partials === null ? { ok } : { partials: { tensor: partials, type: 'u32' } },
       inputs: { x: { tensor: x }, ...(before && { before: { tensor: before } }) },
       integers: { size },
       workgroups,
@@ -144,20 +144,20 @@ export const allFinite = kernel(
           if (local < half) { all[local] |= all[local + half]; }
           workgroupBarrier();
         }
-        if (local == 0) { ${found === null ? 'ok[0] = select(0, 1, all[0] == 0u);' : 'found[group] = all[0];'} }`,
+        if (local == 0) { ${partials === null ? 'ok[0] = select(0, 1, all[0] == 0u);' : 'partials[group] = all[0];'} }`,
     });
-    if (found !== null) {
+    if (partials !== null) {
       const write = 'ok[0] = select(0, 1, all == 0u);';
-      fold(backend, found, { ok }, { variant: 'finite', size, combine: 'all |= found[i];', write });
-      backend.disposeData(found.dataId);
+      fold(backend, partials, { ok }, { variant: 'finite', size, combine: 'all |= partials[i];', write });
+      backend.disposeData(partials.dataId);
     }
     return ok.tensor;
   },
 );
 
 /**
- * Where nobody else holds the new values, the old ones are written over them, by a pass that does nothing unless the
- * flag is down; else the choice is written to a tensor of its own.
+ * If the new values have no other reference, a pass writes the old values over them unless the flag is set. Otherwise,
+ * it writes the chosen values to a new tensor.
  */
 export const choose = kernel(
   CHOOSE,
@@ -191,11 +191,16 @@ export const choose = kernel(
 
 const isNorm = ([name]: Operation): boolean => name === 'maxAbs' || name === 'rms';
 
-/** A pass that makes v of each entry, and of all of a workgroup's a number. */
+/** A pass that computes v of each entry, and one number for each workgroup. */
 function pass(
   backend: WebGPUBackend,
   program: readonly Operation[],
-  { norms, found, out, ...inputs }: MoveInputs & Record<'norms' | 'found', TensorInfo> & { readonly out?: TensorInfo },
+  {
+    norms,
+    partials,
+    out,
+    ...inputs
+  }: FusedUpdateInputs & Record<'norms' | 'partials', TensorInfo> & { readonly out?: TensorInfo },
   code: Record<'variant' | 'before' | 'each' | 'type' | 'combine', string>,
 ): void {
   const names = program.map(([name]) => name);
@@ -236,7 +241,7 @@ function pass(
   runPass(backend, {
     name: FUSED_UPDATE,
     variant: `${code.variant} ${names.join()}`,
-    outputs: { found: { tensor: found, type: 'u32' }, ...(out && { out: { tensor: out } }) },
+    outputs: { partials: { tensor: partials, type: 'u32' }, ...(out && { out: { tensor: out } }) },
     inputs: Object.fromEntries(
       Object.entries({ ...inputs, norms })
         .filter(([name]) => reads[name as keyof typeof reads])
@@ -244,7 +249,7 @@ function pass(
     ),
     integers: { size, units: inputs.overlap?.shape[0] ?? 1 },
     floats: Object.fromEntries(program.flatMap(([, by], o) => (by === undefined ? [] : [[`by${o}`, by]]))),
-    workgroups: found.shape[0]!,
+    workgroups: partials.shape[0]!,
     declarations: `
       var<workgroup> all: array<${code.type}, ${workgroupSize}>;
       ${finiteByBits}
@@ -255,7 +260,7 @@ function pass(
       for (var i = group * ${workgroupSize} + local; i < uniforms.size; i += uniforms.workgroups * ${workgroupSize}) {
         ${reads.weights ? 'let w = weights[i];' : ''}
         ${reads.gradient ? 'let g = gradient[i];' : ''}
-        // The sign of NaN may be anything.
+        // The sign of NaN is undefined.
         let bad = ${[...Array.from({ length: measured }, (_, n) => `!finite(norm${n})`), ...(signs ? ['isNan(g)'] : []), 'false'].join(' || ')};
         var v = 0.0;
         ${lines.join('\n')}
@@ -267,14 +272,14 @@ function pass(
         if (local < half) { all[local] = ${code.combine}; }
         workgroupBarrier();
       }
-      if (local == 0) { found[group] = ${code.type === 'u32' ? 'all[0]' : 'bitcast<u32>(all[0])'}; }`,
+      if (local == 0) { partials[group] = ${code.type === 'u32' ? 'all[0]' : 'bitcast<u32>(all[0])'}; }`,
   });
 }
 
-/** Makes one number of those that workgroups have left: few enough for one invocation. */
+/** Combines the numbers of all workgroups in one invocation. */
 function fold(
   backend: WebGPUBackend,
-  found: TensorInfo,
+  partials: TensorInfo,
   output: Readonly<Record<string, Buffer>>,
   code: { readonly variant: string; readonly size: number; readonly combine: string; readonly write: string },
 ): void {
@@ -282,8 +287,8 @@ function fold(
     name: FUSED_UPDATE,
     variant: `fold ${code.variant}`,
     outputs: output,
-    inputs: { found: { tensor: found, type: 'u32' } },
-    integers: { count: found.shape[0]!, size: code.size },
+    inputs: { partials: { tensor: partials, type: 'u32' } },
+    integers: { count: partials.shape[0]!, size: code.size },
     size: 1,
     workgroups: 1,
     body: `

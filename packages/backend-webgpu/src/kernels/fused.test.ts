@@ -1,4 +1,4 @@
-/** Fused kernels against their definitions. */
+/** Compares fused kernels with their definitions. */
 import '@tensorflow/tfjs-backend-cpu';
 import { numbers, relativeError } from '@ghl/conformance/testing';
 import {
@@ -21,7 +21,7 @@ import { run, sizeOf, tensor } from './kernels.fixture.js';
 const nat = (most: number) => fc.integer({ min: 1, max: most });
 const matrix = fc.tuple(nat(300), nat(90));
 
-describe.each([true, false])('with subgroups where there are any: %s', (subgroups) => {
+describe.each([true, false])('with the option subgroups: %s', (subgroups) => {
   beforeEach(async () => {
     await activate({ subgroups });
   });
@@ -51,7 +51,7 @@ describe.each([true, false])('with subgroups where there are any: %s', (subgroup
     return actual.map((each, i) => relativeError(each, expected[i]!));
   }
 
-  it('a competition is the softmax at its temperature, and what units share with it', async () => {
+  it('competition returns the softmax at its temperature, and the overlap', async () => {
     const shapes = fc.tuple(nat(60), fc.oneof(nat(20), nat(1100), nat(2600)));
     await fc.assert(
       fc.asyncProperty(shapes, fc.constantFrom(0.01, 0.65, 1, 4, 1e6), async (shape, temperature) => {
@@ -61,7 +61,7 @@ describe.each([true, false])('with subgroups where there are any: %s', (subgroup
     );
   });
 
-  it('a competition takes rows of one unit, and rows too wide to keep', async () => {
+  it('competition supports rows of one unit, and rows too wide for registers', async () => {
     for (const shape of [
       [1, 1],
       [3, 2049],
@@ -71,7 +71,7 @@ describe.each([true, false])('with subgroups where there are any: %s', (subgroup
     }
   });
 
-  it.each([5, 2100])('a competition of %i units takes numbers of any size at any temperature', async (columns) => {
+  it.each([5, 2100])('competition of %i units supports numbers of any size at any temperature', async (columns) => {
     for (const [size, temperature] of [
       [3e38, 1e38],
       [3e38, 1e-30],
@@ -85,7 +85,7 @@ describe.each([true, false])('with subgroups where there are any: %s', (subgroup
     }
   });
 
-  it('a competition hands NaN and infinity on within their row, and only there', async () => {
+  it('competition propagates NaN and infinity within their row only', async () => {
     const bad = [Number.NaN, Number.POSITIVE_INFINITY];
     for (const columns of [5, 100, 2100]) {
       for (const value of bad) {
@@ -106,7 +106,7 @@ describe('fused kernels', () => {
   });
   afterAll(deactivate);
 
-  it('an overlap is the diagonal of a product', async () => {
+  it('overlap is the diagonal of a product', async () => {
     const shapes = fc.oneof(matrix, fc.constantFrom<[number, number]>([5000, 7], [2, 20_000], [1, 1]));
     await fc.assert(
       fc.asyncProperty(shapes, async (shape) => {
@@ -114,7 +114,7 @@ describe('fused kernels', () => {
         const expected = new Float64Array(shape[1]);
         for (const [i, value] of a.entries()) expected[i % shape[1]]! += value * b[i]!;
         const [actual] = await run(OVERLAP, { a: tensor(shape, 1), b: tensor(shape, 2) }, {});
-        // Terms of both signs cancel: what is off is measured against their size.
+        // Terms of both signs cancel: the error is relative to their size.
         expect(relativeError(actual!, expected) * Math.max(...expected.map(Math.abs))).toBeLessThan(
           2e-6 * Math.sqrt(shape[0]),
         );
@@ -123,7 +123,7 @@ describe('fused kernels', () => {
     );
   });
 
-  it('an overlap of nothing is refused with a code', () => {
+  it('overlap throws a coded error for empty tensors', () => {
     const none = tf.zeros([0, 5]);
     expect(() => tf.engine().runKernel(OVERLAP, { a: none, b: none })).toThrow(
       expect.objectContaining({ code: 'EMPTY_TENSOR' }),
@@ -131,29 +131,35 @@ describe('fused kernels', () => {
     none.dispose();
   });
 
-  it.each([true, false])('a choice is one of two tensors, whoever holds the new one: %s', async (flag) => {
-    for (const size of [1, 700 * 301]) {
-      const doubled = numbers(1, [size]).map((x) => 2 * x);
-      const made = () => tf.tidy(() => tf.mul(tensor([size], 1), 2));
-      const shared = made();
-      const ways: [make: () => tf.Tensor, expected: ArrayLike<number>][] = [
-        [made, doubled],
-        [() => tf.clone(shared), doubled],
-        [() => tf.tensor1d(doubled), doubled],
-        [() => tf.tidy(() => tf.add(tf.fill([size], 3, 'int32'), tf.scalar(4, 'int32'))), new Int32Array(size).fill(7)],
-      ];
-      for (const [make, expected] of ways) {
-        const value = make();
-        const before = tf.fill([size], -1, value.dtype as 'float32');
-        const [actual] = await run(CHOOSE, { ok: tf.scalar(flag, 'bool'), value, before }, {});
-        expect(relativeError(actual!, flag ? expected : new Float32Array(size).fill(-1))).toBeLessThan(1e-6);
+  it.each([true, false])(
+    'choose returns one of two tensors, with and without other references to the new one: %s',
+    async (flag) => {
+      for (const size of [1, 700 * 301]) {
+        const doubled = numbers(1, [size]).map((x) => 2 * x);
+        const made = () => tf.tidy(() => tf.mul(tensor([size], 1), 2));
+        const shared = made();
+        const ways: [make: () => tf.Tensor, expected: ArrayLike<number>][] = [
+          [made, doubled],
+          [() => tf.clone(shared), doubled],
+          [() => tf.tensor1d(doubled), doubled],
+          [
+            () => tf.tidy(() => tf.add(tf.fill([size], 3, 'int32'), tf.scalar(4, 'int32'))),
+            new Int32Array(size).fill(7),
+          ],
+        ];
+        for (const [make, expected] of ways) {
+          const value = make();
+          const before = tf.fill([size], -1, value.dtype as 'float32');
+          const [actual] = await run(CHOOSE, { ok: tf.scalar(flag, 'bool'), value, before }, {});
+          expect(relativeError(actual!, flag ? expected : new Float32Array(size).fill(-1))).toBeLessThan(1e-6);
+        }
+        expect(relativeError(await shared.data(), doubled)).toBeLessThan(1e-6);
+        shared.dispose();
       }
-      expect(relativeError(await shared.data(), doubled)).toBeLessThan(1e-6);
-      shared.dispose();
-    }
-  });
+    },
+  );
 
-  it('whether all is finite, or as it was, is found in each place', async () => {
+  it('allFinite checks every element: finite, or equal to its previous value', async () => {
     const finite = async (x: Float32Array, before?: Float32Array) => {
       const inputs = { x: tf.tensor1d(x), ...(before && { before: tf.tensor1d(before) }) };
       return (await run(ALL_FINITE, inputs, {}))[0]![0] === 1;
@@ -177,7 +183,7 @@ describe('fused kernels', () => {
     }
   });
 
-  describe('a move', () => {
+  describe('fused update', () => {
     const wrapper = fc.constantFrom<Operation>(['maxAbs'], ['rms']);
     const modulator = fc.constantFrom<Operation>(['magnitude'], ['flip']);
     const transform = fc.constantFrom<Operation>(['scale', 0.25], ['scale', -3], ['decay', 0.125], ['decay', 0]);
@@ -199,7 +205,7 @@ describe('fused kernels', () => {
       return { weights, sums, overlap, gradient: numbers(4, [rows * units]).map((g) => Math.max(g, 0)) };
     }
 
-    /** The operations one by one, in float64. */
+    /** The operations of a program, in float64. */
     function plain(operations: readonly Operation[], { weights, sums, overlap, gradient }: Given): Float64Array {
       let v = new Float64Array(weights.length);
       for (const [name, by = 0] of operations) {
@@ -248,7 +254,7 @@ describe('fused kernels', () => {
       return { weights: weights!, ok: ok![0] };
     };
 
-    it('is its operations one by one', async () => {
+    it('agrees with its operations, one at a time', async () => {
       const shapes = fc.oneof(fc.tuple(nat(90), nat(90)), fc.constant<[number, number]>([700, 301]));
       await fc.assert(
         fc.asyncProperty(shapes, program, fc.boolean(), async (shape, operations, nonNegative) => {
@@ -263,7 +269,7 @@ describe('fused kernels', () => {
       );
     });
 
-    it('needs only what its program reads', async () => {
+    it('requires only the inputs that its program reads', async () => {
       const shape = [3, 5] as const;
       const all = given(shape);
       const [weights, sums] = [tf.tensor2d(all.weights, [3, 5]), tf.tensor2d(all.sums, [3, 5])];
@@ -274,7 +280,7 @@ describe('fused kernels', () => {
     });
 
     const bad = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-    it.each(bad)('says so where it is %s, of which a bound hides nothing', async (value) => {
+    it.each(bad)('reports a weight that becomes %s, also with a bound', async (value) => {
       for (const shape of [
         [3, 5],
         [700, 301],
@@ -298,13 +304,13 @@ describe('fused kernels', () => {
       }
     });
 
-    it('says so where finite weights and increments add up to infinity', async () => {
+    it('reports finite weights and increments whose sum is infinite', async () => {
       const [weights, gradient] = [tf.fill([300], 3e38), tf.fill([300], -3e38)];
       const [, ok] = await run(FUSED_UPDATE, { weights, gradient }, { program: [['gradient']] });
       expect(ok![0]).toBe(0);
     });
 
-    it('leaves a weight whose eligibility is 0 everywhere', async () => {
+    it('does not change a weight whose eligibility is 0', async () => {
       const [weights, sums] = [tf.ones([4, 3]), tf.zeros([4, 3])];
       const [actual, ok] = await run(FUSED_UPDATE, { weights, sums }, { program: [['eligibility'], ['maxAbs']] });
       expect([...actual!, ok![0]]).toEqual([...new Array<number>(12).fill(1), 1]);
@@ -358,8 +364,7 @@ describe('fused kernels', () => {
   it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e30])(
     'batch normalisation lets %s show in its channel, and in no other',
     async (value) => {
-      // Channels one by one, and four at a time; few positions, and shares of many; at the first position, and further
-      // on.
+      // Single channels and groups of four; few positions and many; the first position and a later one.
       for (const [positions, channels] of [
         [40, 3],
         [40, 8],
@@ -384,8 +389,8 @@ describe('fused kernels', () => {
     },
   );
 
-  it('dropout draws what Threefry-2x32 draws', async () => {
-    // Known answers of the generator's authors are for 20 rounds; these 13 follow the same schedule, in 32-bit
+  it('dropout draws the numbers of Threefry-2x32', async () => {
+    // The authors of the generator published results of 20 rounds; these 13 follow the same schedule, in 32-bit
     // arithmetic.
     const threefry = (counter: number, [k0, k1]: readonly [number, number]): [number, number] => {
       const keys = [k0, k1, (0x1bd11bda ^ k0 ^ k1) >>> 0];

@@ -1,4 +1,4 @@
-/** The kernels that `activate()` registers and `deactivate()` takes away again. */
+/** The kernels that `activate()` registers and `deactivate()` removes. */
 import type { KernelOverride } from '@ghl/core/backend';
 import { stockOverrides } from '../kernel-overrides/index.js';
 import { batchNorm, batchNormGradient } from './batch-norm.js';
@@ -9,7 +9,7 @@ import { filterGradient, filterGradients } from './filter-gradient.js';
 import { allFinite, choose, fusedUpdate } from './fused-update.js';
 import { inputGradient } from './input-gradient.js';
 
-/** Those that the stock backend lacks, those that replace slow ones, and those that replace wrong ones, in order. */
+/** Additional kernels, then replacements of slow stock kernels, then replacements of wrong ones. */
 export const kernels: readonly KernelOverride[] = [
   filterGradients,
   competition,

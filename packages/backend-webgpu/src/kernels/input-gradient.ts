@@ -1,11 +1,11 @@
 /**
- * The input gradient of a convolution as a product of matrices that are never formed: the patches of ∂y times the
- * filter, turned round.
+ * The input gradient of a convolution, as a product of matrices that are never stored: the patches of ∂y times the
+ * rotated filter.
  *
  *     ∂x[b, h, w, c] = Σ_{i, j, k} ∂y[b, p, q, k] · W[i, j, c, k]   over p·s + i − top = h, q·s + j − left = w
  *
- * Rows are the positions (b, h, w), columns c, terms (i, j, k). Rows of a tile are alike in (h mod s, w mod s), so that
- * all of them meet the same taps, and the others, s² − 1 of s², are left out.
+ * Rows are the positions (b, h, w), columns c, terms (i, j, k). All rows of a tile have the same (h mod s, w mod s).
+ * They use the same taps, 1 of s²; the others are skipped.
  */
 import { gradientInfo } from '@ghl/core/backend';
 import { checkNotEmpty } from '@ghl/core/plugin';
@@ -42,7 +42,7 @@ export const inputGradient = channelsLast(
     const info = gradientInfo(Conv2DBackpropInput, dy, [inputShape, filter.shape as Shape4D], attrs);
     const { batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels } = info;
     const { filterHeight, filterWidth, strideHeight, strideWidth, padInfo } = info;
-    // Of each class of rows; where the stride does not divide the size, some of its rows do not exist.
+    // The size of each class of rows. If the stride does not divide the size, some rows of a class do not exist.
     const [classHeight, classWidth] = [Math.ceil(inHeight / strideHeight), Math.ceil(inWidth / strideWidth)];
     const rows = batchSize * classHeight * classWidth;
     const panels: Panels = inChannels > panelColumns ? 2 : 1;
@@ -74,7 +74,7 @@ export const inputGradient = channelsLast(
 
 function shader(panels: Panels, vectorsOfX: boolean, vectorsOfY: boolean): { declarations: string; body: string } {
   const vectorsAcross = 8 * panels;
-  // Four terms of four rows are read at once, and turned: row of left and right are terms.
+  // Reads four terms of four rows at once, and transposes them: a row of `left` and `right` is a term.
   const turn = (into: string, at: string) =>
     each(
       4,
@@ -120,8 +120,7 @@ function shader(panels: Panels, vectorsOfX: boolean, vectorsOfY: boolean): { dec
       let classW = rest % uniforms.strideWidth;
       let classH = rest / uniforms.strideWidth % uniforms.strideHeight;
       let share = rest / uniforms.strideWidth / uniforms.strideHeight;
-      // Taps of this class: every s-th from the first on. With each, one p or q less is met, counted from the row's
-      // own.
+      // The taps of this class: every s-th from the first. Each decreases p or q by one, relative to the row.
       let firstH = (classH + uniforms.top) % uniforms.strideHeight;
       let firstW = (classW + uniforms.left) % uniforms.strideWidth;
       let shiftH = (classH + uniforms.top - firstH) / uniforms.strideHeight;

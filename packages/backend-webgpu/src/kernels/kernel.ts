@@ -3,14 +3,14 @@ import type { KernelOverride } from '@ghl/core/backend';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import type { KernelFunc, TensorInfo } from '@tensorflow/tfjs-core';
 
-/** What TensorFlow.js hands to a kernel of this backend. */
+/** The call of a kernel by TensorFlow.js. */
 export interface KernelCall<Inputs, Attrs> {
   readonly inputs: Inputs;
   readonly attrs: Attrs;
   readonly backend: WebGPUBackend;
 }
 
-/** A kernel from its name and what it does with what it is handed. */
+/** Creates a kernel. */
 export function kernel<Inputs, Attrs>(
   name: string,
   run: (call: KernelCall<Inputs, Attrs>) => TensorInfo | TensorInfo[],
@@ -18,7 +18,7 @@ export function kernel<Inputs, Attrs>(
   return { name, create: () => run as unknown as KernelFunc };
 }
 
-/** A kernel that stands in for a stock one, but where channels come first, which that can and ours cannot. */
+/** Creates a kernel for channels last. The stock kernel computes calls with channels first. */
 export function channelsLast<Inputs, Attrs extends { readonly dataFormat: string }>(
   name: string,
   run: (call: KernelCall<Inputs, Attrs>) => TensorInfo,

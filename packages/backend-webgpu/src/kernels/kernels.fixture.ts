@@ -8,7 +8,7 @@ export function tensor(shape: readonly number[], seed: number): tf.Tensor {
   return tf.tensor(numbers(seed, shape), [...shape]);
 }
 
-/** All outputs of a kernel, read. Their tensors, and the inputs, are let go of. */
+/** Reads all outputs of a kernel, and disposes of them and of the inputs. */
 export async function run(
   name: string,
   inputs: Readonly<Record<string, tf.Tensor>>,

@@ -1,6 +1,6 @@
 /**
- * One pass over tensors on the GPU, in WGSL of our own. The stock backend runs it, so that its order, its timing and
- * its memory hold, but its code generator is left out: that knows one output only.
+ * One pass over tensors on the GPU, in custom WGSL. The stock backend runs it, which preserves the order, the timing
+ * and the memory management. Its code generator is not used, since it supports one output only.
  */
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { type DataType, type TensorInfo, util } from '@tensorflow/tfjs-core';
@@ -12,52 +12,54 @@ export interface Buffer {
   readonly type?: 'f32' | 'i32' | 'u32' | 'vec4<f32>';
 }
 
-/** What a pass reads and writes, and by what code. */
+/** The inputs, the outputs and the code of a pass. */
 export interface Pass {
-  /** As it appears in timings. */
+  /** The name in timings. */
   readonly name: string;
-  /** All that the code depends on beside the name and the types of buffers. */
+  /** Identifies the code, together with the name and the types of the buffers. */
   readonly variant?: string;
   /**
-   * At least one; each is `var<storage, read_write>` under its name. A tensor that exists keeps what is not written.
+   * At least one; each is `var<storage, read_write>` under its name. An existing tensor keeps the values that the pass
+   * does not write.
    */
   readonly outputs: Readonly<Record<string, Buffer>>;
   readonly inputs: Readonly<Record<string, Buffer>>;
-  /** Fields of `uniforms`: whole numbers are i32, those in `floats` f32. */
+  /** Fields of `uniforms`, as i32. Those in `floats` are f32. */
   readonly integers?: Readonly<Record<string, number>>;
   readonly floats?: Readonly<Record<string, number>>;
   /** Invocations of a workgroup. Default {@link workgroupSize}. */
   readonly size?: number;
-  /** Workgroups. There may be more than this, since no dimension holds more than 65,535: those have nothing to do. */
+  /** Workgroups. More may start, since a dimension holds at most 65,535: those return at once. */
   readonly workgroups: number;
   /** Extensions of WGSL that the code needs. */
   readonly enable?: readonly string[];
-  /** Builtins beside `local`, the invocation in its workgroup. */
+  /** Builtins in addition to `local`, the index of the invocation in its workgroup. */
   readonly builtins?: string;
   /**
-   * Declarations before `main`, and its body, in which `group` is the workgroup as one number, and `local`, both i32.
+   * Declarations before `main`, and its body. In the body, `group` is the index of the workgroup, and `local` that of
+   * the invocation, both i32.
    */
   readonly declarations?: string;
   readonly body: string;
 }
 
-/** Invocations of a workgroup, where nothing else asks for another number: what every device has. */
+/** The default number of invocations of a workgroup, which every device supports. */
 export const workgroupSize = 256;
 
-/** WGSL that tells a NaN by its bits: its arithmetic may take for granted that there is none. */
+/** WGSL that detects a NaN by its bits: comparisons may assume that there is none. */
 export const isNan = 'fn isNan(v: f32) -> bool { return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u; }';
 
-/** A new tensor, not filled yet. */
+/** A new tensor without initial values. */
 export function makeOutput(backend: WebGPUBackend, shape: readonly number[], dtype: DataType = 'float32'): TensorInfo {
   return backend.makeTensorInfo([...shape], dtype);
 }
 
-/** A new tensor without any values. */
+/** A new empty tensor. */
 export function makeEmpty(backend: WebGPUBackend, { shape, dtype }: Pick<TensorInfo, 'shape' | 'dtype'>): TensorInfo {
   return backend.makeTensorInfo(shape, dtype, util.getTypedArrayFromDType(dtype as 'float32', 0));
 }
 
-/** Runs a pass. Deterministic as long as its code is: one tensor, one writer. */
+/** Runs a pass. It is deterministic if its code is: each element has one writer. */
 export function runPass(backend: WebGPUBackend, pass: Pass): void {
   const outputs = Object.entries(pass.outputs);
   const inputs = Object.entries(pass.inputs);
@@ -65,7 +67,7 @@ export function runPass(backend: WebGPUBackend, pass: Pass): void {
   const bound = [...others, ...inputs];
   const types = [...outputs, ...inputs].map(([, { type = 'f32' }]) => type);
   const key = ['ghl', pass.name, pass.variant ?? '', types.join()].join(' ');
-  // Where the stock backend keeps what it has compiled; under a key of its own making it would compile code of its own.
+  // The cache of the stock backend. For a key that is not in it, the stock backend would generate code.
   const { pipelineCache } = backend as unknown as { pipelineCache: Record<string, GPUComputePipeline> };
   if (!(key in pipelineCache)) {
     const { device } = backend;
@@ -109,7 +111,7 @@ function shader(pass: Pass): string {
   const buffers = (all: Pass['inputs'], access: string) =>
     Object.entries(all).map(([name, { type = 'f32' }]) => `var<storage, ${access}> ${name}: array<${type}>;`);
   const bindings = [...buffers(pass.outputs, 'read_write'), ...buffers(pass.inputs, 'read')];
-  // Before ours, the stock backend writes NaN, infinity, and for each buffer its one size and a 1.
+  // The stock backend first writes NaN, infinity, and for each buffer its size and a 1.
   const unused = Array.from({ length: 2 + 2 * bindings.length }, (_, i) => `unused${i}: i32`);
   const fields = [
     ...unused,

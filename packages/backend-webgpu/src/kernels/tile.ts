@@ -1,7 +1,7 @@
 /**
- * The tile of a matrix product that a workgroup forms: 64 rows by one or two panels of 32 columns. Its operands go
- * through workgroup memory in slices of 16 terms; each of the 64 invocations keeps 8 rows by 4 columns of each panel in
- * registers.
+ * The tile of a matrix product that a workgroup computes: 64 rows by one or two panels of 32 columns. Slices of 16
+ * terms of its operands are copied to workgroup memory. Each of the 64 invocations keeps 8 rows by 4 columns of each
+ * panel in registers.
  */
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
@@ -17,7 +17,7 @@ export const depth = 16;
 
 export type Panels = 1 | 2;
 
-/** Numbers 0 … n − 1, for code that is written out. */
+/** Repeats a line of unrolled code for 0 … n − 1. */
 export const each = <T>(n: number, line: (i: number) => T): T[] => Array.from({ length: n }, (_, i) => line(i));
 
 /**
@@ -30,7 +30,7 @@ export function declareTile(panels: Panels): string {
     var<workgroup> right: array<vec4<f32>, ${depth * 8 * panels}>;`;
 }
 
-/** Accumulators `sum<panel>_<row>`, each 4 columns of a row, and the place of the invocation in the tile. */
+/** Accumulators `sum<panel>_<row>`, each 4 columns of a row, and the position of the invocation in the tile. */
 export function startTile(panels: Panels): string {
   return `
     let across = local % 8;
@@ -53,13 +53,14 @@ export function addSlice(panels: Panels): string {
     workgroupBarrier();`;
 }
 
-/** Rows of the tile that the accumulators of an invocation belong to, as WGSL. */
+/** The row of an accumulator in the tile, as WGSL. */
 export const rowOf = (r: number): string => `${r < 4 ? '' : '32 + '}4 * down + ${r & 3}`;
 
 /**
  * Writes 4 columns of a row.
  *
- * @param columns How many there are in the result, WGSL; with `vectors` a multiple of 4, and the result is of vectors.
+ * @param columns The number of columns of the result, as WGSL.
+ * @param vectors Whether the result is an array of vectors; the number of columns is then a multiple of 4.
  */
 export function writeColumns(
   result: string,
@@ -77,8 +78,8 @@ export function writeColumns(
 }
 
 /**
- * In how many shares the terms are summed by workgroups of their own where the tiles are too few to keep a GPU busy,
- * and the terms of a share, a multiple of {@link depth}. Depends on the shape only, as the bits of the result do.
+ * The number of shares of the terms that separate workgroups sum if there are too few tiles to keep a GPU busy, and the
+ * terms of a share, a multiple of {@link depth}. It depends on the shape only, so that results are deterministic.
  */
 export function shares(tiles: number, terms: number): { readonly shares: number; readonly share: number } {
   const count = Math.max(1, Math.min(Math.ceil(1024 / tiles), Math.floor(terms / 512)));
@@ -87,8 +88,8 @@ export function shares(tiles: number, terms: number): { readonly shares: number;
 }
 
 /**
- * Runs a product whose every share writes a whole result of its own: into the output itself where there is one share,
- * else one behind the other, to be added up.
+ * Runs a product of which each share writes a complete partial result. A single share writes to the output. Several
+ * write to consecutive parts, which a second pass sums.
  */
 export function gather(
   backend: WebGPUBackend,
