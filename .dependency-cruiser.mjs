@@ -90,7 +90,7 @@ export default {
     },
     {
       name: 'declared',
-      comment: "What is imported stands in the package's own package.json.",
+      comment: 'The package.json of a package declares its imports.',
       severity: 'error',
       from: { path: '^(packages|apps)/' },
       // An optional peer counts as 'npm-no-pkg' too, for its entry in peerDependenciesMeta.

@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import { closingLine } from './tools/vitest/closing-line.js';
 
-// Packages find each other's source through this export condition: no test needs a build, but those of what is packed.
+// Packages find each other's source through this export condition. Only the tests of the packed packages need a build.
 const source = { conditions: ['@ghl/source'] };
 
 export default defineConfig({

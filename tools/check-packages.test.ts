@@ -10,20 +10,20 @@ it('finds every package in the common shape', async () => {
   expect(await checkPackages(resolve('.'))).toEqual([]);
 });
 
-describe('where a field is missing', async () => {
+describe('checkManifest with a missing field', async () => {
   const packages = await surroundingsOf(resolve('.'));
 
   /** The places of all values in a package.json that users need, lists as one. */
   const places = (json: object, above: string[] = []): string[][] =>
     Object.entries(json).flatMap(([key, value]) => {
       const place = [...above, key];
-      // What only the repository uses, and what a package may have or not.
+      // Fields that only the repository uses, and optional fields.
       const free = /^(devDependencies|scripts,(?!build$)|exports,(?!\.(,|$))|(dependencies|peerDependencies(Meta)?),)/;
       if (free.test(place.join())) return [];
       return [place, ...(typeof value === 'object' && !Array.isArray(value) ? places(value, place) : [])];
     });
 
-  it.each([...packages.keys()])('finds each of %s', (path) => {
+  it.each([...packages.keys()])('finds each missing field of %s', (path) => {
     const { manifest, ...surroundings } = packages.get(path)!;
     const all = places(manifest);
     expect(all.length).toBeGreaterThan(20);
@@ -37,7 +37,7 @@ describe('where a field is missing', async () => {
   });
 });
 
-describe('in a workspace of one rule', () => {
+describe('checkPackages in a workspace of one rule', () => {
   let root: string;
   const folder = 'packages/rule-good';
   const readme = ['# @ghl/rule-good', 'The rule.', '```\nΔw = y x\n```', ...sections.map((title) => `## ${title}`)];
@@ -83,7 +83,7 @@ describe('in a workspace of one rule', () => {
     expect(await checkPackages(root)).toEqual([]);
   });
 
-  // What is set in package.json (undefined: removed), and what is then said.
+  // The change of package.json (undefined: removed), and the expected message.
   it.each<[title: string, path: string[], value: unknown, message: RegExp]>([
     ['another licence', ['license'], 'ISC', /"license" is "ISC", not "MIT"/],
     ['another name', ['name'], 'rule-good', /"name"/],
@@ -119,7 +119,7 @@ describe('in a workspace of one rule', () => {
     expect((await checkPackages(root)).join('\n')).toMatch(message);
   });
 
-  it('finds a tsconfig.json that departs', async () => {
+  it('finds a tsconfig.json with other settings', async () => {
     await write(`${folder}/tsconfig.json`, '{ "extends": "../tsconfig.json", "include": ["src"] }');
     expect(await checkPackages(root)).toEqual([
       `${folder}/tsconfig.json: does not extend ../../tsconfig.base.json`,

@@ -85,12 +85,12 @@ async function imported(folder: string): Promise<Set<string>> {
 const caret = /^\^\d+\.\d+\.\d+(-[\w.]+)?$/;
 const exact = /^\d+\.\d+\.\d+(-[\w.]+)?$/;
 
-/** What {@link checkManifest} compares a `package.json` with. */
+/** The data with which {@link checkManifest} compares a `package.json`. */
 export interface Surroundings {
   readonly root: Manifest;
   /** The `package.json` of every package, by its name. */
   readonly manifests: ReadonlyMap<string | undefined, Manifest>;
-  /** What the package's source imports. */
+  /** The packages that the source imports. */
   readonly imports: ReadonlySet<string>;
   /** The files in the package's folder `bin`. */
   readonly bins: readonly string[];
@@ -98,7 +98,7 @@ export interface Surroundings {
   readonly hasAssembly: boolean;
 }
 
-/** What is wrong with the `package.json` of the package in the folder `path`. */
+/** The problems of the `package.json` of the package in the folder `path`. */
 export function checkManifest(path: string, manifest: Manifest, surroundings: Surroundings): string[] {
   const { root, manifests, imports, bins, hasAssembly } = surroundings;
   const wrong: string[] = [];
@@ -144,7 +144,7 @@ export function checkManifest(path: string, manifest: Manifest, surroundings: Su
     if (lost.length > 0) wrong.push(`does not provide ${list(lost)}, a peer of ${name}`);
   }
   for (const name of Object.keys(manifest.peerDependencies ?? {})) {
-    // npm installs a peer unless it is optional, and nothing native is built or downloaded unasked.
+    // npm installs a peer unless it is optional. Native code must not be built or downloaded without a request.
     const isNative = /^(@tensorflow\/tfjs-node|webgpu$)/.test(name);
     if (isNative && !manifest.peerDependenciesMeta?.[name]?.optional) wrong.push(`peer ${name} is not optional`);
   }
@@ -152,7 +152,7 @@ export function checkManifest(path: string, manifest: Manifest, surroundings: Su
     for (const [name, version] of Object.entries(manifest[kind] ?? {})) {
       const is = `${kind}: ${name} is ${version}`;
       if (name.startsWith('@tensorflow/')) {
-        // Two copies of TensorFlow.js have two engines: who installs a package brings the one copy.
+        // Two copies of TensorFlow.js have two engines, so the user installs the one copy.
         if (version !== '4.22.0') wrong.push(`${is}, not 4.22.0`);
         if (kind === 'dependencies' && !isApp) wrong.push(`dependencies: ${name} must be a peer`);
       } else if (name.startsWith('@ghl/')) {
@@ -181,7 +181,7 @@ function checkReadme(name: string, text: string): string[] {
   if (!isDeepStrictEqual(found, sections))
     wrong.push(`has the sections ${found.join(' | ')}, not ${sections.join(' | ')}`);
   const opening = nodes.slice(1, nodes.indexOf(headings[0] as (typeof nodes)[number]));
-  if (opening.length === 0) wrong.push('says nothing before its first section');
+  if (opening.length === 0) wrong.push('has no text before its first section');
   if (/^@ghl\/(rule|modulator)-/.test(name) && !opening.some((node) => node.type === 'code')) {
     wrong.push('does not open with its equation, as a code block');
   }
@@ -189,7 +189,7 @@ function checkReadme(name: string, text: string): string[] {
   return wrong;
 }
 
-/** The packages of the workspace at `root`, by their paths, with what each `package.json` is compared with. */
+/** The packages of the workspace at `root`, by their paths, with the data to check each `package.json`. */
 export async function surroundingsOf(root: string): Promise<Map<string, Surroundings & { manifest: Manifest }>> {
   const rootManifest = await readJson<Manifest>(join(root, 'package.json'));
   const paths: string[] = [];
@@ -217,7 +217,7 @@ export async function surroundingsOf(root: string): Promise<Map<string, Surround
   return found;
 }
 
-/** What departs from the common shape in the workspace at `root`: one line each, `file: what is wrong`. */
+/** The deviations from the common shape in the workspace at `root`, one line each: `file: problem`. */
 export async function checkPackages(root: string): Promise<string[]> {
   const wrong: string[] = [];
   const packages = await surroundingsOf(root);

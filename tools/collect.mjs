@@ -1,6 +1,6 @@
 /**
  * Writes the index of each folder whose files are parts of one kind: a network, a dataset, a recipe, a command of the
- * bench. Adding a part is adding a file. `npm run collect` writes the indexes; collect.test.ts fails while one is stale.
+ * bench. To add a part, add a file. `npm run collect` writes the indexes; collect.test.ts fails while one is stale.
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -10,9 +10,9 @@ import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 /**
- * A folder of parts. Each of its files exports a descriptor of type `type` under the name `descriptor`. The index exports
- * all as `record`, by the name of the file or by `key` of it, and the other exports of the files. The files in `first`
- * lead, in that order; the others follow by name.
+ * A folder of parts. Each of its files exports a descriptor of type `type` under the name `descriptor`. The index
+ * exports all as `record`, by the name of the file or by `key` of it, and the other exports of the files. The files in
+ * `first` lead, in that order; the others follow by name.
  *
  * @typedef {object} Folder
  * @property {string} path

@@ -23,7 +23,7 @@ it('finds every code in the page of errors, with its class, and no other', async
   expect(listed).toEqual(thrown.sort());
 });
 
-it('reads a code wherever it is written', async () => {
+it('reads every form of a code in the source', async () => {
   const root = await mkdtemp(join(tmpdir(), 'ghl-codes-'));
   const write = async (path: string, text: string) => {
     await mkdir(dirname(join(root, path)), { recursive: true });

@@ -43,10 +43,10 @@ const literalOf = (expression: ts.Expression): ts.Expression =>
  * Every code in the source of packages and apps, with where it is thrown.
  *
  * A code is the first argument of a class that extends `GhlError`; `UNKNOWN_<KIND>` for a `kind` given to
- * `unknownName()`; or the text of a property `code`, which becomes such an argument elsewhere. An argument that is a
- * parameter stands for what the function's callers give.
+ * `unknownName()`; or the text of a property `code`, which becomes such an argument elsewhere. If an argument is a
+ * parameter, the arguments of the function's callers count.
  *
- * @throws Error where the code of an error cannot be read from the source.
+ * @throws Error if the code of an error cannot be read from the source.
  */
 export function errorCodes(root = resolve('.')): Map<string, Thrown[]> {
   const program = programOf(root);
@@ -81,10 +81,10 @@ export function errorCodes(root = resolve('.')): Map<string, Thrown[]> {
     if (called) calls.set(called, [...(calls.get(called) ?? []), node as ts.CallExpression]);
   });
 
-  /** The texts that an expression can have, each with the node that says so. */
+  /** The texts that an expression can have, each with its node. */
   const textsOf = (expression: ts.Expression): [text: string, node: ts.Node][] => {
     if (ts.isAsExpression(expression)) return textsOf(expression.expression);
-    // `failure.code`: what it can be is read where an object is given that property.
+    // `failure.code`: its values are read from the objects that get that property.
     if (ts.isPropertyAccessExpression(expression) && expression.name.text === 'code') return [];
     const parameter = symbolOf(expression)?.valueDeclaration;
     if (parameter && ts.isParameter(parameter) && ts.isFunctionDeclaration(parameter.parent)) {

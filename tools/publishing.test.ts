@@ -1,7 +1,4 @@
-/**
- * What publishes the packages, and what is published beside them: workflows, changesets, the citation, the bill of
- * materials.
- */
+/** The publication of the packages: workflows, changesets, the citation, the bill of materials. */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
@@ -32,7 +29,7 @@ for (const file of await readdir(folder)) texts.set(file, await readFile(join(fo
 const workflow = (file: string): Workflow => parse(texts.get(file)!);
 const root = JSON.parse(await readFile('package.json', 'utf8'));
 
-/** The permissions that a job may have beyond reading the code: what each is for. */
+/** The permissions that a job may have in addition to reading the code. */
 const granted: Readonly<Record<string, readonly string[]>> = {
   'release.yml version': ['contents', 'pull-requests'],
   'release.yml publish': ['id-token'],
@@ -40,7 +37,7 @@ const granted: Readonly<Record<string, readonly string[]>> = {
   'site.yml deploy': ['pages', 'id-token'],
 };
 
-/** What is wrong with a workflow, one line each. */
+/** The problems of a workflow, one line each. */
 function flaws(file: string, text: string): string[] {
   const { permissions, jobs } = parse(text) as Workflow;
   const wrong: string[] = [];
@@ -57,7 +54,7 @@ function flaws(file: string, text: string): string[] {
       if (uses.startsWith('actions/checkout@') && options['persist-credentials'] !== false)
         wrong.push(`${name} leaves its token in the clone`);
       for (const [, script] of run.matchAll(/\bnpm run (?:--silent )?([\w:-]+)/g)) {
-        if (!(script! in root.scripts)) wrong.push(`${name} runs ${script}, which is no script`);
+        if (!(script! in root.scripts)) wrong.push(`${name} runs ${script}, which is not a script`);
       }
       // Text that comes from outside must not become part of a command.
       if (run.includes('${{')) wrong.push(`${name} puts an expression into a command`);
@@ -69,7 +66,7 @@ function flaws(file: string, text: string): string[] {
 describe.each([...texts.keys()])('%s', (file) => {
   const text = texts.get(file)!;
 
-  it('pins its actions, may do the least, and keeps no secret', () => {
+  it('pins its actions, has the least permissions, and stores no secret', () => {
     expect(flaws(file, text)).toEqual([]);
   });
 
@@ -89,20 +86,20 @@ describe.each([...texts.keys()])('%s', (file) => {
   });
 });
 
-it('every action has one commit', () => {
+it('every action is pinned to one commit', () => {
   const pins = [...texts.values()].flatMap((text) => text.match(/[\w-]+\/[\w./-]+@[0-9a-f]{40}/g) ?? []);
   const actions = new Set(pins.map((pin) => pin.split('@')[0]));
   expect(new Set(pins).size).toBe(actions.size);
 });
 
-it('tests run what admits a change, on the recommended Nodes first and on the oldest', () => {
+it('runs the tests that admit a change, on the recommended Node versions first and on the oldest', () => {
   const { test } = workflow('test.yml').jobs;
   const nodes = test!.strategy!.matrix.node;
   expect(nodes).toEqual(['24', '26', '22', root.engines.node.replace('>=', '')]);
   expect(test!.steps.at(-1)!.run).toBe('.ci/run');
 });
 
-it('the release is published by a job that may do nothing else', () => {
+it('publishes the release in a job that has no other permission', () => {
   const { publish } = workflow('release.yml').jobs;
   expect(publish!.permissions).toEqual({ contents: 'read', 'id-token': 'write' });
   expect(publish!.environment).toBe('npm');
@@ -139,7 +136,7 @@ it('CITATION.cff cites the paper, and this repository', async () => {
   expect(identifiers[0].value).toBe('arXiv:2601.21367');
 });
 
-it('the bill of materials has every package and what it depends on, and marks the tools of the repository', async () => {
+it('lists every package and its dependencies in the bill of materials, and marks the tools of the repository', async () => {
   const { stdout } = await promisify(execFile)('npm', ['run', '--silent', 'sbom'], { maxBuffer: 2 ** 26 });
   const { bomFormat, components } = JSON.parse(stdout) as {
     bomFormat: string;

@@ -28,7 +28,7 @@ every step. The command is
 with CIFAR-10 in DIR and a \`python3\` that has torch, or with \`--backend node-gpu\`. All candidates are timed
 interleaved: ours in one process, and PyTorch in a second process on the same cores. A step is the median ± the median
 absolute deviation. GFLOP/s count direct convolutions. Memory is the peak of a separate process.
-[Kernels](../design/kernels.md) explains where the time goes and what limits it.
+[Kernels](../design/kernels.md) explains the time of each part and its limit.
 
 The table compares GHL at batch ${[...new Set(documents.map(({ batch }) => batch))].join(', ')} with three ways in PyTorch on the same machine at the same time. Each × is a
 quotient of speeds: above 1, this software is faster.

@@ -3,6 +3,6 @@ import { expect, it } from 'vitest';
 // @ts-expect-error: a script, in plain JavaScript
 import { speedPage } from './speed-page.mjs';
 
-it('docs/reference/speed.md is what its runs make', async () => {
+it('docs/reference/speed.md matches its runs', async () => {
   expect(await readFile('docs/reference/speed.md', 'utf8')).toBe(`${speedPage()}\n`);
 });

@@ -1,6 +1,6 @@
 /**
- * Type-checks and runs every example of the documentation. What an example logs must be what its `// =>` comments say,
- * in order, if it has any. It runs on the CPU backend unless it activates another one.
+ * Type-checks and runs every example of the documentation. The output of an example must match its `// =>` comments, in
+ * order, if it has any. It runs on the CPU backend unless it activates another one.
  */
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';

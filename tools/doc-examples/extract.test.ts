@@ -10,7 +10,7 @@ it('finds the fences of a page, nested ones too, with the line of their code', (
   ]);
 });
 
-it('refuses fences that would not be run by accident', () => {
+it('rejects fences that a mistake keeps from running', () => {
   expect(() => fromPage('```js\na\n```', 'a.md')).toThrow('a.md:2: mark the fence ```ts, not ```js');
   expect(() => fromPage('```ts norun\na\n```', 'a.md')).toThrow("'ts norun' is neither");
 });
@@ -35,7 +35,7 @@ export function f() {}
 
 export interface I {
   /**
-   * @example In words:
+   * @example As text:
    * \`\`\`ts
    * m();
    * \`\`\`

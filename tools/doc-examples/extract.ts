@@ -7,7 +7,7 @@ import ts from 'typescript';
 
 /** One fence. */
 export interface Example {
-  /** Where it stands: the file, relative to the root, and the line of its first line of code. */
+  /** Its place: the file, relative to the root, and the line of its first line of code. */
   readonly at: string;
   readonly code: string;
   /** False for a fence marked `ts no-run`, which is type-checked only. */

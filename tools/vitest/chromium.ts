@@ -9,10 +9,10 @@ import packedChromium from '@sparticuz/chromium';
 import { type Browser, launch } from 'puppeteer-core';
 
 /**
- * Unpacks what is not there yet, also where several processes do so at once.
+ * Unpacks the missing files. Several processes may do so at once.
  *
  * @returns The folder: `chromium` in it is the browser; `libvulkan.so.1` and `vk_swiftshader_icd.json` are the GPU.
- * @throws Error where there is none for this system.
+ * @throws Error if there is none for this system.
  */
 export async function unpackedChromium(): Promise<string> {
   if (process.platform !== 'linux' || process.arch !== 'x64') {

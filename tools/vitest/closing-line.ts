@@ -1,4 +1,4 @@
-/** Ends a run with `N passed, N failed, N skipped` on a line of its own, for whoever counts tests in a log. */
+/** Ends a run with `N passed, N failed, N skipped` on a separate line, to count tests in a log. */
 import type { Reporter } from 'vitest/node';
 
 /** A vitest reporter. */

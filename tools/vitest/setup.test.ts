@@ -4,7 +4,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 
-it('fails a test that leaks, disposes what it did not make, or prints', async () => {
+it('fails a test that leaks a tensor, disposes a tensor of another test, or prints', async () => {
   const json = await new Promise<string>((done) => {
     const args = ['run', '--config', resolve(import.meta.dirname, 'fixtures/vitest.config.ts'), '--reporter=json'];
     execFile(resolve('node_modules/.bin/vitest'), args, (_error, stdout) => done(stdout));
@@ -30,7 +30,7 @@ it('compares numbers, arrays and tensors within the tolerance', () => {
   identity.dispose();
 });
 
-it('tells what is not close, and where', () => {
+it('reports the values that are not close, and their places', () => {
   expect(() => expect([1, 2, 3]).toBeAllClose([1, 2.5, 3.1])).toThrow(/2 of 3 .* flat index 1: 2, expected 2\.5/);
   expect(() => expect([[1], [2]]).toBeAllClose([1, 2])).toThrow('shape [2,1] is not the expected shape [2]');
   expect(() => expect([Number.NaN]).toBeAllClose([Number.NaN])).toThrow('flat index 0: NaN');

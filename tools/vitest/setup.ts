@@ -1,6 +1,6 @@
 /**
- * What every unit test is held to: it prints nothing that it does not expect, and it leaves as many tensors as it
- * found. Adds the matcher `toBeAllClose`.
+ * The set-up of every unit test. A test fails if it prints unexpected output, or changes the number of tensors. Adds
+ * the matcher `toBeAllClose`.
  */
 import { beforeEach, expect } from 'vitest';
 import failOnConsole from 'vitest-fail-on-console';
@@ -20,8 +20,8 @@ expect.extend({ toBeAllClose });
 const numTensors = (): number | undefined =>
   (globalThis as { _tfengine?: { state: { numTensors: number } } })._tfengine?.state.numTensors;
 
-// What beforeAll made is counted as found. onTestFinished runs after every afterEach, and the first one registered
-// last.
+// Tensors of beforeAll are not counted as leaks. onTestFinished runs after every afterEach; the first one registered
+// runs last.
 beforeEach(({ task, onTestFinished }) => {
   const before = numTensors() ?? 0;
   onTestFinished(() => {

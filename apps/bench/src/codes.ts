@@ -12,7 +12,7 @@ declare module '@ghl/core' {
     /**
      * The bench could not write a file, because the disk or quota is full.
      *
-     * @remarks Free disk space and resume: `bench run --resume DIR`. The last checkpoint stands.
+     * @remarks Free disk space and resume: `bench run --resume DIR`. The last checkpoint is intact.
      */
     readonly DISK_FULL: StateError;
     /**

@@ -16,7 +16,7 @@ declare module '@ghl/core' {
      */
     readonly GPU_ERROR: UnsupportedError;
     /**
-     * A tensor on the GPU was read synchronously where that is impossible.
+     * A tensor on the GPU was read synchronously, which this platform does not support.
      *
      * @remarks Use `await tensor.data()` or `await tensor.array()`.
      */

@@ -9,22 +9,22 @@ import { scaleBy } from './transform.js';
 const badValue = expect.objectContaining({ code: 'BAD_VALUE' });
 
 describe('checkOptions', () => {
-  it('passes known names, and suggests the nearest for another', () => {
+  it('accepts known names, and suggests the nearest name for an unknown one', () => {
     expect(() => checkOptions('swta', { temperature: 1 }, ['temperature'])).not.toThrow();
     const refused = () => checkOptions('swta', { temprature: 1 }, ['temperature']);
     expect(refused).toThrow(expect.objectContaining({ code: 'UNKNOWN_OPTION' }));
     expect(refused).toThrow("swta has no option 'temprature'.\nhelp: did you mean 'temperature'? Known: temperature.");
   });
 
-  it('does not count the name of the factory as letters in common', () => {
+  it('ignores the name of the factory when it looks for the nearest name', () => {
     expect(() => checkOptions('batchNorm', { rate: 1 }, ['epsilon'])).toThrow('help: Known: epsilon.');
   });
 
-  it.each([undefined, null, 0.5, 'soft', [1], () => 1])('refuses %s for options', (options) => {
+  it.each([undefined, null, 0.5, 'soft', [1], () => 1])('rejects %s as options', (options) => {
     expect(() => checkOptions('swta', options, ['temperature'])).toThrow(badValue);
   });
 
-  it('says how options are given', () => {
+  it('shows in the message how to give options', () => {
     expect(() => checkOptions('swta', 0.5, ['temperature'])).toThrow(
       'The options of swta are 0.5.\nhelp: give them by name: swta({ temperature: … }).',
     );
@@ -33,7 +33,7 @@ describe('checkOptions', () => {
 });
 
 describe('checkNumber', () => {
-  it('includes or excludes a bound by its name', () => {
+  it('includes or excludes a bound, as its name says', () => {
     expect(() => checkNumber('rate', 0, { least: 0, most: 1 })).not.toThrow();
     expect(() => checkNumber('rate', 1, { least: 0, most: 1 })).not.toThrow();
     expect(() => checkNumber('temperature', 0, { above: 0 })).toThrow(
@@ -48,19 +48,19 @@ describe('checkNumber', () => {
     expect(() => checkNumber('rate', -1, { least: 0 })).toThrow(badValue);
   });
 
-  it.each([Number.NaN, Number.NEGATIVE_INFINITY, '1', null, undefined, {}, () => 1])('refuses %s', (value) => {
+  it.each([Number.NaN, Number.NEGATIVE_INFINITY, '1', null, undefined, {}, () => 1])('rejects %s', (value) => {
     expect(() => checkNumber('rate', value)).toThrow(badValue);
   });
 });
 
-it('checkChoice names the choices', () => {
+it('names the choices in the error of checkChoice', () => {
   expect(() => checkChoice('sign mode', 'flip', ['magnitude', 'flip'])).not.toThrow();
   expect(() => checkChoice('sign mode', 'flop', ['magnitude', 'flip'])).toThrow(
     `sign mode is "flop".\nhelp: give one of 'magnitude', 'flip'.`,
   );
 });
 
-it('checkBoolean takes nothing that is merely truthy', () => {
+it('rejects truthy values in checkBoolean', () => {
   expect(() => checkBoolean('bcm divide', true)).not.toThrow();
   for (const value of ['true', 1, 0, null, undefined]) {
     expect(() => checkBoolean('bcm divide', value)).toThrow(badValue);
@@ -102,7 +102,7 @@ describe('a product', () => {
       () => chain(gradientDescent(), scaleBy(1), any(gradientDescent())),
       'Transform 2 of chain is gradientDescent(…).',
     ],
-  ])('refuses %s', (_, make, message) => {
+  ])('rejects %s', (_, make, message) => {
     expect(make).toThrow(badValue);
     expect(make).toThrow(message);
   });

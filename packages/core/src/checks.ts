@@ -1,7 +1,4 @@
-/**
- * What factories and kernels do with their arguments before anything else: refuse those that make no sense, by name and
- * value.
- */
+/** Checks of the arguments of factories and kernels. An error names the argument and its value. */
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { ConfigurationError, DataError, unknownName } from './errors.js';
 
@@ -65,7 +62,7 @@ export function checkNumber(name: string, value: unknown, { least, above, most, 
 }
 
 /**
- * Refuses a value that is not one of a few words.
+ * Throws unless the value is one of a few words.
  *
  * @throws ConfigurationError with code `BAD_VALUE`.
  */
@@ -89,10 +86,10 @@ export function checkBoolean(name: string, value: unknown): void {
 }
 
 /**
- * Refuses what lacks the member by which a part of a product is known: a modulator where a rule should stand, or the
- * factory `oja` where `oja()` is meant.
+ * Throws unless the value has the member that identifies its kind. It catches a modulator in place of a rule, and the
+ * factory `oja` in place of `oja()`.
  *
- * @param name What is refused: `'the rule of threeFactor'`.
+ * @param name The name of the argument in the message: `'the rule of threeFactor'`.
  * @param member A name that only the right kind of thing has.
  * @throws ConfigurationError with code `BAD_VALUE`.
  */
@@ -101,7 +98,7 @@ export function checkPart(name: string, value: unknown, member: string, help: st
   throw new ConfigurationError('BAD_VALUE', `${name} is ${printable(value)}.`, help);
 }
 
-/** A value as a message can hold it: functions and products by their names. */
+/** A value as text for a message: functions and products by their names. */
 function printable(value: unknown): string {
   if (value instanceof Promise) return 'a promise';
   if (typeof value === 'function') return `the function ${value.name || '() => …'}`;
@@ -112,9 +109,9 @@ function printable(value: unknown): string {
 }
 
 /**
- * Refuses a tensor that holds no values, for a kernel that none can be handed to.
+ * Throws if a tensor has no values, for a kernel that needs some.
  *
- * @throws DataError with code `EMPTY_TENSOR` where a size is 0.
+ * @throws DataError with code `EMPTY_TENSOR` if a size is 0.
  */
 export function checkNotEmpty(kernel: string, tensors: Readonly<Record<string, TensorInfo>>): void {
   for (const [name, { shape }] of Object.entries(tensors)) {
@@ -128,7 +125,8 @@ export function checkNotEmpty(kernel: string, tensors: Readonly<Record<string, T
 }
 
 /**
- * Refuses a tensor of another shape than a kernel's other arguments make it, since a kernel would read beyond its end.
+ * Throws unless a tensor has the shape that the other arguments of a kernel imply. The kernel would read beyond its
+ * end.
  *
  * @throws DataError with code `WRONG_SHAPE`.
  */
@@ -137,6 +135,6 @@ export function checkShape(kernel: string, name: string, { shape }: TensorInfo, 
   throw new DataError(
     'WRONG_SHAPE',
     `${kernel} got ${name} of shape [${shape.join(', ')}], not [${expected.join(', ')}].`,
-    'check strides, padding and the shape that was asked for.',
+    'check strides, padding and the requested shape.',
   );
 }

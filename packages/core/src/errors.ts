@@ -1,6 +1,6 @@
 /**
- * Every error that these packages throw on purpose: a class to catch, a stable `code` to test for, the value that was
- * wrong in the message, and a `help:` line that says what to do.
+ * The errors that these packages throw on purpose. Each has a class to catch, a stable `code` to test for, a summary
+ * with the offending value, and a `help:` line with the remedy.
  */
 import { distance } from 'fastest-levenshtein';
 import type { ErrorCode } from './codes.js';
@@ -30,32 +30,32 @@ export class GhlError extends Error {
   }
 }
 
-/** A name, option or combination that makes no sense; found before any training. */
+/** A name, option or combination makes no sense. Thrown before any training. */
 export class ConfigurationError extends GhlError {
   override readonly name: string = 'ConfigurationError';
 }
 
-/** A layer, model or device that is not supported. */
+/** A layer, model or device is not supported. */
 export class UnsupportedError extends GhlError {
   override readonly name: string = 'UnsupportedError';
 }
 
-/** A signal that is missing, of the wrong shape, or not available where it is read. */
+/** A signal is missing, has the wrong shape, or is not available at its reader. */
 export class SignalError extends GhlError {
   override readonly name: string = 'SignalError';
 }
 
-/** Saved state, or a checkpoint, that does not fit what it is loaded into. */
+/** A saved state or a checkpoint does not fit its target. */
 export class StateError extends GhlError {
   override readonly name: string = 'StateError';
 }
 
-/** Data that is missing, truncated, corrupt or of the wrong shape. */
+/** Data is missing, truncated, corrupt or of the wrong shape. */
 export class DataError extends GhlError {
   override readonly name: string = 'DataError';
 }
 
-/** A step whose increment was not finite. */
+/** The increment of a step is not finite. */
 export class NonFiniteError extends GhlError {
   override readonly name: string = 'NonFiniteError';
 }
@@ -77,8 +77,8 @@ export function nearest(name: string, candidates: Iterable<string>): string | un
 /**
  * The error for a name that is not among those known, suggesting the nearest.
  *
- * @param kind What the name should have named: `'network'`, `'layer'`.
- * @param message What to say where "There is no network 'x'." says too little.
+ * @param kind The kind of thing that the name should denote: `'network'`, `'layer'`.
+ * @param message The summary, if "There is no network 'x'." is not enough.
  * @returns A {@link ConfigurationError} with code `UNKNOWN_<KIND>`, to be thrown by the caller.
  */
 export function unknownName(

@@ -40,7 +40,7 @@ describe('a product comes back from its JSON', () => {
     );
   });
 
-  it('a schedule too, with its values', () => {
+  it('rebuilds a schedule with its values', () => {
     const schedule = fromSpec<(step: number) => number>(throughJson(cosine(0.1, 10)));
     expect([0, 5, 10].map(schedule)).toEqual([0, 5, 10].map(cosine(0.1, 10)));
   });
@@ -52,17 +52,20 @@ it('rejects an unknown name, and suggests the nearest', () => {
   expect(refused).toThrow("did you mean 'rule'?");
 });
 
-it.each(['toString', '__proto__', 'constructor'])('takes %s for no factory', (name) => {
-  expect(() => fromSpec({ name, args: [] })).toThrow(expect.objectContaining({ code: 'UNKNOWN_FACTORY' }));
-});
+it.each(['toString', '__proto__', 'constructor'])(
+  'does not take the property %s of an object for a factory',
+  (name) => {
+    expect(() => fromSpec({ name, args: [] })).toThrow(expect.objectContaining({ code: 'UNKNOWN_FACTORY' }));
+  },
+);
 
-it('refuses a plain function, which was kept as its source', () => {
+it('rejects a plain function, of which the spec has only the source', () => {
   const product = scaleBy((step) => 1 / (1 + step));
   expect(() => fromSpec(throughJson(product))).toThrow(expect.objectContaining({ code: 'UNNAMED_FUNCTION' }));
   expect(() => fromSpec(throughJson(product))).toThrow('1 / (1 + step)');
 });
 
-it.each([undefined, null, 'swta', { name: 'swta' }, {}])('refuses %j, which is not a spec', (spec) => {
+it.each([undefined, null, 'swta', { name: 'swta' }, {}])('rejects %j, which is not a spec', (spec) => {
   expect(() => fromSpec(spec as never)).toThrow(expect.objectContaining({ code: 'BAD_SPEC' }));
 });
 
@@ -70,7 +73,7 @@ it('passes on the error of a factory', () => {
   expect(() => fromSpec({ name: 'cosine', args: [1, 0] })).toThrow(expect.objectContaining({ code: 'BAD_VALUE' }));
 });
 
-it('a record of options is not a spec', () => {
+it('does not take a record of options for a spec', () => {
   expect(isSpec({ name: 'rule', args: [] })).toBe(true);
   expect(isSpec({ name: 'rule' })).toBe(false);
   expect(isSpec({ name: 'rule', args: [], more: 1 })).toBe(false);
@@ -78,11 +81,11 @@ it('a record of options is not a spec', () => {
   expect(isSpec([])).toBe(false);
 });
 
-it('an option that is absent is left out of the spec', () => {
+it('omits absent options from the spec', () => {
   expect(specOf('rule', { temperature: undefined, rate: 1 })).toEqual({ name: 'rule', args: [{ rate: 1 }] });
 });
 
-it('a rule keeps its name in wrappers', () => expect(ruleName(rms(maxAbs(rule())))).toBe('rule'));
+it('keeps the name of a rule inside wrappers', () => expect(ruleName(rms(maxAbs(rule())))).toBe('rule'));
 
 it('builds gradient descent from a spec that was recorded when it was called gradient', () => {
   const spec = {

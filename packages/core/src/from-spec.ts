@@ -1,4 +1,4 @@
-/** The way back from a spec to the product that it describes. */
+/** Builds a product from its spec. */
 
 import { ConfigurationError, unknownName } from './errors.js';
 import { constant, maxAbs, rms } from './local-rule.js';
@@ -36,9 +36,9 @@ export function currentSpec(value: Json): Json {
 }
 
 /**
- * Builds what a spec describes: `fromSpec(product.spec, { swta, sign })` is a product equal to the first.
+ * Builds the product that a spec describes: `fromSpec(product.spec, { swta, sign })` is equal to `product`.
  *
- * @param plugins Factories by the name that stands in the spec; those of `@ghl/core` are known.
+ * @param plugins Factories by their name in the spec; those of `@ghl/core` are known.
  * @throws ConfigurationError `BAD_SPEC` unless `spec` has a name and arguments, `UNKNOWN_FACTORY` for a name that
  * neither `plugins` nor the core has, `UNNAMED_FUNCTION` for a schedule that was written as a plain function, which
  * JSON cannot hold.

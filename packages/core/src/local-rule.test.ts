@@ -82,6 +82,6 @@ it('applies the inner wrapper first: rms(maxAbs) of ΔW = [1, −7] is 5/7', () 
   expect(delta(rms(maxAbs(hebb)), [[1, -7]], [[1], [0]])).toBeAllClose([[5 / 7], [5 / 7]]);
 });
 
-it('gives ΔW = 1 for every weight in constant, whatever the activity', () => {
+it('gives ΔW = 1 for every weight and any activity in constant', () => {
   expect(delta(constant(), [[1, -7]], [[1], [0]])).toEqual([[1], [1]]);
 });

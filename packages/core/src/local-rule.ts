@@ -1,11 +1,11 @@
 /**
- * A local rule changes a weight from the activity of the two units that it connects. Every rule is a gate times what a
- * reconstruction leaves of the input,
+ * A local rule changes a weight from the activity of the two units that it connects. Every rule is a gate times the
+ * input minus a reconstruction:
  *
  *     Δw_k = Σₚ g_pk · (xₚ − Σ_{j ∈ S(k)} r_pj · w_j)      in matrices   ΔW = Xᵀ·G − W·M,   M = S(Rᵀ·G)
  *
- * so a rule says three things, the gate G, the reconstruction R and the scope S, and the engine does the rest for every
- * geometry. A rule sees its own layer's activity and weights, and no loss, label or gradient.
+ * A rule returns three things: the gate G, the reconstruction R and the scope S. The engine computes ΔW from them for
+ * every geometry. A rule sees the activity and the weights of its layer, and no loss, label or gradient.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Operation } from './backend/kernels.js';
@@ -15,12 +15,12 @@ import type { Stateless, StateTree } from './state.js';
 import type { Units } from './units.js';
 
 /**
- * Whose reconstruction unit k subtracts from the input: none, its own, its own and those of units before it, or all
- * units'. In a depthwise convolution, always within one input channel.
+ * The units whose reconstruction unit k subtracts from the input: none, its own, its own and those of earlier units, or
+ * all units. In a depthwise convolution, the scope stays within one input channel.
  */
 export type Scope = 'none' | 'own' | 'earlier' | 'all';
 
-/** The inputs of a rule. P = batch × positions, D = fan-in, K = fan-out; a layer called twice has one [P, K]. */
+/** The inputs of a rule. P = batch × positions, D = fan-in, K = fan-out; the calls of a layer share one [P, K]. */
 export interface LocalContext {
   /** y = x·W, before bias and non-linearity: [P, K]. */
   readonly post: tf.Tensor2D;
@@ -55,7 +55,7 @@ export interface GateResult<S extends StateTree> {
 }
 
 /**
- * A local rule: pure functions and a spec. The engine disposes of what they allocate.
+ * A local rule: pure functions and a spec. The engine disposes of the tensors that they allocate.
  *
  * @typeParam S The state that the rule keeps, `{}` if none.
  */
@@ -64,11 +64,11 @@ export interface LocalRule<S extends StateTree = any> extends Specified {
   /** The state before the first step. */
   init(units: Units): S;
   /**
-   * Gate, reconstruction and scope of one step. Neither context nor state may be changed. The engine does not ask for
-   * the gate of no positions. For none, a rule returns an empty gate and its state, or throws DataError `EMPTY_TENSOR`.
+   * Gate, reconstruction and scope of one step. Neither context nor state may be changed. The engine never calls it
+   * without positions. Another caller that does gets an empty gate and the state, or DataError `EMPTY_TENSOR`.
    */
   gate(context: LocalContext, state: S): GateResult<S>;
-  /** False for a rule whose ΔW is 1 whatever the activity: its gate is never asked for. */
+  /** False for a rule whose ΔW is always 1: the engine does not call `gate`. */
   readonly active?: false;
   /** Wrappers applied to ΔW, in order. */
   readonly wrappers?: readonly Wrapper[];
@@ -108,15 +108,15 @@ export interface WrapperContext {
 /** The output of a wrapper for one ΔW. */
 export interface WrapResult<S extends StateTree> {
   /**
-   * The wrapper as it stands at this step. Applied to the ΔW that it was measured on, and, where a third factor acts
-   * per example, instead to the ΔW of the modulated gate.
+   * Applies the wrapper of this step to the ΔW that it has measured. If a third factor acts per example, it is applied
+   * to the ΔW of the modulated gate instead.
    */
   apply(eligibility: tf.Tensor): tf.Tensor;
   /** The wrapper's state after this step. */
   readonly state: S;
 }
 
-/** Something done to the ΔW that the engine has formed, before the third factor: a normalisation, a trace. */
+/** A function of the ΔW that the engine has computed, applied before the third factor: a normalisation, a trace. */
 // biome-ignore lint/suspicious/noExplicitAny: as for LocalRule
 export interface Wrapper<S extends StateTree = any> extends Specified {
   /** Whether `apply` is linear, so that it can act on a ΔW whose gate was modulated per example. */
@@ -130,11 +130,11 @@ export interface Wrapper<S extends StateTree = any> extends Specified {
 }
 
 /**
- * The rule with one more wrapper around it. Its spec is the call `name(rule, ...args)`, so that `fromSpec` makes an
- * equal one.
+ * The rule with one more wrapper around it. Its spec is the call `name(rule, ...args)`, from which `fromSpec` builds an
+ * equal rule.
  *
  * @param name The factory that calls this function: `'trace'`.
- * @param args What that factory was called with besides the rule. Default: the arguments in the wrapper's own spec.
+ * @param args The arguments of that factory after the rule. Default: the arguments in the wrapper's spec.
  * @throws ConfigurationError `BAD_VALUE` unless `rule` is a local rule.
  * @example
  * ```ts
@@ -219,8 +219,8 @@ export function maxAbs<S extends StateTree>(rule: LocalRule<S>): LocalRule<S> {
 }
 
 /**
- * ΔW replaced by its root mean square over the layer: every weight moves equally far, as far as the rule's step is
- * long. With the sign modulator, the sign-only ablation at GHL's own step size.
+ * Replaces ΔW by its root mean square over the layer: every weight moves equally far, and the step keeps its length.
+ * With the sign modulator, this is the sign-only ablation at GHL's step size.
  *
  * @throws ConfigurationError `BAD_VALUE` unless `rule` is a local rule.
  * @example
@@ -248,7 +248,7 @@ export function rms<S extends StateTree>(rule: LocalRule<S>): LocalRule<S> {
 }
 
 /**
- * The rule whose ΔW is 1 for every weight: with the sign modulator, sign descent without any local factor.
+ * The rule whose ΔW is 1 for every weight. With the sign modulator, this is sign descent without a local factor.
  *
  * @example
  * ```ts
@@ -268,7 +268,7 @@ export function constant(): LocalRule<Stateless> {
   return { ...rule, active: false };
 }
 
-/** The name under which a rule was made, looking through its wrappers. */
+/** The name of the factory of a rule, without its wrappers. */
 export function ruleName(rule: LocalRule): string {
   let spec: Spec = rule.spec;
   for (let depth = rule.wrappers?.length ?? 0; depth > 0; depth--) spec = spec.args[0] as unknown as Spec;

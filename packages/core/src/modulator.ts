@@ -1,7 +1,7 @@
 /**
- * A global modulator: the third factor. It multiplies what a local rule proposes by a signal that reaches the whole
- * network. A factor shaped like the weights, or one number, or one per unit acts on ΔW; a factor per example acts on
- * the gate, before the examples are summed.
+ * A global modulator: the third factor. It multiplies the ΔW of a local rule by a signal that reaches the whole
+ * network. A factor acts on ΔW if it has the shape of the weights, is one number, or is one number per unit. A factor
+ * per example acts on the gate, before the examples are summed.
  */
 import type * as tf from '@tensorflow/tfjs-core';
 import type { Operation } from './backend/kernels.js';
@@ -11,8 +11,8 @@ import type { IncrementResult } from './transform.js';
 import type { Units } from './units.js';
 
 /**
- * The signals that a modulator can read, as it sees them. Open to declaration merging: a project adds
- * `declare module '@ghl/core' { interface Signals { novelty: tf.Tensor } }` and hands `novelty` in at each step.
+ * The signals that a modulator can read. Open to declaration merging: a project adds
+ * `declare module '@ghl/core' { interface Signals { novelty: tf.Tensor } }` and passes `novelty` to each step.
  */
 export interface Signals {
   /** ∂L/∂W of the layer's kernel, kernel-shaped. */
@@ -38,7 +38,7 @@ export interface ModulatorContext {
 
 // biome-ignore lint/suspicious/noExplicitAny: a list of modulators mixes state types, which only the modulator reads
 interface Modulator<R extends SignalName, S extends StateTree = any> extends Specified {
-  /** The signals that it looks at; it is given no others. */
+  /** The signals that it reads. It receives no others. */
   readonly reads: readonly R[];
   /** The state before the first step. */
   init(units: Units): S;

@@ -1,6 +1,6 @@
 /**
- * Plasticity is the one noun of the library: a head, which says what to add to the weights, and the transforms that
- * follow it. Local rule × global modulator, a rule alone, and gradient descent are all plasticities, and so is a chain.
+ * A plasticity consists of a head, which computes an increment of the weights, and transforms of that increment. Local
+ * rule × global modulator, a rule alone, gradient descent and a chain are all plasticities.
  */
 import { checkPart } from './checks.js';
 import { ConfigurationError } from './errors.js';
@@ -72,7 +72,7 @@ export function threeFactor<R extends SignalName>(rule: LocalRule, modulator: Gl
 }
 
 /**
- * A local rule with no third factor: ΔW is added as it is.
+ * A local rule without a third factor: the increment is ΔW.
  *
  * @throws ConfigurationError `BAD_VALUE` unless `rule` is a local rule.
  * @example

@@ -1,6 +1,5 @@
 /**
- * For authors of rules, modulators and transforms: the contracts, what a rule may compute with, and how options are
- * checked.
+ * For authors of rules, modulators and transforms: the contracts, functions to compute with, and checks of options.
  */
 export type { Operation } from './backend/kernels.js';
 export { checkBoolean, checkChoice, checkNotEmpty, checkNumber, checkOptions, type NumberRange } from './checks.js';

@@ -21,7 +21,7 @@ export interface PredictionError {
   readonly state: BaselineState;
 }
 
-/** A baseline that has seen nothing. */
+/** The baseline before the first value. */
 export function initBaseline(): BaselineState {
   return { mean: tf.scalar(0), seen: tf.scalar(0) };
 }
@@ -33,7 +33,7 @@ export function initBaseline(): BaselineState {
  * @param signal Any shape.
  * @param rate λ in [0, 1]: 0 is the previous value, 1 the first.
  * @throws DataError `EMPTY_TENSOR` for a signal without values.
- * @throws ConfigurationError `BAD_VALUE` for another λ.
+ * @throws ConfigurationError `BAD_VALUE` unless λ is in [0, 1].
  */
 export function predictionError({ mean, seen }: BaselineState, signal: tf.Tensor, rate: number): PredictionError {
   checkNumber('The rate of a baseline', rate, { least: 0, most: 1 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { checkHyperparameter, cosine, type Schedule, valueAt } from './schedule.js';
 
-it('a number is itself at every step, a schedule what it says', () => {
+it('returns a number at every step, and the value of a schedule at its step', () => {
   expect(valueAt(0.5, 7)).toBe(0.5);
   expect(valueAt((step) => step * 2, 7)).toBe(14);
 });
@@ -21,7 +21,7 @@ const noNumbers: readonly [unknown, string][] = [
   [-Infinity, '-Infinity'],
 ];
 
-it.each(noNumbers)('refuses the schedule that gives %o, with its step', (value, shown) => {
+it.each(noNumbers)('rejects a schedule that returns %o, and names the step', (value, shown) => {
   const schedule = () => value as number;
   const badValue = expect.objectContaining({ code: 'BAD_VALUE' });
   expect(() => valueAt(schedule, 7)).toThrow(badValue);
@@ -31,7 +31,7 @@ it.each(noNumbers)('refuses the schedule that gives %o, with its step', (value, 
   expect(() => valueAt(rate, 7)).toThrow(`rate at step 7 is ${shown}.`);
 });
 
-it('refuses a schedule that is asynchronous, and answers for its failure', async () => {
+it('rejects an asynchronous schedule, and handles its rejection', async () => {
   const schedule = async () => {
     throw new Error('late');
   };
@@ -40,7 +40,7 @@ it('refuses a schedule that is asynchronous, and answers for its failure', async
 });
 
 describe('checkHyperparameter', () => {
-  it('gives back a number that is in range, and refuses another', () => {
+  it('returns a number in range, and rejects any other', () => {
     expect(checkHyperparameter('rate', 0, { least: 0 })).toBe(0);
     expect(() => checkHyperparameter('rate', -1, { least: 0 })).toThrow('rate is -1.');
   });
@@ -83,7 +83,7 @@ describe('cosine', () => {
     [1, Number.POSITIVE_INFINITY],
     [() => 1, 10],
     [1, () => 10],
-  ])('refuses cosine(%s, %s)', (peak, steps) => {
+  ])('rejects cosine(%s, %s)', (peak, steps) => {
     expect(() => cosine(peak as number, steps as number)).toThrow(expect.objectContaining({ code: 'BAD_VALUE' }));
   });
 });

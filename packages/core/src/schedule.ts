@@ -16,11 +16,11 @@ export interface Schedule {
 export type Hyperparameter = number | Schedule;
 
 /**
- * Refuses a hyperparameter that is not a finite number in range.
+ * Throws unless a hyperparameter is a finite number in range, or a schedule.
  *
- * @param name How messages call it: `'swta temperature'`.
- * @returns The number; or a schedule with the same values and spec, which throws ConfigurationError `BAD_VALUE` at a
- * step for which the value is not in range. Use it in place of `value`.
+ * @param name Its name in messages: `'swta temperature'`.
+ * @returns The number, or a schedule with the same values and spec that checks each value: it throws ConfigurationError
+ * `BAD_VALUE` at a step whose value is not in range. Use it in place of `value`.
  * @throws ConfigurationError `BAD_VALUE` for a number.
  * @example
  * ```ts
@@ -45,8 +45,8 @@ export function checkHyperparameter(name: string, value: unknown, range: NumberR
 /**
  * The value of a hyperparameter at a step.
  *
- * @throws ConfigurationError `BAD_VALUE` for a schedule that does not give a finite number, or, of those that
- * {@link checkHyperparameter} returns, one in range.
+ * @throws ConfigurationError `BAD_VALUE` if a schedule does not return a finite number. A schedule that {@link
+ * checkHyperparameter} returned also checks the range.
  */
 export function valueAt(hyperparameter: Hyperparameter, step: number): number {
   return typeof hyperparameter === 'number' ? hyperparameter : scheduleValue(hyperparameter, step, 'A schedule', {});
@@ -61,7 +61,7 @@ function scheduleValue(schedule: Schedule, step: number, name: string, range: Nu
 
 /**
  * Cosine decay to zero: `peak/2 · (1 + cos(π · min(t, steps)/steps))`, t = 0 at the first update. As PyTorch's
- * `CosineAnnealingLR` with `T_max = steps`, stepped once an update.
+ * `CosineAnnealingLR` with `T_max = steps`, stepped once per update.
  *
  * @param peak Value at t = 0.
  * @param steps Updates until it reaches 0; at least 1.

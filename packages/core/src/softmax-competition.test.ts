@@ -10,13 +10,13 @@ beforeAll(async () => {
 const rows = (post: number[][], temperature: number) =>
   tf.tidy(() => softmaxCompetition(tf.tensor2d(post), temperature).gate.arraySync());
 
-it.each([0, -0.01, Number.NaN, Infinity, '1', null])('refuses the temperature %s', (temperature) => {
+it.each([0, -0.01, Number.NaN, Infinity, '1', null])('rejects the temperature %s', (temperature) => {
   expect(() => tf.tidy(() => softmaxCompetition(tf.zeros([1, 2]), temperature as number).gate)).toThrow(
     expect.objectContaining({ code: 'BAD_VALUE', message: expect.stringContaining('temperature') }),
   );
 });
 
-it('is winner-take-all as the temperature goes to 0, and an even share as it grows', () => {
+it('tends to winner-take-all at low temperatures, and to equal shares at high ones', () => {
   const post = [
     [0.5, 0.5 + 2 ** -24, -1],
     [2, -3, 2],

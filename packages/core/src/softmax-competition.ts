@@ -1,19 +1,19 @@
-/** Competition between the units of a layer, which several rules are gated by. */
+/** Competition between the units of a layer, the gate of several rules. */
 import * as tf from '@tensorflow/tfjs-core';
 import { COMPETITION, hasKernel } from './backend/kernels.js';
 import { checkNotEmpty, checkNumber } from './checks.js';
 import type { GateResult } from './local-rule.js';
 
-/** The smallest float32 number that every processor computes with: a GPU may take one below it for 0. */
+/** The smallest float32 number that every processor supports: a GPU may treat smaller ones as 0. */
 const LEAST = 2 ** -126;
 
 /**
- * The gate u = softmax_k(y/τ): how far each unit wins at each position, Σ_k u = 1. τ → 0 is winner-take-all, in which
- * units with the same largest y share, and τ → ∞ an even share.
+ * The gate u = softmax_k(y/τ): the share of each unit at each position, with Σ_k u = 1. τ → 0 is winner-take-all; units
+ * with the same largest y share. τ → ∞ gives equal shares.
  *
  * @param post y: [P, K], finite.
  * @param temperature τ > 0.
- * @returns The gate, and where the backend forms it on the way, its overlap with y, for a rule whose reconstruction is
+ * @returns The gate. If the backend computes it on the way, also its overlap with y, for a rule whose reconstruction is
  * y.
  * @throws ConfigurationError `BAD_VALUE` for a temperature that is not a finite number above 0; DataError
  * `EMPTY_TENSOR` for no positions or no units.

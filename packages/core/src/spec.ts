@@ -1,16 +1,16 @@
 /**
- * A spec is the JSON from which a product can be built again: the name of a factory and the arguments that it was
- * called with. It stands in a run's manifest, in a URL and in a saved optimizer.
+ * A spec is the JSON from which a product can be rebuilt: the name of a factory and its arguments. The manifest of a
+ * run, a URL and a saved optimizer contain specs.
  */
 
-/** A value that JSON can hold. */
+/** A value that JSON can represent. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
-/** A factory's name and the arguments that it was called with; arguments may hold specs. */
+/** The name of a factory and its arguments, which may contain specs. */
 export interface Spec {
-  /** The factory's name, as `fromSpec` looks it up. */
+  /** The name of the factory, which `fromSpec` looks up. */
   readonly name: string;
-  /** Its arguments in order; an argument that has a spec stands here as that spec. */
+  /** Its arguments in order. An argument that has a spec is represented by that spec. */
   readonly args: readonly Json[];
 }
 
@@ -20,7 +20,7 @@ export interface Specified {
   readonly spec: Spec;
 }
 
-/** A factory of specified things, as `fromSpec` takes it. */
+/** A factory of things with a spec. */
 // biome-ignore lint/suspicious/noExplicitAny: factories differ in their arguments, which only their spec knows
 export type Factory = (...args: any[]) => Specified;
 
@@ -31,8 +31,8 @@ export function isSpec(value: Json): value is Json & Spec {
 }
 
 /**
- * The spec of a call `name(...args)`. Arguments that carry a spec are replaced by it; a plain function is kept as its
- * source, for the reader's sake, and cannot be rebuilt.
+ * The spec of a call `name(...args)`. Arguments that carry a spec are replaced by it; a plain function is represented
+ * by its source, for readers only, and cannot be rebuilt.
  */
 export function specOf(name: string, ...args: readonly unknown[]): Spec {
   return { name, args: args.map(toJson) };

@@ -13,14 +13,14 @@ const tree = () => ({
 const values = (state: StateTree) =>
   leaves(state).map(([path, leaf]) => [path, leaf.dtype, leaf.shape, [...leaf.dataSync()]]);
 
-it('a tree has leaves with paths, in order', () => {
+it('lists the leaves of a tree with their paths, in order', () => {
   const state = tree();
   expect(leaves(state).map(([path]) => path)).toEqual(['rule/theta', 'wrappers/0/trace', 'step']);
   expect(leaves({})).toEqual([]);
   tf.dispose(state);
 });
 
-it('mapLeaves keeps the structure', () => {
+it('keeps the structure in mapLeaves', () => {
   const state = tree();
   const paths: string[] = [];
   const doubled = mapLeaves(state, (leaf, path) => {
@@ -33,7 +33,7 @@ it('mapLeaves keeps the structure', () => {
   tf.dispose([state, doubled]);
 });
 
-it('a saved tree loads bit for bit, into a tree of the same structure', async () => {
+it('loads a saved tree bit for bit, into a tree of the same structure', async () => {
   const state = tree();
   const like = mapLeaves(tree(), (leaf) => {
     const zeros = tf.zerosLike(leaf);
@@ -46,11 +46,11 @@ it('a saved tree loads bit for bit, into a tree of the same structure', async ()
   tf.dispose([state, like, loaded]);
 });
 
-it('nothing is saved of a tree without leaves', async () => {
+it('saves no values for a tree without leaves', async () => {
   expect(loadState(await saveState({}), {})).toEqual({});
 });
 
-describe('refuses, and leaves no tensor', () => {
+describe('rejects these states, and leaves no tensor', () => {
   it.each<[name: string, like: () => StateTree, message: RegExp]>([
     [
       'a leaf that is missing',

@@ -1,14 +1,14 @@
 /**
- * State as a tree of tensors: the memory of a rule, modulator or transform between steps. Being plain data, it is
- * saved, loaded and compared without its owner's help.
+ * State as a tree of tensors: the memory of a rule, modulator or transform between steps. It is plain data, so it can
+ * be saved, loaded and compared without its owner.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { StateError } from './errors.js';
 
-/** A tensor, or a list or record of trees. An empty record is the state of something that remembers nothing. */
+/** A tensor, or a list or record of trees. An empty record means no state. */
 export type StateTree = tf.Tensor | readonly StateTree[] | { readonly [key: string]: StateTree };
 
-/** The state of a rule, modulator, wrapper or transform that remembers nothing: `{}`. */
+/** The state of a stateless rule, modulator, wrapper or transform: `{}`. */
 export type Stateless = Readonly<Record<string, never>>;
 
 /** The leaves of a tree with their paths, `['theta', tensor]`, in a fixed order. */
@@ -43,7 +43,7 @@ export async function saveState(tree: StateTree): Promise<ArrayBuffer> {
  *
  * @param like A tree of the expected structure, shapes and dtypes; its values are not read.
  * @throws StateError `CORRUPT_STATE` unless the bytes are a saved state, `STATE_MISMATCH` naming the first leaf that is
- * missing, left over, or of another shape or dtype.
+ * missing or superfluous, or has another shape or dtype.
  */
 export function loadState<T extends StateTree>(bytes: ArrayBuffer, like: T): T {
   const loaded = decode(bytes);
@@ -87,6 +87,6 @@ function mismatch(path: string, expected: string, found: string): StateError {
   return new StateError(
     'STATE_MISMATCH',
     `State at '${path}' should be ${expected}, but is ${found}.`,
-    'load state into the same product, on weights of the same shape, as it was saved from.',
+    'load a state into the product that saved it, on weights of the same shape.',
   );
 }

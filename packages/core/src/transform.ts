@@ -16,7 +16,7 @@ export interface TransformContext {
   readonly step: number;
 }
 
-/** An increment, and what its maker remembers: the answer of a third factor, a transform, and a whole plasticity. */
+/** An increment and the next state: the result of a third factor, a transform, or a plasticity. */
 export interface IncrementResult<S extends StateTree> {
   /** Δ: the amount added to the weights, in their shape. */
   readonly increment: tf.Tensor;
@@ -24,7 +24,7 @@ export interface IncrementResult<S extends StateTree> {
   readonly state: S;
 }
 
-/** A step of a chain. The engine disposes of what `update` allocates. */
+/** A step of a chain. The engine disposes of the tensors that `update` allocates. */
 // biome-ignore lint/suspicious/noExplicitAny: a chain mixes state types, which only the transform itself reads
 export interface Transform<S extends StateTree = any> extends Specified {
   /** The state before the first step. */

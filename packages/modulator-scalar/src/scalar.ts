@@ -1,4 +1,4 @@
-/** A scalar as third factor: how much better than expected things went. */
+/** A scalar as third factor: the difference between a result and its expectation. */
 import { ConfigurationError, type GlobalModulator, type Hyperparameter, type Signals } from '@ghl/core';
 import {
   type BaselineState,
@@ -33,7 +33,7 @@ export interface ScalarOptions {
  *
  * Baselines start at the first value seen, so the first factor is 0 and a constant added to the reward changes nothing.
  * With `per: 'batch'` (default) a reward per example is averaged. With `per: 'example'` each example's share of ΔW has
- * its own factor rₚ − r̄; a single reward then stands for all examples.
+ * its own factor rₚ − r̄; a single reward then counts for all examples.
  *
  * @returns A modulator that reads the reward or the loss, and keeps its baseline.
  * @throws ConfigurationError `BAD_VALUE`, `UNKNOWN_OPTION`, `PER_EXAMPLE_REFUSED` for a loss, which is one number.

@@ -25,7 +25,7 @@ it('cannot be handed a reward', () => {
   sign().modulate(eligibility, { gradient: reward }, context, {});
 });
 
-it('reads the gradient, and says so', () => {
+it('declares that it reads the gradient', () => {
   expectTypeOf(sign()).toEqualTypeOf<WeightModulator<'gradient', Stateless>>();
   expectTypeOf(sign().reads).toEqualTypeOf<readonly 'gradient'[]>();
 });

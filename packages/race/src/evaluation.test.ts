@@ -9,7 +9,7 @@ beforeEach(async () => {
   await tf.setBackend('cpu');
 });
 
-it('is the mean over images, whatever the batches, and not over batches', async () => {
+it('averages over images and not over batches', async () => {
   const data = await glyphs({ trainSize: 1, validationSize: 0, testSize: 23 });
   const model = sequential({
     layers: [layers.flatten({ inputShape: [32, 32, 3] }), layers.dense({ units: 10, activation: 'softmax' })],

@@ -42,7 +42,7 @@ describe('any rule × modulator', () => {
     [custom('oja', 'sign', { ruleOptions: { temperature: 1 } }), 'UNKNOWN_OPTION', 'none'],
     [custom('swta', 'sign', { modulatorOptions: { mode: 'flop' } }), 'BAD_VALUE', "'flip'"],
     [{ name: 'gh' }, 'UNKNOWN_RECIPE', "'ghl'"],
-  ])('refuses %j with %s', (recipe, code, help) => {
+  ])('rejects %j with %s', (recipe, code, help) => {
     expect(() => assignmentOf(recipe, 'fasthebb-small', 10)).toThrow(
       expect.objectContaining({ code, help: expect.stringContaining(help) }),
     );

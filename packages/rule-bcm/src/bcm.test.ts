@@ -33,7 +33,7 @@ it('potentiates above the threshold: x = 0.425, y = 1.55 and θ = −1 give ΔW 
   expect(stepOnce(rule, { input: [[0.425]], weights: [[1.55 / 0.425]] })).toBeAllClose([[1.6798125]], { rtol: 1e-6 });
 });
 
-/** Δw_k = Σₚ y_pk (y_pk − θ_k) xₚ, the gate ÷ θ_k if so asked, after θ ← (1 − ρ)θ + ρ·meanₚ y². */
+/** Δw_k = Σₚ y_pk (y_pk − θ_k) xₚ, the gate ÷ θ_k with `divide`, after θ ← (1 − ρ)θ + ρ·meanₚ y². */
 const reference = ({ rate = 0.1, theta = 1, divide = false }: BcmOptions): LocalRuleReference => ({
   init: ({ fanOut }) => ({ theta: Array<number>(fanOut).fill(theta) }),
   gate({ post }, state) {

@@ -39,7 +39,7 @@ it('takes the mean over samples, ÷ √D on request', () => {
   ]);
 });
 
-/** Δw_k = 1/P Σₚ f(y_pk) (xₚ − Σ_{j ≤ k} f(y_pj) w_j), ÷ √D if so asked. */
+/** Δw_k = 1/P Σₚ f(y_pk) (xₚ − Σ_{j ≤ k} f(y_pj) w_j), ÷ √D with `scaleByFanIn`. */
 const reference = ({ activation = 'linear', scaleByFanIn = false }: HpcaOptions = {}): LocalRuleReference => ({
   gate({ post, units }) {
     const answers = post.map((y) => y.map((each) => (activation === 'relu' ? Math.max(each, 0) : each)));

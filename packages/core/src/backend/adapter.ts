@@ -1,6 +1,6 @@
 /**
- * A backend adapter: the one object through which a user asks whether a TensorFlow.js backend can train on this
- * machine, and turns it on. Passed by the user; nothing registers itself on import.
+ * A backend adapter tells whether a TensorFlow.js backend can train on this machine, and activates it. The user calls
+ * it; an import registers nothing.
  */
 /** Whether a backend can run here; if not, the reason and the remedy. */
 export type Support =
@@ -37,7 +37,7 @@ export interface ActiveBackend {
    * again on the same machine.
    */
   readonly numerics?: Readonly<Record<string, string | boolean>>;
-  /** Versions of what it is made of, by package. */
+  /** Versions of its packages, by name. */
   readonly versions: Readonly<Record<string, string>>;
   /** Kernels that the adapter registered or replaced. */
   readonly kernels: readonly string[];
@@ -49,14 +49,14 @@ export interface ActiveBackend {
 export interface BackendAdapter<Options extends object = object> {
   /** The name under which TensorFlow.js knows the backend, as `tf.setBackend()` takes it. */
   readonly name: string;
-  /** Says whether this backend runs here. Never throws. */
+  /** Tells whether this backend runs here. Never throws. */
   isSupported(): Promise<Support>;
   /**
-   * Makes this backend the one TensorFlow.js computes on. Idempotent.
+   * Makes this backend the current backend of TensorFlow.js. Idempotent.
    *
-   * @throws UnsupportedError with the reason and help of `isSupported()` where it cannot run.
+   * @throws UnsupportedError with the reason and help of `isSupported()` if it cannot run.
    */
   activate(options?: Options): Promise<ActiveBackend>;
-  /** Releases what `activate()` took. Tensors that live on the backend are lost. */
+  /** Releases the resources that `activate()` took. Tensors on the backend are lost. */
   deactivate(): Promise<void>;
 }

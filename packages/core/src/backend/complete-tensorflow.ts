@@ -1,17 +1,19 @@
 /**
- * What tfjs-layers calls and tfjs-core lacks on its own. `@tensorflow/tfjs` imports the chained methods of tensors,
- * such as `x.flatten()`, which our installation leaves out; the orthogonal initializer, which every recurrent layer has
- * by default, `metrics.r2Score` and two gradients call some of them. And three layers have no gradient even with
- * `@tensorflow/tfjs`: `conv3dTranspose`, and `masking` and `thresholdedReLU` behind another layer, which multiply by a
- * comparison.
+ * The functions that tfjs-layers calls and tfjs-core lacks.
+ *
+ * `@tensorflow/tfjs` imports the chained methods of tensors, such as `x.flatten()`; our installation does not. The
+ * orthogonal initializer, which is the default of every recurrent layer, calls some of them. So do `metrics.r2Score`
+ * and two gradients.
+ *
+ * Three layers have no gradient even with `@tensorflow/tfjs`: `conv3dTranspose`, and `masking` and `thresholdedReLU`
+ * after another layer, which multiply by a comparison.
  */
 import * as tf from '@tensorflow/tfjs-core';
 
 type Method = (this: tf.Tensor, ...values: never[]) => unknown;
 
 /**
- * The methods that tfjs-layers 4.22.0 and the gradients of tfjs-core 4.22.0 call, each as the function that it stands
- * for.
+ * The methods that tfjs-layers 4.22.0 and the gradients of tfjs-core 4.22.0 call, each with the function of that name.
  */
 const methods: Readonly<Record<string, Method>> = {
   div(b: tf.Tensor) {
@@ -55,8 +57,8 @@ const methods: Readonly<Record<string, Method>> = {
 type DropFirst<List extends unknown[]> = List extends [unknown, ...infer Rest] ? Rest : never;
 
 /**
- * The gradient of ∂x = the input gradient of conv3d, given ∂y and W, which `tf.conv3dTranspose` computes: of ∂y a
- * convolution, and of W its filter gradient.
+ * The gradient of the input gradient of conv3d, which `tf.conv3dTranspose` computes from ∂y and W. For ∂y it is a
+ * convolution, and for W the filter gradient.
  */
 const transposedGradient: tf.GradConfig = {
   kernelName: tf.Conv3DBackpropInputV2,
@@ -91,9 +93,9 @@ const gradients: readonly tf.GradConfig[] = [
 ];
 
 /**
- * Adds what is missing, so that every layer, initializer, metric and loss of tfjs-layers works where `@tensorflow/tfjs`
- * is not installed. Existing methods stay. Packages that meet layers call it when they are imported, since a
- * model may be built before any of their functions is called.
+ * Adds the missing functions, so that every layer, initializer, metric and loss of tfjs-layers works without
+ * `@tensorflow/tfjs`. Existing methods stay. Packages that use layers call it at import, because a model may be built
+ * before any of their functions is called.
  */
 export function completeTensorFlow(): void {
   const prototype = tf.Tensor.prototype as unknown as Record<string, Method>;

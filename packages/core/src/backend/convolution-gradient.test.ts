@@ -10,7 +10,7 @@ const shapes = [
 ] as [[number, number, number, number], [number, number, number, number]];
 
 describe('gradientInfo', () => {
-  it('takes the size of the output from ∂y, rounded down or up along either axis', () => {
+  it('reads the size of the output from ∂y, rounded down or up along either axis', () => {
     for (const [height, width] of [
       [2, 4],
       [3, 4],
@@ -25,12 +25,12 @@ describe('gradientInfo', () => {
     [1, 4, 4, 5],
     [1, 2, 5, 5],
     [1, 2, 4, 6],
-  ])('refuses any other: %i, %i, %i, %i', (...shape) => {
+  ])('rejects any other size: %i, %i, %i, %i', (...shape) => {
     const refused = expect.objectContaining({ code: 'WRONG_SHAPE', help: expect.any(String) });
     expect(() => gradientInfo('Test', dy(...shape), shapes, windows)).toThrow(refused);
   });
 
-  it('knows depthwise filters, whose last size multiplies', () => {
+  it('supports depthwise filters, whose last size is a multiplier', () => {
     const info = gradientInfo('Test', dy(1, 2, 4, 10), shapes, windows, true);
     expect(info.outChannels).toBe(10);
   });

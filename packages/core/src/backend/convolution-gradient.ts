@@ -1,10 +1,10 @@
-/** The geometry of a convolution from the side of its gradients, for backends whose kernels form these. */
+/** The geometry of the gradients of a convolution, for backends with their own gradient kernels. */
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
 import { checkShape } from '../checks.js';
 
 type Shape4D = [number, number, number, number];
 
-/** The attributes of a gradient that say how the window went over the image. */
+/** The attributes of a gradient that describe the windows over the image. */
 export interface Windows {
   /** Steps of the window, [height, width], or one number for both. */
   readonly strides: [number, number] | number;
@@ -15,13 +15,13 @@ export interface Windows {
 }
 
 /**
- * The geometry of a convolution, channels last, whose gradient at the output is ∂y. TensorFlow.js does not say how the
- * size of the output was rounded, so ∂y does.
+ * The geometry of a convolution, channels last, whose gradient at the output is ∂y. TensorFlow.js does not record how
+ * the size of the output was rounded, so the shape of ∂y decides.
  *
- * @param kernel Who asks, for the message.
+ * @param kernel The calling kernel, for the message.
  * @param shapes Of the image, [batch, height, width, C], and of the filter, [height, width, C, K], or, depthwise,
  * [height, width, C, M].
- * @throws DataError with code `WRONG_SHAPE` where no rounding gives ∂y's size: a kernel would read beyond its end.
+ * @throws DataError with code `WRONG_SHAPE` if no rounding gives the size of ∂y: a kernel would read beyond its end.
  */
 export function gradientInfo(
   kernel: string,

@@ -1,10 +1,10 @@
 /**
  * The kernels that a backend may register in addition to those of TensorFlow.js, by name. The engine and the learner
- * call a kernel where the current backend has it, and compute the same from stock kernels where it does not.
+ * call a kernel if the current backend has it, and otherwise compute the same with stock kernels.
  */
 import * as tf from '@tensorflow/tfjs-core';
 
-/** Whether the backend that TensorFlow.js computes on has a kernel, such as those below. */
+/** Whether the current backend has a kernel, such as those below. */
 export function hasKernel(kernel: string): boolean {
   return tf.getKernel(kernel, tf.getBackend()) !== undefined;
 }
@@ -12,8 +12,8 @@ export function hasKernel(kernel: string): boolean {
 /**
  * A kernel that a backend may register in addition to those of TensorFlow.js: the filter gradients of several
  * cotangents, over one pass of x. Inputs `x`, `dy0`, `dy1`, …; attributes as of `Conv2DBackpropFilter`; outputs one
- * gradient for each cotangent, in their order. Connections call it where it is registered, and `Conv2DBackpropFilter`
- * where it is not.
+ * gradient for each cotangent, in their order. Connections call it if it is registered, and otherwise
+ * `Conv2DBackpropFilter`.
  */
 export const FILTER_GRADIENTS = 'GhlConv2DBackpropFilter';
 
@@ -48,7 +48,7 @@ export const FUSED_UPDATE = 'GhlMove';
 export const CHOOSE = 'GhlChoose';
 
 /**
- * Whether every entry of a float32 `x` is finite, or equals its entry of the input `before` where there is one: a bool
+ * Whether every entry of a float32 `x` is finite, or equals its entry of the input `before`, if there is one: a bool
  * []. May be registered as {@link FILTER_GRADIENTS}.
  */
 export const ALL_FINITE = 'GhlAllFinite';
@@ -90,11 +90,11 @@ export const DROPOUT = 'GhlDropout';
 /** The longest program of {@link FUSED_UPDATE}: the capacity of a kernel. */
 export const MAX_OPERATIONS = 64;
 
-/** An operation on the increment v of a weight, of which a fused step is made. */
+/** An operation on the increment v of a weight. A fused step is a list of operations. */
 export type Operation =
-  /** v = Σ − W·m, m by unit, 0 where there is none; v = −g; v = 1. One of these begins a program. */
+  /** v = Σ − W·m, with m per unit, 0 by default; v = −g; v = 1. A program begins with one of these. */
   | readonly ['eligibility' | 'gradient' | 'one']
-  /** v / max|v| over the whole weight, 0 where that is 0; √mean(v²) for all of v. */
+  /** v / max|v| over the whole weight, or 0 if max|v| is 0; √mean(v²) for all of v. */
   | readonly ['maxAbs' | 'rms']
   /** −sign(g)·|v|; −sign(g)·v. */
   | readonly ['magnitude' | 'flip']

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { mutex } from './mutex.js';
 
-it('runs one after the other, in order, also after one that failed', async () => {
+it('runs calls one at a time, in order, even after a failed call', async () => {
   const turn = mutex();
   const log: string[] = [];
   const step = (name: string, ms: number, fails = false) =>

@@ -1,9 +1,8 @@
 /**
- * A function that runs what it is given one after the other, in the order of its calls, whether or not one before
- * failed. An adapter's `activate` and `deactivate` take turns through it, since a page may mount, unmount and mount
- * again at once.
+ * An async mutex. Calls run one at a time, in call order, even if an earlier call failed. `activate` and `deactivate`
+ * of an adapter share one, because a page may mount, unmount and mount again at once.
  *
- * @returns A function whose result is what it was given came to.
+ * @returns A function that runs its argument and settles with the result of that call.
  */
 export function mutex(): <Result>(run: () => Promise<Result>) => Promise<Result> {
   let last: Promise<unknown> = Promise.resolve();

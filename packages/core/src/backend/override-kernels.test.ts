@@ -37,7 +37,7 @@ it('passes each kernel the one that it replaces, and restores all of them', () =
   expect(kernels()).toEqual(before);
 });
 
-it('stacks kernels of one name, and restores the stock kernel beneath', () => {
+it('stacks kernels of one name, and restores the stock kernel', () => {
   const before = tf.getKernel('A', backendName);
   const restore = overrideKernels(backendName, [tagged('A', 'x'), tagged('A', 'y')]);
   expect(result('A')).toBe('y(x(A))');
@@ -52,7 +52,7 @@ it('keeps the set-up of the stock kernel', () => {
   expect(tf.getKernel('C', backendName).setupFunc).toBe(setupFunc);
 });
 
-it('leaves a kernel that was registered by someone else since then', () => {
+it('leaves a kernel that other code has registered since then', () => {
   const restore = overrideKernels(backendName, [tagged('A', 'x'), tagged('B', 'x')]);
   tf.unregisterKernel('A', backendName);
   tf.registerKernel({ ...stock('A'), kernelFunc: () => info('theirs') });
@@ -60,7 +60,7 @@ it('leaves a kernel that was registered by someone else since then', () => {
   expect([result('A'), result('B')]).toEqual(['theirs', 'B']);
 });
 
-it('restores what it has replaced if a later kernel cannot be created', () => {
+it('restores the replaced kernels if a later kernel cannot be created', () => {
   const before = kernels();
   const broken: KernelOverride = {
     name: 'B',

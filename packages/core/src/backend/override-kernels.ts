@@ -13,7 +13,7 @@ export interface KernelOverride {
  * Registers kernels for a backend. A kernel replaces the one of its name. Of several kernels with one name, each
  * replaces the one before it.
  *
- * @returns A function that restores the kernels that were registered before. A kernel that someone else has registered
+ * @returns A function that restores the kernels that were registered before. A kernel that other code has registered
  * since then stays.
  */
 export function overrideKernels(backendName: string, overrides: Iterable<KernelOverride>): () => void {

@@ -1,16 +1,16 @@
 /**
- * The gradient of ReLU in one kernel of a backend. TensorFlow.js takes several, through a gradient that is the same for
- * every backend: it is replaced by one that calls the backend's where there is one. That takes ReLU's output, which the
- * next layer keeps anyway, in place of its input; they have the same sign.
+ * The gradient of ReLU in one kernel of a backend. TensorFlow.js runs several kernels, in a gradient that is the same
+ * for every backend. The replacement calls the kernel of the backend if there is one. It needs the output of ReLU,
+ * which the next layer keeps anyway, instead of the input; both have the same sign.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { hasKernel } from './kernels.js';
 
 /**
- * Replaces the gradient, if TensorFlow.js has it yet; for a backend's `activate()`.
+ * Replaces the gradient if TensorFlow.js has loaded it. `activate()` of a backend calls it.
  *
- * @param kernel The backend's own name of its kernel: ∂x = ∂y where y > 0, else 0; inputs `dy`, `y`, float32. No two
- * backends share a name, since each takes away its own.
+ * @param kernel The name of the backend's kernel: ∂x = ∂y if y > 0, else 0; inputs `dy`, `y`, float32. No two backends
+ * share a name, because each removes its own kernel.
  * @returns A function that restores the previous gradient.
  */
 export function replaceReluGradient(kernel: string): () => void {

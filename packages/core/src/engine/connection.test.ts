@@ -15,8 +15,7 @@ const inner = (a: tf.Tensor, b: tf.Tensor) => {
 };
 
 /**
- * Every product of a connection on an input: x at flat index i times w at j goes into y at o. Straight from the
- * definition.
+ * Every product of a connection on an input, from the definition: x at flat index i times w at j is added to y at o.
  */
 function products(
   kind: 'conv2d' | 'depthwiseConv2d',
@@ -211,7 +210,7 @@ it('a 1×1 convolution is a dense layer at each position', () => {
   });
 });
 
-describe('refuses', () => {
+describe('rejects', () => {
   it.each<[unknown]>([[undefined], [null], [[3]], [[3, 0]], [[3, 1.5]], [[3, 2, 1]], ['32']])(
     'the kernel shape %j',
     (shape) => {
@@ -219,7 +218,7 @@ describe('refuses', () => {
     },
   );
 
-  it('an option that it does not know, such as the name that tf.layers has for it', () => {
+  it('an unknown option, such as the name that tf.layers uses', () => {
     const unknown = expect.objectContaining({ code: 'UNKNOWN_OPTION' });
     for (const options of [{ stride: 2 }, { dilationRate: 2 }, { dataFormat: 'channelsFirst' }] as object[]) {
       expect(() => conv1d([3, 1, 1], options)).toThrow(unknown);
@@ -245,7 +244,7 @@ describe('refuses', () => {
     }
   });
 
-  it('strides and padding of two axes for one', () => {
+  it('strides and padding for two axes on one axis', () => {
     expect(() => conv1d([3, 1, 1], { strides: [1, 2] })).toThrow(expect.objectContaining({ code: 'BAD_VALUE' }));
     const padding = [
       [1, 1],

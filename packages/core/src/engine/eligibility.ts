@@ -7,7 +7,7 @@ import type { LayerStep } from './layer-step.js';
 import { run, tidyRecord } from './tensors.js';
 
 /**
- * The second phase: ΔW = Xᵀ·G − W·M, kernel-shaped, for G and, where there is one, for m⊙G.
+ * The second phase: ΔW = Xᵀ·G − W·M, kernel-shaped, for G and, if there is one, for m⊙G.
  *
  * @param correlated Xᵀ·G for each of them, which a learner forms together with back-propagation's filter gradient.
  */
@@ -27,7 +27,7 @@ export function computeEligibilities(
   );
 }
 
-/** W·M, of which M is an upper triangle where units subtract their own and earlier ones'. */
+/** W·M. M is an upper triangle if units subtract their own and earlier reconstructions. */
 function reconstruct(weights: tf.Tensor2D, m: tf.Tensor2D, scope: Scope): tf.Tensor {
   if (scope !== 'earlier' || !hasKernel(UPPER_PRODUCT)) return tf.matMul(weights, m);
   return run(UPPER_PRODUCT, { a: weights, b: m }, { transposeA: false, upper: 'right' });

@@ -120,7 +120,7 @@ it.each(['own', 'earlier', 'all'] as const)('in a depthwise layer, scope %s stay
 });
 
 describe('a layer called twice', () => {
-  it('is one layer to the rule, with forward() over both calls', () => {
+  it('is one layer for the rule, with forward() over both calls', () => {
     const seen: Partial<Record<'post' | 'squares', number[]>> = {};
     const curious: LocalRule = {
       ...arbitrary('own'),
@@ -304,7 +304,7 @@ describe('signals', () => {
     },
   };
 
-  it('a modulator is given those that it reads', () => {
+  it('passes a modulator only the signals that it reads', () => {
     tf.tidy(() => {
       const signals = { gradient: tensor(1, [3, 4]), loss: tf.scalar(1), reward: tf.scalar(2) };
       run(threeFactor(arbitrary('own'), reading), step(dense([3, 4]), [[2, 3]], signals));
@@ -325,14 +325,14 @@ describe('signals', () => {
     });
   });
 
-  it('a plasticity says which it cannot do without', () => {
+  it('lists the signals that a plasticity needs', () => {
     expect(gradientDescent().reads).toEqual(['gradient']);
     expect(local(arbitrary('own')).reads).toEqual([]);
     expect(threeFactor(arbitrary('own'), reading).reads).toEqual(['gradient', 'loss']);
   });
 });
 
-describe('a shape that would be broadcast is refused', () => {
+describe('rejects a shape that would be broadcast', () => {
   const layer = () => step(dense([3, 4]), [[5, 3]], { loss: tf.scalar(1) });
   const saying = (change: (post: tf.Tensor2D) => object): LocalRule => ({
     ...arbitrary('own'),
@@ -372,7 +372,7 @@ describe('wrappers', () => {
   };
   const layer = () => step(dense([3, 4]), [[5, 3]]);
 
-  it('maxAbs makes the largest number ±1, whatever the scale', () => {
+  it('makes the largest number ±1 in maxAbs, at any scale', () => {
     tf.tidy(() => {
       const tenfold: LocalRule = {
         ...arbitrary('own'),
@@ -387,7 +387,7 @@ describe('wrappers', () => {
     });
   });
 
-  it('rms gives each weight the root mean square', () => {
+  it('gives each weight the root mean square in rms', () => {
     tf.tidy(() => {
       const plain = run(local(arbitrary('own')), layer()).increment.dataSync<'float32'>();
       const root = Math.sqrt(plain.reduce((sum, each) => sum + each * each, 0) / plain.length);
@@ -399,7 +399,7 @@ describe('wrappers', () => {
     });
   });
 
-  it('both leave a layer at 0 where it is at 0', () => {
+  it('keep a ΔW of 0 at 0 in maxAbs and rms', () => {
     tf.tidy(() => {
       for (const wrapped of [maxAbs(zero), rms(zero), rms(maxAbs(zero))]) {
         expect(
@@ -411,7 +411,7 @@ describe('wrappers', () => {
     });
   });
 
-  it('constant is 1 for every weight, and looks at no activity', () => {
+  it('give 1 for every weight in constant, without any activity', () => {
     tf.tidy(() => {
       const { increment, eligibilities } = run(local(constant()), { ...layer(), calls: [] });
       expect(increment).toBeAllClose(Array.from({ length: 3 }, () => Array<number>(4).fill(1)));
@@ -419,7 +419,7 @@ describe('wrappers', () => {
     });
   });
 
-  it('their state goes from step to step', () => {
+  it('pass their state from step to step', () => {
     const counting = wrap(arbitrary('own'), 'counting', {
       spec: specOf('counting'),
       linear: true,
@@ -439,7 +439,7 @@ describe('wrappers', () => {
   });
 });
 
-it('leaves no tensor behind in a tidy, and changes none of its arguments', () => {
+it('leaves no tensor in a tidy, and changes no argument', () => {
   tf.tidy(() => {
     const plasticity = threeFactor(maxAbs(arbitrary('earlier', 'post')), perExample([1, 2, 3, 4, 5]));
     const layer = step(dense([3, 4]), [[5, 3]], reward());
@@ -453,7 +453,7 @@ it('leaves no tensor behind in a tidy, and changes none of its arguments', () =>
   });
 });
 
-it('a plasticity is a program of operations, up to as many as a kernel has room for', () => {
+it('compiles a plasticity to operations, up to the capacity of a kernel', () => {
   const scaled = (times: number) => chain(gradientDescent(), ...Array.from({ length: times }, () => scaleBy(0.9)));
   expect(fusedOperations(scaled(2), 0)).toEqual([['gradient'], ['scale', 0.9], ['scale', 0.9]]);
   expect(fusedOperations(scaled(MAX_OPERATIONS - 1), 0)).toHaveLength(MAX_OPERATIONS);

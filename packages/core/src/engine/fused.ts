@@ -3,10 +3,10 @@ import { MAX_OPERATIONS, type Operation } from '../backend/kernels.js';
 import type { Plasticity } from '../plasticity.js';
 
 /**
- * The operations that {@link computeIncrement} amounts to at a step, for a backend that fuses them; null if a part
- * of the plasticity has state or no operation, and if there are more than {@link MAX_OPERATIONS}.
+ * The operations that are equivalent to {@link computeIncrement} at a step, for a backend that fuses them. Null if a
+ * part of the plasticity has state or no operation, or if there are more than {@link MAX_OPERATIONS}.
  *
- * @param scale What the increment is multiplied by in the end. Default 1, which costs no operation.
+ * @param scale Factor of the final increment. Default 1, which costs no operation.
  */
 export function fusedOperations(
   { rule, modulator, transforms }: Plasticity,

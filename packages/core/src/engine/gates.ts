@@ -18,7 +18,7 @@ export interface LayerGates {
   readonly cotangents: readonly (readonly tf.Tensor[])[];
   /** M for G and for m⊙G: [K] if diagonal, [K, K] if not, null if the scope is `'none'`. */
   readonly overlaps: readonly (tf.Tensor | null)[];
-  /** S, which says how much of M is 0. */
+  /** S, which decides which entries of M are 0. */
   readonly scope: Scope;
   /** The state after the rule, and after a modulator with a factor per example. */
   readonly state: PlasticityState;
@@ -28,10 +28,10 @@ export interface LayerGates {
  * The first phase: y, W → G, M. Several calls of a layer are one [P, K] to the rule.
  *
  * @param layer Only a modulator with a factor per example reads its signals here.
- * @returns Null for a plasticity without a rule, or whose rule looks at no activity.
- * @throws DataError `EMPTY_TENSOR` where a call has no examples, or no positions.
- * @throws SignalError `SIGNAL_MISSING`, or `EXAMPLE_COUNT` where a call's batch is not the signal's.
- * @throws ConfigurationError `WRONG_SHAPE` where the rule's gate or reconstruction is not shaped like y.
+ * @returns Null for a plasticity without a rule, or whose rule reads no activity.
+ * @throws DataError `EMPTY_TENSOR` if a call has no examples or no positions.
+ * @throws SignalError `SIGNAL_MISSING`, or `EXAMPLE_COUNT` if the batch of a call is not that of the signal.
+ * @throws ConfigurationError `WRONG_SHAPE` unless gate and reconstruction of the rule have the shape of y.
  */
 export function computeGates(
   { rule, modulator }: Plasticity,

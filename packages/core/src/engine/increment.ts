@@ -13,7 +13,7 @@ import { checkShape, tidyRecord } from './tensors.js';
 export interface WeightStep {
   /** W, kernel-shaped, or a weight that no rule moves (a bias). */
   readonly weights: tf.Tensor;
-  /** ΔW of G, and of m⊙G; absent if the plasticity has no rule, or one that looks at no activity. */
+  /** ΔW of G, and of m⊙G; absent if the plasticity has no rule, or its rule reads no activity. */
   readonly eligibilities?: readonly tf.Tensor[];
   /** At least those that the plasticity reads. */
   readonly signals: AvailableSignals;
@@ -29,8 +29,8 @@ export interface WeightStep {
  * The third phase: ΔW, signals → Δ, which is added to the weights. Wrappers, the third factor, then the transforms.
  *
  * @throws SignalError `SIGNAL_MISSING`; DataError `EMPTY_TENSOR` for weights or a signal without values.
- * @throws ConfigurationError `WRONG_SHAPE` where the increment of the modulator, or of a transform, is not shaped like
- * the weights.
+ * @throws ConfigurationError `WRONG_SHAPE` unless the increments of the modulator and of each transform have the shape
+ * of the weights.
  */
 export function computeIncrement(
   { rule, modulator, transforms }: Plasticity,

@@ -11,15 +11,15 @@ import type { PlasticityState } from './state.js';
 
 /** The result of {@link layerIncrement}. */
 export interface LayerIncrement extends IncrementResult<PlasticityState> {
-  /** ΔW of G, and of m⊙G, before wrappers; kernel-shaped. Absent if the rule looks at no activity. */
+  /** ΔW of G, and of m⊙G, before wrappers; kernel-shaped. Absent if the rule reads no activity. */
   readonly eligibilities?: readonly tf.Tensor[];
 }
 
 /**
- * All three phases of one layer: its increment, and the ΔW behind it. Tests call it, and learners without a fused
- * backward pass.
+ * All three phases of one layer: its increment, and the ΔW from which it results. For tests, and for learners without a
+ * fused backward pass.
  *
- * @throws SignalError `SIGNAL_MISSING`; DataError `EMPTY_TENSOR` where a call has no examples, or no positions.
+ * @throws SignalError `SIGNAL_MISSING`; DataError `EMPTY_TENSOR` if a call has no examples or no positions.
  */
 export function layerIncrement(plasticity: Plasticity, layer: LayerStep, state: PlasticityState): LayerIncrement {
   const { connection, kernel, calls, signals, step } = layer;

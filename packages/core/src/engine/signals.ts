@@ -19,7 +19,7 @@ export function pick<R extends SignalName>(signals: AvailableSignals, reads: rea
     throw new SignalError(
       'SIGNAL_MISSING',
       `This plasticity reads '${missing}', which is not provided.`,
-      `hand it in: optimizer.minimize(f, { signals: { ${missing} } }).`,
+      `pass it: optimizer.minimize(f, { signals: { ${missing} } }).`,
     );
   }
   const picked = Object.fromEntries(reads.map((name) => [name, signals[name] as tf.Tensor]));
@@ -28,8 +28,8 @@ export function pick<R extends SignalName>(signals: AvailableSignals, reads: rea
 }
 
 /**
- * The examples in one step of a layer: those of one call, if all calls have as many, since a layer may be called
- * several times with one batch; otherwise those of all calls, which are parts of a batch.
+ * The number of examples in one step of a layer. If all calls have equally many, a layer was called several times with
+ * one batch, and the number is that of one call. Otherwise the calls are parts of a batch, and it is their sum.
  *
  * @param posts y of each call.
  */
@@ -39,11 +39,11 @@ export function batchOf(posts: readonly tf.Tensor[]): number {
 }
 
 /**
- * Which example of the step is the first of each call, where the step has `count` examples. The calls are parts of the
- * batch, in order, as under `predict()`; and each part may have been several calls, next to one another where a layer
- * has several places in a model, or one round after the other.
+ * The index of the first example of each call, in a step of `count` examples. The calls are parts of the batch, in
+ * order, as in `predict()`. Each part may consist of several calls: consecutive ones, if a layer has several places in
+ * a model, or one per round.
  *
- * @returns Null if the calls do not add up to that many examples, or do so in two ways.
+ * @returns Null if the calls do not add up to `count` examples, or do so in two ways.
  */
 export function examplesOf(calls: readonly LayerUse[], count: number): number[] | null {
   const sizes = calls.map(({ post }) => post.shape[0] as number);

@@ -5,13 +5,13 @@ import type { Units } from '../units.js';
 
 /** The state of a plasticity for one kernel or weight. */
 export type PlasticityState = {
-  /** The local rule's; `{}` where there is none. */
+  /** The state of the local rule; `{}` without a rule. */
   readonly rule: StateTree;
-  /** One for each of the rule's wrappers, in their order. */
+  /** The state of each wrapper of the rule, in order. */
   readonly wrappers: readonly StateTree[];
-  /** The third factor's; `{}` where there is none. */
+  /** The state of the third factor; `{}` without one. */
   readonly modulator: StateTree;
-  /** One for each transform of the chain, in their order. */
+  /** The state of each transform of the chain, in order. */
   readonly transforms: readonly StateTree[];
 };
 

@@ -1,6 +1,6 @@
 /**
- * How a layer whose behaviour depends on the training step (dropout) learns which step it is: the optimizer that trains
- * the model hands it a counter, so that a resumed run draws what the uninterrupted run would have drawn.
+ * The training step, for layers whose behaviour depends on it, such as dropout. The optimizer that trains the model
+ * passes them a counter, so that a resumed run draws the same numbers as an uninterrupted run.
  */
 
 /** The number of updates made so far. */
@@ -9,7 +9,7 @@ export interface StepCounter {
   readonly current: number;
 }
 
-/** A layer that wants to know the step. */
+/** A layer that depends on the step. */
 export interface StepFollower {
   /**
    * Called by the learner with the step's counter before its forward pass, and after it with the one before, or null.
