@@ -61,7 +61,6 @@ const list = [
   ['\\basked for\\b|\\bif so asked\\b', '“requested”, or the name of the option'],
   ['\\blook(?:s|ed|ing)? at\\b', '“reads”, “inspects”, or “compares”'],
   ['\\bcame\\b', '“was”, “returned”, or “resulted in”'],
-  ['\\balike\\b', '“equally”, or “in the same way”'],
   [
     '\\bwhere (?:there (?:is|are)|no|one|another|that (?:is|has)|it (?:has|can|cannot|does)|they have)\\b',
     '“if”, or “unless”',

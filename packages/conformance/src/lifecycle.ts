@@ -93,7 +93,7 @@ export function lifecycleCases<Plugin extends Specified, Sample, State extends S
               found,
               whole[i + 2] as Step,
               'MISMATCH',
-              `keep in the state all that the next step depends on, and nothing in the ${noun} itself.`,
+              `keep in the state everything that the next step depends on, and nothing in the ${noun} itself.`,
             );
           }
         }

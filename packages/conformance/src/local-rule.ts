@@ -61,7 +61,7 @@ const TOLERANCE = 1e-5;
  * The cases of a local rule. Case ids: `reference`, `dense-on-patches`, `calls`, `batch-additivity`, `equivariance`,
  * `purity`, `leaks`, `finite`, `empty`, `state-structure`, `resume`, `spec`, and `schedules` if there are any.
  *
- * The cases look at the rule's ΔW as the engine forms it, before wrappers. Purity, finiteness, leaks, resuming and the
+ * The cases read the rule's ΔW as the engine forms it, before wrappers. Purity, finiteness, leaks, resuming and the
  * spec are those of the whole rule with its wrappers.
  *
  * @param factory Makes the rule. Each case calls it.
@@ -116,7 +116,7 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
             onImage,
             onPatches,
             TOLERANCE,
-            'look at each position alone: the function passed to forward() must act on each number alone.',
+            'treat each position alone: the function passed to forward() must act on each number alone.',
           );
         }
       },
@@ -356,8 +356,8 @@ function stepOf(
   check(
     delta !== undefined,
     'MISMATCH',
-    'The rule looks at no activity, so it has no ΔW.',
-    'leave out `active: false`; the cases are for rules that look at activity.',
+    'The rule reads no activity, so it has no ΔW.',
+    'leave out `active: false`; the cases are for rules that read activity.',
   );
   return { delta, increment: made.increment, state: made.state };
 }

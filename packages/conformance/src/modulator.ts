@@ -373,7 +373,7 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
       run: async () => {
         for (const [name, claim] of Object.entries(schedules)) {
           await checkSchedule(name, claim, async (modulator, start) => {
-            // From a state after a step: a baseline starts at the first value, whatever its rate.
+            // From a state after a step: a baseline starts at the first value, at any rate.
             let found: Step[] = [];
             const use = async (state: StateTree) => {
               found = await trace(modulator, first, { count: 1, start, state: cloneState(state) });

@@ -26,7 +26,7 @@ interface Absence {
 }
 
 /**
- * Checks all requirements, and reports all that are not met in one error.
+ * Checks all requirements, and reports every missing one in one error.
  *
  * @param project The folder whose `node_modules` has the package.
  * @param isCached Whether the library is in the cache already.

@@ -25,7 +25,7 @@ function tensorsOf(signals: PlainSignals, kernelShape: readonly number[]): Avail
 }
 
 /**
- * Makes one step for each element of `signals`, on the same weights and input. State goes from step to step.
+ * Makes one step for each element of `signals`, on the same weights and input. State passes from step to step.
  *
  * @param part A rule, whose ΔW is then the increment, or a plasticity.
  * @returns The increment of each step as [D][K], for every connection.
@@ -72,7 +72,7 @@ export function stepOnce(part: LocalRule | Plasticity, layer: PlainLayer, signal
 }
 
 /**
- * Applies a modulator to the same ΔW once for each element of `signals`. State goes from step to step.
+ * Applies a modulator to the same ΔW once for each element of `signals`. State passes from step to step.
  *
  * @param eligibility ΔW, [D][K].
  * @param batch Examples in the batch.
