@@ -206,7 +206,7 @@ describe('errors of the GPU', () => {
     expect(tooLarge).toThrow(code('TENSOR_TOO_LARGE'));
     expect(tooLarge).toThrow(`takes ${(most + 4).toLocaleString('en')} bytes`);
     expect(tooLarge).toThrow(`at most ${most.toLocaleString('en')} in one piece`);
-    expect(tooLarge).toThrow('at most 99.9 % of what it is');
+    expect(tooLarge).toThrow('at most 99.9 % of the present one');
   });
 
   it('throws OUT_OF_MEMORY with the size of all tensors', async () => {

@@ -57,7 +57,7 @@ export function createCheckedBackend(
           'TENSOR_TOO_LARGE',
           `A tensor [${shape.join(', ')}] takes ${bytes.toLocaleString('en')} bytes, and this GPU holds at most ` +
             `${most.toLocaleString('en')} in one piece.`,
-          `lower the batch size to at most ${Math.floor((1000 * most) / bytes) / 10} % of what it is.`,
+          `lower the batch size to at most ${Math.floor((1000 * most) / bytes) / 10} % of the present one.`,
         );
       }
       if (data.resource == null && bytes === 0) {

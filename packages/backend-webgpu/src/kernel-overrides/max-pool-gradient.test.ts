@@ -24,7 +24,7 @@ interface Pool {
 const infoOf = ({ shape, filterSize, strides, pad }: Pool) =>
   tf.backend_util.computePool2DInfo(shape, filterSize, strides, 1, pad);
 
-/** The definition: ∂y of each window goes to the first maximum, or to the first value of a window with a NaN. */
+/** The definition: ∂y of each window belongs to the first maximum, or to the first value of a window with a NaN. */
 function definition(pool: Pool, x: Float32Array, dy: Float32Array): Float64Array {
   const { batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, padInfo, ...info } = infoOf(pool);
   const dx = new Float64Array(x.length);
@@ -79,12 +79,12 @@ const anyPool: fc.Arbitrary<Pool> = fc
     return outHeight > 0 && outWidth > 0;
   });
 
-it('goes to the first maximum, for random shapes', async () => {
+it('assigns ∂y to the first maximum, for random shapes', async () => {
   const among = [-1, -0.5, 0, 0.5, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN];
   const kinds = fc.constantFrom(among.slice(0, 4), among.slice(0, 6), among);
   await fc.assert(
     fc.asyncProperty(anyPool, kinds, fc.nat(1000), async (pool, kind, seed) => {
-      // Few distinct values, so that many are equal.
+      // Few distinct values, so several are equal.
       const x = numbers(seed, pool.shape).map((value) => kind[Math.floor(((value + 1) / 2) * kind.length)]!);
       const dy = numbers(seed + 1, infoOf(pool).outShape);
       expect(relativeError(await gradient(pool, x, dy), definition(pool, x, dy))).toBeLessThan(1e-6);

@@ -1,6 +1,6 @@
 /**
- * The gradient of max pooling. ∂y goes to the first maximum of a window, as on the cpu backend. The stock kernel takes
- * the last one, and a wrong one for infinite values. In a window with a NaN, ∂y goes to the first value, as on
+ * The gradient of max pooling. ∂y belongs to the first maximum of a window, as on the cpu backend. The stock kernel
+ * takes the last one, and a wrong one for infinite values. In a window with a NaN, ∂y belongs to the first value, as on
  * `@ghl/backend-wasm`. The first pass finds the maximum of each window. The second pass sums ∂y over the windows that
  * cover each value.
  */
