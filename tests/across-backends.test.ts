@@ -1,4 +1,4 @@
-/** The same training on every backend: the same losses to tolerance, and what is saved on one goes on on another. */
+/** Training on every backend: equal losses to tolerance, and training saved on one backend resumes on another. */
 import '../tools/vitest/software-gpu.js';
 import { backend as wasm } from '@ghl/backend-wasm';
 import { backend as webgpu } from '@ghl/backend-webgpu';
@@ -58,7 +58,7 @@ const onCpu = () => {
   return reference;
 };
 
-it.each(['wasm', 'webgpu'])('the same seed gives the same losses on %s as on the CPU', async (name) => {
+it.each(['wasm', 'webgpu'])('gives the same losses for the same seed on %s as on the CPU', async (name) => {
   const expected = await onCpu();
   expect(expected.at(-1)).toBeLessThan(expected[0]! / 1.5);
   expectAlike(await on(name, train), expected);
@@ -67,7 +67,7 @@ it.each(['wasm', 'webgpu'])('the same seed gives the same losses on %s as on the
 it.each([
   ['wasm', 'webgpu'],
   ['webgpu', 'wasm'],
-])('what was saved on %s goes on on %s', async (from, to) => {
+])('resumes training from a save on %s, on %s', async (from, to) => {
   const expected = await onCpu();
   const artifacts = await on(from, async () => {
     const model = fresh();
@@ -114,7 +114,7 @@ async function trainVolumes(ours: boolean): Promise<Float32Array[]> {
   return weights;
 }
 
-it('a network of volumes trains on wasm as on the CPU, by gradientDescent() as by tf.train.sgd', async () => {
+it('trains a network of volumes to the same weights on wasm and on the CPU, with gradientDescent() and tf.train.sgd', async () => {
   const expected = await on('cpu', () => trainVolumes(false));
   for (const [name, ours] of [
     ['cpu', true],

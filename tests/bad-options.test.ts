@@ -63,24 +63,24 @@ const factories: [name: string, make: Make, required: object, wrong: Record<stri
 const refusal = expect.objectContaining({ name: 'ConfigurationError', code: 'BAD_VALUE', help: expect.any(String) });
 
 describe.each(factories)('%s', (_, make, required, wrong) => {
-  it.each(Object.keys(wrong))('refuses nonsense for %s', (option) => {
+  it.each(Object.keys(wrong))('rejects every invalid value of %s', (option) => {
     for (const value of wrong[option] as readonly unknown[]) {
       expect(() => make({ ...required, [option]: value }), String(value)).toThrow(refusal);
     }
   });
 
-  it('refuses options that are no record', () => {
+  it('rejects options that are not a record', () => {
     for (const options of [null, 0.5, 'x', [], () => ({})])
       expect(() => make(options), String(options)).toThrow(refusal);
   });
 
-  it('refuses an option that it does not know', () => {
+  it('rejects an unknown option', () => {
     const unknown = expect.objectContaining({ name: 'ConfigurationError', code: 'UNKNOWN_OPTION' });
     expect(() => make({ ...required, [`${Object.keys(wrong)[0]}s`]: 1 })).toThrow(unknown);
   });
 });
 
-/** What no option of any part accepts. */
+/** Values that no option of any part accepts. */
 const senseless = [Number.NaN, Number.POSITIVE_INFINITY, 'no such word', null, [], {}];
 
 /** The options of a product, from its spec: defaults included. */

@@ -1,4 +1,4 @@
-/** The repository once it is built: what plain Node at its root can do, and what the root scripts print where. */
+/** The built repository: imports in plain Node at its root, and the output of the root scripts. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
@@ -16,7 +16,7 @@ it('lets plain Node at the root import every package', async () => {
   expect(stdout.trim().split('\n')).toEqual(names.map((name) => `${name} true`));
 });
 
-it('prints one JSON document on standard output, and all else on standard error', async () => {
+it('prints one JSON document on standard output, and everything else on standard error', async () => {
   const { stdout, stderr } = await run('npm', ['run', '--silent', 'bench', '--', 'list', '--json']);
   expect(JSON.parse(stdout)).toHaveProperty('networks');
   expect(stderr).toContain('@ghl/bench:build');

@@ -1,4 +1,4 @@
-/** A program that tests/bundled.test.ts makes one file of: it trains, and prints what it got, or which error. */
+/** A program that tests/bundled.test.ts bundles into one file. It trains, and prints its result or its error. */
 import { activate, deactivate, type WasmOptions } from '@ghl/backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
 import { layers, sequential } from '@tensorflow/tfjs-layers';

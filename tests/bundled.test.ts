@@ -1,6 +1,4 @@
-/**
- * A Node program that a bundler has made one file of, with all of TensorFlow.js, and `.wasm` files wherever it is told.
- */
+/** A Node program bundled into one file with all of TensorFlow.js, with `.wasm` files in various places. */
 import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -26,9 +24,9 @@ async function copyWasm(folder: string): Promise<void> {
 describe.each([
   ['es', 'program.mjs'],
   ['cjs', 'program.cjs'],
-] as const)('as one file of format %s', (format, name) => {
+] as const)('a program bundled as %s', (format, name) => {
   let root: string;
-  /** Runs the program, which lies in one folder, from another. */
+  /** Runs the program from a folder other than its own. */
   const program = async (options: object, folder = 'program') => {
     const { stdout } = await run(process.execPath, [join(root, folder, name), JSON.stringify(options)], { cwd: root });
     return JSON.parse(stdout.trim().split('\n').at(-1) as string);
@@ -56,7 +54,7 @@ describe.each([
 
   const trained = (threads: number) => ({ threads, notes: [], loss: 1 });
 
-  it('trains with a path, which is relative to the working directory, on one thread and on two', async () => {
+  it('trains with a path relative to the working directory, on one thread and on two', async () => {
     for (const threads of [1, 2]) expect(await program({ threads, wasmPaths: 'wasm/' })).toEqual(trained(threads));
     expect(await program({ threads: 1, wasmPaths: `${join(root, 'wasm')}/` })).toEqual(trained(1));
   });
@@ -77,11 +75,11 @@ describe.each([
     expect(await program({ threads: 2, wasmPaths })).toEqual(trained(2));
   });
 
-  it('trains without a word where the files lie beside it', async () => {
+  it('trains without options if the files are next to it', async () => {
     for (const threads of [1, 2]) expect(await program({ threads }, 'beside')).toEqual(trained(threads));
   });
 
-  it('says which file was looked for, where, and what to do', async () => {
+  it('throws an error with the missing file, its folder and a remedy', async () => {
     const missing = await program({ threads: 1 });
     expect(missing.code).toBe('WASM_FAILED');
     expect(missing.message).toContain('tfjs-backend-wasm-simd.wasm');

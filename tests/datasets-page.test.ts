@@ -1,4 +1,4 @@
-/** A page that imports `@ghl/datasets` brings nothing of Node along. */
+/** A page that imports `@ghl/datasets` contains no module of Node. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { builtinModules } from 'node:module';
 import { join } from 'node:path';
@@ -14,9 +14,7 @@ afterAll(() => rm(folder, { recursive: true }));
 const builtin = new RegExp(`(^|:)(node:.*|${builtinModules.join('|')})$`);
 const nodesOwn = /\/node_modules\/(tar|env-paths|minipass|minizlib|yallist|chownr)\//;
 
-/**
- * The modules in the bundle of a page that uses all that a package exports: all of them, and those that are for Node.
- */
+/** The modules in the bundle of a page that uses all exports of a package: all modules, and the ones for Node. */
 async function bundled(name: string): Promise<{ all: string[]; forNode: string[] }> {
   await writeFile(join(folder, 'page.js'), `import * as all from '${name}';\nwindow.all = all;\n`);
   await writeFile(join(folder, 'index.html'), '<script type="module" src="page.js"></script>');
@@ -30,13 +28,13 @@ async function bundled(name: string): Promise<{ all: string[]; forNode: string[]
   return { all, forNode: all.filter((id) => builtin.test(id) || nodesOwn.test(id)) };
 }
 
-it('neither tar nor a module of Node is in it, nor in a part that is loaded later', async () => {
+it('bundles neither tar nor a module of Node with @ghl/datasets, also in chunks that load later', async () => {
   const { all, forNode } = await bundled('@ghl/datasets');
   expect(all.some((id) => id.includes('datasets/dist/sets/glyphs.js'))).toBe(true);
   expect(forNode).toEqual([]);
 });
 
-it('both are in one that imports @ghl/datasets/node', async () => {
+it('bundles both with @ghl/datasets/node', async () => {
   const { forNode } = await bundled('@ghl/datasets/node');
   expect(forNode).toContainEqual(expect.stringContaining('/tar/'));
   expect(forNode).toContainEqual(expect.stringContaining('node:fs'));

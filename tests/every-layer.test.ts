@@ -1,7 +1,7 @@
 /**
- * Every layer, initializer, regularizer, constraint, loss and metric of tfjs-layers with what our READMEs install: one
- * step of training on wasm as on the CPU. Nothing here imports `@tensorflow/tfjs`, whose chained methods tfjs-layers
- * calls.
+ * Every layer, initializer, regularizer, constraint, loss and metric of tfjs-layers, with the packages that our READMEs
+ * install: one step of training on wasm equals that on the CPU. No file here imports `@tensorflow/tfjs`, whose chained
+ * methods tfjs-layers calls.
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -22,19 +22,19 @@ beforeEach(() => tf.setBackend('wasm'));
 const { layers } = tfl;
 type Layer = tfl.layers.Layer;
 interface Options {
-  /** Whether the layer takes whole numbers, and so stands first. */
+  /** Whether the layer takes whole numbers, so that it must be the first one. */
   readonly whole?: boolean;
-  /** Examples of a batch. Default 4. */
+  /** Examples in a batch. Default 4. */
   readonly batch?: number;
 }
-/** The shape of an example, and the layer, or what it makes of a symbolic tensor. */
+/** The shape of an example, and the layer or a function of a symbolic tensor. */
 type Case = [shape: number[], layer: Layer | ((x: tfl.SymbolicTensor) => tfl.SymbolicTensor), options?: Options];
 
 /** Two branches of one input, for the layers that merge. */
 const merged = (layer: Layer) => (x: tfl.SymbolicTensor) =>
   layer.apply([x, layers.dense({ units: 3 }).apply(x) as tfl.SymbolicTensor]) as tfl.SymbolicTensor;
 
-/** By the names under which tfjs-layers exports them. */
+/** The layers by their exported names. */
 const cases: Record<string, (() => Case) | string> = {
   activation: () => [[3], layers.activation({ activation: 'tanh' })],
   add: () => [[3], merged(layers.add())],
@@ -116,7 +116,7 @@ const cases: Record<string, (() => Case) | string> = {
   zeroPadding2d: () => [[3, 2, 2], layers.zeroPadding2d()],
 };
 
-/** Those that tfjs-layers itself lets stand in no model, on what they compute alone. */
+/** The layers that tfjs-layers supports in no model: the results of the layer alone. */
 const alone: Record<string, () => tf.Tensor | tf.Tensor[]> = {
   categoryEncoding: () => encode(tf.tensor2d([[0], [2], [1]], [3, 1], 'int32')),
   centerCrop: () => layers.centerCrop({ height: 3, width: 2 }).apply(image(2, 6, 5, 2)) as tf.Tensor,
@@ -187,7 +187,7 @@ describe('a layer', () => {
   const named = Object.entries(cases).map(
     ([name, each]) => [name, typeof each === 'string' ? cases[each] : each] as [string, () => Case],
   );
-  it.each(named)('%s, built with its default initializers, trains on wasm as on the CPU', async (_, make) => {
+  it.each(named)('%s trains with default initializers to the same weights on wasm and on the CPU', async (_, make) => {
     const weights: Float32Array[][] = [];
     for (const [backend, ours] of [
       ['cpu', false],
@@ -204,7 +204,7 @@ describe('a layer', () => {
     expectAlike(weights[2]!, weights[0]!);
   });
 
-  it.each(Object.entries(alone))('%s computes on wasm what it does on the CPU', async (_, compute) => {
+  it.each(Object.entries(alone))('%s computes the same on wasm and on the CPU', async (_, compute) => {
     const results: Float32Array[][] = [];
     for (const backend of ['cpu', 'wasm']) {
       await tf.setBackend(backend);
@@ -215,7 +215,7 @@ describe('a layer', () => {
 });
 
 describe('an initializer', () => {
-  it.each(Object.keys(tfl.initializers))('%s gives a kernel and a recurrent kernel', (name) => {
+  it.each(Object.keys(tfl.initializers))('%s initializes a kernel and a recurrent kernel', (name) => {
     const options = { constant: { value: 2 }, varianceScaling: { scale: 1, mode: 'fanIn', distribution: 'normal' } };
     const make = tfl.initializers[name as 'constant'] as unknown as (
       options: object,
@@ -224,7 +224,7 @@ describe('an initializer', () => {
       tf.tidy(() => {
         tf.setBackend(backend);
         const initializer = make((options as Record<string, object>)[name] ?? {});
-        // identity has squares only.
+        // identity supports square matrices only.
         for (const shape of name === 'identity'
           ? [[3, 3]]
           : [
@@ -241,7 +241,7 @@ describe('an initializer', () => {
     }
   });
 
-  it('orthogonal gives columns, or rows where these are fewer, of length 1 at right angles', () => {
+  it('orthogonal gives orthonormal columns, or orthonormal rows if these are fewer', () => {
     tf.tidy(() => {
       for (const shape of [
         [3, 3],
@@ -298,13 +298,13 @@ async function stepWith(
   return results[1]!;
 }
 
-describe('training with', () => {
-  it.each(Object.entries(tfl.regularizers))('the regularizer %s', async (_, make) => {
+describe('training on wasm and on the CPU', () => {
+  it.each(Object.entries(tfl.regularizers))('gives the same weights with the regularizer %s', async (_, make) => {
     const regularizer = (make as (options: object) => object)({});
     await stepWith({ kernelRegularizer: regularizer, biasRegularizer: regularizer });
   });
 
-  it.each(Object.entries(tfl.constraints))('the constraint %s', async (_, make) => {
+  it.each(Object.entries(tfl.constraints))('gives the same weights with the constraint %s', async (_, make) => {
     const constraint = (make as (options: object) => object)({ axis: 0 });
     await stepWith({ kernelConstraint: constraint, biasConstraint: constraint });
   });
@@ -313,7 +313,7 @@ describe('training with', () => {
     ...['meanSquaredError', 'meanAbsoluteError', 'meanAbsolutePercentageError', 'meanSquaredLogarithmicError'],
     ...['squaredHinge', 'hinge', 'categoricalHinge', 'logcosh', 'categoricalCrossentropy', 'binaryCrossentropy'],
     ...['sparseCategoricalCrossentropy', 'kullbackLeiblerDivergence', 'poisson', 'cosineProximity'],
-  ])('the loss %s', async (loss) => {
+  ])('gives the same weights with the loss %s', async (loss) => {
     await stepWith({}, { loss });
   });
 
@@ -334,17 +334,17 @@ describe('training with', () => {
     'gelu',
     'gelu_new',
     'selu',
-  ])('the activation %s', async (activation) => {
+  ])('gives the same weights with the activation %s', async (activation) => {
     await stepWith({ activation });
   });
 
-  it.each(Object.entries(tfl.metrics))('the metric %s', async (name, metric) => {
+  it.each(Object.entries(tfl.metrics))('gives the same result with the metric %s', async (name, metric) => {
     const loss = name.startsWith('sparse') ? 'sparseCategoricalCrossentropy' : 'meanSquaredError';
     await stepWith({}, { loss, metrics: [metric as Metric] });
   });
 });
 
-it('the metric r2Score is 1 − Σ(y − ŷ)² / Σ(y − ȳ)²', () => {
+it('computes the metric r2Score as 1 − Σ(y − ŷ)² / Σ(y − ȳ)²', () => {
   tf.tidy(() => {
     const r2 = tfl.metrics.r2Score(tf.tensor1d([1, 2, 3, 6]), tf.tensor1d([1, 3, 3, 5])).dataSync()[0];
     expect(r2).toBeCloseTo(1 - 2 / 14, 6);
@@ -358,7 +358,7 @@ describe('a program that imports one of our packages', () => {
     '@ghl/backend-wasm': "import { activate } from '@ghl/backend-wasm'; await activate();",
     '@ghl/backend-webgpu': "import '@tensorflow/tfjs-backend-cpu'; import '@ghl/backend-webgpu';",
   };
-  it.each(Object.entries(start))('has LSTM where that is %s', async (_, imports) => {
+  it.each(Object.entries(start))('trains an LSTM if the import is %s', async (_, imports) => {
     const program = `${imports}
       import * as tf from '@tensorflow/tfjs-core';
       import * as tfl from '@tensorflow/tfjs-layers';

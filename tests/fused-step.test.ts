@@ -1,4 +1,4 @@
-/** A step by the backend's fused kernels is the step by plain ones, for every kind of plasticity. */
+/** A step with the backend's fused kernels equals the step without them, for every kind of plasticity. */
 import { activate, deactivate } from '@ghl/backend-wasm';
 import {
   chain,
@@ -31,7 +31,7 @@ afterAll(deactivate);
 
 const fused = [FILTER_GRADIENTS, FUSED_UPDATE, BATCH_NORM, BATCH_NORM_GRADIENT, OVERLAP, DROPOUT];
 
-/** Runs `body` with some kernels missing, and those that are called noted. */
+/** Runs `body` without some kernels, and adds the names of called kernels to a set. */
 function withKernels<T>(missing: readonly string[], called: Set<string>, body: () => T): T {
   const kernels = fused.map((name) => tf.getKernel(name, 'wasm'));
   for (const kernel of kernels) {
@@ -125,7 +125,7 @@ function train(head: Plasticity, missing: readonly string[], called: Set<string>
 }
 
 describe.each(Object.entries(heads))('%s', (_, head) => {
-  it('moves the weights alike', () => {
+  it('moves the weights equally with fused kernels and without', () => {
     const [used, unused] = [new Set<string>(), new Set<string>()];
     const before = tf.memory().numTensors;
     const plain = train(head, fused, unused);
@@ -141,7 +141,7 @@ describe.each(Object.entries(heads))('%s', (_, head) => {
 });
 
 it.each([1, 7, 8, 13, 16384 + 5, 2 * 16384 + 8])(
-  'dropout of %d units drops the same ones, forward and back',
+  'drops the same of %d units with the fused kernel and without, forward and backward',
   (size) => {
     const both = (missing: readonly string[]) =>
       withKernels(missing, new Set(), () =>

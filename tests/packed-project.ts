@@ -1,4 +1,4 @@
-/** A project outside the repository that has installed the packages as they would be published. */
+/** A project outside the repository, with the packages installed from their tarballs. */
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,23 +8,23 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const root = resolve('.');
 
-/** The packages, by name; with the folder of each. */
+/** The folder of each package, by name. */
 export async function packages(): Promise<Map<string, string>> {
   const folders = (await readdir(join(root, 'packages'))).map((name) => join(root, 'packages', name));
   return new Map(folders.map((folder) => [`@ghl/${folder.split('/').at(-1)}`, folder]));
 }
 
-/** What {@link packedProject} makes. */
+/** The result of {@link packedProject}. */
 export interface PackedProject {
-  /** Where it is. */
+  /** The folder of the project. */
   readonly folder: string;
   /** The tarball of each package, by name. */
   readonly tarballs: ReadonlyMap<string, string>;
-  /** Writes files, by their paths within the project. */
+  /** Writes files, by their paths in the project. */
   write(files: Readonly<Record<string, string>>): Promise<void>;
-  /** Runs Node in the project and returns what it prints; rejects, with what it printed, where it fails. */
+  /** Runs Node in the project and returns its output. Rejects with the output if it fails. */
   node(...args: string[]): Promise<string>;
-  /** Type-checks the project's files with the repository's compiler; returns its messages, one each. */
+  /** Type-checks the project's files with the repository's compiler. Returns the list of its messages. */
   tsc(...args: string[]): Promise<string[]>;
   /** Removes the project. */
   remove(): Promise<void>;
@@ -38,7 +38,7 @@ export async function packedProject(): Promise<PackedProject> {
   const all = await packages();
   const selected = [...all.keys()].flatMap((name) => ['-w', name]);
   const packed = await run('npm', ['pack', ...selected, '--pack-destination', tarballFolder, '--json'], { cwd: root });
-  // npm prints a list before version 12, and an object by name from then on.
+  // npm prints a list before version 12, and an object by name since then.
   const listed = Object.values(JSON.parse(packed.stdout)) as { name: string; filename: string }[];
   const tarballs = new Map(listed.map(({ name, filename }) => [name, join(tarballFolder, filename)]));
 

@@ -1,4 +1,4 @@
-/** The packages as a user gets them: packed, installed outside the repository, imported, required, type-checked. */
+/** The packages of a user: packed, installed outside the repository, imported, required, type-checked. */
 import { readFile } from 'node:fs/promises';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => project?.remove());
 
 describe.each(names)('%s', (name) => {
-  it('is packed as package.json promises, and without tests', async () => {
+  it('contains the files of package.json, and no tests', async () => {
     const file = await readFile(project.tarballs.get(name) as string);
     const tarball = new Uint8Array(file).buffer;
     const { messages, pkg } = await publint({ pack: { tarball }, level: 'suggestion', strict: true });
@@ -29,7 +29,7 @@ describe.each(names)('%s', (name) => {
     expect(files.filter((path) => /\.test|tsbuildinfo/.test(path))).toEqual([]);
   });
 
-  it('exports from ESM and through require() what its source exports', async () => {
+  it('has the exports of its source, with import and with require()', async () => {
     const folder = all.get(name) as string;
     const { exports } = JSON.parse(await readFile(`${folder}/package.json`, 'utf8')) as {
       exports: Record<string, Record<string, string>>;
@@ -62,7 +62,7 @@ describe('a consumer', () => {
     expect(await project.node('--input-type=module', '-e', script)).toBe('wasm\n');
   });
 
-  it('is told what WebGPU needs in Node', async () => {
+  it('gets the requirements of WebGPU in Node from isSupported()', async () => {
     const script = "console.log(JSON.stringify(await (await import('@ghl/backend-webgpu')).isSupported()))";
     const support = JSON.parse(await project.node('--input-type=module', '-e', script));
     expect(support).toMatchObject({ supported: false, help: 'npm install webgpu@0.6.2' });
@@ -75,7 +75,7 @@ describe('a consumer', () => {
     "import { swta } from '@ghl/rule-swta';",
     `export const all: object[] = [${names.map((_, i) => `p${i}`).join(', ')}];`,
     'export const ghl = chain(threeFactor(swta(), sign()), scaleBy(1));',
-    // If the types had not been found, everything would be `any`, and this no error.
+    // If the compiler did not find the types, all would be `any`, and this line would have no error.
     '// @ts-expect-error: a temperature is a number or a schedule',
     "export const wrong = swta({ temperature: 'hot' });",
   ].join('\n');
@@ -88,7 +88,7 @@ describe('a consumer', () => {
     await project.write({ 'consumer.ts': consumer });
     const flags = ['--strict', '--noEmit', '--target', 'es2022', '--module', module, '--moduleResolution', resolution];
     const messages = await project.tsc(...flags, '--types', 'node', 'consumer.ts');
-    // The WebGPU types that TensorFlow.js 4.22 brings clash with those of a current compiler's DOM library.
+    // The WebGPU types of TensorFlow.js 4.22 conflict with those of a current DOM library.
     const foreign = /^(node_modules\/@(tensorflow|webgpu)\/|.*\/typescript\/lib\/lib\.dom)/;
     expect(messages.filter((message) => !foreign.test(message))).toEqual([]);
   });

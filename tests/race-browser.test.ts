@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-it('a race in Chromium has the events and weights of the same race in Node, bit for bit', async () => {
+it('gives the same events and weights in Chromium and in Node, bit for bit', async () => {
   const config: InlineConfig = {
     root: 'tests/race-page',
     configFile: false,

@@ -1,6 +1,4 @@
-/**
- * A refused step leaves every weight as it was; on WebAssembly, a good one makes no pass over weights to be able to.
- */
+/** A rejected step changes no weight. On WebAssembly, a finite step makes no extra pass over the weights for that. */
 import '../tools/vitest/software-gpu.js';
 import { backend as wasm } from '@ghl/backend-wasm';
 import { backend as webgpu } from '@ghl/backend-webgpu';
@@ -59,7 +57,7 @@ describe.each([
 ] as const)('on %s', (_, backend) => {
   afterEach(() => backend.deactivate());
 
-  it.each(Object.entries(plans))('%s', async (__, plan) => {
+  it.each(Object.entries(plans))('changes no weight in a step that is not finite, with %s', async (__, plan) => {
     await backend.activate();
     const [model, oracle] = [network(), network()];
     oracle.setWeights(model.getWeights());
@@ -85,7 +83,7 @@ describe.each([
   });
 });
 
-it('a good step chooses by reference: it selects, tiles and compares nothing as large as a weight', async () => {
+it('makes no pass over weights in a finite step: it selects, tiles and compares no tensor as large as a weight', async () => {
   await wasm.activate();
   const model = network();
   const optimizer = plasticOptimizer(model, plans['fused moves']());

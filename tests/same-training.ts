@@ -1,7 +1,6 @@
 /**
- * The training that every backend must make alike: twenty steps of GHL on eight noisy images. Losses agree to 1e-6,
- * until a gradient is so near 0 that rounding decides its sign, which is a step of another direction: so few and such
- * small images that there is none.
+ * The training for a comparison of backends: twenty steps of GHL on eight noisy images. Losses agree to 1e-6 unless
+ * rounding decides the sign of a gradient near 0, which reverses a step. With so few and small images, there is none.
  */
 import { plasticOptimizer } from '@ghl/learner';
 import { networks } from '@ghl/models';
@@ -9,10 +8,10 @@ import { ghl } from '@ghl/recipes';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 
-/** Steps of it. */
+/** The number of steps. */
 export const steps = 20;
 
-/** The model that it begins with. */
+/** The initial model. */
 export function fresh(): tfl.LayersModel {
   const { build, constants } = networks['deephebb-small'];
   const model = build({ inputShape: [8, 8, 3], classes: 4, seed: 1 });
@@ -33,13 +32,13 @@ export async function take(count: number, model: tfl.LayersModel): Promise<numbe
   return losses;
 }
 
-/** Lets go of a model and its optimizer. */
+/** Disposes of a model and its optimizer. */
 export function dispose(model: tfl.LayersModel): void {
   model.optimizer.dispose();
   model.dispose();
 }
 
-/** The whole of it, on the backend that is on; its losses. */
+/** The losses of the whole training, on the active backend. */
 export async function train(): Promise<number[]> {
   const model = fresh();
   const losses = await take(steps, model);

@@ -1,4 +1,4 @@
-/** The API site as `npm run docs` builds it: its links, its sections and what its search finds. */
+/** The API site that `npm run docs` builds: its links, its sections and its search. */
 import { existsSync, statSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
@@ -12,7 +12,7 @@ const html = new Map(
   await Promise.all(pages.map(async (path) => [join(site, path), await readFile(join(site, path), 'utf8')] as const)),
 );
 
-/** The documents that are pages of the site, with their titles. */
+/** The documents with a page on the site, with their titles. */
 const documents: { path: string; title: string; text: string }[] = [];
 for (const folder of ['guide', 'reference', 'design']) {
   for (const file of await readdir(`docs/${folder}`)) {
@@ -22,14 +22,14 @@ for (const folder of ['guide', 'reference', 'design']) {
   }
 }
 
-/** What TypeDoc keeps as a base64 text of deflated JSON in a script. */
+/** Reads data that TypeDoc stores as base64 of deflated JSON in a script. */
 async function data(script: string) {
   const text = await readFile(join(site, 'assets', script), 'utf8');
   const packed = Buffer.from(/"([^"]+)"/.exec(text)![1]!, 'base64');
   return JSON.parse((await promisify(inflate)(packed)).toString());
 }
 
-it('has no link that leads nowhere', async () => {
+it('has no broken link', async () => {
   const { homepage } = JSON.parse(await readFile('package.json', 'utf8')) as { homepage: string };
   const broken: string[] = [];
   let count = 0;
@@ -84,7 +84,7 @@ it('finds the words of its documents', async () => {
   const { rows, index } = await data('search.js');
   const terms = new Map<string, Record<string, object>>(index.invertedIndex);
   for (const { path, title, text } of documents) {
-    // A word that stands in no other document.
+    // A word that occurs in no other document.
     const words = text.toLowerCase().match(/(?<![\w`/.@-])[a-z]{6,}(?![\w`/.@-])/g) ?? [];
     const own = words.find((word) =>
       documents.every((other) => other.path === path || !other.text.toLowerCase().includes(word)),

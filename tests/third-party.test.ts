@@ -1,10 +1,10 @@
-/** A stranger's rule: a package of its own, outside the repository, that knows the published packages only. */
+/** A third party's rule: a separate package, outside the repository, that uses the published packages only. */
 import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type PackedProject, packedProject } from './packed-project.js';
 
-/** What the stranger writes: hard winner-take-all, Δw_k = Σₚ [k wins at p] · (xₚ − w_k). */
+/** The source of the rule: hard winner-take-all, Δw_k = Σₚ [k wins at p] · (xₚ − w_k). */
 const source = `/** The instar rule: the most active unit moves its weights towards the input. */
 import { type LocalRule } from '@ghl/core';
 import { specOf } from '@ghl/core/plugin';
@@ -136,7 +136,7 @@ it('passes every case of a local rule', async () => {
   expect(ran).toEqual(expect.arrayContaining(['reference', 'batch-additivity', 'equivariance', 'resume', 'spec']));
 });
 
-it('fails the reference, and nothing else, where its author forgot the decay', async () => {
+it('fails the case `reference` alone, if its author forgets the decay', async () => {
   const forgetful = source.replace("scope: 'own'", "scope: 'none'");
   expect(forgetful).not.toBe(source);
   await install('ghl-rule-forgetful', forgetful);
@@ -146,7 +146,7 @@ it('fails the reference, and nothing else, where its author forgot the decay', a
   ]);
 });
 
-it('trains under a third factor, is saved with its optimizer, and goes on when loaded', async () => {
+it('trains under a third factor, and resumes after it is saved with its optimizer and loaded', async () => {
   const { moved, atLoading, later } = await print(training);
   expect(moved).toBeGreaterThan(0.02);
   expect(atLoading.loaded).toEqual(atLoading.kept);

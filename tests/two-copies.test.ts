@@ -1,6 +1,6 @@
 /**
- * Two copies of @ghl/backend-wasm in one process, each with its own copy of @tensorflow/tfjs-backend-wasm, as npm
- * installs them where two packages ask for different versions.
+ * Two copies of @ghl/backend-wasm in one process, each with its own copy of @tensorflow/tfjs-backend-wasm. npm installs
+ * them if two packages depend on different versions.
  */
 import { execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
@@ -27,7 +27,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-/** What a program prints, with both copies, their stock backends, and a check that the current backend computes. */
+/** The output of a program with both copies, their stock backends, and a check of the current backend. */
 async function program(source: string): Promise<string> {
   const there = (path: string) => JSON.stringify(pathToFileURL(resolve(path)).href);
   const text = `
@@ -35,7 +35,7 @@ async function program(source: string): Promise<string> {
     import '@tensorflow/tfjs-layers';
     import '@tensorflow/tfjs-backend-cpu';
     await tf.setBackend('cpu');
-    console.warn = () => {}; // each copy says of every kernel that the other has registered it
+    console.warn = () => {}; // each copy warns of every kernel of the other one
     const importFirst = () => import(${there('packages/backend-wasm/dist/index.js')});
     const importSecond = () => import('@ghl/backend-wasm');
     const importSecondStock = () => import('@tensorflow/tfjs-backend-wasm');
@@ -45,7 +45,7 @@ async function program(source: string): Promise<string> {
       const [x, w] = [tf.ones([1, 3, 3, 1]), tf.ones([2, 2, 1, 1])];
       const dw = tf.getBackend() === 'wasm' && tf.getKernel('Conv2DBackpropFilter', 'wasm') === undefined
         ? [4] : tf.grad((filter) => tf.conv2d(x, filter, 1, 'valid'))(w).dataSync();
-      // A kernel that we do not replace, and two that we do.
+      // A stock kernel, and two replaced ones.
       const gathered = tf.gather(tf.tensor1d([1, 2, 3]), tf.tensor1d([2, 0], 'int32')).dataSync();
       return [dw[0], ...gathered, tf.sum(x).dataSync()[0], tf.add(1, 2).dataSync()[0]].join() === '4,3,1,9,3';
     });
@@ -54,7 +54,7 @@ async function program(source: string): Promise<string> {
   return (await run(process.execPath, ['program.mjs'], { cwd: folder })).stdout.trim();
 }
 
-it('are active one at a time, and each leaves nothing behind', async () => {
+it('are active one at a time, and leave no kernel behind', async () => {
   const printed = await program(`
     const [first, second] = [await importFirst(), await importSecond()];
     log(first.activate !== second.activate);
@@ -68,7 +68,7 @@ it('are active one at a time, and each leaves nothing behind', async () => {
   expect(printed.split('\n')).toEqual(['true', ...round, ...round, ...round]);
 });
 
-it('a stock backend that the other package made is put to work, and back', async () => {
+it('use a stock backend of the other package, and restore it', async () => {
   const printed = await program(`
     const stock = await importSecondStock();
     stock.setWasmPaths(new URL('node_modules/@tensorflow/tfjs-backend-wasm/wasm-out/', import.meta.url).pathname);
@@ -83,7 +83,7 @@ it('a stock backend that the other package made is put to work, and back', async
   expect(printed.split('\n')).toEqual(['true', 'wasm true', 'wasm true']);
 });
 
-it('kernels that the other package registers while ours are active stay, and ours come back', async () => {
+it('keep kernels that the other package registers meanwhile, and restore their own', async () => {
   const printed = await program(`
     const first = await importFirst();
     await first.activate();

@@ -1,6 +1,4 @@
-/**
- * WebGPU in a real Chromium, on a GPU in software: the same conformance and losses as in Node, and the guide's page.
- */
+/** WebGPU in a real Chromium, on a software GPU: the conformance and losses of Node, and the guide's page. */
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { backend as wasm } from '@ghl/backend-wasm';
@@ -18,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => browser?.close());
 
-/** Opens a page, bundled and served, and holds it to printing nothing. */
+/** Bundles, serves and opens a page, which must print nothing. */
 async function withPage(root: string, use: (page: Page, address: string) => Promise<void>): Promise<void> {
   const config: InlineConfig = {
     root,
@@ -44,7 +42,7 @@ async function withPage(root: string, use: (page: Page, address: string) => Prom
   }
 }
 
-it('passes conformance, and gives the losses of WebAssembly', async () => {
+it('passes conformance, and gives the losses of WebAssembly, in Chromium', async () => {
   await withPage('tests/webgpu-page', async (page) => {
     await page.waitForFunction('globalThis.report !== undefined');
     const { got, failed, losses } = (await page.evaluate('report()')) as BrowserReport;
@@ -59,7 +57,7 @@ it('passes conformance, and gives the losses of WebAssembly', async () => {
   });
 });
 
-it('says why there is none, and what to do, where the page is no secure context', async () => {
+it('reports a reason and a remedy in a page that is not a secure context', async () => {
   await withPage('tests/webgpu-page', async (page, address) => {
     await page.goto(address.replace('127.0.0.1', 'insecure.test'));
     await page.waitForFunction('globalThis.isSupported !== undefined');

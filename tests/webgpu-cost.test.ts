@@ -1,7 +1,7 @@
 /**
- * What a step of GHL costs on WebGPU, beside one of back-propagation: kernels, and bytes that they bind. Counted, at
- * the size that DeepHebb is trained at: a GPU in software is too slow to compute it, and its times say nothing of
- * another's.
+ * The cost of a step of GHL on WebGPU, relative to one of back-propagation: the number of kernels, and of bytes that
+ * they bind, for DeepHebb. The test counts and does not compute: a software GPU is too slow, and its times do not carry
+ * over to other GPUs.
  */
 import '../tools/vitest/software-gpu.js';
 import { activate, deactivate } from '@ghl/backend-webgpu';
@@ -20,7 +20,7 @@ interface Bound {
   readonly shape: readonly number[];
 }
 
-/** Kernels and bytes of one step, each kernel compiled and given its memory, but not run. */
+/** Kernels and bytes of one step. Each kernel is compiled and gets its memory, but does not run. */
 function cost({ assign }: Recipe): { readonly kernels: number; readonly bytes: number } {
   const backend = tf.backend() as unknown as {
     recordAndSubmit(program: object, output: Bound, inputs: readonly Bound[]): void;
@@ -50,7 +50,7 @@ function cost({ assign }: Recipe): { readonly kernels: number; readonly bytes: n
   return { kernels, bytes };
 }
 
-it('is at most 1.45 times that of back-propagation, in kernels and in bytes', () => {
+it('costs at most 1.45 times as many kernels and bytes as back-propagation', () => {
   const [ours, theirs] = [cost(recipes.ghl), cost(recipes.backprop)];
   expect(theirs.kernels).toBeGreaterThan(50);
   expect(ours.kernels / theirs.kernels).toBeLessThanOrEqual(1.45);

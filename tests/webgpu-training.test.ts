@@ -1,4 +1,4 @@
-/** Training on one device, which the last tests lose. */
+/** Training on one device. The last tests lose it. */
 import '../tools/vitest/software-gpu.js';
 import { activate, deactivate } from '@ghl/backend-webgpu';
 import { chain, gradientDescent, maxAbs, scaleBy, threeFactor } from '@ghl/core';
@@ -45,7 +45,7 @@ const batch = (): [tf.Tensor, tf.Tensor] => [
 ];
 
 describe('a step', () => {
-  it('reads nothing back: the loss when it is asked for, the flags of steps one at a time', async () => {
+  it('reads back only the loss on request, and the flags of one step at a time', async () => {
     const model = net();
     const optimizer = ghl(model);
     const [x, y] = batch();
@@ -59,7 +59,7 @@ describe('a step', () => {
     const readSync = vi.spyOn(gpu(), 'readSync');
     const mapped = vi.spyOn(gpu(), 'getBufferData');
     for (let step = 0; step < 5; step++) optimizer.minimize(loss);
-    // The flags of the first of the five, which no step waits for.
+    // The flags of the first of the five; no step waits for them.
     expect(mapped).toHaveBeenCalledTimes(1);
     expect(read).toHaveBeenCalledTimes(1);
     expect(readSync).not.toHaveBeenCalled();
@@ -81,7 +81,7 @@ describe('a step', () => {
     model.dispose();
   });
 
-  it.each([Number.NaN, Number.POSITIVE_INFINITY])('that meets %s is noticed, and moves nothing', async (bad) => {
+  it.each([Number.NaN, Number.POSITIVE_INFINITY])('rejects %s, and moves no weight', async (bad) => {
     const model = net();
     const optimizer = ghl(model);
     model.compile({ optimizer, loss: 'categoricalCrossentropy' });
@@ -96,7 +96,7 @@ describe('a step', () => {
     model.dispose();
   });
 
-  it('leaves as many tensors and buffers as it found', async () => {
+  it('leaks no tensor and no buffer', async () => {
     const model = net();
     const optimizer = ghl(model);
     model.compile({ optimizer, loss: 'categoricalCrossentropy' });
@@ -115,8 +115,8 @@ describe('a step', () => {
   });
 });
 
-describe('a device that is lost', () => {
-  it('fails the fit that is under way, and whatever comes after, until it is activated again', async () => {
+describe('a lost device', () => {
+  it('rejects the current fit and all later calls, until the backend is activated again', async () => {
     const model = net();
     const optimizer = ghl(model);
     model.compile({ optimizer, loss: 'categoricalCrossentropy' });
@@ -140,7 +140,7 @@ describe('a device that is lost', () => {
     expect((await tf.sum(tf.ones([40, 40])).data())[0]).toBe(1600);
   });
 
-  it('fails a read that waits', async () => {
+  it('rejects a pending read', async () => {
     const read = tf.square(tf.randomNormal([40, 40])).data();
     gpu().device.destroy();
     await expect(read).rejects.toEqual(code('DEVICE_LOST'));

@@ -25,7 +25,7 @@ it('uses one version of each dependency', async () => {
   expect([...versions].filter(([, { size }]) => size > 1)).toEqual([]);
 });
 
-it('docs/design/dependencies.md names each dependency, and no other', async () => {
+it('finds each dependency and no other in docs/design/dependencies.md', async () => {
   const page = await readFile('docs/design/dependencies.md', 'utf8');
   const used = new Set<string>();
   for await (const { name } of dependencies()) used.add(name);

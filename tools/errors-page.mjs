@@ -1,6 +1,6 @@
 /**
  * Writes the table of docs/reference/errors.md from the `codes.ts` of every package: `node tools/errors-page.mjs`. The
- * comment of a code says when it is thrown, and its `@remarks` give the remedy.
+ * comment of a code gives its cause, and its `@remarks` give the remedy.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -11,7 +11,7 @@ const root = resolve(import.meta.dirname, '..');
 const page = join(root, 'docs/reference/errors.md');
 const header = '| code | class | when | remedy |\n| --- | --- | --- | --- |\n';
 
-/** The page with its table rewritten. */
+/** The page with a new table. */
 export function errorsPage() {
   const text = readFileSync(page, 'utf8');
   const rows = [...documentedCodes()].sort(([a], [b]) => (a < b ? -1 : 1));

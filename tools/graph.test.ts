@@ -1,4 +1,4 @@
-/** The package graph is enforced: the tool is run on a small workspace with one departure of each kind. */
+/** The check of the package graph, on a small workspace with one violation of each kind. */
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,7 @@ async function write(path: string, text: string): Promise<void> {
   await writeFile(join(workspace, path), text);
 }
 
-/** The names of the rules that are broken. */
+/** The names of the violated rules. */
 function cruise(): Promise<string[]> {
   const args = ['--config', resolve('.dependency-cruiser.mjs'), '--output-type', 'json', 'packages'];
   return new Promise((done, fail) => {
@@ -39,7 +39,7 @@ beforeEach(async () => {
 
 afterEach(() => rm(workspace, { recursive: true }));
 
-it('passes a graph whose arrows point down', async () => {
+it('passes a graph in which packages import only those below', async () => {
   await write(
     'packages/rule-oja/src/oja.ts',
     "export { name } from '@ghl/core';\nexport { inner } from './inner.js';\n",
@@ -77,7 +77,7 @@ it.each([
   expect(await cruise()).toContain(rule);
 });
 
-it('fails files that import each other', async () => {
+it('fails a cycle of files', async () => {
   await write('packages/core/src/a.ts', "import './b.js';\n");
   await write('packages/core/src/b.ts', "import './a.js';\n");
   expect(await cruise()).toContain('no-cycle');

@@ -8,7 +8,7 @@ import { Application, Converter } from 'typedoc';
 
 const { homepage } = JSON.parse(readFileSync('package.json', 'utf8'));
 
-/** Sections by the path of a file, the first that fits. */
+/** Sections by the path of a file. The first match counts. */
 const sections = [
   [/^docs\/guide\//, 'Guide'],
   [/^docs\/reference\//, 'Reference'],
@@ -27,7 +27,7 @@ export function load(app) {
   });
   app.on(Application.EVENT_PROJECT_REVIVE, (project) => {
     const { files } = project;
-    // The page of a package has its name as title already.
+    // The page of a package has its name as its title.
     for (const { name, readme } of project.children) readme[0].text = readme[0].text.replace(`# ${name}\n`, '');
     for (const { content } of project.documents) {
       for (const part of content) {

@@ -1,6 +1,6 @@
 /**
  * The built packages in each browser: bundled, under a strict content security policy, cross-origin isolated and not,
- * in a page and in a worker. A browser that this machine cannot have is skipped, with the reason.
+ * in a page and in a worker. The tests skip a browser that this machine lacks, with the reason.
  */
 import { cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -30,7 +30,7 @@ const built: Record<'page' | 'examples', InlineConfig> = {
 };
 let reference: readonly number[];
 
-/** A bundle for production, in which a warning is an error. */
+/** Builds a bundle for production. A warning is an error. */
 function bundle(root: string, outDir: string): InlineConfig {
   const fail = (message: string) => {
     throw new Error(message);
@@ -44,12 +44,12 @@ function bundle(root: string, outDir: string): InlineConfig {
       outDir: join(cache, outDir),
       emptyOutDir: true,
       chunkSizeWarningLimit: 4096,
-      rolldownOptions: { checks: { pluginTimings: false } }, // it warns of a slow machine
+      rolldownOptions: { checks: { pluginTimings: false } }, // it warns on a slow machine
     },
   };
 }
 
-/** Copies `.wasm` files to where a built page finds them. */
+/** Copies `.wasm` files to the place where a built page finds them. */
 async function copyWasm(packageFolder: string, to: string): Promise<void> {
   const from = join('node_modules', packageFolder);
   for (const file of await readdir(from)) if (file.endsWith('.wasm')) await cp(join(from, file), join(to, file));
@@ -73,7 +73,8 @@ beforeAll(async () => {
   );
   await writeFile(join(root, 'index.html'), '<!doctype html><script type="module" src="page.ts"></script>');
   await build(built.examples);
-  await copyWasm('@tensorflow/tfjs-backend-wasm/wasm-out', join(cache, 'examples-built')); // where activate() looks
+  // The folder that activate() reads.
+  await copyWasm('@tensorflow/tfjs-backend-wasm/wasm-out', join(cache, 'examples-built'));
 });
 
 describe.each(Object.entries(engines))('%s', (name, { start, threads: given, retry = 0 }) => {
@@ -89,7 +90,7 @@ describe.each(Object.entries(engines))('%s', (name, { start, threads: given, ret
   afterAll(() => browser?.close());
   const runtime = () => name.replace(/^\w+/, (engine) => `${engine} ${browser!.version}`);
 
-  /** Opens a built page, served with these headers, once its script has run. */
+  /** Serves and opens a built page with these headers, and waits for its script. */
   async function inTab(page: keyof typeof built, headers: Record<string, string>, use: (tab: Tab) => Promise<void>) {
     const server = await preview({ ...built[page], preview: { port: 0, headers } });
     const tab = await browser!.open(server.resolvedUrls?.local[0] as string);
@@ -107,7 +108,7 @@ describe.each(Object.entries(engines))('%s', (name, { start, threads: given, ret
     ['isolated', isolation, {}],
     ['not isolated', {}, { wasmPaths: '/wasm/' }],
   ] as const)(
-    'computes right, %s, in the page and in a worker',
+    'trains and passes conformance, %s, in the page and in a worker',
     { retry },
     async ([how, headers, options], context) => {
       if (browser === undefined) return context.skip(missing);
@@ -131,7 +132,9 @@ describe.each(Object.entries(engines))('%s', (name, { start, threads: given, ret
     },
   );
 
-  it('says what a content security policy forbids, and how to allow it', { retry }, async (context) => {
+  it('throws an error that names the forbidden part of a content security policy, and its remedy', {
+    retry,
+  }, async (context) => {
     if (browser === undefined) return context.skip(missing);
     interface Refusal {
       readonly refused: Readonly<Record<'name' | 'code' | 'help', string>>;
@@ -154,7 +157,7 @@ describe.each(Object.entries(engines))('%s', (name, { start, threads: given, ret
     });
   });
 
-  it('computes right on WebGPU, or says why there is none', { retry, timeout: 600_000 }, async (context) => {
+  it('trains and passes conformance on WebGPU, or reports the reason', { retry, timeout: 600_000 }, async (context) => {
     if (browser === undefined) return context.skip(missing);
     await inTab('page', policy(), async (tab) => {
       const support = await tab.evaluate<Support>("support('webgpu')");

@@ -1,4 +1,4 @@
-/** The browsers of the matrix, each behind the same few functions: Chromium comes by npm, the others from Debian. */
+/** The browsers of the matrix behind one interface. Chromium is a package of npm; the others are packages of Debian. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
@@ -10,40 +10,37 @@ import { startChromium, unpackedChromium } from '../../tools/vitest/chromium.js'
 
 /** A page in a browser. */
 export interface Tab {
-  /** The value of an expression, or what its promise resolves to. */
+  /** The value of an expression, or of its promise. */
   evaluate<T>(expression: string): Promise<T>;
-  /** What was written to the console since the last call: by the page, and by the browser where its driver tells. */
+  /** The console output since the last call: of the page, and of the browser if its driver reports it. */
   printed(): Promise<string[]>;
-  /** How many workers run, where the browser's driver tells. */
+  /** The number of workers, if the browser's driver reports it. */
   workers(): number | undefined;
   close(): Promise<unknown>;
 }
 
-/** A browser that runs. */
+/** A running browser. */
 export interface Browser {
   readonly version: string;
   open(address: string): Promise<Tab>;
   close(): Promise<unknown>;
 }
 
-/**
- * A browser that can be started, and how many of two threads it gives to a page that is isolated, and to one that is
- * not.
- */
+/** A browser, and how many of two threads it gives to an isolated page and to any other page. */
 export interface Engine {
-  /** @throws Error that says what is missing, and how to install it. */
+  /** @throws Error with the missing program and a command to install it. */
   start(): Promise<Browser>;
   readonly threads: { readonly isolated: number; readonly open: number };
-  /** How often a failed test runs again. */
+  /** The number of retries of a failed test. */
   readonly retry?: number;
 }
 
-/** How long a call in a page may take, in milliseconds. */
+/** The limit of a call in a page, in milliseconds. */
 const patience = 590_000;
-/** The same in WebKit, which has no WebGPU, and so nothing that takes longer than a few seconds. */
+/** The limit in WebKit. It has no WebGPU, so no call takes longer than a few seconds. */
 const webKitPatience = 60_000;
 
-/** The browsers, by the names that reports give them. */
+/** The browsers by their names in reports. */
 export const engines: Readonly<Record<string, Engine>> = {
   Chromium: { threads: { isolated: 2, open: 1 }, start: async () => puppetBrowser(await startChromium(patience)) },
   Firefox: { threads: { isolated: 2, open: 1 }, start: startFirefox },
@@ -60,9 +57,9 @@ export const engines: Readonly<Record<string, Engine>> = {
 const run = promisify(execFile);
 
 /**
- * Installs programs from packages of Debian, if some are missing and this process may.
+ * Installs missing programs from packages of Debian, if this process has the right to.
  *
- * @throws Error that says how to install them if it may not, or what `apt-get` said.
+ * @throws Error with a command to install them if it has not, or with the output of `apt-get`.
  */
 async function provide(programs: readonly string[], packages: readonly string[]): Promise<void> {
   const lacks = async () => {
@@ -86,14 +83,14 @@ async function provide(programs: readonly string[], packages: readonly string[])
     }
   } catch (error) {
     const said = (error as { stderr?: string }).stderr?.trim().split('\n').slice(0, 3).join(' ');
-    throw new Error(`${help}; here it fails: ${said || error}`, { cause: error });
+    throw new Error(`${help}; the command failed: ${said || error}`, { cause: error });
   }
   const still = await lacks();
   if (still.length > 0)
     throw new Error(`apt-get installs ${packages.join(', ')}, but there is no ${still.join(', ')}.`);
 }
 
-/** Firefox, with a new profile. Puppeteer's preferences keep it from updates, telemetry and other errands. */
+/** Firefox, with a new profile. Puppeteer's preferences disable updates and telemetry. */
 async function startFirefox(): Promise<Browser> {
   await provide(['firefox-esr'], ['firefox-esr']);
   const folder = await unpackedChromium().catch(() => undefined);
@@ -101,7 +98,7 @@ async function startFirefox(): Promise<Browser> {
     browser: 'firefox',
     executablePath: (await run('which', ['firefox-esr'])).stdout.trim(),
     protocolTimeout: patience,
-    // On Linux, Firefox has WebGPU behind preferences. The GPU in software is Chromium's.
+    // On Linux, preferences enable WebGPU in Firefox. The software GPU is that of Chromium.
     extraPrefsFirefox: { 'dom.webgpu.enabled': folder !== undefined, 'gfx.webgpu.ignore-blocklist': true },
     env: {
       ...process.env,
@@ -131,14 +128,15 @@ async function puppetBrowser(puppet: Puppet): Promise<Browser> {
   };
 }
 
-/** WebKit, by the protocol of its driver, W3C WebDriver. It needs a display: Xvfb gives it one. */
+/** WebKit, by W3C WebDriver, the protocol of its driver. It needs a display, which Xvfb provides. */
 async function startWebKit(env: Readonly<Record<string, string>>): Promise<Browser> {
   await provide(['WebKitWebDriver', 'xvfb-run', 'xauth'], ['webkit2gtk-driver', 'xvfb', 'xauth']);
   const port = await freePort();
   const driver = spawn('xvfb-run', ['-a', 'WebKitWebDriver', `--port=${port}`], {
-    env: { ...process.env, WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS: '1', ...env }, // its sandbox does not start as root
+    // Its sandbox does not start as root.
+    env: { ...process.env, WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS: '1', ...env },
     stdio: 'ignore',
-    detached: true, // a process group, so that all it starts ends with it
+    detached: true, // a process group, so that its child processes end with it
   });
   const end = async () => {
     const ended = once(driver, 'exit');

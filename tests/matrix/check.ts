@@ -1,8 +1,8 @@
-/** Holds a report to the losses that all others have. */
+/** Compares a report with the losses of the reference. */
 import { expect, type TestContext } from 'vitest';
 import type { Report } from './smoke.js';
 
-/** Notes what the backend got, and fails unless its kernels are right and its losses are those of `reference`. */
+/** Annotates the test with the backend's resources. Fails unless all cases pass and the losses equal `reference`. */
 export async function check(
   { annotate }: Pick<TestContext, 'annotate'>,
   { got, losses, again, failed }: Report,

@@ -1,4 +1,4 @@
-/** Other Nodes than the one that runs: npm has each as a package. */
+/** Other versions of Node. npm has each as a package. */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
@@ -7,13 +7,13 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** The Nodes that we support, the recommended first: the newest of each line, and the oldest of the last. */
+/** The supported Nodes, the recommended one first: the newest of each line, and the oldest of the last. */
 export const nodeVersions = ['24.21.0', '26.10.0', '22.23.3', '20.19.0'];
 
 /**
- * The binary of a version of Node, brought by npm unless a folder has it.
+ * The binary of a version of Node. npm installs it unless the folder has it.
  *
- * @throws Error saying what npm said.
+ * @throws Error with the output of npm.
  */
 export async function nodeBinary(version: string, cache: string): Promise<string> {
   if (version === process.versions.node) return process.execPath;

@@ -1,7 +1,7 @@
 /**
- * `npx @ghl/backend-node-gpu install` in a new project, and native TensorFlow there, in two Nodes. Wherever python3
- * with pip and a C++ compiler are; else it is skipped and says why. The library stays in the user's cache, as for any
- * user.
+ * `npx @ghl/backend-node-gpu install` in a new project, and native TensorFlow there, in two Nodes. It needs python3
+ * with pip and a C++ compiler. Without them, the tests are skipped with the reason. The library stays in the user's
+ * cache.
  */
 import { execFile } from 'node:child_process';
 import { cp, readFile, symlink, writeFile } from 'node:fs/promises';
@@ -23,7 +23,7 @@ let project: PackedProject | undefined;
 let missing: string | undefined;
 let installed = '';
 
-/** What a command says where it fails, briefly. */
+/** The first line of a command's error. */
 const lacks = (program: string, parameters: readonly string[]) =>
   run(program, parameters).then(
     () => undefined,
@@ -46,7 +46,7 @@ beforeAll(async () => {
   );
   if (missing !== undefined) return;
   const { stderr } = await run('npx', ['--no-install', name, 'install'], { cwd: folder }).catch((error) => {
-    // Without the index of pip, there is nothing to test.
+    // Without the index of pip, nothing can be installed.
     if (String(error.stderr).includes('DOWNLOAD_FAILED')) missing = error.stderr;
     else throw error;
     return { stderr: '' };
@@ -78,10 +78,10 @@ it.for(versions)(
     if (missing !== undefined) return context.skip(missing);
     const binary = await nodeBinary(version, cache).catch((error: Error) => context.skip(error.message));
     const { folder } = project!;
-    // Packages of TensorFlow.js use functions of Node that are deprecated.
+    // Packages of TensorFlow.js use deprecated functions of Node.
     const options = { cwd: folder, env: { ...process.env, NODE_OPTIONS: '--no-deprecation' }, maxBuffer: 2 ** 26 };
 
-    // Ends by itself, prints its report and nothing else.
+    // It exits, and prints nothing but its report.
     const { stdout, stderr } = await run(binary, ['node.js', name, '[{}]'], options);
     expect(stderr).toBe('');
     const [report] = JSON.parse(stdout) as [Report];

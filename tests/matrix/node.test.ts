@@ -1,7 +1,6 @@
 /**
- * The built packages in every Node that we support, on a GPU in software where a backend takes one. What this machine
- * cannot have, without a registry or on another system, is skipped and named. `npm run test:matrix` runs it, `npm test`
- * does not.
+ * The built packages in every supported Node, on a software GPU if a backend needs one. The tests skip a Node that this
+ * machine lacks, with the reason. `npm run test:matrix` runs them; `npm test` does not.
  */
 import { execFile } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -15,7 +14,7 @@ import { nodeBinary, nodeVersions } from './node-binary.js';
 import { record } from './record.js';
 import type { Report } from './smoke.js';
 
-/** What `activate()` is asked for, one after the other in one process. */
+/** The options of `activate()`, one after the other in one process. */
 const requests = [
   {},
   { threads: 1 },
@@ -38,7 +37,7 @@ beforeAll(async () => {
   reference = (await inNode(process.execPath))[0]!.losses;
 });
 
-/** Runs all requests in a process, which must print nothing else and end by itself. */
+/** Runs all requests in a process, which must print nothing else and exit. */
 async function inNode(binary: string, backend = '@ghl/backend-wasm', asked: object[] = requests): Promise<Report[]> {
   const env = { ...process.env, NODE_OPTIONS: '' };
   const parameters = [join(cache, 'node.js'), backend, JSON.stringify(asked)];
@@ -48,23 +47,20 @@ async function inNode(binary: string, backend = '@ghl/backend-wasm', asked: obje
 }
 
 describe('Node', () => {
-  it.for([...new Set([...nodeVersions, process.versions.node])])(
-    '%s trains, and ends by itself',
-    async (version, context) => {
-      const binary = await nodeBinary(version, cache).catch((error: Error) => context.skip(error.message));
-      const reports = await inNode(binary);
-      expect(reports[0]!.got.versions).toMatchObject({ node: version });
-      for (const [i, request] of requests.entries()) {
-        expect(reports[i]!.got).toMatchObject('variant' in request ? { numerics: request } : request);
-        await check(context, reports[i]!, reference);
-      }
-      await record('wasm', `Node ${version}`, reports[0]!);
-    },
-  );
+  it.for([...new Set([...nodeVersions, process.versions.node])])('%s trains, and exits', async (version, context) => {
+    const binary = await nodeBinary(version, cache).catch((error: Error) => context.skip(error.message));
+    const reports = await inNode(binary);
+    expect(reports[0]!.got.versions).toMatchObject({ node: version });
+    for (const [i, request] of requests.entries()) {
+      expect(reports[i]!.got).toMatchObject('variant' in request ? { numerics: request } : request);
+      await check(context, reports[i]!, reference);
+    }
+    await record('wasm', `Node ${version}`, reports[0]!);
+  });
 });
 
 describe('WebGPU in Node', () => {
-  it('computes the same, on a GPU in software', async (context) => {
+  it('computes the same on a software GPU', async (context) => {
     const folder = await unpackedChromium().catch((error: Error) => context.skip(error.message));
     vi.stubEnv('LD_LIBRARY_PATH', folder);
     vi.stubEnv('VK_ICD_FILENAMES', join(folder, 'vk_swiftshader_icd.json'));

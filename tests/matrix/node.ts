@@ -1,4 +1,4 @@
-/** Does in Node what every runtime must do, once for each of the requests in its arguments, and prints the reports. */
+/** Tests the requirements of every runtime in Node, once for each request in its arguments, and prints the reports. */
 import type { BackendAdapter } from '@ghl/core';
 import { type Report, smoke } from './smoke.js';
 

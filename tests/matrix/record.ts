@@ -1,11 +1,11 @@
-/** Keeps what a backend did in a runtime, for `tools/backends-page.mjs` to publish. */
+/** Writes the report of a backend in a runtime, for `tools/backends-page.mjs`. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Report } from './smoke.js';
 
 const folder = resolve('node_modules/.cache/matrix/reports');
 
-/** @param runtime Where it ran: `'Node 24.21.0'`. */
+/** @param runtime Name and version of the runtime: `'Node 24.21.0'`. */
 export async function record(backend: string, runtime: string, report: Report): Promise<void> {
   await mkdir(folder, { recursive: true });
   const file = `${backend}-${runtime}`.toLowerCase().replaceAll(/[^a-z0-9.]+/g, '-');

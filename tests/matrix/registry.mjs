@@ -1,6 +1,7 @@
 /**
- * A registry on loopback, in a process of its own: prints its port, and ends with its standard input. Packages of the
- * scope `@ghl` are its own; all others come from the registry in the first argument. The second argument is its folder.
+ * A registry on loopback, in a separate process. It prints its port, and ends with its standard input. It stores
+ * packages of the scope `@ghl`. All others come from the registry in the first argument. The second argument is its
+ * folder.
  */
 import { join } from 'node:path';
 import { runServer } from 'verdaccio';

@@ -1,7 +1,7 @@
 /**
- * A rehearsal of two releases: every package is published to a registry on loopback, and a new project installs it from
- * there with an empty cache and the commands of the README, and runs the README's example. Without npm's own registry,
- * which third parties' packages come from, it is skipped and says why.
+ * A rehearsal of two releases. It publishes every package to a registry on loopback. A new project installs the
+ * packages from there with an empty cache and the commands of the README, and runs the README's example. Other
+ * packages come from npm's registry. Without it, the tests are skipped with the reason.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -20,7 +20,7 @@ import { nodeBinary, nodeVersions } from './node-binary.js';
 const run = promisify(execFile);
 const root = resolve('.');
 
-/** What the README says: its commands, its example, and what the example prints. */
+/** The README's commands, its example, and the output of the example. */
 const readme = await readFile('README.md', 'utf8');
 const commandsOf = (text: string) =>
   fromMarkdown(text).children.flatMap((node) =>
@@ -52,7 +52,7 @@ async function manifests(): Promise<Map<string, Record<string, unknown>>> {
   return found;
 }
 
-/** A new project that has run commands of npm, with the README's example in a file. */
+/** Makes a new project, runs commands of npm in it, and writes the README's example to a file. */
 async function project(name: string, commands: readonly string[]): Promise<string> {
   const place = join(folder, name);
   await mkdir(place);
@@ -74,7 +74,7 @@ beforeAll(async () => {
   );
   if (missing !== undefined) return;
 
-  // The workspace as a clone has it, with what was built.
+  // The workspace of a clone, with the build.
   workspace = join(folder, 'workspace');
   const left = /(^|\/)(node_modules|\.git|\.cache|\.nx)$/;
   for (const path of ['package.json', 'package-lock.json', 'LICENSE', '.changeset', 'packages', 'apps']) {
@@ -108,7 +108,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** A workflow that trusted publishing lets in makes the provenance; there is none here. */
+/** Only a workflow with trusted publishing can make the provenance. */
 const publish = () => npm(workspace, 'publish', '--workspaces', '--provenance=false');
 
 describe('the first release', () => {
@@ -127,7 +127,7 @@ describe('the first release', () => {
     }
   });
 
-  it("is installed by the README's commands", async (context) => {
+  it("installs with the README's commands", async (context) => {
     if (missing !== undefined) return context.skip(missing);
     const commands = commandsOf(readme);
     expect(commands.length).toBeGreaterThan(1);
@@ -145,7 +145,7 @@ describe('the first release', () => {
     expect((await run(binary, ['main.js'], { cwd: first, env })).stdout).toBe(printed);
   });
 
-  it("runs the README's example in a page, bundled as the backend's README says", async (context) => {
+  it("runs the README's example in a page, bundled by the instructions of the backend's README", async (context) => {
     await unpackedChromium().catch((error: Error) => context.skip(error.message));
     if (missing !== undefined) return context.skip(missing);
     const backend = fromPage(await readFile('packages/backend-wasm/README.md', 'utf8'), '');
@@ -170,7 +170,7 @@ describe('the first release', () => {
     }
   });
 
-  it("installs the bench by its README's command, and runs it", async (context) => {
+  it("installs the bench with its README's command, and runs it", async (context) => {
     if (missing !== undefined) return context.skip(missing);
     const place = await project('bench', commandsOf(await readFile('apps/bench/README.md', 'utf8')));
     const race = [
@@ -194,13 +194,13 @@ describe('the first release', () => {
 });
 
 describe('the second release', () => {
-  it('gives all packages the next version, and is installed', async (context) => {
+  it('gives all packages the next version, and installs', async (context) => {
     if (missing !== undefined) return context.skip(missing);
     const before = (await manifests()).get('@ghl/core')!.version as string;
     const [major, minor] = before.split('.').map(Number) as [number, number];
     const next = `${major}.${minor + 1}.0`;
     await writeFile(join(workspace, '.changeset/rehearsal.md'), "---\n'@ghl/core': minor\n---\n\nA change.\n");
-    // Changesets asks Git which commit a change came in.
+    // Changesets reads the commit of a change from Git.
     const git = ['-c', 'user.name=GHL', '-c', 'user.email=ghl@localhost'];
     await run('git', ['init', '-q'], { cwd: workspace });
     await run('git', [...git, 'add', '.changeset'], { cwd: workspace });

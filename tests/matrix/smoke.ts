@@ -1,4 +1,4 @@
-/** What every backend must do in every runtime. Runs in each Node, and bundled in a page: see matrix.test.ts. */
+/** The requirements of every backend in every runtime. Runs in each Node, and bundled in a page. */
 import { backendCases, failures } from '@ghl/conformance';
 import type { ActiveBackend, BackendAdapter } from '@ghl/core';
 import { plasticOptimizer } from '@ghl/learner';
@@ -6,22 +6,22 @@ import { networks } from '@ghl/models';
 import { ghl } from '@ghl/recipes';
 import * as tf from '@tensorflow/tfjs-core';
 
-/** What came out. */
+/** The report of a run. */
 export interface Report {
-  /** What `activate()` got. */
+  /** The result of `activate()`. */
   readonly got: ActiveBackend;
-  /** The loss of each of a few steps. */
+  /** The loss of each step. */
   readonly losses: readonly number[];
-  /** The same after `deactivate()` and `activate()`. */
+  /** The losses after `deactivate()` and `activate()`. */
   readonly again: readonly number[];
-  /** How many conformance cases there are, and what they found wrong with the backend's kernels. */
+  /** The number of conformance cases, and the failed ones. */
   readonly cases: number;
   readonly failed: readonly string[];
-  /** Kernels that the steps called, with the dtypes of what went into each. */
+  /** Kernels that the steps called, with the dtypes of their inputs. */
   readonly kernels: Readonly<Record<string, readonly string[]>>;
 }
 
-/** Activates, trains, holds the kernels against float64, deactivates, and does it again, watched. */
+/** Activates, trains, compares the kernels with float64, deactivates, and trains again with recorded kernels. */
 export async function smoke(backend: BackendAdapter, options: object = {}): Promise<Report> {
   const adapter = { ...backend, activate: () => backend.activate(options) };
   const got = await adapter.activate();
@@ -38,7 +38,7 @@ export async function smoke(backend: BackendAdapter, options: object = {}): Prom
   return { got, losses, again, cases: cases.length, failed, kernels };
 }
 
-/** Notes every kernel that is called until it is released. */
+/** Records every kernel call until the recording is stopped. */
 function watch(called: Record<string, string[]>): () => void {
   const backend = tf.getBackend();
   const kernels = tf.getKernelsForBackend(backend);
@@ -62,7 +62,7 @@ function watch(called: Record<string, string[]>): () => void {
   };
 }
 
-/** Six steps of GHL on two waves for each of ten classes. */
+/** Makes six steps of GHL on two waves for each of ten classes. */
 async function train(): Promise<number[]> {
   const count = 20;
   const { build, constants } = networks['deephebb-small'];

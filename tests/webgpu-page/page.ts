@@ -1,14 +1,14 @@
-/** A page that offers to whoever steers the browser what the backend must do there. */
+/** A page with functions for the driver of the browser: the requirements of the backend. */
 import { backend } from '@ghl/backend-webgpu';
 import { backendCases, failures } from '@ghl/conformance';
 import type { ActiveBackend } from '@ghl/core';
 import { train } from '../same-training.js';
 
-/** What came out. */
+/** The result. */
 export interface BrowserReport {
-  /** What `activate()` got. */
+  /** The result of `activate()`. */
   readonly got: ActiveBackend;
-  /** What the backend's conformance cases found wrong with its kernels. */
+  /** The failed conformance cases of the backend. */
   readonly failed: readonly string[];
   /** The loss of each step of a training. */
   readonly losses: readonly number[];

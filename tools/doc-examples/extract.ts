@@ -10,7 +10,7 @@ export interface Example {
   /** Its place: the file, relative to the root, and the line of its first line of code. */
   readonly at: string;
   readonly code: string;
-  /** False for a fence marked `ts no-run`, which is type-checked only. */
+  /** False for a fence marked `ts no-run`, which is only type-checked. */
   readonly run: boolean;
 }
 
@@ -44,11 +44,11 @@ export function fromSource(text: string, file: string): Example[] {
   const seen = new Set<ts.JSDocTag>();
   const visit = (node: ts.Node): void => {
     for (const tag of ts.getJSDocTags(node)) {
-      // A tag of a variable statement is met again at its declarations.
+      // A tag of a variable statement occurs again at its declarations.
       if (tag.tagName.text !== 'example' || seen.has(tag)) continue;
       seen.add(tag);
       const line = source.getLineAndCharacterOfPosition(tag.getStart()).line + 1;
-      // TypeScript's text of the tag begins at its first word, on the line of the tag or the next.
+      // In TypeScript, the text of the tag begins at its first word, on the line of the tag or the next.
       const opens = /^[ \t]*\S/.test(text.slice(tag.tagName.end)) ? line : line + 1;
       examples.push(...fences(ts.getTextOfJSDocComment(tag.comment) ?? '', file, opens));
     }

@@ -7,11 +7,11 @@ export type Numbers =
   | readonly Numbers[]
   | { readonly shape: readonly number[]; dataSync(): ArrayLike<number> };
 
-/** How far two numbers may be apart: `|actual − expected| ≤ atol + rtol·|expected|`. */
+/** The largest difference of two numbers: `|actual − expected| ≤ atol + rtol·|expected|`. */
 export interface Tolerance {
-  /** Relative to the expected number; 1e-5 unless given. */
+  /** Relative to the expected number. Default 1e-5. */
   readonly rtol?: number;
-  /** Absolute; 1e-8 unless given. */
+  /** Absolute. Default 1e-8. */
   readonly atol?: number;
 }
 
@@ -60,7 +60,7 @@ export function toBeAllClose(actual: Numbers, expected: Numbers, { rtol = 1e-5, 
     const excess = Math.abs(x - y) / (atol + rtol * Math.abs(y));
     if (excess <= 1) continue;
     apart++;
-    // A NaN among the two makes the excess NaN: the worst there is.
+    // If one of the two is NaN, the excess is NaN, which counts as the worst.
     if (worst < 0 || Number.isNaN(excess) || excess > worstExcess) [worst, worstExcess] = [i, excess];
   }
   return {

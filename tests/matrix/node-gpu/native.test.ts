@@ -1,6 +1,4 @@
-/**
- * What native TensorFlow must do in a project that has installed it: see ../node-gpu.test.ts, which runs this there.
- */
+/** The tests of native TensorFlow in a project that has installed it. ../node-gpu.test.ts runs them there. */
 import util from 'node:util';
 import { backend } from '@ghl/backend-node-gpu';
 import { backend as wasm } from '@ghl/backend-wasm';
@@ -14,17 +12,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { everyProduct } from '../../every-product.js';
 import { dispose, fresh, steps, take, train } from '../../same-training.js';
 
-/** What TensorFlow itself holds. */
+/** The tensors in native memory. */
 const held = () => (tf.backend() as unknown as { binding: { getNumOfTensors(): number } }).binding.getNumOfTensors();
 
-it('says what it is, and what it had to put back', async () => {
+it('reports its device, its versions and the functions of Node that it restored', async () => {
   const { versions, driver, threads, notes } = await backend.activate();
   expect(versions).toMatchObject({ '@tensorflow/tfjs-node': '4.22.0', node: process.versions.node });
   expect(driver).toBe('libtensorflow 2.18.1');
   expect(threads).toBeGreaterThan(0);
   expect('isNullOrUndefined' in util).toBe(true);
   await backend.deactivate();
-  // Node 23 removed it.
+  // Node 23 removed the function.
   const removed = !('isNullOrUndefined' in util);
   expect(removed).toBe(Number(process.versions.node.split('.')[0]) >= 23);
   expect(notes).toEqual(removed ? [expect.stringContaining('util.isNullOrUndefined')] : []);
@@ -32,7 +30,7 @@ it('says what it is, and what it had to put back', async () => {
 
 describe('every product', () => everyProduct(backend, { sampled: false, steps: 100 }));
 
-describe('beside WebAssembly', () => {
+describe('compared with WebAssembly', () => {
   let expected: readonly number[];
   let artifacts: tf.io.ModelArtifacts = {};
 
@@ -59,21 +57,21 @@ describe('beside WebAssembly', () => {
     for (const [i, loss] of losses.entries()) expect(Math.abs(loss / wanted[i]! - 1)).toBeLessThan(1e-3);
   };
 
-  it('makes the same losses, and leaves nothing in native memory', async () => {
+  it('gives the same losses, and leaks no native memory', async () => {
     alike(await train(), expected);
     const before = held();
     await train();
     expect(held()).toBe(before);
   });
 
-  it('goes on with what was saved there', async () => {
+  it('resumes training that WebAssembly saved', async () => {
     const model = await tfl.loadLayersModel(tf.io.fromMemory(artifacts));
     alike(await take(steps / 2, model), expected.slice(steps / 2));
     dispose(model);
   });
 });
 
-describe('amounts of padding', () => {
+describe('explicit padding', () => {
   beforeAll(async () => {
     await backend.activate();
   });
@@ -104,27 +102,24 @@ describe('amounts of padding', () => {
   };
   const inner = (a: tf.Tensor, b: tf.Tensor) => tf.sum(tf.mul(a, b)).dataSync()[0] as number;
 
-  it.each(Object.entries(maps))(
-    '%s is what the CPU backend computes, and its gradients are adjoint',
-    async (name, map) => {
-      const values = () => tf.tidy(() => map(x(), filter()).dataSync().slice());
-      // The package brings it.
-      await tf.setBackend('cpu');
-      const expected = values();
-      await tf.setBackend('tensorflow');
-      const before = held();
-      for (const [i, value] of values().entries()) expect(Math.abs(value - expected[i]!)).toBeLessThan(1e-5);
-      tf.tidy(() => {
-        const y = map(x(), filter());
-        const dy = drawn(y.shape, 3);
-        const gradients = name.endsWith('pool')
-          ? [tf.grad((each) => map(each as tf.Tensor4D, filter()))(x(), dy)]
-          : tf.grads((...each) => map(...(each as [tf.Tensor4D, tf.Tensor4D])))([x(), filter()], dy);
-        for (const [i, gradient] of gradients.entries()) {
-          expect(inner([x(), filter()][i]!, gradient)).toBeCloseTo(inner(y, dy), 3);
-        }
-      });
-      expect(held()).toBe(before);
-    },
-  );
+  it.each(Object.entries(maps))('%s equals the CPU backend, and its gradients are adjoint', async (name, map) => {
+    const values = () => tf.tidy(() => map(x(), filter()).dataSync().slice());
+    // The package includes it.
+    await tf.setBackend('cpu');
+    const expected = values();
+    await tf.setBackend('tensorflow');
+    const before = held();
+    for (const [i, value] of values().entries()) expect(Math.abs(value - expected[i]!)).toBeLessThan(1e-5);
+    tf.tidy(() => {
+      const y = map(x(), filter());
+      const dy = drawn(y.shape, 3);
+      const gradients = name.endsWith('pool')
+        ? [tf.grad((each) => map(each as tf.Tensor4D, filter()))(x(), dy)]
+        : tf.grads((...each) => map(...(each as [tf.Tensor4D, tf.Tensor4D])))([x(), filter()], dy);
+      for (const [i, gradient] of gradients.entries()) {
+        expect(inner([x(), filter()][i]!, gradient)).toBeCloseTo(inner(y, dy), 3);
+      }
+    });
+    expect(held()).toBe(before);
+  });
 });

@@ -1,5 +1,5 @@
 /// <reference types="vite/client" />
-/** What the page and its worker offer to whoever steers the browser. */
+/** The functions of the page and its worker for the driver of the browser. */
 import { backend as wasm } from '@ghl/backend-wasm';
 import { backend as webgpu } from '@ghl/backend-webgpu';
 import simd from '@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-simd.wasm?url';
@@ -9,13 +9,13 @@ import { smoke } from '../smoke.js';
 const wasmPaths = { 'tfjs-backend-wasm-threaded-simd.wasm': threaded, 'tfjs-backend-wasm-simd.wasm': simd };
 const backends = { wasm, webgpu };
 
-/** By name, what can be asked for. */
+/** The functions by name. */
 export const offers = {
   isolated: async () => crossOriginIsolated,
   support: (backend: keyof typeof backends) => backends[backend].isSupported(),
   smoke: (backend: keyof typeof backends, options: object = {}) =>
     smoke(backends[backend], backend === 'wasm' ? { wasmPaths, ...options } : options),
-  /** What `activate()` got, or how it refused. */
+  /** The result or the error of `activate()`. */
   async activation(backend: keyof typeof backends, options: object = {}) {
     try {
       const got = await backends[backend].activate(backend === 'wasm' ? { wasmPaths, ...options } : options);

@@ -1,11 +1,11 @@
-/** A page that offers what every runtime must do, in itself and in a worker, to whoever steers the browser. */
+/** A page with functions for the driver of the browser: the requirements of every runtime, in the page and a worker. */
 import './printed.js';
 import { offers } from './offers.js';
 import type { Answer } from './worker.js';
 
 let worker: Worker | undefined;
 
-/** Asks the page's worker in place of the page. */
+/** Calls a function in the worker. */
 function inWorker(name: string, ...parameters: unknown[]): Promise<unknown> {
   worker ??= new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
   const asked = worker;

@@ -1,4 +1,4 @@
-/** Keeps what the page prints, for a browser whose driver does not pass it on. Imported first. */
+/** Keeps the output of the page, for a browser whose driver does not report it. Imported first. */
 const printed: string[] = [];
 const output = globalThis.console;
 for (const method of ['debug', 'log', 'info', 'warn', 'error'] as const) {

@@ -1,7 +1,7 @@
-/** Answers with what one of the offers gives. */
+/** Answers a message with the result of one of the offers. */
 import { offers } from './offers.js';
 
-/** What the page gets. */
+/** The answer to the page. */
 export type Answer = { readonly value: unknown } | { readonly error: string };
 
 addEventListener('message', async ({ data: [name, ...parameters] }) => {
