@@ -9,7 +9,7 @@ it('exports each name from exactly one entry of the package', () => {
   expect(names.length).toBe(new Set(names).size);
 });
 
-it('exports to users what they type in a program, and no more', () => {
+it('exports to users only the names that they type in a program', () => {
   expect(Object.keys(root).sort()).toEqual([
     'ConfigurationError',
     'DataError',

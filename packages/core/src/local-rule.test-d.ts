@@ -7,11 +7,11 @@ import { chain, gradientDescent, local, type Plasticity, threeFactor } from './p
 import type { Stateless } from './state.js';
 import { scaleBy } from './transform.js';
 
-it('a rule sees its own activity and weights, and nothing else', () => {
+it('shows a rule its own activity and weights, and nothing else', () => {
   expectTypeOf<keyof LocalContext>().toEqualTypeOf<'post' | 'weights' | 'units' | 'step' | 'forward'>();
 });
 
-it('a rule cannot see the gradient, the loss, a reward or a label', () => {
+it('hides the gradient, the loss, a reward and a label from a rule', () => {
   const cheat: LocalRule = {
     spec: { name: 'cheat', args: [] },
     init: () => ({}),
@@ -28,7 +28,7 @@ it('a rule cannot see the gradient, the loss, a reward or a label', () => {
   void cheat;
 });
 
-it('a rule cannot take a third argument', () => {
+it('rejects a third argument of a rule', () => {
   const gate = (context: LocalContext, state: Stateless, gradient: tf.Tensor2D) => ({
     gate: gradient,
     scope: 'none' as const,
@@ -40,18 +40,18 @@ it('a rule cannot take a third argument', () => {
   void cheat;
 });
 
-it('a context cannot be written to', () => {
+it('makes a context read-only', () => {
   const context = {} as LocalContext;
   // @ts-expect-error read only
   context.post = context.weights;
 });
 
-it('a scope is one of four', () => {
+it('has four scopes', () => {
   const rule = {} as LocalRule;
   expectTypeOf<ReturnType<typeof rule.gate>['scope']>().toEqualTypeOf<'none' | 'own' | 'earlier' | 'all'>();
 });
 
-it('a modulator sees the signals that it reads', () => {
+it('shows a modulator only the signals that it reads', () => {
   expectTypeOf<Parameters<WeightModulator<'loss'>['modulate']>[1]>().toEqualTypeOf<{ readonly loss: tf.Scalar }>();
   expectTypeOf<Parameters<PerExampleModulator<'reward'>['factor']>[0]>().toEqualTypeOf<{
     readonly reward: tf.Tensor;
@@ -61,14 +61,14 @@ it('a modulator sees the signals that it reads', () => {
   modulator.modulate({} as tf.Tensor, { reward: {} as tf.Tensor }, {} as never, {});
 });
 
-it('every modulator fits into a product', () => {
+it('accepts every modulator in a product', () => {
   expectTypeOf<WeightModulator<'gradient'>>().toExtend<GlobalModulator<'gradient'>>();
   threeFactor({} as LocalRule, {} as PerExampleModulator<'reward'>);
   // @ts-expect-error a rule is no modulator
   threeFactor({} as LocalRule, {} as LocalRule);
 });
 
-it('a plasticity carries the signals that it reads', () => {
+it('types a plasticity by the signals that it reads', () => {
   expectTypeOf(threeFactor({} as LocalRule, {} as PerExampleModulator<'reward'>)).toEqualTypeOf<Plasticity<'reward'>>();
   expectTypeOf(chain(gradientDescent(), scaleBy(1))).toEqualTypeOf<Plasticity<'gradient'>>();
   expectTypeOf(local({} as LocalRule)).toEqualTypeOf<Plasticity<never>>();

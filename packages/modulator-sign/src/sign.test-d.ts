@@ -16,7 +16,7 @@ declare module '@ghl/core' {
 declare const eligibility: tf.Tensor;
 declare const context: Parameters<ReturnType<typeof sign>['modulate']>[2];
 
-it('cannot be handed a reward', () => {
+it('rejects a reward', () => {
   const reward = {} as tf.Tensor;
   // @ts-expect-error a reward is no gradient
   sign().modulate(eligibility, { reward }, context, {});
@@ -36,7 +36,7 @@ it('has two modes', () => {
   sign({ mode: 'signed' });
 });
 
-it('signals are open to declaration merging', () => {
+it('accepts new signals by declaration merging', () => {
   expectTypeOf<SignalName>().toEqualTypeOf<'gradient' | 'loss' | 'reward' | 'novelty'>();
   expectTypeOf<AvailableSignals['novelty']>().toEqualTypeOf<tf.Tensor | undefined>();
   const curious: WeightModulator<'novelty'> = {

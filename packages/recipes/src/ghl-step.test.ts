@@ -24,30 +24,33 @@ describe('one update of maxAbs(swta) × sign', () => {
       [1, 2].flatMap((dilation) => [0, 1, 2].map((padding) => ({ kernel, stride, dilation, padding }))),
     ),
   );
-  it.each(grid)('kernel $kernel, stride $stride, dilation $dilation, padding $padding', (geometry) => {
-    for (const temperature of [1, 1 / 0.65, 4]) {
-      const draw = generator(geometry.kernel * 100 + geometry.stride * 10 + geometry.dilation + geometry.padding);
-      const shape = [geometry.kernel, geometry.kernel, 2, 4] as const;
-      const x = images([3, 11, 10, 2], draw);
-      const w = Float64Array.from({ length: geometry.kernel ** 2 * 8 }, draw);
-      const g = Float64Array.from({ length: w.length }, draw);
-      const expected = ghlUpdate(x, w, g, shape, geometry, temperature);
-      const actual = tf.tidy(() => {
-        const product = threeFactor(maxAbs(swta({ temperature })), sign());
-        const { stride: strides, dilation: dilations, padding } = geometry;
-        const connection = conv2d(shape, { strides, dilations, padding });
-        const kernel = tf.tensor(Float32Array.from(w), [...shape]);
-        const pre = tf.tensor(Float32Array.from(x.data), x.shape);
-        const calls = [{ pre, post: connection.forward(pre, kernel) }];
-        const signals = { gradient: tf.tensor(Float32Array.from(g), [...shape]) };
-        const state = initState(product, shape, connection.units);
-        return layerIncrement(product, { connection, kernel, calls, signals, step: 0 }, state).increment.dataSync();
-      });
-      expect(relativeError(actual, expected)).toBeLessThan(1e-4);
-    }
-  });
+  it.each(grid)(
+    'agrees with float64 for kernel $kernel, stride $stride, dilation $dilation, padding $padding',
+    (geometry) => {
+      for (const temperature of [1, 1 / 0.65, 4]) {
+        const draw = generator(geometry.kernel * 100 + geometry.stride * 10 + geometry.dilation + geometry.padding);
+        const shape = [geometry.kernel, geometry.kernel, 2, 4] as const;
+        const x = images([3, 11, 10, 2], draw);
+        const w = Float64Array.from({ length: geometry.kernel ** 2 * 8 }, draw);
+        const g = Float64Array.from({ length: w.length }, draw);
+        const expected = ghlUpdate(x, w, g, shape, geometry, temperature);
+        const actual = tf.tidy(() => {
+          const product = threeFactor(maxAbs(swta({ temperature })), sign());
+          const { stride: strides, dilation: dilations, padding } = geometry;
+          const connection = conv2d(shape, { strides, dilations, padding });
+          const kernel = tf.tensor(Float32Array.from(w), [...shape]);
+          const pre = tf.tensor(Float32Array.from(x.data), x.shape);
+          const calls = [{ pre, post: connection.forward(pre, kernel) }];
+          const signals = { gradient: tf.tensor(Float32Array.from(g), [...shape]) };
+          const state = initState(product, shape, connection.units);
+          return layerIncrement(product, { connection, kernel, calls, signals, step: 0 }, state).increment.dataSync();
+        });
+        expect(relativeError(actual, expected)).toBeLessThan(1e-4);
+      }
+    },
+  );
 
-  it('forwards as its reference does', () => {
+  it('has a forward pass that agrees with its reference', () => {
     const draw = generator(7);
     const x: Images = images([2, 7, 6, 3], draw);
     const w = Float64Array.from({ length: 3 * 3 * 3 * 2 }, draw);
