@@ -93,7 +93,7 @@ describe.each(parts.map((part) => [part.name, part] as const))('%s', (_, { make,
       expect(fromSpec<Specified>(make(...args).spec, byName).spec).toEqual(make(...args).spec);
   });
 
-  it('refuses senseless values of every option', () => {
+  it('rejects invalid values of every option', () => {
     for (const args of examples) {
       for (const option of optionsOf(make(...args))) {
         for (const value of senseless) {
@@ -104,7 +104,7 @@ describe.each(parts.map((part) => [part.name, part] as const))('%s', (_, { make,
     }
   });
 
-  it('refuses an unknown option', () => {
+  it('rejects an unknown option', () => {
     for (const args of examples) {
       if (optionsOf(make(...args)).length === 0) continue;
       expect(() => make({ ...(args[0] as object | undefined), optoin: 1 })).toThrow(
@@ -114,12 +114,12 @@ describe.each(parts.map((part) => [part.name, part] as const))('%s', (_, { make,
   });
 });
 
-it('names the layer whose temperature a recipe refuses', () => {
+it('names the layer whose temperature a recipe rejects', () => {
   const options = { temperatures: { conv1: 1, conv2: -1 }, step: 0.01, decay: 0, restStep: 0.01, steps: 10 };
   expect(() => recipes.ghl.assign(options)).toThrow("ghl temperatures of layer 'conv2' is -1.");
 });
 
-it('says what a gate and a dropout need', () => {
+it('rejects a gate and a dropout without their required options', () => {
   expect(() => (gate as Make)(undefined)).toThrow(refusal);
   expect(() => (gate as Make)({ on: 'loss' })).toThrow(refusal);
   expect(() => (dropout as Make)(undefined)).toThrow(refusal);

@@ -111,7 +111,7 @@ const modulatorOf = (name: string) => modulators[name]?.() ?? null;
 const isAllowed = ([, modulator, rule, wrapper]: Product): boolean =>
   modulatorOf(modulator)?.actsOn !== 'example' || (wrapper !== 'rms' && rules[rule]?.().active !== false);
 
-/** One product of each rule and modulator: layers and wrappers take turns. */
+/** One product of each rule and modulator, with the layers and wrappers in rotation. */
 const sample = Object.keys(modulators).flatMap((modulator, m) =>
   Object.keys(rules).flatMap((rule, r) => {
     const pair = products.filter((each) => each[1] === modulator && each[2] === rule && isAllowed(each));

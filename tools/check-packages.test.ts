@@ -13,7 +13,7 @@ it('finds every package in the common shape', async () => {
 describe('checkManifest with a missing field', async () => {
   const packages = await surroundingsOf(resolve('.'));
 
-  /** The places of all values in a package.json that users need, lists as one. */
+  /** The keys of all values of a package.json that users need. A list counts as one value. */
   const places = (json: object, above: string[] = []): string[][] =>
     Object.entries(json).flatMap(([key, value]) => {
       const place = [...above, key];
@@ -46,7 +46,7 @@ describe('checkPackages in a workspace of one rule', () => {
     await mkdir(dirname(join(root, path)), { recursive: true });
     await writeFile(join(root, path), text);
   };
-  /** Sets what is at `keys` in a JSON file. */
+  /** Sets the value at `keys` in a JSON file. */
   const edit = async (path: string, keys: string[], value: unknown): Promise<void> => {
     const json = JSON.parse(await readFile(join(root, path), 'utf8'));
     let parent = json;
@@ -79,7 +79,7 @@ describe('checkPackages in a workspace of one rule', () => {
 
   afterEach(() => rm(root, { recursive: true }));
 
-  it('finds nothing wrong', async () => {
+  it('finds no fault', async () => {
     expect(await checkPackages(root)).toEqual([]);
   });
 

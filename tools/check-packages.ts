@@ -92,9 +92,9 @@ export interface Surroundings {
   readonly manifests: ReadonlyMap<string | undefined, Manifest>;
   /** The packages that the source imports. */
   readonly imports: ReadonlySet<string>;
-  /** The files in the package's folder `bin`. */
+  /** The files of the package's folder `bin`. */
   readonly bins: readonly string[];
-  /** Whether it has kernels that are compiled before TypeScript. */
+  /** Whether it has kernels to compile before TypeScript. */
   readonly hasAssembly: boolean;
 }
 
@@ -242,7 +242,7 @@ export async function checkPackages(root: string): Promise<string[]> {
       report('tsconfig.json', [`references ${list(references)}, but the source imports ${list(used)}`]);
     }
 
-    // npm packs no licence but the package's own.
+    // npm packs only the licence in the package's folder.
     const license = await readFile(join(folder, 'LICENSE'), 'utf8').catch(() => undefined);
     if (license !== (await readFile(join(root, 'LICENSE'), 'utf8'))) report('LICENSE', ['is not a copy of the root']);
 

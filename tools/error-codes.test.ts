@@ -12,7 +12,7 @@ it('docs/reference/errors.md is generated from the codes.ts of the packages', as
   expect(await readFile(page, 'utf8')).toBe(errorsPage());
 });
 
-it('finds every code in the page of errors, with its class, and no other', async () => {
+it('finds every code and no other in the page of errors, with its class', async () => {
   const rows = [
     ...(await readFile(page, 'utf8')).matchAll(/^\| `([A-Z][A-Z0-9_]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$/gm),
   ];

@@ -1,8 +1,8 @@
-/** The codes that the packages and the bench throw, read from their source; docs/reference/errors.md lists them. */
+/** The codes that the packages and the bench throw, from their source. docs/reference/errors.md lists them. */
 import { resolve } from 'node:path';
 import ts from 'typescript';
 
-/** Where a code is thrown. */
+/** A place that throws a code. */
 export interface Thrown {
   /** Class of the error: `'ConfigurationError'`. */
   readonly errorClass: string;
@@ -11,7 +11,7 @@ export interface Thrown {
 }
 
 /**
- * Parses the files; of modules, it resolves only those of the workspace, which saves the types of TensorFlow.js and
+ * Parses the files. It resolves only the modules of the workspace, and so does not load the types of TensorFlow.js and
  * DOM.
  */
 function programOf(root: string): ts.Program {
@@ -40,7 +40,7 @@ const literalOf = (expression: ts.Expression): ts.Expression =>
   ts.isAsExpression(expression) ? expression.expression : expression;
 
 /**
- * Every code in the source of packages and apps, with where it is thrown.
+ * Every code in the source of packages and apps, with the places that throw it.
  *
  * A code is the first argument of a class that extends `GhlError`; `UNKNOWN_<KIND>` for a `kind` given to
  * `unknownName()`; or the text of a property `code`, which becomes such an argument elsewhere. If an argument is a

@@ -3,14 +3,7 @@ import { expect, it } from 'vitest';
 import { checkProse, proseFiles, proseFindings } from './prose.mjs';
 
 /** Folders and files whose prose is still to be rewritten. */
-const pending: string[] = [
-  'apps',
-  'packages/backend-wasm',
-  'packages/datasets',
-  'packages/learner',
-  'packages/models',
-  'tests',
-];
+const pending: string[] = ['apps', 'packages/backend-wasm', 'packages/datasets', 'packages/learner', 'packages/models'];
 
 const findings = (text: string, file: string): string[] =>
   (proseFindings(text, file) as { line: number; problem: string }[]).map(({ line, problem }) => `${line}: ${problem}`);

@@ -56,7 +56,7 @@ function flaws(file: string, text: string): string[] {
       for (const [, script] of run.matchAll(/\bnpm run (?:--silent )?([\w:-]+)/g)) {
         if (!(script! in root.scripts)) wrong.push(`${name} runs ${script}, which is not a script`);
       }
-      // Text that comes from outside must not become part of a command.
+      // Text from outside must not become part of a command.
       if (run.includes('${{')) wrong.push(`${name} puts an expression into a command`);
     }
   }
@@ -106,7 +106,7 @@ it('publishes the release in a job that has no other permission', () => {
   expect(publish!.steps.at(-1)!.run).toBe('npx changeset publish --no-git-tag');
 });
 
-it('changesets name packages and kinds', async () => {
+it('finds existing packages and kinds of change in every changeset', async () => {
   for (const file of await readdir('.changeset')) {
     if (!file.endsWith('.md')) continue;
     const text = await readFile(join('.changeset', file), 'utf8');
@@ -119,7 +119,7 @@ it('changesets name packages and kinds', async () => {
   }
 });
 
-it('CITATION.cff cites the paper, and this repository', async () => {
+it('cites the paper and this repository in CITATION.cff', async () => {
   const citation = parse(await readFile('CITATION.cff', 'utf8'));
   expect(citation).toMatchObject({
     'cff-version': '1.2.0',

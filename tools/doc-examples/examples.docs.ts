@@ -12,7 +12,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vite
 import { allExamples } from './extract.js';
 
 const root = resolve('.');
-// Within the repository, so that packages are found; ignored by git.
+// In the repository, so that imports of packages resolve; ignored by git.
 const folder = join(root, '.cache', 'doc-examples');
 
 const examples = (await allExamples(root)).map((example) => ({
@@ -50,7 +50,7 @@ describe('type-checks', () => {
   it.each(examples)('$at', ({ file }) => expect(mistakes.get(file)).toEqual([]));
 });
 
-// The examples here share one process, in which a backend is registered already; a reader's program begins with none.
+// The examples share one process with a registered backend; a reader's program begins without one.
 describe('brings a backend', () => {
   it.each(examples.filter(({ run }) => run))('$at', ({ code }) => {
     expect(code).toMatch(/'@(tensorflow\/tfjs-|ghl\/)backend-\w+'/);

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { fromPage, fromSource } from './extract.js';
 
-it('finds the fences of a page, nested ones too, with the line of their code', () => {
+it('finds the fences of a page, also nested ones, with the line of their code', () => {
   const page =
     '# Title\n\n```ts\nconst a = 1;\n```\n\n```sh\nls\n```\n\n- item\n\n  ```ts no-run\n  const b = 2;\n  ```\n';
   expect(fromPage(page, 'README.md')).toEqual([

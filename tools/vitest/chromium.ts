@@ -1,6 +1,6 @@
 /**
- * The browser that tests drive, and the GPU in software that they compute on: the package `@sparticuz/chromium` brings
- * both. They are unpacked once, to a folder that git ignores.
+ * The browser and the software GPU of the tests. The package `@sparticuz/chromium` contains both. They are unpacked
+ * once, to a folder that git ignores.
  */
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
@@ -25,11 +25,11 @@ export async function unpackedChromium(): Promise<string> {
   await mkdir(cache, { recursive: true });
   const unfinished = await mkdtemp(`${folder}-`);
   const { TMPDIR } = process.env;
-  process.env.TMPDIR = unfinished; // where it unpacks itself
+  process.env.TMPDIR = unfinished; // the folder that it unpacks to
   try {
     await packedChromium.executablePath();
     await rename(unfinished, folder).catch((error: unknown) => {
-      if (!existsSync(folder)) throw error; // else another process was quicker
+      if (!existsSync(folder)) throw error; // otherwise another process has unpacked it
     });
   } finally {
     if (TMPDIR === undefined) delete process.env.TMPDIR;
@@ -40,9 +40,9 @@ export async function unpackedChromium(): Promise<string> {
 }
 
 /**
- * Starts it, headless, with WebGPU on the GPU in software. Hosts under `.test` are this machine.
+ * Starts the browser, headless, with WebGPU on the software GPU. Hosts under `.test` resolve to this machine.
  *
- * @param protocolTimeout How long a call may take, in milliseconds.
+ * @param protocolTimeout The limit of a call, in milliseconds.
  */
 export async function startChromium(protocolTimeout = 280_000): Promise<Browser> {
   const executablePath = join(await unpackedChromium(), 'chromium');

@@ -6,7 +6,7 @@ export const closingLine = (): Reporter => ({
   onTestRunEnd(modules, unhandledErrors) {
     const count = { passed: 0, failed: unhandledErrors.length, skipped: 0, pending: 0 };
     for (const module of modules) {
-      // A file that fails before it has collected a test counts as one failure.
+      // A file that fails before its first test counts as one failure.
       count.failed += module.errors().length;
       for (const test of module.children.allTests()) count[test.result().state]++;
     }

@@ -16,7 +16,7 @@ failOnConsole({
 
 expect.extend({ toBeAllClose });
 
-/** `tf.memory().numTensors` without importing TensorFlow.js, which a test that does not use it should not pay for. */
+/** `tf.memory().numTensors` without an import of TensorFlow.js, which takes time and many tests do not need. */
 const numTensors = (): number | undefined =>
   (globalThis as { _tfengine?: { state: { numTensors: number } } })._tfengine?.state.numTensors;
 

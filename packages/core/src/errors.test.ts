@@ -29,7 +29,7 @@ describe('nearest', () => {
     ['FastHebb', 'fasthebb'],
     ['deephbeb', 'deephebb'],
     ['swat', 'swta'],
-  ])('%s is a typo of %s', (name, meant) => expect(nearest(name, names)).toBe(meant));
+  ])('finds for %s the name %s', (name, meant) => expect(nearest(name, names)).toBe(meant));
 
   it.each(['resnet', 'x', 'momentum'])('finds no name near %s', (name) => expect(nearest(name, names)).toBeUndefined());
 

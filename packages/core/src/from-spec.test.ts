@@ -19,7 +19,7 @@ const modulator = () => ({
 const plugins = { rule, modulator };
 const throughJson = (product: Specified) => JSON.parse(JSON.stringify(product.spec)) as Spec;
 
-describe('a product comes back from its JSON', () => {
+describe('fromSpec', () => {
   it.each<[name: string, product: Specified]>([
     ['gradient', gradientDescent()],
     ['constant', local(constant())],
@@ -28,7 +28,7 @@ describe('a product comes back from its JSON', () => {
     ['a chain', chain(threeFactor(rule(), modulator()), decayWeights(5e-2), scaleBy(cosine(1e-2, 100)))],
     ['a chain in a chain', chain(chain(gradientDescent(), scaleBy(2)), scaleBy(3))],
     ['an option that is a schedule', local(rule({ temperature: cosine(1, 10) }))],
-  ])('%s', (_, product) => {
+  ])('rebuilds %s', (_, product) => {
     const rebuilt = fromSpec<Plasticity>(throughJson(product), plugins);
     expect(rebuilt.spec).toEqual(product.spec);
     expect(rebuilt.reads).toEqual((product as Plasticity).reads);
@@ -69,7 +69,7 @@ it.each([undefined, null, 'swta', { name: 'swta' }, {}])('rejects %j, which is n
   expect(() => fromSpec(spec as never)).toThrow(expect.objectContaining({ code: 'BAD_SPEC' }));
 });
 
-it('passes on the error of a factory', () => {
+it('rethrows the error of a factory', () => {
   expect(() => fromSpec({ name: 'cosine', args: [1, 0] })).toThrow(expect.objectContaining({ code: 'BAD_VALUE' }));
 });
 

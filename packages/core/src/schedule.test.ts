@@ -50,7 +50,7 @@ describe('checkHyperparameter', () => {
     [{ above: 0 }, 1e-9, 0, 'above 0'],
     [{ most: 1 }, 1, 1.001, 'at most 1'],
     [{ below: 1 }, 0.999, 1, 'below 1'],
-  ])('holds every value of a schedule to %j', (range, good, bad, words) => {
+  ])('checks every value of a schedule for the range %j', (range, good, bad, words) => {
     const rate = checkHyperparameter('rate', (step: number) => (step < 5 ? good : bad), range);
     expect(valueAt(rate, 4)).toBe(good);
     expect(() => valueAt(rate, 5)).toThrow(expect.objectContaining({ name: 'ConfigurationError', code: 'BAD_VALUE' }));
@@ -65,7 +65,7 @@ describe('checkHyperparameter', () => {
 });
 
 describe('cosine', () => {
-  it('is peak/2·(1 + cos(πt/steps)), from the peak at 0 to 0 at the end, and stays there', () => {
+  it('is peak/2·(1 + cos(πt/steps)), from the peak at 0 to 0 at the end and after it', () => {
     const schedule = cosine(0.05, 200);
     expect(schedule(0)).toBe(0.05);
     expect(schedule(50)).toBeCloseTo(0.025 * (1 + Math.SQRT1_2), 12);
@@ -75,7 +75,7 @@ describe('cosine', () => {
     expect(schedule(1000)).toBe(0);
   });
 
-  it('carries its spec', () => expect(cosine(1e-2, 78200).spec).toEqual({ name: 'cosine', args: [1e-2, 78200] }));
+  it('has a spec', () => expect(cosine(1e-2, 78200).spec).toEqual({ name: 'cosine', args: [1e-2, 78200] }));
 
   it.each([
     [Number.NaN, 10],

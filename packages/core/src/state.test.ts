@@ -53,14 +53,14 @@ it('saves no values for a tree without leaves', async () => {
 describe('rejects these states, and leaves no tensor', () => {
   it.each<[name: string, like: () => StateTree, message: RegExp]>([
     [
-      'a leaf that is missing',
+      'a missing leaf',
       () => ({ theta: tf.zeros([2]), extra: tf.zeros([1]) }),
       /'extra' should be float32 \[1\], but is nothing/,
     ],
-    ['a leaf that is left over', () => ({}), /'theta' should be nothing, but is float32 \[2\]/],
+    ['an extra leaf', () => ({}), /'theta' should be nothing, but is float32 \[2\]/],
     ['another shape', () => ({ theta: tf.zeros([3]) }), /'theta' should be float32 \[3\], but is float32 \[2\]/],
     ['another dtype', () => ({ theta: tf.zeros([2], 'int32') }), /'theta' should be int32 \[2\], but is float32 \[2\]/],
-  ])('%s', async (_, like, message) => {
+  ])('rejects a saved state with %s, and leaks no tensor', async (_, like, message) => {
     const state = { theta: tf.tensor1d([1, 2]) };
     const bytes = await saveState(state);
     const expected = like();
@@ -72,11 +72,11 @@ describe('rejects these states, and leaves no tensor', () => {
 
   it.each<[name: string, change: (bytes: ArrayBuffer) => ArrayBuffer]>([
     ['no bytes', () => new ArrayBuffer(0)],
-    ['a header cut off', (bytes) => bytes.slice(0, 10)],
-    ['values cut off', (bytes) => bytes.slice(0, -3)],
-    ['values left over', (bytes) => new Uint8Array([...new Uint8Array(bytes), 0, 0, 0, 0]).buffer],
+    ['a truncated header', (bytes) => bytes.slice(0, 10)],
+    ['missing values', (bytes) => bytes.slice(0, -3)],
+    ['extra values', (bytes) => new Uint8Array([...new Uint8Array(bytes), 0, 0, 0, 0]).buffer],
     ['other bytes', () => new TextEncoder().encode('not a state at all, but a text').buffer as ArrayBuffer],
-  ])('%s', async (_, change) => {
+  ])('rejects %s, and leaks no tensor', async (_, change) => {
     const state = { theta: tf.tensor1d([1, 2]) };
     const bytes = change(await saveState(state));
     expect(() => loadState(bytes, state)).toThrow(expect.objectContaining({ code: 'CORRUPT_STATE' }));

@@ -192,7 +192,7 @@ describe.each(layers)('$name', ({ connection, preShape }) => {
   });
 });
 
-it('a 1-D convolution is a 2-D one over images of height 1', () => {
+it('gives a 1-D convolution the results of a 2-D one on images of height 1', () => {
   tf.tidy(() => {
     const [x, w] = [tensor(1, [2, 9, 2]), tensor(2, [3, 2, 4])];
     const wide = conv2d([1, 3, 2, 4], { strides: [1, 2], dilations: [1, 2] });
@@ -202,7 +202,7 @@ it('a 1-D convolution is a 2-D one over images of height 1', () => {
   });
 });
 
-it('a 1×1 convolution is a dense layer at each position', () => {
+it('gives a 1×1 convolution the results of a dense layer at each position', () => {
   tf.tidy(() => {
     const [x, w] = [tensor(1, [2, 3, 3, 4]), tensor(2, [4, 5])];
     const found = conv2d([1, 1, 4, 5]).forward(x, tf.reshape(w, [1, 1, 4, 5]));
@@ -210,15 +210,15 @@ it('a 1×1 convolution is a dense layer at each position', () => {
   });
 });
 
-describe('rejects', () => {
+describe('a connection', () => {
   it.each<[unknown]>([[undefined], [null], [[3]], [[3, 0]], [[3, 1.5]], [[3, 2, 1]], ['32']])(
-    'the kernel shape %j',
+    'rejects the kernel shape %j',
     (shape) => {
       expect(() => dense(shape as [number, number])).toThrow(expect.objectContaining({ code: 'BAD_VALUE' }));
     },
   );
 
-  it('an unknown option, such as the name that tf.layers uses', () => {
+  it('rejects an unknown option, such as the name that tf.layers uses', () => {
     const unknown = expect.objectContaining({ code: 'UNKNOWN_OPTION' });
     for (const options of [{ stride: 2 }, { dilationRate: 2 }, { dataFormat: 'channelsFirst' }] as object[]) {
       expect(() => conv1d([3, 1, 1], options)).toThrow(unknown);
@@ -235,7 +235,7 @@ describe('rejects', () => {
     ['negative padding', { padding: -1 }, '-1'],
     ['padding of one axis', { padding: [[1, 1]] }, '[[1,1]]'],
     ['a word for padding', { padding: 'full' }, '"full"'],
-  ])('%s, saying what it was', (_, options, wrong) => {
+  ])('rejects %s, with the value in the message', (_, options, wrong) => {
     for (const make of [conv2d, depthwiseConv2d]) {
       const refused = () => make([3, 3, 1, 1], options);
       expect(refused).toThrow(ConfigurationError);

@@ -48,7 +48,7 @@ const step = (connection: Connection, preShapes: readonly number[][], signals: A
 const run = (plasticity: Plasticity, layer: LayerStep) =>
   layerIncrement(plasticity, layer, initState(plasticity, layer.connection.kernelShape, layer.connection.units));
 
-describe('ΔW of a dense layer is the sum over samples', () => {
+describe('ΔW of a dense layer', () => {
   const [P, D, K] = [5, 3, 4];
   const connection = dense([D, K]);
   const [x, w] = [numbers(20, [P, D]), numbers(2, [D, K])];
@@ -65,7 +65,7 @@ describe('ΔW of a dense layer is the sum over samples', () => {
     (['none', 'own', 'earlier', 'all'] as const).flatMap((scope) =>
       ([undefined, 1, 'other'] as const).map((reconstruction) => ({ scope, reconstruction })),
     ),
-  )('scope $scope, reconstruction $reconstruction', ({ scope, reconstruction }) => {
+  )('is the sum over samples, for scope $scope and reconstruction $reconstruction', ({ scope, reconstruction }) => {
     const expected = Array.from({ length: D }, (_, d) =>
       Array.from({ length: K }, (_, k) => {
         let sum = 0;
@@ -87,7 +87,7 @@ describe('ΔW of a dense layer is the sum over samples', () => {
   });
 });
 
-it.each(['own', 'earlier', 'all'] as const)('in a depthwise layer, scope %s stays within an input channel', (scope) => {
+it.each(['own', 'earlier', 'all'] as const)('keeps scope %s within an input channel in a depthwise layer', (scope) => {
   const [C, M] = [3, 2];
   const connection = depthwiseConv2d([2, 2, C, M]);
   tf.tidy(() => {
@@ -149,7 +149,7 @@ describe('a layer called twice', () => {
     });
   });
 
-  it('has one increment, and wrappers act once on the sum', () => {
+  it('has one increment, with wrappers applied once to the sum', () => {
     tf.tidy(() => {
       const connection = conv2d([2, 2, 2, 3]);
       const shapes = [
@@ -201,7 +201,7 @@ describe('a factor per example', () => {
     });
   });
 
-  it('acts outside maxAbs: the divisor is that of the unmodulated ΔW', () => {
+  it('acts outside maxAbs, whose divisor is that of the unmodulated ΔW', () => {
     tf.tidy(() => {
       const layer = step(dense([3, 4]), [[3, 3]], reward());
       const plain = run(local(additive), layer).increment;
@@ -241,14 +241,14 @@ describe('a factor per example', () => {
     [[3, 3], 5, null],
     [[4, 3, 2], 3, null],
     [[2, 5, 5, 2], 7, [0, 2, 0, 5]],
-  ])('finds the examples of calls of %j among %i', (sizes, count, firsts) => {
+  ])('finds the examples of calls with batch sizes %j among %i examples', (sizes, count, firsts) => {
     tf.tidy(() => {
       const calls = sizes.map((size) => ({ pre: tf.zeros([size, 2]), post: tf.zeros([size, 2]) }));
       expect(examplesOf(calls, count)).toEqual(firsts);
     });
   });
 
-  it('is the same for a batch in one part and in several', () => {
+  it('gives the same increment for a batch in one call and in several', () => {
     tf.tidy(() => {
       const layer = step(dense([3, 4]), [[6, 3]], reward());
       const plasticity = threeFactor(additive, perExample([1, 2, 3, -4, 5, 0.5]));
@@ -285,7 +285,7 @@ describe('a factor per example', () => {
         wrap: (_, __, state) => ({ apply: (same) => same, state }),
       }),
     ],
-  ])('is refused under %s', (name, rule) => {
+  ])('is rejected with %s', (name, rule) => {
     const refused = () => threeFactor(rule, perExample([1]));
     expect(refused).toThrow(expect.objectContaining({ code: 'PER_EXAMPLE_REFUSED' }));
     expect(refused).toThrow(name);
@@ -316,7 +316,7 @@ describe('signals', () => {
     ['a signal of a modulator', threeFactor(arbitrary('own'), reading), { gradient: true }, 'loss'],
     ['the gradient', gradientDescent(), {}, 'gradient'],
     ['a signal of a gate', threeFactor(arbitrary('own'), perExample([1])), {}, 'reward'],
-  ] as const)('names the missing signal of %s', (_, plasticity, given, missing) => {
+  ] as const)('raise an error that names the missing one: %s', (_, plasticity, given, missing) => {
     tf.tidy(() => {
       const signals = 'gradient' in given ? { gradient: tensor(1, [3, 4]) } : {};
       const refused = () => run(plasticity, step(dense([3, 4]), [[1, 3]], signals));
@@ -356,7 +356,7 @@ describe('rejects a shape that would be broadcast', () => {
     ['reconstruction', local(saying((post) => ({ reconstruction: tf.sum(post, 0) })))],
     ['increment', threeFactor(arbitrary('own'), modulating)],
     ['increment', chain(local(arbitrary('own')), summing)],
-  ])('of a %s', (what, plasticity) => {
+  ])('is rejected for the %s', (what, plasticity) => {
     tf.tidy(() => {
       const refused = () => run(plasticity, layer());
       expect(refused).toThrow(expect.objectContaining({ code: 'WRONG_SHAPE' }));
