@@ -1,4 +1,4 @@
-/** A third party's rule: a separate package, outside the repository, that uses the published packages only. */
+/** A rule, a network and a recipe from outside the repository, which use the published packages only. */
 import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -57,6 +57,7 @@ const training = `
 import { chain, gradientDescent, maxAbs, scaleBy, threeFactor } from '@ghl/core';
 import { plasticOptimizer, register } from '@ghl/learner';
 import { sign } from '@ghl/modulator-sign';
+import { factories } from '@ghl/recipes';
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
@@ -91,7 +92,7 @@ await model.save(tf.io.withSaveHandler(async (artifacts) => {
   return { modelArtifactsInfo: tf.io.getModelArtifactsInfoForJSON(artifacts) };
 }), { includeOptimizer: true });
 
-register({ instar });
+register({ ...factories, instar });
 const loaded = await tfl.loadLayersModel(tf.io.fromMemory(saved));
 const both = () => ({ kept: predicted(model), loaded: predicted(loaded), step: loaded.optimizer.step });
 const atLoading = both();
@@ -99,6 +100,40 @@ await train(model);
 await train(loaded);
 const moved = Math.max(...trained.map((weight, i) => Math.abs(weight - drawn[i])));
 console.log(JSON.stringify({ moved, atLoading, later: both() }));
+`;
+
+/** A network, a recipe and a training from elsewhere, with published packages only. */
+const recipe = `
+import { ghl, product } from '@ghl/recipes';
+import { plasticOptimizer } from '@ghl/learner';
+import { sign } from '@ghl/modulator-sign';
+import '@tensorflow/tfjs-backend-cpu';
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+import { instar } from 'ghl-rule-instar';
+
+const kernelInitializer = tfl.initializers.glorotUniform({ seed: 1 });
+const network = {
+  build: () =>
+    tfl.sequential({
+      layers: [
+        tfl.layers.dense({ name: 'hidden', units: 6, activation: 'relu', inputShape: [4], kernelInitializer }),
+        tfl.layers.dense({ name: 'out', units: 2, activation: 'softmax', kernelInitializer }),
+      ],
+    }),
+  constants: { temperatures: { hidden: 0.5 }, step: 0.05, decay: 0, restStep: 0.2 },
+};
+const instarSign = product({ rule: instar(), modulator: sign() });
+const x = tf.randomNormal([16, 4], 0, 1, 'float32', 1);
+const y = tf.oneHot(tf.cast(tf.greater(tf.slice(x, [0, 0], [16, 1]).flatten(), 0), 'int32'), 2);
+const losses = {};
+for (const [name, assign] of Object.entries({ ghl, instarSign })) {
+  const model = network.build();
+  const optimizer = plasticOptimizer(model, assign({ ...network.constants, steps: 40 }));
+  model.compile({ optimizer, loss: 'categoricalCrossentropy' });
+  losses[name] = (await model.fit(x, y, { epochs: 40, verbose: 0 })).history.loss;
+}
+console.log(JSON.stringify(losses));
 `;
 
 let project: PackedProject;
@@ -154,4 +189,10 @@ it('trains under a third factor, and resumes after it is saved with its optimize
   expect(later.loaded).toEqual(later.kept);
   expect(later.loaded).not.toEqual(atLoading.loaded);
   expect(later.step).toBe(12);
+});
+
+it('trains a network from elsewhere by a recipe, and by a recipe with a rule from elsewhere', async () => {
+  const losses = (await print(recipe)) as Record<string, number[]>;
+  expect(Object.keys(losses)).toEqual(['ghl', 'instarSign']);
+  for (const each of Object.values(losses)) expect(each.at(-1)).toBeLessThan((each[0] as number) / 2);
 });

@@ -64,10 +64,10 @@ function partOf<Part extends Plugin>(kind: 'rule' | 'modulator', list: readonly 
 }
 
 /** The options for a factory: those of its first example, then `options`. */
-function argument({ name, examples }: Plugin, options: object): object {
-  const [first] = Object.keys(options);
-  if (first !== undefined && examples.every(({ length }) => length === 0)) {
-    throw new ConfigurationError('UNKNOWN_OPTION', `${name} has no option '${first}'.`, 'it takes none.');
+function argument({ name, make, examples: [first = []] }: Plugin, options: object): object {
+  const [option] = Object.keys(options);
+  if (option !== undefined && make(...first).spec.args.length === 0) {
+    throw new ConfigurationError('UNKNOWN_OPTION', `${name} has no option '${option}'.`, 'it takes none.');
   }
-  return { ...(examples[0]?.[0] as object | undefined), ...options };
+  return { ...(first[0] as object | undefined), ...options };
 }
