@@ -1,6 +1,6 @@
 /**
- * The files that a new part of each kind touches. A copy of the packages gets one new file of each kind, and the indexes
- * are collected. Then the bench of the copy, run from source, must list the parts and train with them.
+ * The files that a new part of each kind touches. A copy of the packages gets one new file of each kind, and its
+ * indexes are written. Then the bench of the copy, run from source, must list the parts and train with them.
  */
 import { execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
