@@ -37,8 +37,8 @@ async function on<T>(name: string, body: () => Promise<T>): Promise<T> {
 
 async function saved(model: tfl.LayersModel): Promise<tf.io.ModelArtifacts> {
   let artifacts: tf.io.ModelArtifacts = {};
-  const handler = tf.io.withSaveHandler(async (given) => {
-    artifacts = given;
+  const handler = tf.io.withSaveHandler(async (savedArtifacts) => {
+    artifacts = savedArtifacts;
     return { modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: 'JSON' } };
   });
   await model.save(handler, { includeOptimizer: true });
@@ -72,9 +72,9 @@ it.each([
   const artifacts = await on(from, async () => {
     const model = fresh();
     await take(steps / 2, model);
-    const found = await saved(model);
+    const actual = await saved(model);
     dispose(model);
-    return found;
+    return actual;
   });
   await on(to, async () => {
     const model = await tfl.loadLayersModel(tf.io.fromMemory(artifacts));

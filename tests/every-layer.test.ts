@@ -170,11 +170,11 @@ function seed(model: tfl.LayersModel | Layer): void {
   );
 }
 
-function expectAlike(got: readonly Float32Array[], wanted: readonly Float32Array[]): void {
-  expect(got.map(({ length }) => length)).toEqual(wanted.map(({ length }) => length));
+function expectAlike(got: readonly Float32Array[], expected: readonly Float32Array[]): void {
+  expect(got.map(({ length }) => length)).toEqual(expected.map(({ length }) => length));
   for (const [i, values] of got.entries()) {
-    const largest = Math.max(1, ...wanted[i]!.map(Math.abs));
-    for (const [j, value] of values.entries()) expect(Math.abs(value - wanted[i]![j]!) / largest).toBeLessThan(1e-4);
+    const largest = Math.max(1, ...expected[i]!.map(Math.abs));
+    for (const [j, value] of values.entries()) expect(Math.abs(value - expected[i]![j]!) / largest).toBeLessThan(1e-4);
   }
 }
 

@@ -44,9 +44,9 @@ it('has no broken link', async () => {
         : path === ''
           ? page
           : join(dirname(page), decodeURIComponent(path));
-      const found = existsSync(file) && (inRepository || statSync(file).isFile());
+      const exists = existsSync(file) && (inRepository || statSync(file).isFile());
       const target = html.get(file);
-      if (!found || (anchor && target && !target.includes(`id="${decodeURIComponent(anchor)}"`))) {
+      if (!exists || (anchor && target && !target.includes(`id="${decodeURIComponent(anchor)}"`))) {
         broken.push(`${page.slice(site.length)}: ${link}`);
       }
     }
@@ -89,7 +89,7 @@ it('finds the words of its documents', async () => {
     const own = words.find((word) =>
       documents.every((other) => other.path === path || !other.text.toLowerCase().includes(word)),
     );
-    const found = Object.keys(terms.get(own!)?.document ?? {}).map((id) => rows[id].name);
-    expect(found, `${own} of ${path}`).toContain(title);
+    const names = Object.keys(terms.get(own!)?.document ?? {}).map((id) => rows[id].name);
+    expect(names, `${own} of ${path}`).toContain(title);
   }
 });

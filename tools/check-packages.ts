@@ -177,9 +177,9 @@ function checkReadme(name: string, text: string): string[] {
     text.slice(node.position?.start.offset, node.position?.end.offset).trim();
   if (nodes[0]?.type !== 'heading' || source(nodes[0]) !== `# ${name}`) wrong.push(`does not open with "# ${name}"`);
   const headings = nodes.filter((node) => node.type === 'heading' && node.depth === 2);
-  const found = headings.map((node) => source(node).replace(/^## /, ''));
-  if (!isDeepStrictEqual(found, sections))
-    wrong.push(`has the sections ${found.join(' | ')}, not ${sections.join(' | ')}`);
+  const titles = headings.map((node) => source(node).replace(/^## /, ''));
+  if (!isDeepStrictEqual(titles, sections))
+    wrong.push(`has the sections ${titles.join(' | ')}, not ${sections.join(' | ')}`);
   const opening = nodes.slice(1, nodes.indexOf(headings[0] as (typeof nodes)[number]));
   if (opening.length === 0) wrong.push('has no text before its first section');
   if (/^@ghl\/(rule|modulator)-/.test(name) && !opening.some((node) => node.type === 'code')) {
@@ -202,10 +202,10 @@ export async function surroundingsOf(root: string): Promise<Map<string, Surround
   }
   const read = await Promise.all(paths.map((path) => readJson<Manifest>(join(root, path, 'package.json'))));
   const manifests = new Map(read.map((manifest) => [manifest.name, manifest]));
-  const found = new Map<string, Surroundings & { manifest: Manifest }>();
+  const packages = new Map<string, Surroundings & { manifest: Manifest }>();
   for (const [i, path] of paths.entries()) {
     const folder = join(root, path);
-    found.set(path, {
+    packages.set(path, {
       manifest: read[i] as Manifest,
       root: rootManifest,
       manifests,
@@ -214,7 +214,7 @@ export async function surroundingsOf(root: string): Promise<Map<string, Surround
       hasAssembly: existsSync(join(folder, 'assembly')),
     });
   }
-  return found;
+  return packages;
 }
 
 /** The deviations from the common shape in the workspace at `root`, one line each: `file: problem`. */

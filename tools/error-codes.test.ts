@@ -58,8 +58,8 @@ import { unknownName } from '@ghl/core/plugin';
   );
   await write('apps/app/src/app.test.ts', "import { GhlError } from '@ghl/core'; new GhlError('TESTED', '');");
   try {
-    const found = [...errorCodes(root)].map(([code, [first]]) => `${code} ${first?.errorClass}`).sort();
-    expect(found).toEqual([
+    const actual = [...errorCodes(root)].map(([code, [first]]) => `${code} ${first?.errorClass}`).sort();
+    expect(actual).toEqual([
       'CHECKED Mine',
       'DIED GhlError',
       'LEFT DataError',

@@ -26,10 +26,10 @@ function programOf(root: string): ts.Program {
     types: [],
   };
   const host = ts.createCompilerHost(options);
-  host.resolveModuleNameLiterals = (literals, file, _redirected, given) =>
+  host.resolveModuleNameLiterals = (literals, file, _redirected, options) =>
     literals.map(({ text }) =>
       /^(\.|@ghl\/)/.test(text)
-        ? ts.resolveModuleName(text, file, given, host, undefined, undefined, ts.ModuleKind.ESNext)
+        ? ts.resolveModuleName(text, file, options, host, undefined, undefined, ts.ModuleKind.ESNext)
         : { resolvedModule: undefined },
     );
   return ts.createProgram(files, options, host);

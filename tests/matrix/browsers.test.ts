@@ -77,7 +77,7 @@ beforeAll(async () => {
   await copyWasm('@tensorflow/tfjs-backend-wasm/wasm-out', join(cache, 'examples-built'));
 });
 
-describe.each(Object.entries(engines))('%s', (name, { start, threads: given, retry = 0 }) => {
+describe.each(Object.entries(engines))('%s', (name, { start, threads: threadCounts, retry = 0 }) => {
   let browser: Browser | undefined;
   let missing = '';
 
@@ -114,11 +114,11 @@ describe.each(Object.entries(engines))('%s', (name, { start, threads: given, ret
       if (browser === undefined) return context.skip(missing);
       await inTab('page', { ...headers, ...policy() }, async (tab) => {
         expect(await tab.evaluate('isolated()')).toBe(how === 'isolated');
-        const expected = how === 'isolated' ? given.isolated : given.open;
-        const asked = JSON.stringify({ ...options, threads: 2 });
-        const inPage = await tab.evaluate<Report>(`smoke('wasm', ${asked})`);
+        const expected = how === 'isolated' ? threadCounts.isolated : threadCounts.open;
+        const request = JSON.stringify({ ...options, threads: 2 });
+        const inPage = await tab.evaluate<Report>(`smoke('wasm', ${request})`);
         await expect.poll(() => tab.workers() ?? 0).toBe(0);
-        const inWorker = await tab.evaluate<Report>(`inWorker('smoke', 'wasm', ${asked})`);
+        const inWorker = await tab.evaluate<Report>(`inWorker('smoke', 'wasm', ${request})`);
         for (const report of [inPage, inWorker]) {
           await check(context, report, reference);
           expect(report.got.threads).toBe(expected);
@@ -148,7 +148,7 @@ describe.each(Object.entries(engines))('%s', (name, { start, threads: given, ret
         expect(await tab.evaluate<Refusal>(activation)).toMatchObject({ refused });
       }
     });
-    if (given.isolated === 1) return;
+    if (threadCounts.isolated === 1) return;
     await inTab('page', { ...isolation, ...policy(undefined, "'self'") }, async (tab) => {
       for (const activation of activations) {
         const { got } = await tab.evaluate<{ got: ActiveBackend }>(activation);

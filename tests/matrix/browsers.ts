@@ -82,8 +82,8 @@ async function provide(programs: readonly string[], packages: readonly string[])
       await run('apt-get', [...limits.flatMap((limit) => ['-o', limit]), ...command], options);
     }
   } catch (error) {
-    const said = (error as { stderr?: string }).stderr?.trim().split('\n').slice(0, 3).join(' ');
-    throw new Error(`${help}; the command failed: ${said || error}`, { cause: error });
+    const output = (error as { stderr?: string }).stderr?.trim().split('\n').slice(0, 3).join(' ');
+    throw new Error(`${help}; the command failed: ${output || error}`, { cause: error });
   }
   const still = await lacks();
   if (still.length > 0)

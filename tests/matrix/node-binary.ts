@@ -31,8 +31,8 @@ export async function nodeBinary(version: string, cache: string): Promise<string
       if (!existsSync(folder)) throw error;
     });
   } catch (error) {
-    const said = (error as Error).message.match(/(?<=npm error ).*/g)?.slice(0, 4);
-    throw new Error(`npm does not get ${name}@${version}: ${said ?? error}`, { cause: error });
+    const output = (error as Error).message.match(/(?<=npm error ).*/g)?.slice(0, 4);
+    throw new Error(`npm does not get ${name}@${version}: ${output ?? error}`, { cause: error });
   } finally {
     await rm(part, { recursive: true, force: true });
   }

@@ -38,9 +38,9 @@ beforeAll(async () => {
 });
 
 /** Runs all requests in a process, which must print nothing else and exit. */
-async function inNode(binary: string, backend = '@ghl/backend-wasm', asked: object[] = requests): Promise<Report[]> {
+async function inNode(binary: string, backend = '@ghl/backend-wasm', calls: object[] = requests): Promise<Report[]> {
   const env = { ...process.env, NODE_OPTIONS: '' };
-  const parameters = [join(cache, 'node.js'), backend, JSON.stringify(asked)];
+  const parameters = [join(cache, 'node.js'), backend, JSON.stringify(calls)];
   const { stdout, stderr } = await run(binary, parameters, { env, timeout: 240_000 });
   expect(stderr).toBe('');
   return JSON.parse(stdout) as Report[];

@@ -42,14 +42,14 @@ const npm = async (cwd: string, ...args: string[]) => (await run('npm', args, { 
 
 /** The package.json of each package of the workspace, by name. */
 async function manifests(): Promise<Map<string, Record<string, unknown>>> {
-  const found = new Map();
+  const versions = new Map();
   for (const parent of ['packages', 'apps']) {
     for (const name of await readdir(join(workspace, parent))) {
       const text = await readFile(join(workspace, parent, name, 'package.json'), 'utf8');
-      found.set(`@ghl/${name}`, JSON.parse(text));
+      versions.set(`@ghl/${name}`, JSON.parse(text));
     }
   }
-  return found;
+  return versions;
 }
 
 /** Makes a new project, runs commands of npm in it, and writes the README's example to a file. */
@@ -90,9 +90,9 @@ beforeAll(async () => {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, ...(trust && { NODE_EXTRA_CA_CERTS: trust }) },
   });
-  let said = '';
-  while (!/^\d+$/m.test(said)) said += String((await once(registry.stdout!, 'data'))[0]);
-  const host = `127.0.0.1:${/^\d+$/m.exec(said)![0]}/`;
+  let output = '';
+  while (!/^\d+$/m.test(output)) output += String((await once(registry.stdout!, 'data'))[0]);
+  const host = `127.0.0.1:${/^\d+$/m.exec(output)![0]}/`;
   address = `http://${host}`;
   await writeFile(join(folder, 'npmrc'), `registry=${address}\n//${host}:_authToken=anyone\n`);
   env = {

@@ -36,8 +36,8 @@ beforeAll(async () => {
   mistakes = new Map(
     examples.map(({ file }) => {
       const source = program.getSourceFile(file);
-      const found = [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)];
-      const lines = found.map(({ messageText, start = 0 }) => {
+      const diagnostics = [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)];
+      const lines = diagnostics.map(({ messageText, start = 0 }) => {
         const line = (source?.getLineAndCharacterOfPosition(start).line ?? 0) + 1;
         return `line ${line}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`;
       });

@@ -58,10 +58,10 @@ export function fromSource(text: string, file: string): Example[] {
   return examples;
 }
 
-async function filesIn(folder: string, wanted: (name: string) => boolean): Promise<string[]> {
+async function filesIn(folder: string, accepts: (name: string) => boolean): Promise<string[]> {
   if (!existsSync(folder)) return [];
   const names = await readdir(folder, { recursive: true });
-  return names.filter(wanted).map((name) => join(folder, name));
+  return names.filter(accepts).map((name) => join(folder, name));
 }
 
 /** All examples of the repository at `root`. */

@@ -71,8 +71,8 @@ export function factoriesOf(entries: ReadonlyMap<string, string>, options: ts.Co
       const symbol = exported.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(exported) : exported;
       if ((symbol.flags & (ts.SymbolFlags.Function | ts.SymbolFlags.Variable)) === 0) return [];
       const type = checker.getTypeOfSymbol(symbol);
-      const made = type.getCallSignatures().map((signature) => signature.getReturnType());
-      if (![type, ...made].some(isPart)) return [];
+      const types = type.getCallSignatures().map((signature) => signature.getReturnType());
+      if (![type, ...types].some(isPart)) return [];
       const hasExample = symbol.getJsDocTags(checker).some((tag) => tag.name === 'example');
       return [{ name: `${entry} ${exported.name}`, hasExample }];
     });

@@ -113,8 +113,8 @@ describe('a race', () => {
       'manifest.json',
     ]);
     const manifest = await readFile(join(folder, 'race', 'ghl', '1', 'manifest.json'), 'utf8');
-    const told = JSON.parse(manifest);
-    expect(told).toMatchObject({
+    const record = JSON.parse(manifest);
+    expect(record).toMatchObject({
       recipe: 'ghl',
       seed: 1,
       spec: { conv1: { name: 'chain' } },
@@ -319,8 +319,8 @@ describe('speed', () => {
     const { status, stdout } = await bench(...words.split(' '));
     expect(status).toBe(0);
     expect(stdout).toMatch(/│ wasm +│ ghl +│ +\d+\.\d │ +\d+\.\d ± \d+\.\d │ +\d\.\d+ │ +\d+ │/);
-    for (const [name, found] of Object.entries<{ reason?: string }>(backends)) {
-      if (found.reason !== undefined) expect(stdout).toContain(`${name} did not run: ${found.reason}\n  help: `);
+    for (const [name, result] of Object.entries<{ reason?: string }>(backends)) {
+      if (result.reason !== undefined) expect(stdout).toContain(`${name} did not run: ${result.reason}\n  help: `);
     }
     const { status: refused, stderr } = await bench(...words.split(' '), '--threads', '1');
     expect([refused, stderr]).toEqual([2, expect.stringContaining('BAD_ARGUMENTS: --threads does not go with')]);

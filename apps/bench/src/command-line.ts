@@ -51,9 +51,9 @@ function addCommand(program: Parser, command: Command, select: (options: object,
   const parser = program
     .command(command.name, { isDefault: command.isDefault ?? false })
     .description(command.describe)
-    .action((...given: unknown[]) => {
-      const { json = false, ...options } = given[words.length] as { json?: boolean };
-      select({ ...Object.fromEntries(words.map(({ name }, i) => [name, given[i]])), ...options }, json);
+    .action((...values: unknown[]) => {
+      const { json = false, ...options } = values[words.length] as { json?: boolean };
+      select({ ...Object.fromEntries(words.map(({ name }, i) => [name, values[i]])), ...options }, json);
     });
   for (const { name, describe } of words) parser.argument(`<${name}>`, describe);
   for (const { flags, describe, parse } of command.options) {

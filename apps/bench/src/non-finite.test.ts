@@ -197,8 +197,16 @@ describe('with NaN and ±∞ in any number, the bench reads what it wrote', () =
         const named = runs.map((run) => ({ ...run, recipe: nameOf(run.recipe) }));
         const summary = summarise(plan, named);
         expect(table(summary)).not.toMatch(/NaN|Infinity/);
-        const told = { ...summary, dataset: null, network: '', incomplete: [], backend: '', backends: [], recipes: [] };
-        expect(json.parse(JSON.parse(toJson(told)))).toEqual(told);
+        const report = {
+          ...summary,
+          dataset: null,
+          network: '',
+          incomplete: [],
+          backend: '',
+          backends: [],
+          recipes: [],
+        };
+        expect(json.parse(JSON.parse(toJson(report)))).toEqual(report);
         const numbers = Object.values(summary.recipes).map(({ backends: _, ...each }) => each);
         expect(json.parse(JSON.parse(toJson(numbers)))).toEqual(numbers);
         const { document } = parseHTML(page(plan, named, summary));

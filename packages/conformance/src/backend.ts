@@ -117,7 +117,7 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
         for (const kind of ['dense', 'conv1d', 'conv2d', 'depthwiseConv2d'] as const) {
           const sample = backendSamples[kind].at(-1) as Sample;
           const connection = connectionOf(sample.geometry);
-          const found = await evaluate(() => {
+          const actual = await evaluate(() => {
             const x = tensor(numbers(1, sample.preShape), sample.preShape);
             const shape = postShapeOf(sample.geometry, sample.preShape);
             const cotangents = [2, 3].map((seed) => tensor(numbers(seed, shape), shape));
@@ -125,7 +125,7 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
             return { together: connection.correlate(x, cotangents), alone };
           });
           for (const i of [0, 1]) {
-            const [together, alone] = [found.get(`together/${i}`), found.get(`alone/${i}`)] as Snapshot[];
+            const [together, alone] = [actual.get(`together/${i}`), actual.get(`alone/${i}`)] as Snapshot[];
             close(`cotangent ${i} of ${nameOf(sample)}`, (together as Snapshot).values, (alone as Snapshot).values);
           }
         }
@@ -152,15 +152,15 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
       run: activated(async () => {
         const smallest = 2 ** -126;
         const samples = [0, -0, smallest, -smallest, 1e-30, -1e-30, 1, -1, 3e38, -3e38];
-        const found = await evaluateOne(() => tf.sign(tf.tensor1d(samples)));
-        checkClose('sign', found, samples.map(Math.sign), 0, 'return 0 for ±0 and ±1 for any other normal number.');
+        const actual = await evaluateOne(() => tf.sign(tf.tensor1d(samples)));
+        checkClose('sign', actual, samples.map(Math.sign), 0, 'return 0 for ±0 and ±1 for any other normal number.');
       }),
     },
     {
       id: 'softmax',
       title: 'computes the softmax of logits of ±1e3 without overflow',
       run: activated(async () => {
-        const found = await evaluateOne(() =>
+        const actual = await evaluateOne(() =>
           tf.softmax(
             tf.tensor2d([
               [1e3, 0, -1e3],
@@ -173,7 +173,7 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
         const last = [1e-3, 0, -1e-3].map(Math.exp);
         const sum = last.reduce((total, each) => total + each, 0);
         const expected = [1, 0, 0, 1 / 3, 1 / 3, 1 / 3, 0.5, 0.5, 0, ...last.map((each) => each / sum)];
-        checkClose('softmax', found, expected, 1e-6, 'subtract the largest logit before the exponential.');
+        checkClose('softmax', actual, expected, 1e-6, 'subtract the largest logit before the exponential.');
       }),
     },
     {
@@ -187,17 +187,17 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
           ...[size, size, size, size, size].map(Math.fround),
         ]);
         for (const temperature of TEMPERATURES) {
-          const found = await evaluate(() => {
+          const actual = await evaluate(() => {
             const y = tf.tensor2d(post, [post.length / columns, columns]);
             const { gate, overlap = tf.sum(tf.mul(gate, y), 0) } = softmaxCompetition(y, temperature);
             return { gate, overlap };
           });
           const { gate, overlap } = competed(post, columns, temperature);
           const help = 'subtract the largest y of the row first, halved: y/2 − max y / 2, then multiply by 2/τ.';
-          checkClose(`the gate at τ = ${temperature}`, (found.get('gate') as Snapshot).values, gate, 1e-5, help);
+          checkClose(`the gate at τ = ${temperature}`, (actual.get('gate') as Snapshot).values, gate, 1e-5, help);
           // Sums may exceed the range of float32.
           const bounded = (sums: ArrayLike<number>) => Array.from(sums, (sum) => Math.min(sum, 3e38));
-          const sums = (found.get('overlap') as Snapshot).values;
+          const sums = (actual.get('overlap') as Snapshot).values;
           checkClose(`Σ gate · y at τ = ${temperature}`, bounded(sums), bounded(overlap), 1e-5, help);
         }
       }),
@@ -337,7 +337,7 @@ async function allMaps(): Promise<number[]> {
   for (const kind of ['dense', 'conv1d', 'conv2d', 'depthwiseConv2d'] as const) {
     const { geometry, preShape } = backendSamples[kind].at(-1) as Sample;
     const connection = connectionOf(geometry);
-    const found = await evaluate(() => {
+    const actual = await evaluate(() => {
       const [x, kernel] = [
         tensor(numbers(1, preShape), preShape),
         tensor(numbers(2, geometry.kernelShape), geometry.kernelShape),
@@ -347,7 +347,7 @@ async function allMaps(): Promise<number[]> {
       const correlated = connection.correlate(x, [tf.reshape(gate, y.shape)])[0] as tf.Tensor;
       return { y, correlated, back: connection.backward(y, kernel, preShape), m: tf.sum(gate, 0) };
     });
-    for (const { values } of found.values()) results.push(...Array.from(values));
+    for (const { values } of actual.values()) results.push(...Array.from(values));
   }
   return results;
 }

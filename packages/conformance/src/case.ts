@@ -123,9 +123,9 @@ export function checkIdentical(
 ): void {
   checkStructure(what, actual, expected, code, help);
   for (const [path, { values }] of expected) {
-    const found = (actual.get(path) as Snapshot).values;
-    const differs = Array.from(values, (value, i) => !Object.is(value, found[i])).indexOf(true);
-    check(differs < 0, code, `${what}${at(path)}: ${found[differs]}; expected ${values[differs]}.`, help);
+    const actualValues = (actual.get(path) as Snapshot).values;
+    const differs = Array.from(values, (value, i) => !Object.is(value, actualValues[i])).indexOf(true);
+    check(differs < 0, code, `${what}${at(path)}: ${actualValues[differs]}; expected ${values[differs]}.`, help);
   }
 }
 
@@ -140,8 +140,8 @@ export function checkStructure(
   const describe = (tree: ReadonlyMap<string, Snapshot>) =>
     [...tree].map(([path, { dtype, shape }]) => `${path || 'tensor'}: ${dtype} [${shape.join(', ')}]`).join(', ') ||
     'nothing';
-  const [found, wanted] = [describe(actual), describe(expected)];
-  check(found === wanted, code, `${what} is ${found}; expected ${wanted}.`, help);
+  const [actualText, expectedText] = [describe(actual), describe(expected)];
+  check(actualText === expectedText, code, `${what} is ${actualText}; expected ${expectedText}.`, help);
 }
 
 /** Checks that all numbers of a tree are finite. */
@@ -175,6 +175,6 @@ export async function checkNoLeak(what: string, help: string, work: () => Promis
 const at = (path: string) => (path === '' ? '' : ` at '${path}'`);
 
 function brief(numbers: ArrayLike<number>): string {
-  const shown = Array.from({ length: Math.min(4, numbers.length) }, (_, i) => (numbers[i] as number).toPrecision(6));
-  return `[${shown.join(', ')}${numbers.length > 4 ? ', …' : ''}]`;
+  const first = Array.from({ length: Math.min(4, numbers.length) }, (_, i) => (numbers[i] as number).toPrecision(6));
+  return `[${first.join(', ')}${numbers.length > 4 ? ', …' : ''}]`;
 }

@@ -61,10 +61,10 @@ export function lifecycleCases<Plugin extends Specified, Sample, State extends S
       run: async () => {
         for (const sample of samples) {
           const initial = await evaluate(() => initialState(factory(), sample));
-          for (const found of await steps(factory(), sample, { count: 2 })) {
+          for (const actual of await steps(factory(), sample, { count: 2 })) {
             checkStructure(
               'the state after a step',
-              part(found, 'state/'),
+              part(actual, 'state/'),
               initial,
               'MISMATCH',
               'return a state with the structure of init(); no other can be saved and loaded.',
@@ -87,10 +87,10 @@ export function lifecycleCases<Plugin extends Specified, Sample, State extends S
           const resumed = factory();
           const state = reload(saved, initialState(resumed, sample));
           const rest = await steps(resumed, sample, { count: 2, state, start: 2 });
-          for (const [i, found] of rest.entries()) {
+          for (const [i, actual] of rest.entries()) {
             checkIdentical(
               `Step ${i + 2} of ${nameOf(sample)}, resumed,`,
-              found,
+              actual,
               whole[i + 2] as Step,
               'MISMATCH',
               `keep in the state everything that the next step depends on, and nothing in the ${noun} itself.`,
@@ -113,9 +113,9 @@ export function lifecycleCases<Plugin extends Specified, Sample, State extends S
           help,
         );
         for (const sample of samples) {
-          const found = await steps(rebuilt, sample, { count: 3 });
+          const actual = await steps(rebuilt, sample, { count: 3 });
           for (const [i, step] of (await steps(plugin, sample, { count: 3 })).entries()) {
-            checkIdentical(`Step ${i} of the rebuilt ${noun}`, found[i] as Step, step, 'MISMATCH', help);
+            checkIdentical(`Step ${i} of the rebuilt ${noun}`, actual[i] as Step, step, 'MISMATCH', help);
           }
         }
       },

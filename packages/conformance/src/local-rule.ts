@@ -81,13 +81,13 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
           const weights = kernelRows(sample.geometry, weightsOf(sample));
           const engine = await steps(factory(), sample, { count: 3 });
           let state: ReferenceState = reference.init?.(units) ?? {};
-          for (const [step, found] of engine.entries()) {
+          for (const [step, actual] of engine.entries()) {
             const inputs = patches(sample.geometry, inputOf(sample, step), sample.preShape);
             const expected = referenceStep(reference, units, inputs, weights, step, state);
             const where = `step ${step} of ${nameOf(sample)}`;
             const help = 'compare the gate, reconstruction and scope of the rule with those of claims.reference.';
-            checkClose(`ΔW at ${where}`, deltaOf(found), expected.delta.flat(), TOLERANCE, help);
-            for (const [path, { values }] of part(found, 'state/rule/')) {
+            checkClose(`ΔW at ${where}`, deltaOf(actual), expected.delta.flat(), TOLERANCE, help);
+            for (const [path, { values }] of part(actual, 'state/rule/')) {
               checkClose(`state '${path}' at ${where}`, values, numbersAt(expected.state, path), TOLERANCE, help);
             }
             state = expected.state;
@@ -160,13 +160,13 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
           const mean = relativeError(whole, weighted(sizes[0] / total, sizes[1] / total));
           [apart.sum, apart.mean] = [Math.max(apart.sum, sum), Math.max(apart.mean, mean)];
         }
-        const found = apart.sum <= TOLERANCE ? 'sum' : apart.mean <= TOLERANCE ? 'mean' : 'none';
+        const scaling = apart.sum <= TOLERANCE ? 'sum' : apart.mean <= TOLERANCE ? 'mean' : 'none';
         check(
-          found === reduction,
+          scaling === reduction,
           'FALSE_CLAIM',
           `ΔW of two batches together differs from the sum of both by ${apart.sum.toPrecision(3)} of the largest, from ` +
             `their weighted mean by ${apart.mean.toPrecision(3)}; the claim is '${reduction}'.`,
-          `claim reduction: '${found}', or compute the gate of each sample without the others.`,
+          `claim reduction: '${scaling}', or compute the gate of each sample without the others.`,
         );
       },
     },
@@ -183,8 +183,8 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
           const weights = weightsOf(sample);
           const plain = await steps(factory(), sample, { count: 2 });
           const turned = await steps(factory(), sample, { count: 2, weights: permuted(weights) });
-          for (const [i, found] of turned.entries()) {
-            worst = Math.max(worst, relativeError(deltaOf(found), permuted(deltaOf(plain[i] as Step))));
+          for (const [i, actual] of turned.entries()) {
+            worst = Math.max(worst, relativeError(deltaOf(actual), permuted(deltaOf(plain[i] as Step))));
           }
         }
         check(
@@ -208,12 +208,12 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
         await steps(rule, dense, {
           count: 1,
           use: async (state) => {
-            const given = { kernel, calls: calls.map(({ pre, post }) => ({ pre, post })), state };
-            const before = await snapshot(given);
+            const inputs = { kernel, calls: calls.map(({ pre, post }) => ({ pre, post })), state };
+            const before = await snapshot(inputs);
             const first = await evaluate(() => stepOf(rule, connection, kernel, calls, 1, state));
             const second = await evaluate(() => stepOf(rule, connection, kernel, calls, 1, state));
             const help = 'return the next state, and do not change the arguments.';
-            checkIdentical('an argument after the call', await snapshot(given), before, 'IMPURE', help);
+            checkIdentical('an argument after the call', await snapshot(inputs), before, 'IMPURE', help);
             checkIdentical('a second equal call', second, first, 'IMPURE', `${help} Keep nothing outside the state.`);
           },
         }).finally(() => tf.dispose([kernel, calls] as never));
@@ -243,7 +243,7 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
           ] as const) {
             const trace = await steps(factory(), sample, { count: 2, weights: kernel, input });
             const help = 'guard divisions (tf.divNoNan), and subtract the largest before an exponential.';
-            for (const found of trace) checkFinite(`With ${what}, a step of ${nameOf(sample)}`, found, help);
+            for (const actual of trace) checkFinite(`With ${what}, a step of ${nameOf(sample)}`, actual, help);
           }
         }
       },
@@ -257,19 +257,19 @@ export function localRuleCases(factory: () => LocalRule, claims: LocalRuleClaims
           const { units, kernelShape } = connectionOf(sample.geometry);
           const use = async (state: PlasticityState) => {
             const before = await snapshot(state.rule);
-            const found = await unlessEmpty(() => {
+            const actual = await unlessEmpty(() => {
               const [weights, post] = [tf.tensor(weightsOf(sample), [...kernelShape]), tf.zeros([0, units.fanOut])];
               const context = { post, weights: tf.reshape(weights, [-1, units.fanOut]), units, step: 1 };
-              const said = rule.gate({ ...context, forward: () => post } as LocalContext, state.rule);
-              return { gate: said.gate, state: said.state };
+              const answer = rule.gate({ ...context, forward: () => post } as LocalContext, state.rule);
+              return { gate: answer.gate, state: answer.state };
             });
-            if (found === null) return;
+            if (actual === null) return;
             const help =
               'begin gate() with checkNotEmpty(name, { post }) of @ghl/core: means over no positions are NaN.';
-            const { shape } = found.get('gate') as Snapshot;
+            const { shape } = actual.get('gate') as Snapshot;
             const isEmpty = String(shape) === String([0, units.fanOut]);
             check(isEmpty, 'MISMATCH', `The gate of no positions has the shape [${shape.join(', ')}].`, help);
-            checkIdentical('The state after no positions', part(found, 'state/'), before, 'MISMATCH', help);
+            checkIdentical('The state after no positions', part(actual, 'state/'), before, 'MISMATCH', help);
           };
           await steps(rule, sample, { count: 1, use });
         }
@@ -351,15 +351,15 @@ function stepOf(
   state: PlasticityState,
 ): { readonly delta: tf.Tensor; readonly increment: tf.Tensor; readonly state: PlasticityState } {
   const plasticity = local(rule);
-  const made = layerIncrement(plasticity, { connection, kernel, calls, signals: {}, step }, state);
-  const delta = made.eligibilities?.[0];
+  const result = layerIncrement(plasticity, { connection, kernel, calls, signals: {}, step }, state);
+  const delta = result.eligibilities?.[0];
   check(
     delta !== undefined,
     'MISMATCH',
     'The rule reads no activity, so it has no ΔW.',
     'leave out `active: false`; the cases are for rules that read activity.',
   );
-  return { delta, increment: made.increment, state: made.state };
+  return { delta, increment: result.increment, state: result.state };
 }
 
 /** ΔW of one step from the initial state. */
@@ -369,12 +369,12 @@ async function oneStep(
   sample: Sample,
   inputs: readonly Float32Array[],
 ): Promise<ArrayLike<number>> {
-  const found = await evaluate(() => {
+  const actual = await evaluate(() => {
     const kernel = tf.tensor(weightsOf(sample), [...connection.kernelShape]);
     const state = initState(local(rule), connection.kernelShape, connection.units);
     return stepOf(rule, connection, kernel, callsOf(connection, kernel, sample, inputs), 0, state);
   });
-  return deltaOf(found);
+  return deltaOf(actual);
 }
 
 interface RuleSteps extends Steps<PlasticityState> {
@@ -392,16 +392,16 @@ async function steps(rule: LocalRule, sample: Sample, options: RuleSteps): Promi
   let state = options.state ?? initialState(rule, sample);
   try {
     for (let step = start; step < start + count; step++) {
-      const made = tf.tidy(() => {
+      const result = tf.tidy(() => {
         const kernel = tf.tensor(weights, [...geometry.kernelShape]);
         const calls = callsOf(connection, kernel, sample, [input ?? inputOf(sample, step)]);
         const { delta, increment, state: next } = stepOf(rule, connection, kernel, calls, step, state);
         return { delta, increment, state: mapLeaves(next, (leaf) => leaf.clone()) } as never;
       }) as ReturnType<typeof stepOf>;
       tf.dispose(state as never);
-      state = made.state;
-      trace.push(await snapshot(made));
-      tf.dispose([made.delta, made.increment]);
+      state = result.state;
+      trace.push(await snapshot(result));
+      tf.dispose([result.delta, result.increment]);
     }
     await use?.(state);
     return trace;

@@ -88,16 +88,16 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
         for (const sample of samples) {
           const steps = await trace(factory(), sample, { count: 4 });
           let state: ReferenceState = reference.init?.(sample.units) ?? {};
-          for (const [step, found] of steps.entries()) {
-            const given = await evaluate(() => ({
+          for (const [step, actual] of steps.entries()) {
+            const inputs = await evaluate(() => ({
               eligibility: eligibilityOf(sample, step),
               signals: { ...signalsOf(sample, claims, step) },
             }));
             const expected = reference.modulate(
               {
-                eligibility: Array.from((given.get('eligibility') as Snapshot).values),
+                eligibility: Array.from((inputs.get('eligibility') as Snapshot).values),
                 signals: Object.fromEntries(
-                  [...part(given, 'signals/')].map(([name, { values }]) => [name, Array.from(values)]),
+                  [...part(inputs, 'signals/')].map(([name, { values }]) => [name, Array.from(values)]),
                 ),
                 units: sample.units,
                 step,
@@ -108,9 +108,9 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
             const where = `step ${step} of ${nameOf(sample)}`;
             const help = 'compare the modulator with claims.reference, its sign first.';
             // Differences of signals near 1 have the rounding error of 1.
-            checkClose(`The result at ${where}`, resultOf(found), expected.result, TOLERANCE, help, 1e-2);
+            checkClose(`The result at ${where}`, resultOf(actual), expected.result, TOLERANCE, help, 1e-2);
             state = expected.state ?? state;
-            for (const [path, { values }] of part(found, 'state/')) {
+            for (const [path, { values }] of part(actual, 'state/')) {
               checkClose(`state '${path}' at ${where}`, values, numbersAt(state, path), TOLERANCE, help);
             }
           }
@@ -154,7 +154,7 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
       id: 'factor-shape',
       title: `has one factor per ${claims.factor}`,
       run: async () => {
-        const found = new Set<ModulatorClaims['factor']>();
+        const kinds = new Set<ModulatorClaims['factor']>();
         for (const sample of samples) {
           const steps = await trace(factory(), sample, { count: 6 });
           for (const [step, { result }] of steps
@@ -169,12 +169,12 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
               'give an increment the shape of ΔW, and a factor per example the shape [batch].',
             );
             const eligibility = await evaluate(() => eligibilityOf(sample, step));
-            found.add(
+            kinds.add(
               perExample ? 'example' : coarsest(result.values, (eligibility.get('') as Snapshot).values, sample),
             );
           }
         }
-        const finest = (['example', 'weight', 'unit', 'layer'] as const).find((each) => found.has(each));
+        const finest = (['example', 'weight', 'unit', 'layer'] as const).find((each) => kinds.has(each));
         check(
           finest === claims.factor,
           'FALSE_CLAIM',
@@ -194,12 +194,12 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
           await trace(modulator, sample, {
             count: 1,
             use: async (state) => {
-              const given = { eligibility, signals: { ...signals }, state };
-              const before = await snapshot(given);
+              const inputs = { eligibility, signals: { ...signals }, state };
+              const before = await snapshot(inputs);
               const run = () => apply(modulator, eligibility, signals, sample, 1, state);
               const [one, two] = [await evaluate(run), await evaluate(run)];
               const help = 'return the next state, and do not change the arguments.';
-              checkIdentical('an argument after the call', await snapshot(given), before, 'IMPURE', help);
+              checkIdentical('an argument after the call', await snapshot(inputs), before, 'IMPURE', help);
               checkIdentical('a second equal call', two, one, 'IMPURE', `${help} Keep nothing outside the state.`);
             },
           }).finally(() => tf.dispose([eligibility, signals] as never));
@@ -229,7 +229,7 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
           ] as const) {
             const steps = await trace(factory(), sample, { count: 3, scale });
             const help = 'guard divisions (tf.divNoNan), and keep exponentials from overflowing.';
-            for (const found of steps) checkFinite(`With ΔW and signals ${what}, a step`, found, help);
+            for (const actual of steps) checkFinite(`With ΔW and signals ${what}, a step`, actual, help);
           }
         }
       },
@@ -243,13 +243,13 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
         for (const sample of samples) {
           const modulator = factory();
           const use = async (state: StateTree) => {
-            const found = await unlessEmpty(() => {
+            const actual = await unlessEmpty(() => {
               const own = claims.signals?.(sample.geometry.kernelShape, 0, 1);
               const signals = { ...signalsOf(sample, {}, 1), ...own, reward: tf.zeros([0]) } as Signals;
               return apply(modulator, eligibilityOf(sample, 1), signals, sample, 1, state, 0);
             });
             const help = 'begin with checkNotEmpty(name, signals) of @ghl/core: a mean over zero examples is NaN.';
-            if (found !== null) checkFinite('Without examples, a step', found, help);
+            if (actual !== null) checkFinite('Without examples, a step', actual, help);
           };
           await trace(modulator, sample, { count: 1, use });
         }
@@ -304,14 +304,14 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
         const modulator = factory();
         let error = 0;
         const use = async (state: StateTree) => {
-          const found = await evaluate(() => {
+          const actual = await evaluate(() => {
             const [a, b] = [eligibilityOf(sample, 1), eligibilityOf(sample, 2)];
             const combine = (x: tf.Tensor, y: tf.Tensor) => tf.sub(tf.mul(x, 0.5), tf.mul(y, 2));
             const run = (eligibility: tf.Tensor) =>
               apply(modulator, eligibility, signalsOf(sample, claims, 1), sample, 1, state).result;
             return { whole: run(combine(a, b)), parts: combine(run(a), run(b)) };
           });
-          const [whole, parts] = [found.get('whole'), found.get('parts')] as [Snapshot, Snapshot];
+          const [whole, parts] = [actual.get('whole'), actual.get('parts')] as [Snapshot, Snapshot];
           error = relativeError(whole.values, parts.values);
         };
         await trace(modulator, sample, { count: 1, use });
@@ -329,7 +329,7 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
         const plain = await trace(factory(), sample, { count: 4 });
         const shifted = await trace(factory(), sample, { count: 4, shift: 8 });
         // The shift determines the rounding error.
-        const apart = shifted.map((found, i) => relativeError(resultOf(found), resultOf(plain[i] as Step), 1e-2));
+        const apart = shifted.map((actual, i) => relativeError(resultOf(actual), resultOf(plain[i] as Step), 1e-2));
         return Math.max(...apart) <= 1e-4;
       }),
     );
@@ -339,7 +339,7 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
     cases.push(
       claimed('descent', descends, words, async (sample) => {
         const steps = await trace(factory(), sample, { count: 6, quadratic: true });
-        return steps.every((found, step) => loss(sample, step, resultOf(found)) < loss(sample, step));
+        return steps.every((actual, step) => loss(sample, step, resultOf(actual)) < loss(sample, step));
       }),
     );
   }
@@ -374,12 +374,12 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
         for (const [name, claim] of Object.entries(schedules)) {
           await checkSchedule(name, claim, async (modulator, start) => {
             // From a state after a step: a baseline starts at the first value, at any rate.
-            let found: Step[] = [];
+            let actual: Step[] = [];
             const use = async (state: StateTree) => {
-              found = await trace(modulator, first, { count: 1, start, state: cloneState(state) });
+              actual = await trace(modulator, first, { count: 1, start, state: cloneState(state) });
             };
             await trace(claim.make(claim.values[0]), first, { count: 1, use });
-            return found[0] as Step;
+            return actual[0] as Step;
           });
         }
       },
@@ -469,9 +469,9 @@ function everyNumber(
   trace: readonly Step[],
   holds: (moved: number, delta: number, i: number, step: number) => boolean,
 ): boolean {
-  return trace.every((found, step) => {
+  return trace.every((actual, step) => {
     const delta = numbers(200 + step, kernelShape);
-    return Array.from(resultOf(found)).every((moved, i) => holds(moved, delta[i] as number, i, step));
+    return Array.from(resultOf(actual)).every((moved, i) => holds(moved, delta[i] as number, i, step));
   });
 }
 
@@ -523,9 +523,9 @@ async function traceOf(
   let state = first ?? initialState(modulator, sample);
   try {
     for (let step = start; step < start + count; step++) {
-      const made = tf.tidy(() => {
-        const given = signalsOf(sample, claims, step, variation);
-        const missing = modulator.reads.find((name) => given[name] === undefined);
+      const outcome = tf.tidy(() => {
+        const inputs = signalsOf(sample, claims, step, variation);
+        const missing = modulator.reads.find((name) => inputs[name] === undefined);
         check(
           missing === undefined,
           'MISMATCH',
@@ -533,13 +533,13 @@ async function traceOf(
           'make it in claims.signals.',
         );
         const eligibility = eligibilityOf(sample, step, variation.scale);
-        const { result, state: next } = apply(modulator, eligibility, watch(given), sample, step, state);
+        const { result, state: next } = apply(modulator, eligibility, watch(inputs), sample, step, state);
         return { result, state: cloneState(next) } as never;
       }) as ReturnType<typeof apply>;
       tf.dispose(state as never);
-      state = made.state;
-      trace.push(await snapshot(made));
-      made.result.dispose();
+      state = outcome.state;
+      trace.push(await snapshot(outcome));
+      outcome.result.dispose();
     }
     await use?.(state);
     return trace;
@@ -571,29 +571,29 @@ async function checkUniform(modulator: GlobalModulator, claims: ModulatorClaims,
   const rule = competitive(scope);
   const product = threeFactor(rule, modulator);
   // The factor of the second step: with a baseline that starts at the first value, the first is 0.
-  const found = await evaluate(() => {
+  const actual = await evaluate(() => {
     const kernel = tf.tensor(numbers(7, geometry.kernelShape), [...geometry.kernelShape]);
     let state = initState(product, geometry.kernelShape, units);
     const results: StateTree[] = [];
     for (const step of [0, 1, 2]) {
       const pre = tf.tensor(numbers(100 + step, preShape), [...preShape]);
       const calls = [{ pre, post: connection.forward(pre, kernel) }];
-      const given = signalsOf({ geometry, units, rewards: 'one' }, claims, step);
-      const signals = { ...given, reward: tf.fill([batch], numbers(500 + step, [1])[0] as number) };
+      const inputs = signalsOf({ geometry, units, rewards: 'one' }, claims, step);
+      const signals = { ...inputs, reward: tf.fill([batch], numbers(500 + step, [1])[0] as number) };
       const { factor } =
         modulator.actsOn === 'example'
           ? modulator.factor(signals, { units, step, batch }, state.modulator as never)
           : { factor: tf.ones([batch]) };
       const layer = { connection, kernel, calls, signals, step };
-      const made = layerIncrement(product, layer, state);
+      const outcome = layerIncrement(product, layer, state);
       const plain = layerIncrement(local(rule), layer, initState(local(rule), geometry.kernelShape, units));
-      results.push({ factor, made: made.increment, expected: tf.mul(plain.increment, tf.slice(factor, [0], [1])) });
-      state = made.state;
+      results.push({ factor, made: outcome.increment, expected: tf.mul(plain.increment, tf.slice(factor, [0], [1])) });
+      state = outcome.state;
     }
     return results;
   });
   for (const step of [0, 1, 2]) {
-    const values = (name: string) => Array.from((found.get(`${step}/${name}`) as Snapshot).values);
+    const values = (name: string) => Array.from((actual.get(`${step}/${name}`) as Snapshot).values);
     const factors = values('factor');
     const help = 'give each example a factor that depends on its own signal and on means over the batch alone.';
     checkClose(

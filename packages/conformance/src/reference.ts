@@ -279,13 +279,13 @@ export function referenceStep(
 ): ReferenceStep {
   const post = referenceForward(units, inputs, weights);
   const patch = (p: number, k: number) => (inputs[p] as Matrix)[groupOf(units, k)] as readonly number[];
-  const said = reference.gate({ post, weights, units, step, patch }, state);
-  return { delta: referenceDelta(units, inputs, weights, said), post, state: said.state ?? state };
+  const answer = reference.gate({ post, weights, units, step, patch }, state);
+  return { delta: referenceDelta(units, inputs, weights, answer), post, state: answer.state ?? state };
 }
 
 /** The numbers of a reference state at a leaf's path, flat. */
 export function numbersAt(state: ReferenceState, path: string): number[] {
-  const found = path
+  const overlap = path
     .split('/')
     .filter((key) => key !== '')
     .reduce<ReferenceState | undefined>(
@@ -294,7 +294,7 @@ export function numbersAt(state: ReferenceState, path: string): number[] {
     );
   const flat = (tree: ReferenceState): number[] =>
     typeof tree === 'number' ? [tree] : (Object.values(tree) as ReferenceState[]).flatMap(flat);
-  return found === undefined ? [] : flat(found);
+  return overlap === undefined ? [] : flat(overlap);
 }
 
 /** The inputs of a modulator's reference. */

@@ -59,6 +59,11 @@ async function checkRefused(what: string, attempt: () => Promise<unknown>): Prom
     () => null,
     (thrown: unknown) => thrown,
   );
-  const found = error === null ? 'not rejected' : `rejected with ${String((error as GhlError).code ?? error)}`;
-  check((error as GhlError | null)?.code === 'BAD_VALUE', 'MISMATCH', `${what} is ${found}, not with BAD_VALUE.`, HELP);
+  const outcome = error === null ? 'not rejected' : `rejected with ${String((error as GhlError).code ?? error)}`;
+  check(
+    (error as GhlError | null)?.code === 'BAD_VALUE',
+    'MISMATCH',
+    `${what} is ${outcome}, not with BAD_VALUE.`,
+    HELP,
+  );
 }

@@ -42,8 +42,13 @@ export function specCases(
         for (const [name, make] of Object.entries(products)) {
           const product = make();
           const rebuilt = fromSpec<Specified>(JSON.parse(JSON.stringify(product.spec)) as Spec, plugins);
-          const [given, found] = [product, rebuilt].map(({ spec }) => JSON.stringify(spec));
-          check(given === found, 'MISMATCH', `The spec of ${name}, ${given}, gives one with the spec ${found}.`, HELP);
+          const [specText, rebuiltText] = [product, rebuilt].map(({ spec }) => JSON.stringify(spec));
+          check(
+            specText === rebuiltText,
+            'MISMATCH',
+            `The spec of ${name}, ${specText}, gives one with the spec ${rebuiltText}.`,
+            HELP,
+          );
           const actual = await behaviour(rebuilt);
           for (const [step, expected] of (await behaviour(product)).entries()) {
             checkIdentical(
@@ -96,12 +101,12 @@ async function steps(plasticity: Plasticity): Promise<Tree[]> {
   const { geometry, preShape } = ruleSamples[0] as Sample;
   const connection = connectionOf(geometry);
   const batch = preShape[0] as number;
-  const found: Tree[] = [];
+  const trees: Tree[] = [];
   let state = tf.tidy(
     () => initState(plasticity, geometry.kernelShape, connection.units) as never,
   ) as unknown as PlasticityState;
   for (let step = 0; step < 3; step++) {
-    const made = tf.tidy(() => {
+    const result = tf.tidy(() => {
       const tensor = (seed: number, shape: readonly number[]) => tf.tensor(numbers(seed, shape), [...shape]);
       const kernel = tensor(7, geometry.kernelShape);
       const pre = tensor(100 + step, preShape);
@@ -119,10 +124,10 @@ async function steps(plasticity: Plasticity): Promise<Tree[]> {
       return { increment, state: mapLeaves(next, (leaf) => leaf.clone()) } as never;
     }) as unknown as { increment: tf.Tensor; state: PlasticityState };
     tf.dispose(state as never);
-    state = made.state;
-    found.push(await snapshot(made));
-    made.increment.dispose();
+    state = result.state;
+    trees.push(await snapshot(result));
+    result.increment.dispose();
   }
   tf.dispose(state as never);
-  return found;
+  return trees;
 }

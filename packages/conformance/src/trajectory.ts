@@ -53,7 +53,7 @@ export function trajectory({ rule, reference, weights, input, rate, steps }: Tra
     Array.from({ length: fanIn }, (_, d) => Array.from({ length: fanOut }, (_, k) => flat[d * fanOut + k] as number));
 
   const engineStep = (from: Matrix, step: number, before: PlasticityState) => {
-    const made = tf.tidy(() => {
+    const result = tf.tidy(() => {
       const kernel = tf.tensor2d(from.flat(), [fanIn, fanOut]);
       const pre = tf.tensor2d(input.flat(), [input.length, fanIn]);
       const calls = [{ pre, post: connection.forward(pre, kernel) }];
@@ -64,9 +64,9 @@ export function trajectory({ rule, reference, weights, input, rate, steps }: Tra
       );
       return { after: tf.add(kernel, tf.mul(increment, rate)), state } as never;
     }) as { after: tf.Tensor; state: PlasticityState };
-    const after = rows(made.after.dataSync());
-    made.after.dispose();
-    return { after, state: made.state };
+    const after = rows(result.after.dataSync());
+    result.after.dispose();
+    return { after, state: result.state };
   };
   const initial = () => tf.tidy(() => initState(local(rule), [fanIn, fanOut], units) as never) as PlasticityState;
 

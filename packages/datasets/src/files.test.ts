@@ -119,8 +119,8 @@ describe('files in a folder', () => {
     vi.stubEnv('GHL_DATA', write(join(folder, 'a'), mnistFiles()));
     const set = await mnist(SMALL);
     expect(set.test.size).toBe(3);
-    const given = await mnist({ ...SMALL, folder: write(join(folder, 'b'), mnistFiles([4])) });
-    expect(given.test.size).toBe(1);
+    const other = await mnist({ ...SMALL, folder: write(join(folder, 'b'), mnistFiles([4])) });
+    expect(other.test.size).toBe(1);
   });
 
   it('pass their options on', async () => {
@@ -135,9 +135,9 @@ describe('files in a folder', () => {
 });
 
 describe('bad files', () => {
-  async function refused(made: Promise<unknown>, code: string, ...messages: RegExp[]): Promise<void> {
-    await expect(made).rejects.toMatchObject({ name: 'DataError', code });
-    for (const message of messages) await expect(made).rejects.toThrow(message);
+  async function refused(promise: Promise<unknown>, code: string, ...messages: RegExp[]): Promise<void> {
+    await expect(promise).rejects.toMatchObject({ name: 'DataError', code });
+    for (const message of messages) await expect(promise).rejects.toThrow(message);
   }
 
   it('no such folder', async () => {
@@ -239,9 +239,9 @@ describe('bad files', () => {
   });
 
   it('an option that is none', async () => {
-    const made = cifar10({ foldr: folder } as object);
-    await expect(made).rejects.toMatchObject({ code: 'UNKNOWN_OPTION' });
-    await expect(made).rejects.toThrow(/did you mean 'folder'/);
+    const promise = cifar10({ foldr: folder } as object);
+    await expect(promise).rejects.toMatchObject({ code: 'UNKNOWN_OPTION' });
+    await expect(promise).rejects.toThrow(/did you mean 'folder'/);
   });
 });
 
@@ -405,8 +405,8 @@ describe('files from the cache', () => {
     };
     const read: string[][] = [];
     const load = () =>
-      loadFiles(source, { mirror }, (found) => {
-        read.push(found.map(({ path, bytes }) => `${basename(path)} ${md5(bytes)}`));
+      loadFiles(source, { mirror }, (progress) => {
+        read.push(progress.map(({ path, bytes }) => `${basename(path)} ${md5(bytes)}`));
         return {
           classes: ['0'],
           shape: [1, 1, 1],
@@ -452,9 +452,9 @@ describe('datasets by name', () => {
   });
 
   it('reject an unknown name, with the nearest known one', async () => {
-    const made = dataset('cifar-10');
-    await expect(made).rejects.toMatchObject({ name: 'ConfigurationError', code: 'UNKNOWN_DATASET' });
-    await expect(made).rejects.toThrow(/no dataset 'cifar-10'.\n.*did you mean 'cifar10'/);
+    const promise = dataset('cifar-10');
+    await expect(promise).rejects.toMatchObject({ name: 'ConfigurationError', code: 'UNKNOWN_DATASET' });
+    await expect(promise).rejects.toThrow(/no dataset 'cifar-10'.\n.*did you mean 'cifar10'/);
     await expect(dataset('toString')).rejects.toMatchObject({ code: 'UNKNOWN_DATASET' });
   });
 });

@@ -77,8 +77,11 @@ describe('the arrays of an image set', () => {
         const images = train.flatMap(({ pixels, labels }) =>
           Array.from(labels, (label, i) => `${label}: ${pixels[2 * i]},${pixels[2 * i + 1]}`),
         );
-        const made = Array.from({ length: set.train.size }, (_, i) => `${set.train.label(i)}: ${set.train.image(i)}`);
-        expect(made.sort()).toEqual(images.sort());
+        const examples = Array.from(
+          { length: set.train.size },
+          (_, i) => `${set.train.label(i)}: ${set.train.image(i)}`,
+        );
+        expect(examples.sort()).toEqual(images.sort());
         const order = Array.from(test.labels, (label) => label + 0); // −0 is 0
         expect(Array.from({ length: set.test.size }, (_, i) => set.test.label(i))).toEqual(order);
         await set.test.batches({ batchSize: 4, shuffle: false }).forEachAsync(({ xs, ys }) => {

@@ -224,7 +224,7 @@ export function splitSet(
 
 function checkSource(source: ImageSource): void {
   const refuse = (what: string, value: unknown, help: string) => {
-    throw new ConfigurationError('BAD_VALUE', `${what} is ${shown(value)}.`, help);
+    throw new ConfigurationError('BAD_VALUE', `${what} is ${valueText(value)}.`, help);
   };
   if (typeof source !== 'object' || source === null) {
     refuse('The source of imageSet', source, 'pass { name, classes, shape, train, test }.');
@@ -249,7 +249,7 @@ function checkImages({ classes, shape }: ImageSource, where: string, images: Lab
     if (typeof values === 'object' && values !== null && Number.isSafeInteger(values.length)) return values;
     throw new ConfigurationError(
       'BAD_VALUE',
-      `${where}.${key} is ${shown(values)}.`,
+      `${where}.${key} is ${valueText(values)}.`,
       'pass an array of numbers, of any kind; of an ArrayBuffer, new Uint8Array(buffer).',
     );
   }) as [ArrayLike<number>, ArrayLike<number>];
@@ -291,8 +291,8 @@ const isWhole = (value: unknown, below: number) =>
   Number.isInteger(value) && (value as number) >= 0 && (value as number) < below;
 
 /** A value of the wrong kind as a message can hold it. */
-function shown(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.slice(0, 8).map(shown).join()}${value.length > 8 ? ',…' : ''}]`;
+function valueText(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.slice(0, 8).map(valueText).join()}${value.length > 8 ? ',…' : ''}]`;
   if (typeof value === 'string') return JSON.stringify(value);
   return typeof value === 'object' && value !== null ? `of the kind ${value.constructor?.name}` : String(value);
 }
@@ -319,7 +319,7 @@ function scaleOf(channels: number, normalise: Normalisation = { mean: 0.5, std: 
   const means = perChannel('normalise.mean', mean, channels);
   const stds = perChannel('normalise.std', std, channels);
   if (!stds.every((each) => each > 0)) {
-    throw new ConfigurationError('BAD_VALUE', `normalise.std is ${shown(std)}.`, 'give numbers above 0.');
+    throw new ConfigurationError('BAD_VALUE', `normalise.std is ${valueText(std)}.`, 'give numbers above 0.');
   }
   const scale = Float32Array.from(
     { length: channels * 256 },
@@ -328,7 +328,7 @@ function scaleOf(channels: number, normalise: Normalisation = { mean: 0.5, std: 
   if (scale.every(Number.isFinite)) return scale;
   throw new ConfigurationError(
     'BAD_VALUE',
-    `normalise.mean is ${shown(mean)} and normalise.std ${shown(std)}.`,
+    `normalise.mean is ${valueText(mean)} and normalise.std ${valueText(std)}.`,
     'pass numbers with which (x − mean) / std is finite in float32.',
   );
 }
@@ -338,7 +338,7 @@ function perChannel(name: string, value: number | readonly number[], channels: n
   if (!Array.isArray(values) || values.length !== channels || !values.every(Number.isFinite)) {
     throw new ConfigurationError(
       'BAD_VALUE',
-      `${name} is ${shown(value)}.`,
+      `${name} is ${valueText(value)}.`,
       `give a number, or ${channels}: one a channel.`,
     );
   }
@@ -439,7 +439,7 @@ export function checkWhole(name: string, value: unknown, least: number): void {
   if (Number.isSafeInteger(value) && (value as number) >= least) return;
   throw new ConfigurationError(
     'BAD_VALUE',
-    `${name} is ${shown(value)}.`,
+    `${name} is ${valueText(value)}.`,
     `give a whole number${least > Number.MIN_SAFE_INTEGER ? ` of at least ${least}` : ''}.`,
   );
 }

@@ -28,8 +28,8 @@ const labels = (...values: number[]) => idx(0x801, [values.length], values);
 
 describe('parseCifar10', () => {
   it('reads labels, and planes as channels', () => {
-    const { pixels, labels: found } = parseCifar10(cifar([3], [9]));
-    expect([...found]).toEqual([3, 9]);
+    const { pixels, labels: parsed } = parseCifar10(cifar([3], [9]));
+    expect([...parsed]).toEqual([3, 9]);
     for (const [record, place] of [
       [0, 0],
       [0, 33],
@@ -55,8 +55,8 @@ describe('parseCifar10', () => {
 
 describe('parseCifar100', () => {
   it('takes the fine label', () => {
-    const { pixels, labels: found } = parseCifar100(cifar([3, 99], [19, 0]));
-    expect([...found]).toEqual([99, 0]);
+    const { pixels, labels: parsed } = parseCifar100(cifar([3, 99], [19, 0]));
+    expect([...parsed]).toEqual([99, 0]);
     expect([...pixels.subarray(3072, 3075)]).toEqual([1, 51, 101]);
   });
 
@@ -71,8 +71,8 @@ describe('parseCifar100', () => {
 
 describe('parseIdx', () => {
   it('reads what the header says', () => {
-    const { pixels, labels: found } = parseIdx(images(2), labels(7, 0));
-    expect([...found]).toEqual([7, 0]);
+    const { pixels, labels: parsed } = parseIdx(images(2), labels(7, 0));
+    expect([...parsed]).toEqual([7, 0]);
     expect(pixels.length).toBe(2 * 784);
     expect([pixels[0], pixels[784]]).toEqual([0, 784 % 251]);
   });

@@ -10,12 +10,12 @@ import { type GateOptions, type GateSignal, gate } from './gate.js';
 
 it('opens for each weight whose |∂L/∂W| is above θ = 0.5', () => {
   // |∂L/∂W| = [0.4, 0.6, 0.5] > 0.5 gives open = [0, 1, 0]; ΔW·open = [0, −2, 0]
-  const found = modulateEach(
+  const actual = modulateEach(
     gate({ on: 'gradient', threshold: 0.5 }),
     [[1, -2, 3]],
     [{ gradient: [[0.4, -0.6, 0.5]] }],
   );
-  expect(found[0]).toBeAllClose([[0, -2, 0]]);
+  expect(actual[0]).toBeAllClose([[0, -2, 0]]);
 });
 
 it('opens by the logistic function of (s − θ)/width', () => {
@@ -27,8 +27,8 @@ it('opens by the logistic function of (s − θ)/width', () => {
 it('opens on surprise: the rewards 1, 1, 2 and 1.01 give shut, shut, open and shut', () => {
   // r̄ starts at 1, and moves by 1 % of each error: |r − r̄| = 0, 0, 1, then |1.01 − 1.01| = 0
   const rewards = [1, 1, 2, 1.01].map((reward) => ({ reward }));
-  const found = modulateEach(gate({ on: 'surprise', threshold: 0.5 }), [[4]], rewards);
-  expect(found).toEqual([[[0]], [[0]], [[4]], [[0]]]);
+  const actual = modulateEach(gate({ on: 'surprise', threshold: 0.5 }), [[4]], rewards);
+  expect(actual).toEqual([[[0]], [[0]], [[4]], [[0]]]);
 });
 
 const mean = (numbers: readonly number[]) => numbers.reduce((sum, each) => sum + each, 0) / numbers.length;

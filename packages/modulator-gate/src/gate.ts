@@ -85,8 +85,8 @@ export function gate<On extends GateSignal>(options: GateOptions<On>): WeightMod
     if (on === 'gradient') return { watched: magnitude(signals.gradient as tf.Tensor, per, units.fanOut), state };
     if (on !== 'surprise') return { watched: tf.mean(signals[reads] as tf.Tensor), state };
     const reward = tf.mean(signals.reward as tf.Tensor);
-    const found = predictionError(state.baseline as BaselineState, reward, SURPRISE_BASELINE);
-    return { watched: tf.abs(found.error), state: { baseline: found.state } };
+    const surprise = predictionError(state.baseline as BaselineState, reward, SURPRISE_BASELINE);
+    return { watched: tf.abs(surprise.error), state: { baseline: surprise.state } };
   };
   return {
     spec: specOf('gate', { on, threshold, width, per }),

@@ -99,9 +99,9 @@ const rewards = (values: readonly number[]) => values.map((reward) => ({ reward 
 
 it('applies the rule at factor 1, its negative at −1, and nothing at 0', () => {
   // A baseline that stays at the first reward makes the factor the distance from it.
-  const found = increments(threeFactor(rule, scalar({ baseline: 1 })), rewards([0.5, 1.5, -0.5, 0.5]));
+  const actual = increments(threeFactor(rule, scalar({ baseline: 1 })), rewards([0.5, 1.5, -0.5, 0.5]));
   const plain = increments(local(rule), [{}])[0] as number[];
-  const [none, same, opposite, again] = found as [number[], number[], number[], number[]];
+  const [none, same, opposite, again] = actual as [number[], number[], number[], number[]];
   expect(same).toEqual(plain);
   expect(opposite).toEqual(plain.map((each) => -each));
   expect(none.every((each) => each === 0)).toBe(true);

@@ -77,8 +77,8 @@ export function scalar(
   const signal = on === 'reward' ? 'reward' : 'loss';
   const towards = on === 'reward' ? 1 : -1;
   const surprise = (value: tf.Tensor, state: BaselineState, step: number) => {
-    const found = predictionError(state, value, on === 'lossDifference' ? 0 : valueAt(baseline, step));
-    return { factor: tf.mul(found.error, towards), state: found.state };
+    const prediction = predictionError(state, value, on === 'lossDifference' ? 0 : valueAt(baseline, step));
+    return { factor: tf.mul(prediction.error, towards), state: prediction.state };
   };
   const common = { spec: specOf('scalar', { on, baseline, per }), reads: [signal] as const, init: initBaseline };
   if (per === 'batch') {

@@ -70,12 +70,12 @@ const engine = (temperature: number) => stepOnce(swta({ temperature }), { input,
 it('has the radial identity w_k·Δw_k = Σₚ u y (1 − ‖w_k‖²)', () => {
   const { delta, post } = exact(reference(1));
   const { gate } = reference(1).gate({ post, weights, units: connection.units, step: 0, patch: () => [] }, {});
-  const found = engine(1);
+  const actual = engine(1);
   for (let k = 0; k < 3; k++) {
     const w = column(weights, k);
     const expected = gate.reduce((sum, u, p) => sum + (u[k] as number) * (post[p]?.[k] as number), 0) * (1 - dot(w, w));
     expect(dot(w, column(delta, k))).toBeCloseTo(expected, 12);
-    expect(dot(w, column(found, k))).toBeAllClose(expected, { rtol: 1e-4 });
+    expect(dot(w, column(actual, k))).toBeAllClose(expected, { rtol: 1e-4 });
   }
 });
 

@@ -41,8 +41,8 @@ describe('compared with WebAssembly', () => {
     expected = await train();
     const model = fresh();
     await take(steps / 2, model);
-    const handler = tf.io.withSaveHandler(async (given) => {
-      artifacts = given;
+    const handler = tf.io.withSaveHandler(async (savedArtifacts) => {
+      artifacts = savedArtifacts;
       return { modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: 'JSON' } };
     });
     await model.save(handler, { includeOptimizer: true });
@@ -52,9 +52,9 @@ describe('compared with WebAssembly', () => {
   });
   afterAll(() => backend.deactivate());
 
-  const alike = (losses: readonly number[], wanted: readonly number[]) => {
-    expect(losses).toHaveLength(wanted.length);
-    for (const [i, loss] of losses.entries()) expect(Math.abs(loss / wanted[i]! - 1)).toBeLessThan(1e-3);
+  const alike = (losses: readonly number[], expected: readonly number[]) => {
+    expect(losses).toHaveLength(expected.length);
+    for (const [i, loss] of losses.entries()) expect(Math.abs(loss / expected[i]! - 1)).toBeLessThan(1e-3);
   };
 
   it('gives the same losses, and leaks no native memory', async () => {

@@ -8,14 +8,14 @@ let worker: Worker | undefined;
 /** Calls a function in the worker. */
 function inWorker(name: string, ...parameters: unknown[]): Promise<unknown> {
   worker ??= new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
-  const asked = worker;
+  const current = worker;
   return new Promise((resolve, reject) => {
-    asked.onerror = ({ message }) => reject(new Error(`The worker fails: ${message}`));
-    asked.onmessage = ({ data }: MessageEvent<Answer>) => {
+    current.onerror = ({ message }) => reject(new Error(`The worker fails: ${message}`));
+    current.onmessage = ({ data }: MessageEvent<Answer>) => {
       if ('error' in data) reject(new Error(data.error));
       else resolve(data.value);
     };
-    asked.postMessage([name, ...parameters]);
+    current.postMessage([name, ...parameters]);
   });
 }
 

@@ -24,8 +24,8 @@ const disk = vi.hoisted(() => ({
 vi.mock('node:fs/promises', async (original) => {
   const real = await original<typeof import('node:fs/promises')>();
   const cut = () => {
-    const found = [disk.names, disk.now].map((names) => names.get(disk.watched));
-    disk.after.push(found.map((file) => (file === undefined ? undefined : (disk.contents.get(file) ?? 'garbage'))));
+    const versions = [disk.names, disk.now].map((names) => names.get(disk.watched));
+    disk.after.push(versions.map((file) => (file === undefined ? undefined : (disk.contents.get(file) ?? 'garbage'))));
   };
   return {
     ...real,
@@ -66,7 +66,7 @@ it('a power cut leaves the old file or the new one, and the new one once it is r
     disk.after = [];
     await replaceFile(path, text);
     expect(disk.after.length).toBeGreaterThan(1);
-    for (const found of disk.after) for (const each of found) expect([before, text]).toContain(each);
+    for (const content of disk.after) for (const each of content) expect([before, text]).toContain(each);
     expect(disk.after.at(-1)).toEqual([text, text]);
     expect(readFileSync(path, 'utf8')).toBe(text);
     before = text;

@@ -91,7 +91,7 @@ export async function tryBackend(name: string): Promise<BackendReport> {
 }
 
 function known(name: string): Known {
-  const found = Object.hasOwn(backends, name) ? backends[name] : undefined;
-  if (found === undefined) throw unknownName('backend', name, backendNames);
-  return found;
+  const entry = Object.hasOwn(backends, name) ? backends[name] : undefined;
+  if (entry === undefined) throw unknownName('backend', name, backendNames);
+  return entry;
 }

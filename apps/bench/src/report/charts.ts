@@ -137,8 +137,8 @@ export function alignmentCurves(series: readonly Series[], runs: readonly Record
     ({ events }) =>
       thin(
         events.flatMap((event) => {
-          const found = event.type === 'alignment' ? event.layers[layer] : undefined;
-          return found === undefined ? [] : [{ x: event.step, y: found.alignment }];
+          const measurement = event.type === 'alignment' ? event.layers[layer] : undefined;
+          return measurement === undefined ? [] : [{ x: event.step, y: measurement.alignment }];
         }),
       ),
     { x: 'steps', y: 'alignment', domain: [-1, 1], rule: 0, width: 400, height: 240 },

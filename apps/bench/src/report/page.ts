@@ -129,11 +129,11 @@ function elsewhere(summary: RaceSummary): string {
 }
 
 function numbers(summary: RaceSummary, series: readonly Series[]): string {
-  const shown = columns(summary);
-  const head = shown.map(({ title }) => `<th scope="col">${escaped(title)}</th>`).join('');
+  const visible = columns(summary);
+  const head = visible.map(({ title }) => `<th scope="col">${escaped(title)}</th>`).join('');
   const body = rows(summary).map((row) => {
     const { colour, className } = series.find(({ name }) => name === row.recipe) as Series;
-    const cells = shown.map(({ key }) =>
+    const cells = visible.map(({ key }) =>
       key === 'recipe'
         ? `<td style="--colour: ${colour}"><i></i>${escaped(row.recipe)}</td>`
         : `<td>${escaped(row[key])}</td>`,

@@ -48,7 +48,7 @@ function bars(plan: RacePlan): RaceDisplay {
     { name: 'race'.padEnd(width), ended: 0, left: '–' },
     { format: `{name} {bar} {ended} of ${runs.length} runs · {left} left` },
   );
-  const shown = new Map<string, cliProgress.SingleBar>();
+  const bars = new Map<string, cliProgress.SingleBar>();
   /** Steps done, by run, and when this process began to count. */
   const done = new Map<string, number>();
   let before = 0;
@@ -69,19 +69,19 @@ function bars(plan: RacePlan): RaceDisplay {
     },
     begins(run) {
       const name = nameOf(run).padEnd(width);
-      shown.set(nameOf(run), multi.create(steps, 0, { name, epoch: 'starts', loss: '–', speed: '–', left: '–' }));
+      bars.set(nameOf(run), multi.create(steps, 0, { name, epoch: 'starts', loss: '–', speed: '–', left: '–' }));
     },
     progress(run, progress) {
       if (!done.has(nameOf(run))) before += progress.firstStep;
       done.set(nameOf(run), progress.step);
-      shown.get(nameOf(run))?.update(progress.step, fields(progress));
+      bars.get(nameOf(run))?.update(progress.step, fields(progress));
       if (progress.ended && progress.epoch === progress.epochs) {
         say(run, `test accuracy ${percent(progress.ended.test.accuracy)} %`);
       }
       updateRace();
     },
     ends(run, failure) {
-      const bar = shown.get(nameOf(run));
+      const bar = bars.get(nameOf(run));
       if (bar !== undefined) multi.remove(bar);
       ended += 1;
       if (failure !== null) say(run, `${failure.code}: ${failure.message}`);

@@ -49,13 +49,13 @@ export function rows({ recipes }: RaceSummary): Row[] {
 
 /** The table as text. */
 export function table(summary: RaceSummary): string {
-  const shown = columns(summary);
+  const visible = columns(summary);
   const text = new Table({
-    head: shown.map(({ title }) => title),
-    colAligns: shown.map(({ key }) => (key === 'recipe' ? 'left' : 'right')),
+    head: visible.map(({ title }) => title),
+    colAligns: visible.map(({ key }) => (key === 'recipe' ? 'left' : 'right')),
     style: { head: [], border: [], compact: true },
   });
-  for (const row of rows(summary)) text.push(shown.map(({ key }) => row[key]));
+  for (const row of rows(summary)) text.push(visible.map(({ key }) => row[key]));
   return text.toString();
 }
 

@@ -69,7 +69,7 @@ export async function timeKernels(model: LayersModel, body: () => Promise<void>)
   const kernels = tf.getKernelsForBackend(backend);
   const { place, release } = watch(model);
   const clock = stampsItsWork() ? deviceClock : hostClock();
-  const found = new Map<string, Calls>();
+  const groups = new Map<string, Calls>();
   const replace = (kernel: tf.KernelConfig) => {
     tf.unregisterKernel(kernel.kernelName, backend);
     tf.registerKernel(kernel);
@@ -81,9 +81,9 @@ export async function timeKernels(model: LayersModel, body: () => Promise<void>)
       const tensors = [...Object.values(call.inputs), result].flat().filter((each) => each != null);
       const where = place(tensors.map(({ shape }) => shape));
       const key = [kernelName, where.layer, where.pass].join('\0');
-      const { own: times = [], bytes = 0 } = found.get(key) ?? {};
+      const { own: times = [], bytes = 0 } = groups.get(key) ?? {};
       const moved = tensors.reduce((sum, { shape, dtype }) => sum + tf.util.sizeFromShape(shape) * size(dtype), 0);
-      found.set(key, { kernel: kernelName, ...where, own: [...times, own], bytes: bytes + moved });
+      groups.set(key, { kernel: kernelName, ...where, own: [...times, own], bytes: bytes + moved });
       return result;
     };
     replace({ ...kernel, kernelFunc: timed });
@@ -94,7 +94,7 @@ export async function timeKernels(model: LayersModel, body: () => Promise<void>)
     for (const kernel of kernels) replace(kernel);
     release();
   }
-  const times = [...found.values()].map(async ({ own, ...rest }) => {
+  const times = [...groups.values()].map(async ({ own, ...rest }) => {
     const ms = (await Promise.all(own)).reduce((sum, one) => sum + one, 0);
     return { ...rest, calls: own.length, ms };
   });

@@ -29,14 +29,14 @@ beforeAll(async () => {
 });
 
 async function weightsOf(model: LayersModel): Promise<Record<string, Float32Array[]>> {
-  const found: Record<string, Float32Array[]> = {};
+  const weights: Record<string, Float32Array[]> = {};
   for (const { name, trainableWeights } of model.layers) {
     if (trainableWeights.length === 0 || name.startsWith('bn')) continue;
-    found[name] = await Promise.all(
+    weights[name] = await Promise.all(
       trainableWeights.map(async (weight) => Float32Array.from(await weight.read().data())),
     );
   }
-  return found;
+  return weights;
 }
 
 const minus = (a: Float32Array, b: Float32Array) => a.map((value, i) => value - (b[i] as number));

@@ -164,9 +164,9 @@ interface Answer {
 
 /** What a process says, line by line; after its end, for ever that it has ended. */
 async function* answersOf({ stdout, stderr }: Child): AsyncGenerator<Answer> {
-  let said = '';
+  let output = '';
   stderr.on('data', (chunk: Buffer) => {
-    said = (said + chunk.toString()).slice(-500);
+    output = (output + chunk.toString()).slice(-500);
   });
   for await (const line of createInterface({ input: stdout })) {
     let answer: Answer;
@@ -177,5 +177,5 @@ async function* answersOf({ stdout, stderr }: Child): AsyncGenerator<Answer> {
     }
     yield answer;
   }
-  for (;;) yield { error: 'ENDED', message: `python3 ended without an answer. ${said}`.trim() };
+  for (;;) yield { error: 'ENDED', message: `python3 ended without an answer. ${output}`.trim() };
 }

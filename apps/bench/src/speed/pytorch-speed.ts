@@ -46,17 +46,16 @@ export async function pytorchSpeed({ versions }: PyTorchReference, comparison: C
     const flop = flopPerImage(model, assignmentOf({ name: recipe }, network, 1));
     speeds[variant] = speedOf(theirs[i] as readonly number[], batches.size, flop, gemmPeakGflops, mebibytes);
   }
-  const found = speeds as Record<Variant, Speed>;
+  const speedByVariant = speeds as Record<Variant, Speed>;
   const quotients = (ms: readonly number[]) =>
-    Object.fromEntries(variants.map((variant) => [variant, middle(ratios(found[variant].ms, ms)).median])) as Record<
-      Variant,
-      number
-    >;
+    Object.fromEntries(
+      variants.map((variant) => [variant, middle(ratios(speedByVariant[variant].ms, ms)).median]),
+    ) as Record<Variant, number>;
   return {
     versions,
     threads,
     gemmPeakGflops,
-    ways: found,
+    ways: speedByVariant,
     oursToTheirs: Object.fromEntries(Object.entries(ours).map(([recipe, ms]) => [recipe, quotients(ms)])),
   };
 }

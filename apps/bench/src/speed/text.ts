@@ -43,27 +43,27 @@ export function speedText(summary: SpeedSummary): string {
 /** One table of all backends, then why the rest did not run. */
 export function backendsText({ network, batch, backends }: BackendsSummary): string {
   const heads = ['backend', 'recipe', 'images/s', 'ms a step', 'GHL/BP', 'host MiB', 'device MiB'];
-  const shown = (value: number | null, digits: number) => value?.toFixed(digits) ?? '–';
-  const rows = Object.entries(backends).flatMap(([backend, found]) =>
-    'reason' in found
+  const fixed = (value: number | null, digits: number) => value?.toFixed(digits) ?? '–';
+  const rows = Object.entries(backends).flatMap(([backend, result]) =>
+    'reason' in result
       ? []
-      : Object.entries(found.recipes).map(([recipe, speed]) => [
+      : Object.entries(result.recipes).map(([recipe, speed]) => [
           backend,
           recipe,
           speed.imagesPerSecond.toFixed(1),
           `${speed.msPerStep.toFixed(1)} ± ${speed.msSpread.toFixed(1)}`,
-          recipe === 'ghl' ? shown(found.ghlToBackprop, 3) : '–',
+          recipe === 'ghl' ? fixed(result.ghlToBackprop, 3) : '–',
           speed.peakRssMiB.toFixed(0),
-          shown(speed.peakDeviceMiB, 0),
+          fixed(speed.peakDeviceMiB, 0),
         ]),
   );
   return [
     `${network}, batch ${batch}: each backend in a process of its own; median ± median absolute deviation`,
     tableOf(heads, rows, 2),
-    ...Object.entries(backends).flatMap(([backend, found]) =>
-      'reason' in found
-        ? [`${backend} did not run: ${found.reason}`, `  help: ${found.help}`]
-        : [found.device, ...found.notes].flatMap((said) => (said === null ? [] : [`${backend}: ${said}`])),
+    ...Object.entries(backends).flatMap(([backend, result]) =>
+      'reason' in result
+        ? [`${backend} did not run: ${result.reason}`, `  help: ${result.help}`]
+        : [result.device, ...result.notes].flatMap((note) => (note === null ? [] : [`${backend}: ${note}`])),
     ),
   ].join('\n');
 }
@@ -114,7 +114,7 @@ const sum = (rows: readonly ProfileRow[], of: (row: ProfileRow) => number) =>
   rows.reduce((all, row) => all + of(row), 0);
 
 function profileTable(profile: readonly ProfileRow[]): string {
-  const shown = profile.filter(({ share }) => share >= LEAST_SHARE);
+  const visible = profile.filter(({ share }) => share >= LEAST_SHARE);
   const rest = profile.filter(({ share }) => share < LEAST_SHARE);
   const numbers = (calls: number, ms: number, share: number, megabytes: number) => [
     calls.toFixed(calls % 1 === 0 ? 0 : 1),
@@ -125,7 +125,7 @@ function profileTable(profile: readonly ProfileRow[]): string {
   return tableOf(
     ['kernel', 'layer', 'pass', 'calls', 'ms a step', 'share %', 'MB in and out'],
     [
-      ...shown.map(({ kernel, layer, pass, calls, ms, share, megabytes }) => [
+      ...visible.map(({ kernel, layer, pass, calls, ms, share, megabytes }) => [
         kernel ?? 'outside of kernels',
         layer ?? '–',
         pass ?? '–',

@@ -48,9 +48,9 @@ function replaceKernel(kernelName: string, { result, attributes = (same) => same
         inputs: Inputs;
         attrs: Attributes;
       };
-      const made = sound({ ...call, attrs: attributes({ ...attrs }) as tf.NamedAttrMap }) as tf.TensorInfo;
-      result?.(backend.data.get(made.dataId).values as Float32Array, made.shape, inputs);
-      return made;
+      const output = sound({ ...call, attrs: attributes({ ...attrs }) as tf.NamedAttrMap }) as tf.TensorInfo;
+      result?.(backend.data.get(output.dataId).values as Float32Array, output.shape, inputs);
+      return output;
     },
   });
 }
@@ -176,8 +176,8 @@ const mutants: Mutant[] = [
       Sign: {
         result: (values, _, inputs) => {
           const { x } = inputs as { x: tf.Tensor };
-          const given = x.dataSync();
-          for (const [i, value] of given.entries()) if (Math.abs(value) < 1e-20) values[i] = 0;
+          const numbers = x.dataSync();
+          for (const [i, value] of numbers.entries()) if (Math.abs(value) < 1e-20) values[i] = 0;
         },
       },
     },
@@ -188,8 +188,8 @@ const mutants: Mutant[] = [
     changes: {
       Softmax: {
         result: (values, _, { logits }) => {
-          const given = (logits as tf.Tensor).dataSync();
-          for (const [i, value] of given.entries()) if (Math.exp(value) > 3e38) values[i] = Number.NaN;
+          const numbers = (logits as tf.Tensor).dataSync();
+          for (const [i, value] of numbers.entries()) if (Math.exp(value) > 3e38) values[i] = Number.NaN;
         },
       },
     },

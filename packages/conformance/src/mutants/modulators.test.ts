@@ -64,8 +64,8 @@ function advantage({ rate = 0.5 }: Options = {}): Increment<'loss', BaselineStat
     reads: ['loss'],
     init: initBaseline,
     modulate(eligibility, { loss }, { step }, before) {
-      const found = predictionError(before, loss, valueAt(rate, step));
-      return { increment: tf.mul(eligibility, tf.neg(found.error)), state: found.state };
+      const prediction = predictionError(before, loss, valueAt(rate, step));
+      return { increment: tf.mul(eligibility, tf.neg(prediction.error)), state: prediction.state };
     },
   };
 }
@@ -149,8 +149,8 @@ function changed<R extends SignalName, S extends {}>(
   return {
     ...sound,
     modulate(eligibility, signals, context, state) {
-      const said = sound.modulate(eligibility, signals, context, state);
-      return { ...said, increment: change(said.increment, eligibility, signals as Signals, state) };
+      const answer = sound.modulate(eligibility, signals, context, state);
+      return { ...answer, increment: change(answer.increment, eligibility, signals as Signals, state) };
     },
   };
 }
@@ -337,8 +337,8 @@ const mutants: Mutant[] = [
       reference: {
         ...advantageClaims.reference,
         modulate(context, state) {
-          const said = advantageClaims.reference.modulate(context, state);
-          return { ...said, result: said.result.map((each) => 2 * each) };
+          const answer = advantageClaims.reference.modulate(context, state);
+          return { ...answer, result: answer.result.map((each) => 2 * each) };
         },
       },
     },
@@ -351,8 +351,8 @@ const mutants: Mutant[] = [
       return {
         ...sound,
         factor(signals, context, state) {
-          const said = sound.factor(signals, context, state);
-          return { ...said, factor: tf.mul(said.factor, tf.range(0, context.batch)) };
+          const answer = sound.factor(signals, context, state);
+          return { ...answer, factor: tf.mul(answer.factor, tf.range(0, context.batch)) };
         },
       };
     },
@@ -366,8 +366,8 @@ const mutants: Mutant[] = [
       return {
         ...sound,
         factor(signals, context, state) {
-          const said = sound.factor(signals, context, state);
-          return { ...said, factor: tf.reshape(said.factor, [-1, 1]) as unknown as tf.Tensor1D };
+          const answer = sound.factor(signals, context, state);
+          return { ...answer, factor: tf.reshape(answer.factor, [-1, 1]) as unknown as tf.Tensor1D };
         },
       };
     },
@@ -391,9 +391,9 @@ function forgetful(options?: Options): GlobalModulator {
     init: () => ({}),
     modulate(eligibility, signals, context) {
       const state = held === undefined ? initBaseline() : { mean: tf.scalar(held[0] as number), seen: tf.scalar(1) };
-      const said = sound.modulate(eligibility, signals, context, state);
-      held = [...said.state.mean.dataSync()];
-      return { ...said, state: {} };
+      const answer = sound.modulate(eligibility, signals, context, state);
+      held = [...answer.state.mean.dataSync()];
+      return { ...answer, state: {} };
     },
   } as GlobalModulator;
 }

@@ -66,7 +66,7 @@ const claims: LocalRuleClaims = {
 
 /** The rule with a changed result. */
 function changed(
-  change: (said: Said, context: LocalContext, state: State) => Partial<Said>,
+  change: (answer: Said, context: LocalContext, state: State) => Partial<Said>,
   make: (options?: Options) => LocalRule<State> = rule,
 ) {
   return (options?: Options): LocalRule<State> => {
@@ -74,8 +74,8 @@ function changed(
     return {
       ...sound,
       gate(context, state) {
-        const said = sound.gate(context, state);
-        return { ...said, ...change(said, context, state) };
+        const answer = sound.gate(context, state);
+        return { ...answer, ...change(answer, context, state) };
       },
     };
   };
@@ -89,8 +89,8 @@ const scaled = (factor: (context: LocalContext) => tf.Tensor | number) =>
 const referenceWith = (change: (gate: readonly number[], y: readonly number[]) => number[]): LocalRuleReference => ({
   ...reference,
   gate(context, state) {
-    const said = reference.gate(context, state);
-    return { ...said, gate: said.gate.map((gate, p) => change(gate, context.post[p] as number[])) };
+    const answer = reference.gate(context, state);
+    return { ...answer, gate: answer.gate.map((gate, p) => change(gate, context.post[p] as number[])) };
   },
 });
 
@@ -154,9 +154,9 @@ const mutants: Mutant[] = [
   {
     name: 'state mutated in place',
     fails: ['purity'],
-    make: changed((said, _, { activity }) => {
+    make: changed((answer, _, { activity }) => {
       // On the CPU backend, dataSync() returns the memory of the tensor.
-      activity.dataSync().set(said.state.activity.dataSync());
+      activity.dataSync().set(answer.state.activity.dataSync());
       return {};
     }),
   },
@@ -193,8 +193,8 @@ const mutants: Mutant[] = [
       reference: {
         ...reference,
         gate(context, state) {
-          const said = reference.gate(context, state);
-          return { ...said, gate: said.gate.map((row) => row.map((each) => each * (context.step < 2 ? 1 : 0.5))) };
+          const answer = reference.gate(context, state);
+          return { ...answer, gate: answer.gate.map((row) => row.map((each) => each * (context.step < 2 ? 1 : 0.5))) };
         },
       },
     },

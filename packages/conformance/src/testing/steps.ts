@@ -37,13 +37,13 @@ export function stepEach(
 ): number[][][] {
   const plasticity = 'transforms' in part ? part : local(part);
   return tf.tidy(() => {
-    const given = tf.tensor(weights, layer && [...layer.kernelShape]);
-    const connection = layer ?? dense(given.shape as [number, number]);
+    const weightTensor = tf.tensor(weights, layer && [...layer.kernelShape]);
+    const connection = layer ?? dense(weightTensor.shape as [number, number]);
     const pre = tf.tensor(input, inputShape && [...inputShape]);
-    const calls = [{ pre, post: connection.forward(pre, given) }];
-    let state = initState(plasticity, given.shape, connection.units);
+    const calls = [{ pre, post: connection.forward(pre, weightTensor) }];
+    let state = initState(plasticity, weightTensor.shape, connection.units);
     return signals.map((values, step) => {
-      const context = { connection, kernel: given, calls, signals: tensorsOf(values, given.shape), step };
+      const context = { connection, kernel: weightTensor, calls, signals: tensorsOf(values, weightTensor.shape), step };
       const { increment, state: next } = layerIncrement(plasticity, context, state);
       state = next;
       return tf.reshape(increment, [-1, connection.units.fanOut]).arraySync() as number[][];

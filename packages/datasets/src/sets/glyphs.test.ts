@@ -117,8 +117,8 @@ describe('glyphs', () => {
     [{ seed: 0.5 }, 'BAD_VALUE', /seed is 0.5/],
     [{ folder: '.' }, 'UNKNOWN_OPTION', /glyphs has no option 'folder'/],
   ])('refuse %j', async (options, code, message) => {
-    const made = glyphs(options as GlyphOptions);
-    await expect(made).rejects.toMatchObject({ name: 'ConfigurationError', code });
-    await expect(made).rejects.toThrow(message);
+    const promise = glyphs(options as GlyphOptions);
+    await expect(promise).rejects.toMatchObject({ name: 'ConfigurationError', code });
+    await expect(promise).rejects.toThrow(message);
   });
 });
