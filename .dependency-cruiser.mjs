@@ -1,5 +1,5 @@
 /**
- * Who may know whom: the package graph, whose arrows point down only. `npm run graph` checks it.
+ * The package graph. Its arrows point down only. `npm run graph` checks it.
  *
  * Each line: the packages (a regular expression of folder names), and those whose names their source may import.
  */

@@ -147,8 +147,9 @@ function commentBlocks(ranges, text, lineAt) {
       if (!/^(biome-ignore|@ts-|@type|@import|\/ <reference)/.test(body)) {
         const prose = body
           .replace(/^@(param|typeParam|template) \S+( -)?|^@\w+/, (tag) => ' '.repeat(tag.length).slice(0, 3))
-          .replace(/\{@\w+ [^}]*\}/g, mask);
-        blocks.push(...markdownBlocks(prose.trimStart() === prose ? prose : `\\${prose.trimStart()}`, line + start));
+          .replace(/\{@\w+ [^}]*\}/g, mask)
+          .replace(/^ +(?=\n)/, '');
+        blocks.push(...markdownBlocks(/^ /.test(prose) ? `\\${prose.trimStart()}` : prose, line + start));
       }
       start = i;
     }

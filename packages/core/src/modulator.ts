@@ -50,7 +50,7 @@ export interface WeightModulator<R extends SignalName = SignalName, S extends St
   /** ΔW, after the examples are summed. */
   readonly actsOn: 'weights';
   /**
-   * What is added to the weights, before step size and decay.
+   * The amount to add to the weights, before step size and decay.
    *
    * @param eligibility ΔW of the local rule after its wrappers, kernel-shaped.
    */

@@ -52,7 +52,7 @@ function send(request: IncomingMessage, response: ServerResponse, { bytes = Infi
 const get = (onProgress?: (progress: DownloadProgress) => void) => download(url, md5, path, onProgress, 1);
 const saved = () => createHash('md5').update(readFileSync(path)).digest('hex');
 
-it('fetches a file, and says how far it is', async () => {
+it('fetches a file, and reports its progress', async () => {
   answer = send;
   const seen: DownloadProgress[] = [];
   await get((progress) => seen.push(progress));
@@ -63,7 +63,7 @@ it('fetches a file, and says how far it is', async () => {
   expect(existsSync(`${path}.part`)).toBe(false);
 });
 
-it('goes on where a dropped connection ended', async () => {
+it('resumes where a dropped connection ended', async () => {
   answer = (request, response) => send(request, response, { bytes: 100_000 });
   const seen: DownloadProgress[] = [];
   await get((progress) => seen.push(progress));
@@ -72,13 +72,13 @@ it('goes on where a dropped connection ended', async () => {
   expect(seen.at(-1)).toEqual({ file: 'file.bin', received: content.length, total: content.length });
 });
 
-it('goes on where another process ended', async () => {
+it('resumes at the end of the bytes of a killed process', async () => {
   answer = (request, response) => {
     if (ranges.length === 1) send(request, response, { bytes: 120_000 });
     else response.destroy();
   };
   await expect(get()).rejects.toMatchObject({ name: 'DataError', code: 'DOWNLOAD_FAILED' });
-  await expect(get()).rejects.toThrow(/broke off after 120000 bytes.*\n.*goes on from there/);
+  await expect(get()).rejects.toThrow(/broke off after 120000 bytes.*\n.*resumes from there/);
   expect(readFileSync(`${path}.part`).length).toBe(120_000);
   answer = send;
   ranges = [];
@@ -87,7 +87,7 @@ it('goes on where another process ended', async () => {
   expect(saved()).toBe(md5);
 });
 
-it('starts anew from a server that knows no ranges', async () => {
+it('starts again with a server that does not support ranges', async () => {
   answer = (request, response) => {
     send(request, response, { ranged: false, bytes: ranges.length === 1 ? 50_000 : Infinity });
   };
@@ -101,7 +101,7 @@ it('gives up on such a server if it drops the connection again and again', async
   await expect(get()).rejects.toMatchObject({ code: 'DOWNLOAD_FAILED' });
 });
 
-it('starts anew if what was there was of another file', async () => {
+it('starts again if the earlier bytes belong to another file', async () => {
   answer = send;
   await get();
   rmSync(path);
@@ -112,7 +112,7 @@ it('starts anew if what was there was of another file', async () => {
   expect(saved()).toBe(md5);
 });
 
-it('believes a whole part, and not one that is too long', async () => {
+it('accepts a complete part, and rejects one that is too long', async () => {
   answer = (request, response) => {
     const from = Number(/\d+/.exec(request.headers.range ?? '0')![0]);
     if (from < content.length) send(request, response);
@@ -128,7 +128,7 @@ it('believes a whole part, and not one that is too long', async () => {
   expect(ranges).toEqual([undefined, 'bytes=300000-', 'bytes=300010-', undefined]);
 });
 
-it('does not put bytes where they do not belong', async () => {
+it('does not write bytes at a wrong position', async () => {
   answer = (request, response) => {
     if (ranges.length === 1) send(request, response, { bytes: 1000 });
     else if (request.headers.range) response.writeHead(206, { 'content-range': 'bytes 0-1/300000' }).end('ab');
@@ -138,21 +138,21 @@ it('does not put bytes where they do not belong', async () => {
   expect(saved()).toBe(md5);
 });
 
-it('refuses a wrong checksum, and keeps nothing of it', async () => {
+it('rejects a wrong checksum, and keeps no bytes', async () => {
   answer = (_, response) => void response.end('something else');
   await expect(get()).rejects.toMatchObject({ name: 'DataError', code: 'CHECKSUM_MISMATCH' });
   await expect(get()).rejects.toThrow(new RegExp(`has the MD5 [0-9a-f]{32}, not ${md5}`));
   expect([existsSync(path), existsSync(`${path}.part`)]).toEqual([false, false]);
 });
 
-it('refuses a file that is not there, at once', async () => {
+it('rejects a missing file without a second attempt', async () => {
   answer = (_, response) => void response.writeHead(404).end();
   await expect(get()).rejects.toMatchObject({ name: 'DataError', code: 'DOWNLOAD_FAILED' });
   expect(ranges.length).toBe(1);
   await expect(get()).rejects.toThrow(/the server answered 404 Not Found/);
 });
 
-it('tries again when the server is busy', async () => {
+it('tries again if the server is busy', async () => {
   answer = (request, response) => {
     if (ranges.length < 3) response.writeHead(503).end();
     else send(request, response);
@@ -161,7 +161,7 @@ it('tries again when the server is busy', async () => {
   expect(saved()).toBe(md5);
 });
 
-it('reports a server that is not there', async () => {
+it('reports a server that does not answer', async () => {
   await expect(download('http://127.0.0.1:1/x', md5, path, undefined, 1)).rejects.toMatchObject({
     code: 'DOWNLOAD_FAILED',
   });

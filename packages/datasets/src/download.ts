@@ -8,15 +8,16 @@ import { setTimeout } from 'node:timers/promises';
 import { DataError } from '@ghl/core';
 import type { DownloadProgress } from './files.js';
 
-/** Attempts in a row that may bring no byte before the download is given up. */
+/** Consecutive attempts without a byte after which the download fails. */
 const FRUITLESS = 3;
 
 /**
- * Downloads `url` to `path`. Bytes gather in `path.part`, which the next attempt, in this process or another, continues
- * by an HTTP range request; a server that does not know these sends all, and the file starts anew.
+ * Downloads `url` to `path`. The bytes are written to `path.part`. The next attempt, in this process or another,
+ * continues it with an HTTP range request. A server that does not support these sends everything, and the file starts
+ * again.
  *
  * @param md5 Checksum that the file must have, in hex.
- * @param wait Milliseconds before the attempt after one that brought nothing; twice that before the next.
+ * @param wait Milliseconds to wait after an attempt without a byte; twice that after the second one.
  * @throws DataError `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `CACHE_UNWRITABLE`.
  */
 export async function download(
@@ -33,7 +34,7 @@ export async function download(
     const actual = await onDisk(part, () => md5Of(part));
     if (actual === md5) break;
     await onDisk(part, () => rm(part));
-    // The earlier part may have been of another version of the file; what came in one piece is simply wrong.
+    // The earlier part may belong to another version of the file. A file in one piece is simply wrong.
     if (!continued) {
       throw new DataError(
         'CHECKSUM_MISMATCH',
@@ -69,7 +70,7 @@ async function fetchInto(
           throw new DataError(
             'DOWNLOAD_FAILED',
             `${url} broke off after ${size} bytes: ${reason(cause)}.`,
-            'check the network and run it again: it goes on from there. Or give a folder that has the files.',
+            'check the network and run it again: it resumes from there. Or give a folder that has the files.',
             cause,
           );
         }
@@ -81,7 +82,7 @@ async function fetchInto(
   }
 }
 
-/** One request for what comes after the first `have` bytes. Returns whether its answer began there, not at 0. */
+/** One request for the bytes after the first `have`. Returns whether the response began there, and not at 0. */
 async function append(
   file: FileHandle,
   part: string,
@@ -93,7 +94,7 @@ async function append(
   const response = await fetch(url, { headers: { 'accept-encoding': 'identity', ...range } });
   if (have > 0 && response.status === 416) {
     await response.body?.cancel();
-    return true; // nothing comes after what is there: the checksum decides
+    return true; // the server has no more bytes: the checksum decides
   }
   if (response.status >= 500) throw new Error(`the server answered ${response.status}`);
   if (!response.ok || response.body === null) {
@@ -103,7 +104,7 @@ async function append(
       'the file has moved: give a folder that has the files, or another server as mirror.',
     );
   }
-  // Should a server send another range than was asked for, the checksum finds it out.
+  // If a server sends another range than the requested one, the checksum differs.
   const continues = have > 0 && response.status === 206;
   if (!continues) await onDisk(part, () => file.truncate(0));
   const total = continues

@@ -92,7 +92,8 @@ describe('files in a folder', () => {
     expect(inner.checksum).toBe(bare.checksum);
     expect([bare.name, bare.shape, bare.classes.length]).toEqual(['cifar10', [32, 32, 3], 10]);
     expect([bare.train.size, bare.validation.size, bare.test.size]).toEqual([18, 2, 3]);
-    expect([0, 1, 2].map((i) => [bare.test.label(i), bare.test.image(i)[0]])).toEqual([[0, 0], [1, 1], [2, 2]]); // biome-ignore format: one line
+    // biome-ignore format: one line
+    expect([0, 1, 2].map((i) => [bare.test.label(i), bare.test.image(i)[0]])).toEqual([[0, 0], [1, 1], [2, 2]]);
   });
 
   it('are read as CIFAR-100 with its hundred fine classes', async () => {
@@ -115,7 +116,7 @@ describe('files in a folder', () => {
     expect(clothes.classes).toContain('ankle boot');
   });
 
-  it('are those of GHL_DATA where no folder is given', async () => {
+  it('are those of GHL_DATA without an option `folder`', async () => {
     vi.stubEnv('GHL_DATA', write(join(folder, 'a'), mnistFiles()));
     const set = await mnist(SMALL);
     expect(set.test.size).toBe(3);
@@ -123,7 +124,7 @@ describe('files in a folder', () => {
     expect(other.test.size).toBe(1);
   });
 
-  it('pass their options on', async () => {
+  it('pass their options to the set', async () => {
     write(folder, mnistFiles());
     const options = { ...SMALL, folder, trainSize: 4, validationSize: 3, seed: 7, normalise: { mean: 0, std: 1 } };
     const { train, validation } = await mnist(options);
@@ -149,7 +150,7 @@ describe('bad files', () => {
     );
   });
 
-  it('an empty folder: it says what it looked for, and where', async () => {
+  it('an empty folder: the error names the files and the folders', async () => {
     await refused(
       mnist({ folder }),
       'DATA_NOT_FOUND',
@@ -163,7 +164,7 @@ describe('bad files', () => {
     await refused(cifar10({ folder: write(folder, rest) }), 'DATA_INCOMPLETE', /has no data_batch_3.bin\.\n/);
   });
 
-  it('a folder in the place of a file', async () => {
+  it('a folder in place of a file', async () => {
     const { 'test.bin': _, ...rest } = { 'train.bin': records(3, () => [0, 0]), 'test.bin': records(1, () => [0, 0]) };
     mkdirSync(join(write(folder, rest), 'test.bin'));
     await refused(cifar100({ folder }), 'DATA_UNREADABLE', /test.bin could not be read/);
@@ -185,7 +186,7 @@ describe('bad files', () => {
     await refused(
       cifar10({ ...SMALL, folder: write(folder, files) }),
       'DATA_TRUNCATED',
-      /data_batch_2.bin has 9219 bytes .* 12292/,
+      /data_batch_2.bin has 9219 bytes, .* 12292/,
     );
   });
 
@@ -194,13 +195,13 @@ describe('bad files', () => {
     await refused(cifar10({ folder: write(folder, files) }), 'DATA_CORRUPT', /test_batch.bin has the label 12/);
   });
 
-  it('gzip that is none', async () => {
+  it('a file that is not in gzip format', async () => {
     const files = gzipped(mnistFiles());
     files['train-labels-idx1-ubyte.gz'] = Uint8Array.of(1, 2, 3, 4);
     await refused(
       mnist({ folder: write(folder, files) }),
       'DATA_CORRUPT',
-      /train-labels-idx1-ubyte.gz is no sound gzip/,
+      /train-labels-idx1-ubyte.gz is not a valid gzip/,
     );
   });
 
@@ -211,7 +212,7 @@ describe('bad files', () => {
     await refused(
       mnist({ folder: write(folder, files) }),
       'DATA_CORRUPT',
-      /train-images-idx3-ubyte.gz is no sound gzip/,
+      /train-images-idx3-ubyte.gz is not a valid gzip/,
     );
   });
 
@@ -238,7 +239,7 @@ describe('bad files', () => {
     });
   });
 
-  it('an option that is none', async () => {
+  it('an unknown option', async () => {
     const promise = cifar10({ foldr: folder } as object);
     await expect(promise).rejects.toMatchObject({ code: 'UNKNOWN_OPTION' });
     await expect(promise).rejects.toThrow(/did you mean 'folder'/);
@@ -265,13 +266,13 @@ describe('files of another set', () => {
     );
   const names = Object.keys(digitFiles) as [string, string, string, string];
 
-  it('are read where they are the published ones, or on purpose', async () => {
+  it('are read if they are the published ones, or with `verify: false`', async () => {
     expect((await load(digits, digitFiles)).test.label(0)).toBe(7);
     expect((await load(digits, gzipped(digitFiles))).test.label(0)).toBe(7);
     expect((await load(digits, clothFiles, false)).test.label(0)).toBe(9);
   });
 
-  it('are named where they are known, in any place of any other', async () => {
+  it('are named in the error if they are known, in place of any other file', async () => {
     await expect(load(clothes, digitFiles)).rejects.toMatchObject({
       code: 'WRONG_DATASET',
       message: expect.stringMatching(/t10k-labels-idx1-ubyte is digits's t10k-labels-idx1-ubyte, not clothes's t10k-l/),
@@ -289,7 +290,7 @@ describe('files of another set', () => {
     }
   });
 
-  it('are refused where one byte differs, or a whole record is missing or too many', async () => {
+  it('are rejected if one byte differs, or a whole record is missing or superfluous', async () => {
     for (const name of names) {
       const bytes = Uint8Array.from(digitFiles[name]!);
       bytes[bytes.length - 1]! ^= 1;
@@ -394,7 +395,7 @@ describe('files from the cache', () => {
     expect(existsSync(join(folder, 'cache', 'a.tar.gz'))).toBe(false);
   });
 
-  it('single files are downloaded one by one; those that are there stay', async () => {
+  it('single files are downloaded one by one; existing files stay', async () => {
     const files = gzipped(mnistFiles());
     Object.assign(served, files);
     const source: FileSource = {
@@ -423,7 +424,7 @@ describe('files from the cache', () => {
     expect(requests.length).toBe(5);
   });
 
-  it('what is not the official file is refused', async () => {
+  it('an archive that is not the official file is rejected', async () => {
     Object.assign(served, gzipped(mnistFiles()), { 'cifar-100-binary.tar.gz': Uint8Array.of(1) });
     await expect(mnist({ mirror })).rejects.toMatchObject({ name: 'DataError', code: 'CHECKSUM_MISMATCH' });
     await expect(cifar100({ mirror })).rejects.toThrow(/has the MD5 .*, not 03b5dce01913d631647c71ecec9e9cb8/);

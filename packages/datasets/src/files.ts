@@ -1,4 +1,4 @@
-/** Datasets that come as files: their options, and the way from files to a set. Node only. */
+/** Datasets that consist of files: their options, and the construction of a set. Node only. */
 import { createHash } from 'node:crypto';
 import { ConfigurationError, DataError } from '@ghl/core';
 import { checkBoolean, checkOptions } from '@ghl/core/plugin';
@@ -6,25 +6,25 @@ import { type ImageSet, type ImageSource, imageSet, SET_OPTIONS, type SetOptions
 import { type FileSource, PUBLISHED } from './published.js';
 import { readFiles } from './read-files.js';
 
-/** How far a download has come. */
+/** The progress of a download. */
 export interface DownloadProgress {
-  /** Name of the file that is being downloaded. */
+  /** The name of the file. */
   readonly file: string;
-  /** Bytes received, those of an earlier attempt included. */
+  /** Bytes received, including those of earlier attempts. */
   readonly received: number;
-  /** Bytes in all, where the server says so. */
+  /** Bytes in total, if the server states it. */
   readonly total: number | undefined;
 }
 
-/** Options of the datasets that come as files. */
+/** Options of the datasets that consist of files. */
 export interface FileOptions extends SetOptions {
   /**
-   * Where the files lie: in this folder, or in the one inside it that bears the dataset's usual name. Default: the
-   * environment variable `GHL_DATA`; without it, a per-user cache (`GHL_CACHE` names another), filled by a download.
+   * The folder of the files, or the folder that contains it under the usual name of the dataset. Default: the
+   * environment variable `GHL_DATA`. Without it, a per-user cache (`GHL_CACHE` names another), filled by a download.
    */
   readonly folder?: string;
   /**
-   * Whether to refuse files that are not those that the authors published, by their SHA-256 (CIFAR-100: by their size).
+   * Whether to reject files that are not those that the authors published, by their SHA-256 (CIFAR-100: by their size).
    * Default true. False reads any files of the same format: a part of the set, or other images.
    */
   readonly verify?: boolean;
@@ -39,14 +39,14 @@ export interface FileBytes {
   readonly path: string;
   /** Contents, decompressed. */
   readonly bytes: Uint8Array;
-  /** The error to throw if a parser finds these bytes whole all the same: the gzip stream around them ended early. */
+  /** The error of a gzip stream that ended early. It is thrown if a parser accepts these bytes nevertheless. */
   readonly cut?: DataError;
 }
 
 /**
- * Reads a dataset's files, in the order of `source.files`, and makes a set of what `parse` finds in them.
+ * Reads the files of a dataset, in the order of `source.files`, and builds a set from the result of `parse`.
  *
- * @param known Datasets whose files are recognised where those of `source` should be.
+ * @param known Datasets whose files are recognised in place of those of `source`.
  */
 export async function loadFiles(
   source: FileSource,
@@ -64,7 +64,7 @@ export async function loadFiles(
   const files = await readFiles(source, options);
   const checksums = verify ? files.map(({ bytes }) => createHash('sha256').update(bytes).digest('hex')) : null;
   if (checksums !== null) refuseOthers(source, files, checksums, known);
-  // A parser says what is wrong with a damaged file, a checksum only that something is.
+  // A parser describes the damage of a file; a checksum shows only that there is some.
   const parsed = parse(files);
   const cut = files.find((file) => file.cut)?.cut;
   if (cut) throw cut;
@@ -72,7 +72,7 @@ export async function loadFiles(
   return imageSet({ name: source.name, ...parsed }, { trainSize, validationSize, seed, normalise });
 }
 
-/** Refuses a file that is known as another one: of another dataset, or of another part of this one. */
+/** Throws if a file is known as another one: of another dataset, or of another part of this one. */
 function refuseOthers(
   source: FileSource,
   files: readonly FileBytes[],
@@ -94,7 +94,7 @@ function refuseOthers(
   }
 }
 
-/** Refuses a file that is not the published one. */
+/** Throws if a file is not the published one. */
 function refuseUnpublished(source: FileSource, files: readonly FileBytes[], checksums: readonly string[]): void {
   const help =
     'it is damaged, or of another dataset in this format: fetch it again. To read other files on purpose, such as a part of the ' +

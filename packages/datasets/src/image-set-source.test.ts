@@ -1,4 +1,4 @@
-/** What `imageSet` takes from anybody: arrays of any kind, with any values in them. */
+/** The input of `imageSet`: arrays of any kind, with any values. */
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
@@ -39,12 +39,12 @@ const part = (classes: number) =>
       const pixels = labels.flatMap((label, i) => [label % 256, (37 * i) % 256]);
       if (spoilt?.of === 'labels') labels[spoilt.at % labels.length] = spoilt.value;
       if (spoilt?.of === 'pixels') pixels[spoilt.at % pixels.length] = spoilt.value;
-      // What the array holds counts: −1 in a Uint8Array is 255.
+      // The values in the array count: −1 in a Uint8Array is 255.
       return { pixels: KINDS[pixelKind](pixels), labels: KINDS[labelKind](labels) };
     });
 
 describe('the arrays of an image set', () => {
-  it('become just these images with just these labels, or are refused', async () => {
+  it('become exactly these images with these labels, or are rejected', async () => {
     const seen = { made: 0, refused: 0 };
     const parts = fc.constantFrom(1, 3, 256, 257, 300, 70_000).chain((classes) =>
       fc.record({
@@ -99,14 +99,14 @@ describe('the arrays of an image set', () => {
     expect(seen.refused).toBeGreaterThan(20);
   });
 
-  it('are copied: what is written to them later changes nothing', () => {
+  it('are copied, so that a later write has no effect', () => {
     const pixels = Uint8Array.of(1, 2);
     const set = imageSet({ name: 'one', classes: ['a'], shape: [1, 2, 1], train: [{ pixels, labels: [0] }], test: [] });
     pixels.fill(9);
     expect([...set.train.image(0)]).toEqual([1, 2]);
   });
 
-  it('give the checksum of their bytes, whatever their kind', () => {
+  it('give the checksum of their bytes for any kind of array', () => {
     const sets = Object.values(KINDS).map((make) =>
       imageSet({
         name: 'x',
@@ -119,7 +119,7 @@ describe('the arrays of an image set', () => {
     expect(new Set(sets.map(({ checksum }) => checksum)).size).toBe(1);
   });
 
-  it('say which image is at fault, and what is wrong with it', () => {
+  it('name the faulty image and its fault', () => {
     const train = (images: object) => () =>
       imageSet({ name: 'x', classes: ['a', 'b'], shape: [1, 1, 1], train: [images as never], test: [] });
     expect(train({ pixels: [0, 0, 0], labels: [0, 1, 2] })).toThrow(/train\[0\]: image 2 has the label 2\.\n.*0 to 1/);
@@ -175,7 +175,7 @@ describe('an image set', () => {
     ['a test label', { test: [{ pixels: [0], labels: [1] }] }, 'DATA_CORRUPT'],
     ['no images', { train: [] }, 'TRAIN_SIZE'],
     ['no images', { train: [{ pixels: [], labels: [] }] }, 'TRAIN_SIZE'],
-  ])('refuses %s: %#', (_, change, code) => {
+  ])('rejects %s: %#', (_, change, code) => {
     const source = typeof change === 'object' && change !== null ? { ...good, ...change } : change;
     expect(() => imageSet(source as unknown as ImageSource)).toThrow(
       expect.objectContaining({ code, help: expect.stringMatching(/\w/) }),
@@ -193,7 +193,7 @@ describe('an image set', () => {
     { normalise: { mean: 0, std: [1n] } },
     { seed: 1n },
     { trainSize: null },
-  ])('refuses the options %#', (options) => {
+  ])('rejects the options %#', (options) => {
     expect(() => imageSet(good as unknown as ImageSource, options as SetOptions)).toThrow(
       expect.objectContaining({
         name: 'ConfigurationError',

@@ -64,7 +64,7 @@ describe('the split', () => {
     expect(sorted([...numbers(set.train), ...numbers(set.validation)])).toEqual(range(30));
   });
 
-  it('holds out the same images however many are trained on, and none of the test images', () => {
+  it('holds out the same images for any number of training images, and no test images', () => {
     const [few, many] = [8, 20].map((trainSize) => imageSet(source, { trainSize, validationSize: 7, seed: 3 }));
     expect(numbers(few!.validation)).toEqual(numbers(many!.validation));
     expect(numbers(few!.train)).toEqual(numbers(many!.train).slice(0, 8));
@@ -88,7 +88,7 @@ describe('the split', () => {
     }
   });
 
-  it('has the SHA-256 of what is in use as its checksum', () => {
+  it('has the SHA-256 of the images in use as its checksum', () => {
     const set = imageSet(source, { trainSize: 5, validationSize: 2 });
     const hash = createHash('sha256');
     for (const split of [set.train, set.validation, set.test]) {
@@ -109,12 +109,12 @@ describe('the split', () => {
     [{ trainsize: 5 }, 'ConfigurationError', 'UNKNOWN_OPTION', /did you mean 'trainSize'/],
     [{ normalise: { mean: [0, 0], std: 1 } }, 'ConfigurationError', 'BAD_VALUE', /normalise.mean is \[0,0\]/],
     [{ normalise: { mean: 0, std: [1, 1, 0] } }, 'ConfigurationError', 'BAD_VALUE', /normalise.std is \[1,1,0\]/],
-  ])('refuses %j', (options, name, code, message) => {
+  ])('rejects %j', (options, name, code, message) => {
     expect(() => imageSet(source, options as SetOptions)).toThrow(expect.objectContaining({ name, code }));
     expect(() => imageSet(source, options as SetOptions)).toThrow(message);
   });
 
-  it('refuses labels and pixels that do not belong together', () => {
+  it('rejects labels and pixels of different numbers of images', () => {
     const one = records(1);
     for (const [train, message] of [
       [{ ...one, labels: Uint8Array.of(3) }, /label 3/],
@@ -128,7 +128,7 @@ describe('the split', () => {
 });
 
 describe('batches', () => {
-  it('hold every image once an epoch, with its label, in an order of (seed, epoch)', async () => {
+  it('contain every image once per epoch, with its label, in an order of (seed, epoch)', async () => {
     const { train } = imageSet(source);
     const epochs = await read(train, { batchSize: 4, seed: 1 }, 3);
     const orders = epochs.map(numbersIn);
@@ -153,12 +153,14 @@ describe('batches', () => {
   it('end with a smaller one, or drop it', async () => {
     const { train } = imageSet(source);
     const sizes = async (options: BatchOptions) => (await read(train, options))[0]!.map(({ shape }) => shape);
-    expect(await sizes({ batchSize: 10 })).toEqual([[10, 6, 5, 3], [10, 6, 5, 3], [7, 6, 5, 3]]); // biome-ignore format: one line
-    expect(await sizes({ batchSize: 10, dropRemainder: true })).toEqual([[10, 6, 5, 3], [10, 6, 5, 3]]); // biome-ignore format: one line
+    // biome-ignore format: one line
+    expect(await sizes({ batchSize: 10 })).toEqual([[10, 6, 5, 3], [10, 6, 5, 3], [7, 6, 5, 3]]);
+    // biome-ignore format: one line
+    expect(await sizes({ batchSize: 10, dropRemainder: true })).toEqual([[10, 6, 5, 3], [10, 6, 5, 3]]);
     expect(await sizes({ batchSize: 28, dropRemainder: true })).toEqual([]);
   });
 
-  it('go on bit for bit from any epoch and batch', async () => {
+  it('resume bit for bit from any epoch and batch', async () => {
     const { train } = imageSet(source);
     const options = { batchSize: 6, seed: 5, augment: true };
     const whole = await read(train, options, 3);
@@ -170,7 +172,7 @@ describe('batches', () => {
     }
   });
 
-  it('are normalised to [−1, 1], or as told, channel by channel', async () => {
+  it('are normalised to [−1, 1], or as the option states, channel by channel', async () => {
     const [image] = [imageSet(source).test.image(0)];
     const first = async (normalise?: { mean: number | number[]; std: number | number[] }) =>
       (await read(imageSet(source, { normalise }).test, { batchSize: 1, shuffle: false }))[0]![0]!.xs;
@@ -182,7 +184,7 @@ describe('batches', () => {
     expect([...(await first({ mean: 0, std: 1 }))]).toBeAllClose([...image].map((byte) => byte / 255));
   });
 
-  it('are augmented by one of 81 crops of the padded image, flipped or not, anew each epoch', async () => {
+  it('are augmented by one of 81 crops of the padded image, flipped or not, drawn again each epoch', async () => {
     const { test } = imageSet(source, { normalise: { mean: 0, std: 1 / 255 } });
     const crops = Array.from({ length: test.size }, (_, i) => {
       const image = test.image(i);
@@ -228,7 +230,7 @@ describe('batches', () => {
     expect([...inOrder!].sort()).toEqual([...epoch!].sort());
   });
 
-  it('count an epoch when it is read: an iterator that nobody reads is none', async () => {
+  it('count an epoch at its first read: an unread iterator does not count', async () => {
     const { train } = imageSet(source);
     const dataset = train.batches({ batchSize: 27 });
     await dataset.iterator();
@@ -252,7 +254,7 @@ describe('batches', () => {
     expect(make).toThrow(message);
   });
 
-  it('refuse an index that is not there', () => {
+  it('reject an index out of range', () => {
     const { test } = imageSet(source);
     for (const ask of [() => test.label(4), () => test.image(-1)]) {
       expect(ask).toThrow(expect.objectContaining({ code: 'BAD_VALUE' }));

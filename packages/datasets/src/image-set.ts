@@ -10,7 +10,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { type Dataset, generator } from '@tensorflow/tfjs-data';
 import { permutation, random } from './random.js';
 
-/** One batch, as `model.fitDataset` and `model.evaluateDataset` take it. Whoever iterates disposes it. */
+/** One batch for `model.fitDataset` and `model.evaluateDataset`. The code that iterates disposes it. */
 export interface Batch {
   /** Normalised pixels, [batch, height, width, channels]. */
   readonly xs: tf.Tensor4D;
@@ -22,11 +22,11 @@ export interface Batch {
 
 /** Options of {@link Split.batches}. */
 export interface BatchOptions {
-  /** Images in a batch. The last of an epoch is smaller unless `dropRemainder`. */
+  /** Images in a batch. The last batch of an epoch is smaller unless `dropRemainder` is true. */
   readonly batchSize: number;
   /** Seed of order and augmentation. Default 0. */
   readonly seed?: number;
-  /** A new order every epoch; else the split's own. Default true. */
+  /** Whether to use a new order in every epoch, and not that of the split. Default true. */
   readonly shuffle?: boolean;
   /**
    * Pad by 4 black pixels, crop back at a random place, and flip left to right every second time, as usual for CIFAR
@@ -35,25 +35,25 @@ export interface BatchOptions {
   readonly augment?: boolean;
   /** Number of the first epoch, from 0. Default 0. */
   readonly startEpoch?: number;
-  /** Batches of the first epoch to leave out, being done already. Default 0. */
+  /** Batches of the first epoch to omit, because they were processed before. Default 0. */
   readonly startBatch?: number;
-  /** Leave out the last batch of an epoch if it is smaller than `batchSize`. Default false. */
+  /** Whether to omit the last batch of an epoch if it is smaller than `batchSize`. Default false. */
   readonly dropRemainder?: boolean;
 }
 
 /** The training, validation or test part of an {@link ImageSet}. */
 export interface Split {
-  /** How many images. */
+  /** The number of images. */
   readonly size: number;
-  /** Class index of image `index`, in the split's own order. */
+  /** Class index of image `index`, in the order of the split. */
   label(index: number): number;
-  /** Bytes of image `index`, in the split's own order: [height, width, channels], row-major, a view. */
+  /** Bytes of image `index`, in the order of the split: [height, width, channels], row-major, a view. */
   image(index: number): Uint8Array;
   /**
-   * The images as batches. Every reading of the dataset is the next epoch, whose order follows from (seed, epoch) and
-   * whose augmentation follows from (seed, epoch, index) alone: `{ startEpoch, startBatch }` goes on exactly where
-   * another process was. An epoch is counted when its first batch is asked for. `fitDataset` reads it once an epoch,
-   * given no `batchesPerEpoch`.
+   * The images as batches. Every reading of the dataset is the next epoch. The order is a function of (seed, epoch),
+   * and the augmentation of (seed, epoch, index), so `{ startEpoch, startBatch }` resumes exactly at the position of
+   * another process. An epoch is counted when its first batch is requested. `fitDataset` reads the dataset once per
+   * epoch, if `batchesPerEpoch` is not set.
    *
    * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE` (also for a `startBatch` that the epoch does not have).
    */
@@ -62,20 +62,20 @@ export interface Split {
 
 /** Labelled images in three parts. */
 export interface ImageSet {
-  /** Its name; of a set that comes with the package, the one that `dataset()` of `@ghl/datasets/node` takes. */
+  /** Its name. For a set of this package, the argument of `dataset()` of `@ghl/datasets/node`. */
   readonly name: string;
   /** Names of the classes, by label. */
   readonly classes: readonly string[];
   /** Height, width, channels. */
   readonly shape: readonly [number, number, number];
   /**
-   * SHA-256, in hex, of what is in use: of the training, the validation and the test part in turn, the labels and then
-   * the pixels, a byte each (of more than 256 classes, labels of four bytes), in the split's order.
+   * SHA-256, in hex, of the images in use: the labels and then the pixels of the training, the validation and the test
+   * part, in the order of the split. Each value is a byte; labels have four bytes if there are more than 256 classes.
    */
   readonly checksum: string;
-  /** What to train on. */
+  /** The images to train on. */
   readonly train: Split;
-  /** Held out of the training images, to choose by. */
+  /** Images held out of the training images, for choices. */
   readonly validation: Split;
   /** The test images: all, in the order of the files. */
   readonly test: Split;
@@ -91,7 +91,7 @@ export interface Normalisation {
 
 /** Options that every dataset takes. */
 export interface SetOptions {
-  /** Images to train on. Default: all that validation leaves. */
+  /** Images to train on. Default: all except the validation images. */
   readonly trainSize?: number;
   /** Images to hold out of the training images. Default: a tenth of them. */
   readonly validationSize?: number;
@@ -112,9 +112,9 @@ export interface LabelledImages {
   readonly labels: ArrayLike<number>;
 }
 
-/** What {@link imageSet} makes a set of. */
+/** The input of {@link imageSet}. */
 export interface ImageSource {
-  /** What to call the set. */
+  /** The name of the set. */
   readonly name: string;
   /** Names of the classes, by label; at least one. */
   readonly classes: readonly string[];
@@ -122,7 +122,7 @@ export interface ImageSource {
   readonly shape: readonly [number, number, number];
   /** Training images, in one piece or several: at least one image. */
   readonly train: readonly LabelledImages[];
-  /** Test images, likewise; there may be none. */
+  /** Test images, in one piece or several; there may be none. */
   readonly test: readonly LabelledImages[];
 }
 
@@ -132,21 +132,19 @@ interface Checked {
   readonly labels: ArrayLike<number>;
 }
 
-/** One part of a set. Labels have a byte each, four where there are more than 256 classes. */
+/** One part of a set. Labels have one byte each, or four if there are more than 256 classes. */
 interface Part extends Checked {
   readonly labels: Uint8Array | Uint32Array;
 }
 
 /**
- * Makes a set of images in memory, in Node or in a browser. Training and validation images are drawn from a seeded
- * permutation of the training images: the first `validationSize` of it, then the next `trainSize`, so that the
- * validation part does not depend on how many are trained on. The images are copied.
+ * Builds a set from images in memory, in Node or in a browser. In a seeded permutation of the training images, the
+ * first `validationSize` images are the validation part, and the next `trainSize` the training part. The validation
+ * part therefore does not depend on `trainSize`. The images are copied.
  *
- * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`, the latter also for a `name`, `classes`, `shape`, `train`
- * or `test` of another kind than {@link ImageSource} has.
- * @throws DataError `TRAIN_SIZE` or `VALIDATION_SIZE` if there are not that many images, `DATA_CORRUPT` if pixels and
- * labels do not match `shape` and `classes`: another number of them, a pixel that is not a whole number from 0 to 255,
- * or a label that no class has.
+ * @throws ConfigurationError `UNKNOWN_OPTION`; `BAD_VALUE`, also if a field of {@link ImageSource} has another type.
+ * @throws DataError `TRAIN_SIZE` or `VALIDATION_SIZE` if there are too few images. `DATA_CORRUPT` if the number of
+ * pixels or labels is wrong, a pixel is not a whole number from 0 to 255, or a label has no class.
  * @example
  * ```ts
  * import { imageSet } from '@ghl/datasets';
@@ -242,7 +240,7 @@ function checkSource(source: ImageSource): void {
   }
 }
 
-/** Refuses images that do not fit shape and classes; returns them with their pixels as bytes. */
+/** Throws unless the images fit shape and classes; returns them with their pixels as bytes. */
 function checkImages({ classes, shape }: ImageSource, where: string, images: LabelledImages): Checked {
   const [pixels, labels] = (['pixels', 'labels'] as const).map((key) => {
     const values = images?.[key];
@@ -357,7 +355,8 @@ function splitOf(
   const length = height * width * channels;
 
   /**
-   * Writes image `index`, its rows and columns shifted by `down` and `right`, as floats. What lies outside is black.
+   * Writes image `index`, its rows and columns shifted by `down` and `right`, as floats. Pixels outside the image are
+   * black.
    */
   function write(xs: Float32Array, to: number, index: number, down: number, right: number, flip: boolean): void {
     for (let row = 0; row < height; row++) {
@@ -393,14 +392,14 @@ function splitOf(
         throw new ConfigurationError(
           'BAD_VALUE',
           `startBatch is ${startBatch}; an epoch has ${count} batches.`,
-          `after the last batch, go on with { startEpoch: ${startEpoch + 1}, startBatch: 0 }.`,
+          `after the last batch, continue with { startEpoch: ${startEpoch + 1}, startBatch: 0 }.`,
         );
       }
 
       let nextEpoch = startEpoch;
       let nextBatch = startBatch;
-      // fitDataset opens an iterator that it never reads before the first epoch, so an epoch begins with the first
-      // batch asked for, not with the iterator: hence a generator, whose body waits for that.
+      // fitDataset opens an iterator before the first epoch and never reads it, so an epoch begins with its first
+      // requested batch. The body of a generator waits for that.
       return generator<Batch>(function* () {
         const epoch = nextEpoch++;
         const first = nextBatch;
@@ -431,7 +430,7 @@ function splitOf(
 const BATCH_OPTIONS = ['batchSize', 'seed', 'shuffle', 'augment', 'startEpoch', 'startBatch', 'dropRemainder'];
 
 /**
- * Refuses what is not a whole number of at least `least`.
+ * Throws unless the value is a whole number of at least `least`.
  *
  * @throws ConfigurationError `BAD_VALUE`.
  */

@@ -1,5 +1,5 @@
 /**
- * Labelled images in three parts, as resumable batches: generated glyphs, and images of your own. Runs in browsers too.
+ * Labelled images in three parts, as resumable batches: generated glyphs, and your own images. Runs in browsers too.
  */
 import './codes.js';
 

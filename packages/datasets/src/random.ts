@@ -1,6 +1,6 @@
 /**
  * Seeded random numbers, addressed by name: the same key gives the same stream on every machine, and every use has its
- * own key, so that no draw depends on how many came before it.
+ * own key, so that no draw depends on earlier draws.
  */
 import seedrandom from 'seedrandom';
 

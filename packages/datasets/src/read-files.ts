@@ -101,9 +101,9 @@ function gunzip(path: string, bytes: Uint8Array): FileBytes {
   } catch (cause) {
     const help = 'fetch the file again, and compare its checksum with the official one.';
     if ((cause as NodeJS.ErrnoException).code !== 'Z_BUF_ERROR') {
-      throw new DataError('DATA_CORRUPT', `${path} is no sound gzip file: ${String(cause)}.`, help, cause);
+      throw new DataError('DATA_CORRUPT', `${path} is not a valid gzip file: ${String(cause)}.`, help, cause);
     }
-    // What is there is handed on, since only its parser knows how many bytes there should have been.
+    // The parser gets the bytes before the end, because only it knows the expected number.
     const partial = gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH });
     const message = `${path} has ${bytes.length} bytes and ends before its gzip stream does.`;
     return { path, bytes: partial, cut: new DataError('DATA_TRUNCATED', message, help, cause) };

@@ -45,7 +45,7 @@ describe('parseCifar10', () => {
     ['cut within a record', cifar([1], [2]).subarray(0, 6000), 'DATA_TRUNCATED', /has 6000 bytes where .* need 6146/],
     ['empty', new Uint8Array(), 'DATA_TRUNCATED', /has 0 bytes where .* need 3073/],
     ['a label out of range', cifar([1], [10]), 'DATA_CORRUPT', /label 10 in record 1; labels are 0 to 9/],
-  ])('refuses %s', (_, bytes, code, message) => {
+  ])('rejects %s', (_, bytes, code, message) => {
     const parse = () => parseCifar10(bytes, 'x.bin');
     expect(parse).toThrow(expect.objectContaining({ name: 'DataError', code }));
     expect(parse).toThrow(message);
@@ -63,7 +63,7 @@ describe('parseCifar100', () => {
   it.each([
     ['a coarse label out of range', cifar([20, 5]), /label 20 in record 0; labels are 0 to 19/],
     ['a fine label out of range', cifar([0, 100]), /label 100 in record 0; labels are 0 to 99/],
-  ])('refuses %s', (_, bytes, message) => {
+  ])('rejects %s', (_, bytes, message) => {
     expect(() => parseCifar100(bytes)).toThrow(expect.objectContaining({ code: 'DATA_CORRUPT' }));
     expect(() => parseCifar100(bytes)).toThrow(message);
   });
@@ -93,7 +93,7 @@ describe('parseIdx', () => {
     ['a label out of range', images(1), labels(10), 'DATA_CORRUPT', /l has the label 10 in record 0/],
     ['another size', idx(0x803, [1, 14, 14], new Uint8Array(196)), labels(1), 'DATA_CORRUPT', /14 × 14, not 28 × 28/],
     ['nothing', images(0), labels(), 'DATA_CORRUPT', /0 × 28 × 28/],
-  ])('refuses %s', (_, imageBytes, labelBytes, code, message) => {
+  ])('rejects %s', (_, imageBytes, labelBytes, code, message) => {
     const parse = () => parseIdx(imageBytes, labelBytes, { images: 'i', labels: 'l' });
     expect(parse).toThrow(expect.objectContaining({ name: 'DataError', code }));
     expect(parse).toThrow(message);

@@ -76,7 +76,7 @@ function parseCifar(bytes: Uint8Array, file: string, classes: readonly number[])
   return { pixels, labels };
 }
 
-/** What {@link parseIdx} should call its two inputs in errors. */
+/** Names of the two inputs of {@link parseIdx} in errors. */
 export interface IdxNames {
   /** The file of images. */
   readonly images?: string;

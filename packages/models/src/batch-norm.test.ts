@@ -105,7 +105,7 @@ describe.each([[[4, 3, 5, 2]], [[6, 7]], [[3, 4, 2]], [[1, 4, 4, 3]], [[2, 2, 2,
 });
 
 describe('batchNorm', () => {
-  it('uses the moving statistics at inference, and does not move them', () => {
+  it('uses the moving statistics at inference, and does not change them', () => {
     const layer = batchNorm();
     layer.build([null, 2]);
     layer.setWeights([tf.tensor1d([1, -1]), tf.tensor1d([4, 9])]);
@@ -122,7 +122,7 @@ describe('batchNorm', () => {
     expect([...layer.getWeights()[0]!.dataSync()]).toEqual([0, 0, 0]);
   });
 
-  it('keeps the moving variance where one position has none', () => {
+  it('keeps the moving variance if there is only one position', () => {
     const layer = batchNorm();
     const y = apply(layer, tf.tensor2d([[3, -2]]), true);
     expect([...y.dataSync()]).toEqual([0, 0]);
@@ -147,7 +147,7 @@ describe('batchNorm', () => {
     ]);
   });
 
-  it('is a first layer where it is given an input shape', () => {
+  it('can be the first layer, with an input shape', () => {
     const model = sequential({ layers: [batchNorm({ inputShape: [4, 4, 3] }), layers.flatten()] });
     expect(model.outputs[0]!.shape).toEqual([null, 48]);
   });
@@ -157,11 +157,11 @@ describe('batchNorm', () => {
     [{ momentum: 1.5 }, 'BAD_VALUE'],
     [{ center: 1 as unknown as boolean }, 'BAD_VALUE'],
     [{ epsilom: 1 } as BatchNormOptions, 'UNKNOWN_OPTION'],
-  ])('refuses %j', (options, code) => {
+  ])('rejects %j', (options, code) => {
     expect(() => batchNorm(options)).toThrow(expect.objectContaining({ code: code }));
   });
 
-  it('refuses a last axis of unknown size', () => {
+  it('rejects a last axis of unknown size', () => {
     expect(() => batchNorm().build([null, null])).toThrow(expect.objectContaining({ code: 'UNKNOWN_CHANNELS' }));
   });
 });

@@ -1,6 +1,6 @@
 /**
- * Batch normalisation as PyTorch has it, which TensorFlow.js's cannot do: neither scale nor shift unless asked for, the
- * unbiased variance in the moving statistics, and a frozen layer that stays as it is.
+ * Batch normalisation as in PyTorch, which the layer of TensorFlow.js cannot do. Scale and shift are optional, the
+ * moving statistics hold the unbiased variance, and a frozen layer does not change.
  */
 import { ConfigurationError } from '@ghl/core';
 import { BATCH_NORM, BATCH_NORM_GRADIENT, hasKernel } from '@ghl/core/backend';
@@ -9,7 +9,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { initializers, type LayerVariable, layers } from '@tensorflow/tfjs-layers';
 import { checkLayerOptions, type LayerOptions, onlyTensor, trains } from './layer.js';
 
-/** Options of {@link batchNorm}, beside those of any layer. */
+/** Options of {@link batchNorm}, in addition to those of any layer. */
 export interface BatchNormOptions extends LayerOptions {
   /** ε, added to the variance. Default 1e-5. */
   epsilon?: number;
@@ -22,13 +22,12 @@ export interface BatchNormOptions extends LayerOptions {
 }
 
 /**
- * Batch normalisation over all axes but the last: y = (x − μ) / √(σ² + ε), then · gamma and + beta where they are
- * asked for.
+ * Batch normalisation over all axes but the last: y = (x − μ) / √(σ² + ε), then optionally · gamma and + beta.
  *
  * In training, μ and σ² are the batch's mean and biased variance of each channel over the P positions (batch × space).
- * The moving statistics take m ← momentum · m + (1 − momentum) · value, the value being μ and the *unbiased* variance
- * σ² · P / (P − 1); where P = 1 there is no such variance, and the moving one stays. At inference, and where
- * `trainable` is false, the moving statistics take the place of μ and σ² and do not move.
+ * The moving statistics take m ← momentum · m + (1 − momentum) · value, where the value is μ and the *unbiased*
+ * variance σ² · P / (P − 1). If P = 1 there is no such variance, and the moving variance stays. At inference, and if
+ * `trainable` is false, the moving statistics replace μ and σ² and do not change.
  *
  * Weights: `gamma`, `beta` (if any), `moving_mean` and `moving_variance`, each [channels]; the last two are not
  * trainable, and are saved with the model.

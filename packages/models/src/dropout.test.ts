@@ -47,11 +47,11 @@ describe('dropout', () => {
     }
   });
 
-  it('lets a rate near 1 keep almost nothing', () => {
+  it('keeps almost no unit at a rate near 1', () => {
     expect(dropMask(1000, dropping(1 - 2 ** -50, 0)).every((value) => value === 0)).toBe(true);
   });
 
-  it('drops by the step of the counter that it follows', () => {
+  it('draws the mask from the step of the counter that it follows', () => {
     const followed = (step: number) => {
       const layer = dropout({ rate: 0.5, seed: 3 });
       layer.followStep({ current: step });
@@ -68,12 +68,12 @@ describe('dropout', () => {
     expect(train(layer)).toEqual(train(followed(6)));
     counter.current = 5;
     expect([train(layer), train(layer)]).toEqual(at5);
-    // The same step announced anew, as by a learner that repeats it after a failure.
+    // The same step announced again, as by a learner that repeats it after a failure.
     layer.followStep({ current: 5 });
     expect([train(layer), train(layer)]).toEqual(at5);
   });
 
-  it('counts its own training calls while it follows nobody', () => {
+  it('counts its training calls without a counter to follow', () => {
     const [one, two] = [dropout({ rate: 0.5, seed: 3 }), dropout({ rate: 0.5, seed: 3 })];
     const masks = [train(one), train(one), train(one)];
     expect(masks[0]).not.toEqual(masks[1]);
@@ -140,7 +140,7 @@ describe('dropout', () => {
     [{ rate: 0.5, seed: 1.5 }, 'BAD_VALUE', 'seed is 1.5'],
     [{ rate: 0.5 }, 'BAD_VALUE', 'undefined'],
     [{ rate: 0.5, sead: 1 }, 'UNKNOWN_OPTION', "did you mean 'seed'"],
-  ])('refuses %j', (options, code, says) => {
+  ])('rejects %j', (options, code, says) => {
     const build = () => dropout(options as DropoutOptions);
     expect(build).toThrow(expect.objectContaining({ code, message: expect.stringContaining(says) }));
   });

@@ -11,7 +11,7 @@ import { layers } from '@tensorflow/tfjs-layers';
 import { checkLayerOptions, type LayerOptions, onlyTensor, trains } from './layer.js';
 import { dropMask, dropping } from './random.js';
 
-/** Options of {@link dropout}, beside those of any layer. */
+/** Options of {@link dropout}, in addition to those of any layer. */
 export interface DropoutOptions extends LayerOptions {
   /** Probability of dropping a unit, in [0, 1). */
   rate: number;
@@ -23,9 +23,9 @@ export interface DropoutOptions extends LayerOptions {
  * Inverted dropout: in training, y = x ⊙ m, each m independently 0 with probability `rate` and 1 / (1 − rate)
  * otherwise; at inference, with rate 0, and where `trainable` is false, y = x.
  *
- * The mask is a function of (seed, step, how many calls of this layer trained in the step before this one, shape), the
- * same in any process and on any backend. The step is that of the counter that `followStep` handed in, as the
- * learner's optimizer does; without one, the layer counts its own training calls, from 0 in each process.
+ * The mask is a function of (seed, step, number of earlier training calls of this layer in the step, shape). It is the
+ * same in any process and on any backend. The step is that of the counter that the optimizer of the learner passes to
+ * `followStep`. Without a counter, the layer counts its training calls, from 0 in each process.
  *
  * @returns A layer from any shape to the same shape, which is a `StepFollower`.
  * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`.
@@ -98,7 +98,7 @@ export class Dropout extends layers.Layer implements StepFollower {
 }
 
 /**
- * Refuses a seed that is not a whole number.
+ * Throws unless the seed is a whole number.
  *
  * @throws ConfigurationError `BAD_VALUE`.
  */

@@ -1,4 +1,4 @@
-/** What the three layers of this package share: the options of any TensorFlow.js layer, and one tensor in. */
+/** The common part of the three layers: the options of any TensorFlow.js layer, and a single input tensor. */
 import { completeTensorFlow } from '@ghl/core/backend';
 import { checkOptions } from '@ghl/core/plugin';
 import type * as tf from '@tensorflow/tfjs-core';
@@ -13,7 +13,7 @@ export type LayerOptions = NonNullable<ConstructorParameters<typeof layers.Layer
 const known = ['name', 'trainable', 'inputShape', 'batchInputShape', 'batchSize', 'dtype', 'inputDType', 'weights'];
 
 /**
- * Refuses options that neither the layer nor TensorFlow.js knows.
+ * Throws for options that neither the layer nor TensorFlow.js knows.
  *
  * @throws ConfigurationError `UNKNOWN_OPTION`.
  */

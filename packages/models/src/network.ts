@@ -1,4 +1,4 @@
-/** What a network of this package is: a function that builds it, and how the paper's code trains it. */
+/** The descriptor of a network: a function that builds it, and the training of the paper's code. */
 import { ConfigurationError } from '@ghl/core';
 import { checkChoice, checkOptions } from '@ghl/core/plugin';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -19,7 +19,7 @@ export interface NetworkOptions {
 /** A function that builds a network. */
 export type NetworkBuilder = (options?: NetworkOptions) => LayersModel;
 
-/** The constants of a training: τ, step sizes and weight decay. A recipe of `@ghl/recipes` takes them as they are. */
+/** The constants of a training: τ, step sizes and weight decay. A recipe of `@ghl/recipes` accepts them as options. */
 export interface NetworkConstants {
   /** Temperature τ of each convolution's competition, by layer name: 1/t, t the factor in the paper's code. */
   readonly temperatures: Readonly<Record<string, number>>;
@@ -31,7 +31,7 @@ export interface NetworkConstants {
   readonly restStep: number;
 }
 
-/** How long to train, and in batches of what size. */
+/** The number of epochs and the size of a batch. */
 export interface Protocol {
   /** Passes over the training images. */
   readonly epochs: number;

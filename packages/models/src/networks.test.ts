@@ -65,7 +65,7 @@ describe('deepHebb', () => {
     ]);
   });
 
-  it('pools as with padding 1 in PyTorch where the size is even', () => {
+  it('pools even sizes as PyTorch does with padding 1', () => {
     const x = tf.randomNormal([2, 8, 6, 3], -5, 1, 'float32', 1) as tf.Tensor4D;
     const padded = tf.pad(
       x,
@@ -130,7 +130,7 @@ describe.each([
     expect(named(build())).toEqual(named(full()));
   });
 
-  it('starts from its seed alone, drawn as in PyTorch', () => {
+  it('draws the initial weights from its seed alone, as PyTorch does', () => {
     const weights = values(build({ ...small, seed: 0 }));
     expect(values(build({ ...small, seed: 0 }))).toEqual(weights);
     const other = build({ ...small, seed: 1 });
@@ -152,7 +152,7 @@ describe.each([
     }
   });
 
-  it('takes the smallest image that it says, and refuses a smaller one', () => {
+  it('accepts the smallest image of its error message, and rejects a smaller one', () => {
     const model = build({ inputShape: [least, least, 1], classes: 2 });
     const y = model.predict(tf.ones([1, least, least, 1])) as tf.Tensor;
     expect(tf.sum(y).dataSync()[0]).toBeCloseTo(1, 5);
@@ -181,7 +181,7 @@ describe.each(Object.entries(networks))('%s', (name, { id, build, constants }) =
     [{ seed: 0.5 }, 'BAD_VALUE'],
     [{ activation: 'tanh' }, 'BAD_VALUE'],
     [{ clases: 10 }, 'UNKNOWN_OPTION'],
-  ])('refuses %j', (options, code) => {
+  ])('rejects %j', (options, code) => {
     expect(() => build(options as unknown as NetworkOptions)).toThrow(expect.objectContaining({ code }));
   });
 });

@@ -35,7 +35,7 @@ export function dropping(rate: number, ...numbers: readonly number[]): DropoutAt
   };
 }
 
-/** `size` values, 0 for what is dropped and `scale` for the rest, by the draws of `DROPOUT` in @ghl/core. */
+/** `size` values: 0 for dropped units and `scale` for the others, by the draws of `DROPOUT` in @ghl/core. */
 export function dropMask(size: number, { key, threshold, scale }: DropoutAttributes): Float32Array {
   const mask = new Float32Array(Math.ceil(size / 8) * 8);
   mask[0] = scale;

@@ -12,7 +12,7 @@ afterEach(() => tf.engine().endScope());
 const apply = (layer: ReturnType<typeof triangle>, x: tf.Tensor) => layer.apply(x) as tf.Tensor;
 
 describe.each([0.7, 1, 1.4, 2])('triangle with power %d', (power) => {
-  it('gives what exceeds the mean of the channels, and the gradient with that mean fixed', () => {
+  it('returns the part that exceeds the mean of the channels, and the gradient with that mean fixed', () => {
     const [rows, channels] = [12, 5];
     const x = tf.randomNormal([2, 2, 3, channels], 1, 2, 'float32', 5);
     const c = tf.randomNormal(x.shape, 0, 1, 'float32', 6);
@@ -34,7 +34,7 @@ describe.each([0.7, 1, 1.4, 2])('triangle with power %d', (power) => {
     expect(gradient.dataSync()).toBeAllClose(slope, { rtol: 1e-5, atol: 1e-6 });
   });
 
-  it('has a finite gradient where a unit is at the mean or barely above', () => {
+  it('has a finite gradient for a unit at the mean or barely above it', () => {
     const x = tf.tensor2d([
       [0, 0, 0],
       [1, 1, 1],
@@ -50,6 +50,6 @@ it.each([
   [{ power: 0 }, 'BAD_VALUE'],
   [{ power: Number.POSITIVE_INFINITY }, 'BAD_VALUE'],
   [{ pow: 1 } as TriangleOptions, 'UNKNOWN_OPTION'],
-])('refuses %j', (options, code) => {
+])('rejects %j', (options, code) => {
   expect(() => triangle(options)).toThrow(expect.objectContaining({ code }));
 });

@@ -1,10 +1,10 @@
-/** The Triangle activation of Deep SoftHebb: what of a unit's input exceeds the mean of its fellow channels. */
+/** The Triangle activation of Deep SoftHebb: the part of a unit's input that exceeds the mean over the channels. */
 import { checkNumber } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import { layers } from '@tensorflow/tfjs-layers';
 import { checkLayerOptions, type LayerOptions, onlyTensor } from './layer.js';
 
-/** Options of {@link triangle}, beside those of any layer. */
+/** Options of {@link triangle}, in addition to those of any layer. */
 export interface TriangleOptions extends LayerOptions {
   /** The exponent, above 0. Deep SoftHebb on CIFAR-10 has 0.7, 1.4 and 1 in its three layers. Default 1. */
   power?: number;
@@ -13,7 +13,7 @@ export interface TriangleOptions extends LayerOptions {
 /**
  * Triangle(y)_k = max(0, y_k − ȳ)^power, with ȳ the mean over the channels (the last axis).
  *
- * The gradient takes ȳ for a constant, as Deep SoftHebb's code does: power · r^(power − 1) where r = y_k − ȳ > 0, else
+ * The gradient treats ȳ as a constant, as Deep SoftHebb's code does: power · r^(power − 1) where r = y_k − ȳ > 0, else
  * 0. For power < 1 that slope has no bound as r → 0, so r is taken as at least 1e-6 in it.
  *
  * @returns A layer from [batch, …, channels] to the same shape.

@@ -10,8 +10,8 @@ const CLASSES = 'airplane automobile bird cat deer dog frog horse ship truck'.sp
 
 /**
  * CIFAR-10: 50,000 training and 10,000 test images of 32 × 32 × 3 in 10 classes. Reads `data_batch_1.bin` to
- * `data_batch_5.bin` and `test_batch.bin`, the binary version, from `folder` or `folder/cifar-10-batches-bin`. Reads only
- * the published files, unless `verify` is false.
+ * `data_batch_5.bin` and `test_batch.bin`, the binary version, from `folder` or `folder/cifar-10-batches-bin`. It reads
+ * only the published files, unless `verify` is false.
  *
  * @throws DataError `WRONG_DATASET` if a file is known as another one, `CHECKSUM_MISMATCH` if it is not the published
  * one; `DATA_NOT_FOUND`, `DATA_INCOMPLETE`, `DATA_UNREADABLE`, `DATA_TRUNCATED`, `DATA_CORRUPT`, `TRAIN_SIZE`,
@@ -34,7 +34,7 @@ function checkEqual(files: readonly FileBytes[]): void {
     if (bytes.length === longest) continue;
     throw new DataError(
       'DATA_TRUNCATED',
-      `${path} has ${bytes.length} bytes where another batch has ${longest}.`,
+      `${path} has ${bytes.length} bytes, but another batch has ${longest}.`,
       'the file was cut short, by a copy or a download that did not finish: fetch it again.',
     );
   }

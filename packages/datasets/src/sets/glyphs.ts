@@ -1,11 +1,11 @@
 /**
- * Glyphs: ten drawn signs on 32 × 32 colour images, made from a seed, with no file. Place, size, slant, proportions,
- * stroke width, both colours, and which of them is the lighter are random, and so are the strokes that lie about; only
- * the shape tells the class. So no pixel says much, and a linear classifier fails, while small filters see corners and
- * junctions.
+ * Glyphs: ten signs on 32 × 32 colour images, drawn from a seed, without a file. Place, size, slant, proportions,
+ * stroke width, both colours, their order of brightness, and stray strokes are random. Only the shape identifies the
+ * class. A single pixel therefore has little information, and a linear classifier fails, but small filters see corners
+ * and junctions.
  *
- * Only +, −, ×, ÷, √ and rounding are used, which IEEE 754 fixes, and no sine or cosine, which it does not: the bytes
- * are the same on every machine.
+ * The code uses only +, −, ×, ÷, √ and rounding, which IEEE 754 defines exactly, and no sine or cosine. The bytes are
+ * therefore the same on every machine.
  */
 import { ConfigurationError } from '@ghl/core';
 import { checkOptions } from '@ghl/core/plugin';
@@ -110,7 +110,7 @@ const STRETCH = 0.15;
 const HALF_WIDTH = [1.2, 2] as const;
 /** Least difference of brightness between glyph and ground, of 255. */
 const CONTRAST = 100;
-/** Most strokes that lie about. */
+/** The largest number of stray strokes. */
 const CLUTTER = 2;
 /** Most that is added to or taken from a byte. */
 const NOISE = 16;

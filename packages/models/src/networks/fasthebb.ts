@@ -4,8 +4,8 @@ import { fastHebbLayers } from '../fast-hebb.js';
 import type { Network, NetworkOptions } from '../network.js';
 
 /**
- * FastHebb: 781,344 convolution weights (7,200 + 110,592 + 221,184 + 442,368), 9,441,280 in `fc5` for a 32×32 image, and
- * a classifier of 40,970 for ten classes.
+ * FastHebb: 781,344 convolution weights (7,200 + 110,592 + 221,184 + 442,368), 9,441,280 in `fc5` for a 32×32 image,
+ * and a classifier of 40,970 for ten classes.
  *
  *     conv1 (96, 5×5) activation1 pool1 (max 2) bn1
  *     conv2 (128, 3×3) activation2 bn2
