@@ -17,6 +17,13 @@ const CLASSES = 'airplane automobile bird cat deer dog frog horse ship truck'.sp
  * one; `DATA_NOT_FOUND`, `DATA_INCOMPLETE`, `DATA_UNREADABLE`, `DATA_TRUNCATED`, `DATA_CORRUPT`, `TRAIN_SIZE`,
  * `VALIDATION_SIZE`. A download throws `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `CACHE_UNWRITABLE`.
  * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`.
+ * @example
+ * ```ts no-run
+ * import { cifar10 } from '@ghl/datasets/node';
+ *
+ * const set = await cifar10({ folder: 'data', trainSize: 10_000, validationSize: 5_000 });
+ * console.log(set.train.size, set.test.size);
+ * ```
  */
 export function cifar10(options: FileOptions = {}): Promise<ImageSet> {
   return loadFiles(CIFAR10, options, (files) => {

@@ -21,6 +21,13 @@ const CLASSES = (
  * `verify` is false.
  *
  * @throws as {@link cifar10}.
+ * @example
+ * ```ts no-run
+ * import { cifar100 } from '@ghl/datasets/node';
+ *
+ * const set = await cifar100({ folder: 'data', trainSize: 10_000, validationSize: 5_000 });
+ * console.log(set.train.size, set.test.size);
+ * ```
  */
 export function cifar100(options: FileOptions = {}): Promise<ImageSet> {
   return loadFiles(CIFAR100, options, ([train, test]) => ({

@@ -23,6 +23,13 @@ const CLASSES = [
  * names as {@link mnist}, from `folder` or `folder/fashion-mnist`.
  *
  * @throws as {@link cifar10}.
+ * @example
+ * ```ts no-run
+ * import { fashionMnist } from '@ghl/datasets/node';
+ *
+ * const set = await fashionMnist({ folder: 'data', trainSize: 10_000, validationSize: 5_000 });
+ * console.log(set.train.size, set.test.size);
+ * ```
  */
 export function fashionMnist(options: FileOptions = {}): Promise<ImageSet> {
   return loadIdx(FASHION_MNIST, CLASSES, options);

@@ -14,6 +14,13 @@ const CLASSES = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'];
  * names and format.
  *
  * @throws as {@link cifar10}.
+ * @example
+ * ```ts no-run
+ * import { mnist } from '@ghl/datasets/node';
+ *
+ * const set = await mnist({ folder: 'data', trainSize: 10_000, validationSize: 5_000 });
+ * console.log(set.train.size, set.test.size);
+ * ```
  */
 export function mnist(options: FileOptions = {}): Promise<ImageSet> {
   return loadIdx(MNIST, CLASSES, options);
