@@ -4,9 +4,9 @@
  *     y  = (x − μ) · ρ                                  ρ = 1 / √(σ² + ε)
  *     ∂x = (∂y − ⟨∂y⟩ − y · ⟨∂y · y⟩) · ρ               ⟨·⟩ the mean over P
  *
- * Sums go over blocks of rows that fit the first cache, each block about its own mean, corrected by what is left about
- * it: far from 0, a sum of float32 rounds off more than that. Blocks are put together in float64, in their order (Chan,
- * Golub and LeVeque, Updating Formulae and a Pairwise Algorithm, 1979).
+ * Sums are over blocks of rows that fit the first-level cache. Each block is summed about its own mean and corrected by
+ * the remainder: for large x, the rounding of a float32 sum would be larger. Blocks are combined in float64, in order
+ * (Chan, Golub and LeVeque, Updating Formulae and a Pairwise Algorithm, 1979).
  */
 import { ceilDiv, max, min } from './pack';
 import { args, control, needed, parallel, reserve } from './threads';
@@ -30,7 +30,7 @@ export class Norm {
 
 /** Floats of a block. */
 const BLOCK: i32 = 6144;
-/** Channels of a task that puts blocks together. */
+/** Channels of a task that combines blocks. */
 const GROUP: i32 = 64;
 
 function prepare(n: Norm): bool {
@@ -39,7 +39,7 @@ function prepare(n: Norm): bool {
   return reserve(<usize>(2 * (n.blocks + 1) * n.channels) * 4, 0);
 }
 
-/** Two sums of each channel of a block; those of the whole, after the last block's. */
+/** Two sums of each channel of a block. The totals follow the last block. */
 // @ts-ignore: decorator
 @inline
 function sums(n: Norm, block: i32): usize {

@@ -29,7 +29,7 @@ for (const [variant, columns, ...features] of [
     ...['--outFile', `dist/wasm/${variant}.wasm`],
     ...['-O3', '--noAssert', '--runtime', 'stub'],
     ...['--enable', ['simd', 'threads', ...features].join(',')],
-    // TensorFlow.js's memory. The module must keep no data of its own in it.
+    // The memory of TensorFlow.js. The module must not place data in it.
     ...['--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536'],
   ]);
   if (error) throw new Error(`${variant}: ${stderr}`, { cause: error });

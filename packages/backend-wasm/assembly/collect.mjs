@@ -1,9 +1,9 @@
 /**
- * Finds the kernels and their tasks. A new kernel needs its own files and an entry in no list:
+ * Finds the kernels and their tasks. A new kernel needs its own files only:
  *
  *     assembly/<file>.ts      export function <name>(): u32                                a kernel
- *                             export function <name>Task(task: i32[, thread: i32]): void   a task, <NAME> for parallel()
- *     src/kernels/<file>.ts   export const kernels                                         what activate() registers
+ *                             export function <name>Task(task: i32[, thread: i32]): void   a task: <NAME>
+ *     src/kernels/<file>.ts   export const kernels                                         registered by activate()
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';

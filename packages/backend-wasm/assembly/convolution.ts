@@ -1,10 +1,10 @@
 /**
- * Convolutions as products, without writing the patches out: X[p, (f, i, j, c)] is the patch of output position p,
- * packed a block at a time from the image itself. An image is a volume of frames; in two dimensions it has one.
+ * Convolutions as products, without a copy of all patches: X[p, (f, i, j, c)] is the patch of output position p, packed
+ * one block at a time from the image. An image is a volume of frames; in two dimensions it has one.
  *
  *     y[p, k]             = X[p, ·] · W[·, k]                       forward
  *     ∂W[(f, i, j, c), k] = Σₚ X[p, (f, i, j, c)] · v[p, k]         for each cotangent v, over one pass of X
- *     ∂x                  = the forward of ∂y, spread out by the stride, with W turned round and its channels exchanged
+ *     ∂x                  = the forward of ∂y, dilated by the stride, with W rotated and its channels exchanged
  */
 import { NR, ROW } from '../dist/wasm/tile';
 import { addParts, EDGE, multiply } from './multiply';
@@ -25,11 +25,11 @@ import {
 import { args, control, needed, parallel, reserve, scratch } from './threads';
 import { CONV_ADD, CONV_FORWARD, CONV_GRADIENT, CONV_PACK } from '../dist/wasm/tasks';
 
-/** Geometry, then what the kernel works on. The image may be spread out: a zero row after each but `spread − 1`. */
+/** Geometry, then the tensors. The image may be dilated: `spread − 1` zero rows follow each row but the last. */
 @unmanaged
 export class Convolution {
   batch: i32;
-  /** Of the image, as it lies in memory. */
+  /** Sizes of the image in memory. */
   imageHeight: i32;
   imageWidth: i32;
   channels: i32;
@@ -44,10 +44,10 @@ export class Convolution {
   dilationWidth: i32;
   top: i32;
   left: i32;
-  /** The image's rows and columns are that many apart, with zeros between: 1 but in the input gradient. */
+  /** The distance of rows and columns of the dilated image; 1 except in the input gradient. */
   spreadHeight: i32;
   spreadWidth: i32;
-  /** Whether the filter is to be turned round and its channels exchanged: it is [f, i, j, filters, channels] then. */
+  /** Whether to rotate the filter and exchange its channels: it is then [f, i, j, filters, channels]. */
   turned: i32;
   /** The same along the third axis, of frames. */
   imageDepth: i32;
@@ -66,14 +66,14 @@ export class Convolution {
   /** Filter gradients of both. */
   dy: usize;
   dv: usize;
-  /** Parts of Σₚ that are summed apart, blocks of p in each, and groups of rows of ∂W. */
+  /** Parts of Σₚ that are summed separately, blocks of p in each, and groups of rows of ∂W. */
   parts: i32;
   share: i32;
   groups: i32;
   partial: usize;
 }
 
-/** Floats of partial sums at most. */
+/** The most floats of partial sums. */
 const PARTIAL: i32 = 1 << 23;
 const ADD: i32 = 16384;
 const STRIP: i32 = 128;
@@ -90,7 +90,7 @@ function positions(g: Convolution): i32 {
   return g.batch * g.outDepth * g.outHeight * g.outWidth;
 }
 
-/** The convolution whose geometry and tensors the host has written to the arguments. */
+/** A convolution. The host has written its geometry and tensors to the arguments. */
 export function convolve(): u32 {
   const g = args<Convolution>();
   const depth = patchSize(g);
@@ -117,7 +117,7 @@ export function convPackTask(task: i32): void {
     panelsFromRows(to, g.w + <usize>k0 * stride + <usize>n0 * 4, stride, k, n);
     return;
   }
-  // Row (tap, c) of the turned filter is column c of the last tap but `tap` of the original.
+  // Row (tap, c) of the rotated filter is column c of the tap at `tap` from the end of the original.
   const taps = g.kernelDepth * g.kernelHeight * g.kernelWidth;
   const stride = <usize>g.channels * 4;
   for (let j = 0; j < n; j += NR) {
@@ -150,7 +150,7 @@ export function convForwardTask(task: i32, thread: i32): void {
   }
 }
 
-/** The filter gradients of one or two cotangents; the host has written all to the arguments. */
+/** The filter gradients of one or two cotangents. The host has written the arguments. */
 export function convolutionFilterGradient(): u32 {
   const g = args<Convolution>();
   const cotangents = g.v ? 2 : 1;
@@ -241,7 +241,7 @@ function packPatches(g: Convolution, to: usize, p0: i32, m: i32, k0: i32, k: i32
   }
 }
 
-/** Where row i of the patch lies in the image, or −1. */
+/** The row of the image for row i of the patch, or −1. */
 // @ts-ignore: decorator
 @inline
 function place(at: i32, spread: i32, size: i32): i32 {
@@ -253,7 +253,7 @@ function place(at: i32, spread: i32, size: i32): i32 {
   return at < size ? at : -1;
 }
 
-/** Where frame f of the patch lies in the image, as a frame of the batch, or −1. */
+/** The frame of the batch for frame f of the patch, or −1. */
 // @ts-ignore: decorator
 @inline
 function placeFrame(g: Convolution, image: i32, frame: i32, f: i32): i32 {
@@ -261,7 +261,7 @@ function placeFrame(g: Convolution, image: i32, frame: i32, f: i32): i32 {
   return d < 0 ? -1 : image * g.imageDepth + d;
 }
 
-/** A patch whose lines lie in one piece: each is cut at the image's edges. */
+/** A patch whose lines are contiguous, clipped at the edges of the image. */
 function packLines(
   g: Convolution,
   to: usize,
@@ -301,7 +301,7 @@ function packLines(
   }
 }
 
-/** A patch whose taps lie apart. */
+/** A patch whose taps are not contiguous. */
 function packTaps(
   g: Convolution,
   to: usize,

@@ -1,6 +1,6 @@
 /**
- * Dropout in one pass, its mask drawn on the way: Threefry-2x32 of 13 rounds, a counter-based generator, four counters
- * in a vector. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011. Units 8q … 8q + 7 take the first
+ * Dropout in one pass, which also draws the mask: Threefry-2x32 of 13 rounds, a counter-based generator, four counters
+ * in a vector. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011. Units 8q … 8q + 7 use the first
  * words of counters 4q … 4q + 3, then their second words.
  */
 import { BLOCK, read, write } from './elementwise';
@@ -13,7 +13,7 @@ class Dropout {
   size: i32;
   key0: i32;
   key1: i32;
-  /** A unit stays whose upper 31 bits are not below it. */
+  /** A unit is kept unless its upper 31 bits are below the threshold. */
   threshold: i32;
   scale: f32;
   x: usize;

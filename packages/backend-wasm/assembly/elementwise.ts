@@ -1,6 +1,6 @@
 /**
- * Operations element by element, each in one pass over memory: y = f(x), y = f(a, b) with broadcasting, selection by a
- * mask, conversion to float32. A task is a block of elements.
+ * Element-wise operations, each in one pass over memory: y = f(x), y = f(a, b) with broadcasting, selection by a mask,
+ * and conversion to float32. A task is a block of elements.
  */
 import { ceilDiv, copy, max, min } from './pack';
 import { args, control, needed, parallel, reserve } from './threads';
@@ -9,7 +9,7 @@ import { BINARY, CONVERT, SELECT, UNARY } from '../dist/wasm/tasks';
 /** Elements of a task. */
 export const BLOCK: i32 = 16384;
 
-/** One vector, or where fewer than four elements are left, one element in its first lane. */
+/** One vector, or one element in the first lane if fewer than four elements remain. */
 // @ts-ignore: decorator
 @inline
 export function read(width: i32, at: usize): v128 {
@@ -23,14 +23,14 @@ export function write(width: i32, at: usize, value: v128): void {
   else v128.store_lane<f32>(at, value, 0);
 }
 
-/** All bits set where x is NaN: or-ed to a number, NaN. `pmax` and `pmin` keep a NaN in their first operand only. */
+/** Sets all bits where x is NaN: a bitwise or gives NaN. `pmax` and `pmin` propagate NaN of the first operand only. */
 // @ts-ignore: decorator
 @inline
 export function unordered(x: v128): v128 {
   return f32x4.ne(x, x);
 }
 
-// The host counts operators in this order.
+// The host numbers the operators in this order.
 const RELU: i32 = 0;
 const RELU6: i32 = 1;
 const ABS: i32 = 2;
@@ -50,7 +50,7 @@ function ofOne(operator: i32, x: v128): v128 {
   if (operator == NEG) return f32x4.neg(x);
   if (operator == SQUARE) return f32x4.mul(x, x);
   if (operator == SQRT) return f32x4.sqrt(x);
-  // Comparisons answer −1 or 0. (A vector constant, other than 0, would be made anew in each turn of the loop.)
+  // Comparisons return −1 or 0. A vector constant other than 0 would be rebuilt in each iteration of the loop.
   const above = f32x4.gt(x, zero);
   if (operator == STEP) return v128.or(f32x4.convert_i32x4_s(i32x4.neg(above)), unordered(x));
   return v128.or(f32x4.convert_i32x4_s(i32x4.sub(f32x4.lt(x, zero), above)), unordered(x));
@@ -112,7 +112,7 @@ export function unaryTask(task: i32): void {
   }
 }
 
-// The host counts these too.
+// The host numbers these too.
 const ADD: i32 = 0;
 const SUBTRACT: i32 = 1;
 const MULTIPLY: i32 = 2;
@@ -120,7 +120,7 @@ const DIVIDE: i32 = 3;
 const MAXIMUM: i32 = 4;
 const MINIMUM: i32 = 5;
 const SQUARED_DIFFERENCE: i32 = 6;
-/** a · step(b): the gradient of ReLU from ∂y and from its input or, which have the same sign, its output. */
+/** a · step(b): the gradient of ReLU from ∂y and from its input or output, which have the same sign. */
 const RELU_GRADIENT: i32 = 7;
 
 // @ts-ignore: decorator
@@ -137,7 +137,7 @@ function ofTwo(operator: i32, a: v128, b: v128): v128 {
   return f32x4.mul(difference, difference);
 }
 
-// How an operand lies under y [rows, columns]. At least one lies full.
+// The layout of an operand, for y [rows, columns]. At least one operand is complete.
 const FULL: i32 = 0;
 /** A value for each column. */
 const COLUMNS: i32 = 1;
@@ -156,12 +156,12 @@ class Binary {
   y: usize;
 }
 
-/** Columns from which on a row is long enough for a loop of its own. */
+/** The least columns of a row with a separate loop. */
 const LONG: i32 = 256;
 
 export function binary(): u32 {
   const p = args<Binary>();
-  // A short row of values for columns is repeated to a long one, of which there then are fewer.
+  // Repeats a short row of values to a longer row; the number of rows decreases.
   if (p.columns < LONG && p.size > p.columns && (p.layoutA == COLUMNS || p.layoutB == COLUMNS)) {
     const times = LONG / p.columns;
     if (!reserve(LONG * 4, 0)) return needed();
@@ -226,7 +226,7 @@ function combine(operator: i32, a: usize, layoutA: i32, b: usize, layoutB: i32, 
   else zip(operator, false, a, false, b, y, n);
 }
 
-/** One row. What is `fixed` is one value for all of it. */
+/** One row. A `fixed` operand has one value for the whole row. */
 // @ts-ignore: decorator
 @inline
 function zip(operator: i32, fixedA: bool, a: usize, fixedB: bool, b: usize, y: usize, n: i32): void {
@@ -264,7 +264,7 @@ export function select(): u32 {
   return 0;
 }
 
-/** Four bytes as whole numbers of 32 bits. */
+/** Four bytes as 32-bit integers. */
 // @ts-ignore: decorator
 @inline
 function bytes(at: usize): v128 {

@@ -3,16 +3,16 @@
  *
  *     eˣ = 2ⁿ · eʳ,  n = round(x / ln 2),  |r| ≤ ln 2 / 2,  eʳ ≈ 1 + r + r²·P(r)
  *
- * ln 2 is subtracted in two parts, of which the first has so few bits that n times it is exact (Cody and Waite,
- * Software Manual for the Elementary Functions, 1980). P, of degree 4, is the one with the smallest largest relative
- * error, by Remez' exchange. Largest relative error, over three million random x: 1.0e-7, or 1.3e-7 without fused
+ * ln 2 is subtracted in two parts. The first part has few bits, so that its product with n is exact (Cody and Waite,
+ * Software Manual for the Elementary Functions, 1980). P, of degree 4, minimises the largest relative error, by Remez'
+ * exchange algorithm. The largest relative error over three million random x is 1.0e-7, or 1.3e-7 without fused
  * operations.
  */
 import { madd } from './madd';
 
 /**
- * The constants, in memory: V8 builds a vector constant again in each iteration of a loop, with three instructions
- * (Node 24; a row took 1.6 times as long), but keeps a loaded value.
+ * The constants, in memory: V8 rebuilds a vector constant in each iteration of a loop, with three instructions (Node
+ * 24; a row took 1.6 times as long), but keeps a loaded value.
  */
 @unmanaged
 export class ExpConstants {
@@ -31,9 +31,9 @@ export class ExpConstants {
 }
 
 export function setConstants(c: ExpConstants): void {
-  // Below it, n is −127 or less, whose power of two is made 0.
+  // Below this value, n is −127 or less, and its power of two becomes 0.
   c.least = -88;
-  // Adding 1.5 · 2²³ rounds to a whole number, which then stands in the lowest bits.
+  // The sum with 1.5 · 2²³ rounds to an integer, which is then in the lowest bits.
   c.magic = 12582912;
   c.perLn2 = 1.44269504;
   c.ln2High = -0.693359375;
@@ -72,13 +72,13 @@ function exp(
   p = madd(p, r, p3);
   p = madd(p, r, p2);
   p = madd(madd(p, r, one), r, one);
-  // Multiplied rather than added to the exponent's bits, so that NaN stays NaN whatever its bits are.
+  // A multiplication, not an addition to the bits of the exponent, so that every NaN remains a NaN.
   return f32x4.mul(p, i32x4.add(i32x4.shl(shifted, 23), one));
 }
 
 /**
- * y = exp((x/2 + from) · by), and their sum. For exponents up to 88; NaN gives NaN, and what is below the smallest
- * normal number gives 0.
+ * y = exp((x/2 + from) · by), and their sum. For exponents up to 88. NaN gives NaN, and a result below the smallest
+ * normal number is 0.
  */
 export function powers(c: ExpConstants, x: usize, y: usize, from: v128, by: v128, n: i32): f64 {
   const least = f32x4.splat(c.least);

@@ -1,13 +1,13 @@
 /**
- * A weight's step in as few passes over memory as it has norms, and one: v, the increment, goes through a program block
- * by block, in the first cache, and W + v is written. With i the entry and k its unit (i mod K):
+ * The update of a weight, in one pass over memory for each norm and one more. A program computes the increment v block
+ * by block, in the first-level cache, and the kernel writes W + v. For an entry i of unit k = i mod K:
  *
  *     ELIGIBILITY   v = Σ − W · m_k     GRADIENT  v = −g     ONE  v = 1
  *     MAX_ABS       v = v / max abs(v)  RMS       v = √mean(v²)          over the whole weight; 0 / 0 = 0
  *     MAGNITUDE     v = −sign(g) · abs(v)         FLIP      v = −sign(g) · v
  *     SCALE a       v = a · v                     DECAY a   v = v − a · W
  *
- * What is written is W + v, or max(W + v, 0); the flag is 1 if every W + v is finite.
+ * The result is W + v, or max(W + v, 0). The flag is 1 if every W + v is finite.
  */
 import { ceilDiv, copy, min } from './pack';
 import { args, control, needed, parallel, reserve, scratch } from './threads';
@@ -38,9 +38,9 @@ export class FusedUpdate {
   ok: usize;
   /** Whether weights below 0 become 0. */
   nonNegative: i32;
-  /** Operations before the norm that is being measured. */
+  /** The number of operations before the norm that is being computed. */
   until: i32;
-  /** Operations, then for each its code and its number. */
+  /** The number of operations; the code and the number of each follow. */
   count: i32;
 }
 
@@ -222,7 +222,7 @@ function increment(m: FusedUpdate, v: usize, block: i32): i32 {
   return n;
 }
 
-/** v = Σ − W · m, unit by unit. */
+/** v = Σ − W · m, for one unit at a time. */
 function eligibility(m: FusedUpdate, v: usize, start: i32, n: i32): void {
   const offset = <usize>start * 4;
   if (m.overlap == 0) {

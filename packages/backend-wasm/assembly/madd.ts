@@ -1,4 +1,4 @@
-/** a·b + c, in one rounding where the module is compiled for relaxed SIMD, in two where it is not. */
+/** a·b + c, with one rounding if the module is compiled for relaxed SIMD, else with two. */
 // @ts-ignore: decorator
 @inline
 export function madd(a: v128, b: v128, c: v128): v128 {

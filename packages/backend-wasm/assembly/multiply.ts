@@ -1,14 +1,14 @@
-/** The loops round the micro-kernels: a block of A that stays in the second cache times panels of B. */
+/** The loops around the micro-kernels: a block of A in the second-level cache times panels of B. */
 import { MR, NR, ROW, tileColumns, tileRows } from '../dist/wasm/tile';
 import { min } from './pack';
 
-/** Bytes that an edge needs for a tile of its own. */
+/** The size of the temporary tile for an edge. */
 export const EDGE: usize = MR * NR * 4;
 
 /**
  * C[m, n] (+)= A[m, k] · B[k, n], C's rows `ldc` bytes apart, B in panels of k.
  *
- * @param columns Whether A lies transposed: A[i, p] at a + p · stride + i, else at a + i · ROW + p.
+ * @param columns Whether A is transposed: A[i, p] at a + p · stride + i, else at a + i · ROW + p.
  */
 export function multiply(
   columns: bool,

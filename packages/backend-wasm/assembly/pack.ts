@@ -1,16 +1,16 @@
 /**
  * Copies of operands in the order in which the micro-kernels read them.
  *
- *     rows      A[m, k] at m · ROW + k: six rows a constant apart, K cut into blocks of at most KC
+ *     rows      A[m, k] at m · ROW + k: six rows at a constant distance, K in blocks of at most KC
  *     panels    B[k, n] at panel + k · NR + n mod NR, each block of K in panels of NR columns
  *
- * Rows and columns beyond an edge are not written: what they hold reaches no result.
+ * Rows and columns beyond an edge are not written: their values do not affect any result.
  */
 import { NR, ROW } from '../dist/wasm/tile';
 
-/** Longest block of K. */
+/** The longest block of K. */
 export const KC: i32 = 192;
-/** Rows of A, or columns of its transpose, that stay in the second cache. */
+/** Rows of A, or columns of its transpose, that fit the second-level cache. */
 export const MC: i32 = 192;
 
 // @ts-ignore: decorator
@@ -31,7 +31,7 @@ export function ceilDiv(a: i32, b: i32): i32 {
   return (a + b - 1) / b;
 }
 
-/** How many blocks K is cut into, all but the last of the same length `blockLength`. */
+/** The number of blocks of K. All but the last have the length `blockLength`. */
 export function blocksOf(k: i32): i32 {
   return ceilDiv(k, KC);
 }
@@ -123,7 +123,7 @@ export function transpose(
   }
 }
 
-/** Panels of B[k, n] that lies row by row, `stride` bytes apart. */
+/** Panels of B[k, n] in row order, with `stride` bytes from row to row. */
 export function panelsFromRows(to: usize, from: usize, stride: usize, k: i32, n: i32): void {
   for (let j = 0; j < n; j += NR) {
     const width = min(NR, n - j);
@@ -149,7 +149,7 @@ export function panelsFromRows(to: usize, from: usize, stride: usize, k: i32, n:
   }
 }
 
-/** Panels of B[k, n] that lies column by column, `stride` bytes apart. */
+/** Panels of B[k, n] in column order, with `stride` bytes from column to column. */
 export function panelsFromColumns(to: usize, from: usize, stride: usize, k: i32, n: i32): void {
   for (let j = 0; j < n; j += NR) {
     transpose(to, NR * 4, from + <usize>j * stride, stride, k, min(NR, n - j));
@@ -157,7 +157,7 @@ export function panelsFromColumns(to: usize, from: usize, stride: usize, k: i32,
   }
 }
 
-/** Rows of A[m, k] that lies row by row, `stride` bytes apart. */
+/** Rows of A[m, k] in row order, with `stride` bytes from row to row. */
 export function rowsFromRows(to: usize, from: usize, stride: usize, m: i32, k: i32): void {
   for (let i = 0; i < m; i++) {
     copy(to, from, k);

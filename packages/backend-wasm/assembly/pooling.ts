@@ -1,6 +1,6 @@
 /**
- * Pooling and its gradients, channels last, any window, stride and padding; values in the padding count for nothing. An
- * image is a volume of frames; in two dimensions it has one, and so has the window.
+ * Pooling and its gradients, for channels last, and any window, stride and padding. The padding has no values. An image
+ * is a volume of frames; in two dimensions, it has one, and so has the window.
  *
  *     maximum   y = max over the window; its ∂y goes to the first value of the window that is no smaller than y
  *     average   y = Σ over the window / n, n the values in it; ∂y / n goes to each of them
@@ -38,9 +38,9 @@ class Pooling {
   dx: usize;
 }
 
-/** Channels of a task of the maximum's gradient where images are few. */
+/** Channels of a task of the gradient of the maximum if there are few images. */
 const GROUP: i32 = 128;
-/** Rows of a window, of all its frames, that an average adds up before it adds the sum to the others. */
+/** Rows of a window, over all its frames, that an average sums before it adds them to the total. */
 const ROWS: i32 = 16;
 
 // @ts-ignore: decorator
@@ -112,7 +112,7 @@ function poolRow(maximum: bool, task: i32): void {
   }
 }
 
-/** Of one window and one or four vectors of channels; `gap` bytes lie between the window's rows of two frames. */
+/** The maximum of one window, for one or four vectors of channels. `gap` bytes separate the rows of two frames. */
 // @ts-ignore: decorator
 @inline
 function maximumOf(
@@ -229,8 +229,8 @@ function averageOf(
 }
 
 /**
- * The gradient of the maximum: x, y and ∂y in, ∂x out. A task is an image, or a group of its channels where images are
- * few.
+ * The gradient of the maximum: x, y and ∂y in, ∂x out. A task is an image, or a group of its channels if there are few
+ * images.
  */
 export function maxPoolGradient(): u32 {
   const p = args<Pooling>();
@@ -298,22 +298,22 @@ export function maxPoolGradientTask(task: i32): void {
 }
 
 /**
- * Clears a row of ∂x, and reads the row of x in its order: windows jump between rows, which processors do not foresee,
- * so that each would wait for memory. Twice as quick as without.
+ * Clears a row of ∂x, and prefetches the row of x: windows jump between rows, which processors do not predict, so that
+ * each would wait for memory. This doubles the speed.
  */
 function makeReady(p: Pooling, row: usize, n: i32): void {
-  // One piece, where all channels are the task's.
+  // One piece if the task has all channels.
   const pieces = n == p.channels ? 1 : p.width;
   const length = (p.width / pieces) * n;
   for (let i = 0; i < pieces; i++) {
     const at = row + <usize>i * pixel(p);
-    // The sum is written so that it is not optimised away.
+    // The sum is stored so that the compiler does not remove the loads.
     store<f32>(p.dx + at, sumOfLines(p.x + at, length));
     clear(p.dx + at, length);
   }
 }
 
-/** Of one value in each cache line. */
+/** The sum of one value in each cache line. */
 function sumOfLines(x: usize, n: i32): f32 {
   const end = x + <usize>n * 4;
   let sum: f32 = 0;
@@ -324,7 +324,7 @@ function sumOfLines(x: usize, n: i32): f32 {
   return sum;
 }
 
-/** Adds what is left of ∂y to ∂x wherever x is no smaller than y, and goes on with what then is left. */
+/** Adds ∂y to ∂x at the first x of the window that is not smaller than y; the remaining ∂y is then 0. */
 // @ts-ignore: decorator
 @inline
 function giveToFirst(

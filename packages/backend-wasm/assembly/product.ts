@@ -1,7 +1,7 @@
 /**
- * C = A·B, either operand transposed. The smaller operand is packed whole, for all threads; each task packs the part of
- * the other that it works on. Where C is too small to share out, K is cut into parts that are added up in order. Of an
- * upper triangle, C or B, what is 0 is skipped, in steps of a few columns, and its place in C cleared.
+ * C = A·B, with either operand transposed. The smaller operand is packed as a whole, for all threads; each task packs
+ * its part of the other. If C is too small to distribute, K is divided into parts that are added in order. The zeros of
+ * an upper triangle, C or B, are skipped in steps of a few columns, and cleared in C.
  */
 import { MR, NR, ROW } from '../dist/wasm/tile';
 import { addParts, EDGE, multiply } from './multiply';
@@ -33,14 +33,14 @@ export class Product {
   k: i32;
   transposeA: i32;
   transposeB: i32;
-  /** Rows of C, or columns where A is packed whole, in a task. */
+  /** Rows of C in a task, or columns if A is packed as a whole. */
   step: i32;
   tasks: i32;
   parts: i32;
   /** Blocks of K in a part. */
   share: i32;
   partial: usize;
-  /** Which is an upper triangle: neither, C, or B. */
+  /** The upper triangle: none, C, or B. */
   upper: i32;
 }
 
@@ -49,10 +49,10 @@ const UPPER_B: i32 = 2;
 
 const COLUMNS: i32 = 128;
 const ADD: i32 = 16384;
-/** Columns of an upper triangle that end in the same row: whole panels of any variant. */
+/** Columns of an upper triangle with the same last row: whole panels of any variant. */
 const STRIP: i32 = 16;
 
-/** About COLUMNS, so that there are as many tasks for one half of the threads as for the other. */
+/** About COLUMNS, so that both halves of the threads have equally many tasks. */
 function columnsOfTask(n: i32): i32 {
   const count = ceilDiv(n, COLUMNS);
   return ceilDiv(ceilDiv(n, count > 1 ? count & ~1 : 1), 16) * 16;
@@ -128,7 +128,7 @@ export function productMultiplyTask(task: i32, thread: i32): void {
   const length = blockLength(p.k);
   const blocks = blocksOf(p.k);
   const part = task / p.tasks;
-  // Of a triangle, the columns with most to do come first.
+  // The longest columns of a triangle come first.
   const at = (p.tasks - 1 - (task % p.tasks)) * p.step;
   const arena = control().arena;
   const own = scratch(thread);
@@ -158,7 +158,7 @@ export function productMultiplyTask(task: i32, thread: i32): void {
     } else {
       const m = min(p.step, p.m - at);
       packA(p, own, at, m, k0, k);
-      // The first block writes all columns of C, and in those of a triangle adds zeros to the left.
+      // The first block writes all columns of C; in a triangle, it also writes zeros to the left.
       let n0 = p.upper == UPPER_C ? (at / NR) * NR : p.upper == UPPER_B && block > first ? min(p.n, (k0 / NR) * NR) : 0;
       const b = arena + <usize>block * panelBytes(length, p.n);
       const to = c + <usize>at * ldc;
@@ -176,7 +176,7 @@ export function productMultiplyTask(task: i32, thread: i32): void {
   if (p.upper == UPPER_C) clearLower(p, c, at);
 }
 
-/** Clears what lies below the diagonal in the task's rows or columns. */
+/** Clears the entries below the diagonal in the rows or columns of the task. */
 function clearLower(p: Product, c: usize, at: i32): void {
   if (packsA(p)) {
     const end = min(at + p.step, p.n);

@@ -1,13 +1,13 @@
-/** The micro-kernel alone, for a choice between variants by their speed. */
+/** Runs the micro-kernel alone, to compare the speed of variants. */
 import { MR, NR, ROW, tileRows } from '../dist/wasm/tile';
 import { KC } from './pack';
 
-/** Multiplies and adds of one `rate` round. */
+/** The multiplications and additions of one round of `rate`. */
 export function rateFlops(): i32 {
   return 2 * MR * NR * KC;
 }
 
-/** Bytes that `rate` works on. */
+/** The size of the memory of `rate`, in bytes. */
 export function rateBytes(): i32 {
   return (MR * ROW + KC * NR + MR * NR) * 4;
 }

@@ -1,10 +1,9 @@
 /**
  * Sums, means and maxima of a matrix, each in one pass over memory: over rows (a value for each column), over columns
- * (a value for each row), and over everything. What is summed over rows may be the product of two matrices, which is
- * never written.
+ * (a value for each row), and over all entries. A sum over rows may be of the product of two matrices, which is never
+ * stored.
  *
- * Additions are made in blocks whose size depends on the shape only; what comes of the blocks is added up in double
- * precision, in their order.
+ * Blocks have a size that depends on the shape only. Their sums are added in double precision, in order.
  */
 import { BLOCK, read, unordered, write } from './elementwise';
 import { madd } from './madd';
@@ -16,17 +15,17 @@ import { ADD_BLOCKS, BLOCK_FINITE, BLOCK_MAXIMUM, BLOCK_SUM, SUM_BLOCK, SUM_COLU
 export class Reduction {
   rows: i32;
   columns: i32;
-  /** By what sums are divided. */
+  /** The divisor of sums. */
   divisor: i32;
   a: usize;
-  /** A second factor, or what else a number may be that is not finite; or 0. */
+  /** A second factor, or the values that may also be infinite or NaN; or 0. */
   b: usize;
   y: usize;
 }
 
 /** Columns of a block. */
 export const STRIP: i32 = 1024;
-/** Columns whose blocks are added up in a task. */
+/** Columns whose blocks a task adds. */
 export const FEW: i32 = 64;
 
 // @ts-ignore: decorator
@@ -71,7 +70,7 @@ export function sumBlockTask(task: i32): void {
   }
 }
 
-/** sums[k] += Σᵣ a[r, k] · b[r, k] over 1 or 4 rows, without b where it is no product. */
+/** sums[k] += Σᵣ a[r, k] · b[r, k] over 1 or 4 rows, without b unless it is a product. */
 // @ts-ignore: decorator
 @inline
 function addRows(rows: i32, product: bool, sums: usize, a: usize, b: usize, stride: usize, n: i32): void {
@@ -172,7 +171,7 @@ export function sumColumnsTask(task: i32): void {
   }
 }
 
-/** Sixty-four numbers at a time are added up in single precision. */
+/** Adds 64 numbers at a time in single precision. */
 function sumOf(x: usize, n: i32): f64 {
   const end = x + (<usize>n << 2);
   const vectorEnd = x + ((<usize>n >> 2) << 4);
@@ -209,7 +208,7 @@ export function sumAll(): u32 {
   return reduceAll(BLOCK_SUM);
 }
 
-/** y = the largest of all columns of one row. */
+/** y = the maximum of all columns of one row. */
 export function maximumOfAll(): u32 {
   return reduceAll(BLOCK_MAXIMUM);
 }
@@ -240,7 +239,7 @@ export function blockMaximumTask(task: i32): void {
   store<f64>(control().arena + <usize>task * 8, <f64>maximumOf(true, p.a + <usize>(task * BLOCK) * 4, n));
 }
 
-/** A byte, 1 if each number of one row of a is finite, or is that of b where there is a b. */
+/** A byte: 1 if each number of one row of a is finite, or equals that of b if there is a b. */
 export function allFinite(): u32 {
   const p = args<Reduction>();
   const blocks = ceilDiv(p.columns, BLOCK);
@@ -279,7 +278,7 @@ function finiteOf(excuses: bool, a: usize, b: usize, n: i32): bool {
   return !v128.any_true(bad);
 }
 
-/** Which are not finite: x − x is 0 for a finite x, else NaN. */
+/** Detects values that are not finite: x − x is 0 for a finite x, else NaN. */
 // @ts-ignore: decorator
 @inline
 function badOf(width: i32, excuses: bool, a: usize, b: usize): v128 {
@@ -289,8 +288,8 @@ function badOf(width: i32, excuses: bool, a: usize, b: usize): v128 {
 }
 
 /**
- * The largest of some numbers; NaN, if it `passes`, where there is one. Four maxima at a time, for each waits for the
- * last.
+ * The maximum of some numbers; NaN if there is one and it `passes`. It keeps four maxima, since each waits for the
+ * previous.
  */
 // @ts-ignore: decorator
 @inline

@@ -1,8 +1,8 @@
 /**
- * Softmax over the last axis: y = exp((x − max x) / τ) / Σ exp((x − max x) / τ) for each row. x − max x would overflow
- * where both are as large as numbers can be, so (x/2 − max x / 2) · (2/τ) is computed. A row is read from memory and
- * written to it once, as long as it fits the first cache. A competition also sums x · y over the rows, while they are
- * in the second.
+ * Softmax over the last axis: y = exp((x − max x) / τ) / Σ exp((x − max x) / τ) for each row. Since x − max x may
+ * overflow for the largest numbers, the exponent is (x/2 − max x / 2) · (2/τ). A row that fits the first-level cache is
+ * read from memory and written to it once. Competition also sums x · y over the rows, while they are in the
+ * second-level cache.
  */
 import { BLOCK, read, write } from './elementwise';
 import { ExpConstants, powers, setConstants } from './exp';
@@ -11,7 +11,7 @@ import { args, needed, parallel, reserve } from './threads';
 import { FEW, maximumOf, Reduction, rowsOfBlock, STRIP, sumBlockTask } from './reductions';
 import { ADD_BLOCKS, COMPETE, SOFTMAX } from '../dist/wasm/tasks';
 
-/** a is x, b its softmax; y the sum of their products over the rows, of a competition. */
+/** a is x, b its softmax, and y the sum of their products over the rows, for competition. */
 @unmanaged
 class Softmax extends Reduction {
   /** 2/τ. */
@@ -20,7 +20,7 @@ class Softmax extends Reduction {
   constants: f32;
 }
 
-/** Columns whose powers are added up in single precision. */
+/** Columns whose powers are added in single precision. */
 const STRETCH: i32 = 512;
 
 // @ts-ignore: decorator
@@ -74,7 +74,7 @@ function softmaxRows(p: Softmax, first: i32, count: i32): void {
 }
 
 function softmaxRow(x: usize, y: usize, columns: i32, sharpness: f32, c: ExpConstants): void {
-  // A NaN that the maximum ignores is found again by the sum.
+  // The sum propagates a NaN that the maximum ignores.
   const largest = maximumOf(false, x, columns);
   let sum: f64 = 0;
   for (let i = 0; i < columns; i += STRETCH) {

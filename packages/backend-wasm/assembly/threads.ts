@@ -1,48 +1,49 @@
 /**
- * Threads that share the work of one kernel. Every thread runs an instance of this module on the same memory; the main
- * one sets a job (a phase of a kernel, so many tasks), all take tasks by raising one counter, and the main one goes on
- * when none is pending. What a task computes does not depend on who takes it, so results do not depend on the threads.
+ * Threads that share the work of one kernel. Every thread runs an instance of this module on the same memory. The main
+ * thread starts a job: a phase of a kernel with a number of tasks. All threads take tasks by incrementing one counter,
+ * and the main thread continues when none is pending. A task computes the same on every thread, so that results do not
+ * depend on the number of threads.
  *
- * A thread that slept through a job, or died before it, takes no task of it and holds up nobody.
+ * A thread that sleeps during a job, or died before it, takes no task of it and delays no other thread.
  */
 import { perform } from '../dist/wasm/tasks';
 
-/** What threads share, at an address that the host chose. All fields are 32 bits wide but the ticket. */
+/** The state that threads share, at an address that the host chooses. All fields except the ticket have 32 bits. */
 @unmanaged
 export class Control {
-  /** Number of the job in its upper half, the next task to take in its lower. */
+  /** The number of the job in the upper half, the next task in the lower half. */
   ticket: i64;
-  /** Number of the job, on which workers wait. */
+  /** The number of the job, on which workers wait. */
   job: i32;
-  /** Tasks of the job not yet done, on which the main thread waits. */
+  /** The number of unfinished tasks, on which the main thread waits. */
   pending: i32;
-  /** Tasks of the job. */
+  /** The number of tasks of the job. */
   count: i32;
-  /** Which phase of which kernel. */
+  /** The phase of a kernel. */
   phase: i32;
-  /** Threads, the main one included. */
+  /** The number of threads, including the main thread. */
   threads: i32;
   /** Whether workers should end. */
   stop: i32;
-  /** Whether the main thread may sleep; a browser's may not. */
+  /** Whether the main thread may sleep. That of a page may not. */
   mayWait: i32;
-  /** Whether a worker took a task and never brought it back. */
+  /** Whether a worker took a task and did not finish it. */
   lost: i32;
-  /** Memory for intermediate results, and its size in bytes. */
+  /** The memory for intermediate results, and its size in bytes. */
   arena: usize;
   arenaSize: u32;
-  /** Of the arena: bytes shared by all threads, then for each thread. */
+  /** The bytes of the arena that all threads share, then those of each thread. */
   sharedSize: u32;
   privateSize: u32;
 }
 
-/** Where the arguments of the current kernel stand, after the fields. */
+/** The offset of the arguments of the current kernel, after the fields. */
 export const ARGUMENTS: usize = 128;
 
 const SPINS: i32 = 4000;
 const SPINS_A_SECOND: i32 = 500_000_000;
 const SECOND: i64 = 1_000_000_000;
-/** Seconds without a task brought back after which a thread is taken for lost. */
+/** The number of seconds without a finished task after which a thread counts as lost. */
 const PATIENCE: i32 = 10;
 
 let block: usize = 0;
@@ -53,35 +54,35 @@ export function control(): Control {
   return changetype<Control>(block);
 }
 
-/** The current kernel's arguments. */
+/** The arguments of the current kernel. */
 // @ts-ignore: decorator
 @inline
 export function args<T>(): T {
   return changetype<T>(block + ARGUMENTS);
 }
 
-/** Tells this instance where the shared control block is. */
+/** Sets the address of the shared control block for this instance. */
 export function start(address: usize): void {
   block = address;
 }
 
 /**
- * Divides the arena. Returns whether it is large enough; `needed()` then tells how many bytes it takes.
+ * Divides the arena. Returns whether it is large enough; `needed()` returns the required size.
  */
 export function reserve(shared: usize, each: usize): bool {
   const c = control();
   c.sharedSize = <u32>((shared + 63) & ~63);
-  c.privateSize = <u32>(((each + 63) & ~63) + 192); // not a multiple of the page, so that threads' caches differ
+  c.privateSize = <u32>(((each + 63) & ~63) + 192); // not a multiple of the page size, so that cache sets differ
   return needed() <= c.arenaSize;
 }
 
-/** Bytes of arena that the last `reserve` asked for. */
+/** The size of the arena that the last `reserve` requires. */
 export function needed(): usize {
   const c = control();
   return c.sharedSize + c.privateSize * c.threads;
 }
 
-/** A thread's own part of the arena. */
+/** The part of the arena of one thread. */
 export function scratch(thread: i32): usize {
   const c = control();
   return c.arena + c.sharedSize + <usize>thread * c.privateSize;
@@ -95,8 +96,8 @@ export function parallel(phase: i32, count: i32): void {
     return;
   }
   const job = c.job + 1;
-  // Nothing to take while the job is being set: a worker that still looks at the last one would take of it by the new
-  // count.
+  // No task is available while the job is being set. Otherwise, a worker that still reads the last job could take one
+  // of its tasks by the new count.
   atomic.store<i64>(block + offsetof<Control>('ticket'), ((<i64>job) << 32) | i32.MAX_VALUE);
   c.phase = phase;
   c.count = count;
@@ -108,12 +109,12 @@ export function parallel(phase: i32, count: i32): void {
   awaitTasks();
 }
 
-/** Returns when no task is pending, or a thread is lost: it said so, or nothing came back for some ten seconds. */
+/** Returns when no task is pending, or when a thread is lost: it failed, or no task finished for about ten seconds. */
 function awaitTasks(): void {
   const pending = block + offsetof<Control>('pending');
   const lost = block + offsetof<Control>('lost');
   for (let spins = 0; spins < SPINS; spins++) if (atomic.load<i32>(pending) == 0) return;
-  // In parts of a second, so that a process that was stopped for longer finds its threads at work again.
+  // In steps of a second, so that the threads of a process that was suspended can continue.
   for (let idle = 0; idle < PATIENCE; ) {
     const left = atomic.load<i32>(pending);
     if (left == 0 || atomic.load<i32>(lost)) return;
@@ -124,13 +125,13 @@ function awaitTasks(): void {
   lose();
 }
 
-/** Says that a thread will not bring back its task, which the main thread may be waiting for. */
+/** Reports that a thread will not finish its task, for which the main thread may be waiting. */
 export function lose(): void {
   atomic.store<i32>(block + offsetof<Control>('lost'), 1);
   atomic.notify(block + offsetof<Control>('pending'), 1);
 }
 
-/** What a worker does from its start to its end. */
+/** The loop of a worker. */
 export function work(thread: i32): void {
   const c = control();
   const address = block + offsetof<Control>('job');
@@ -144,7 +145,7 @@ export function work(thread: i32): void {
   }
 }
 
-/** Lets workers end. */
+/** Ends the workers. */
 export function stop(): void {
   const c = control();
   c.stop = 1;
@@ -159,7 +160,7 @@ function takeTasks(job: i32, thread: i32): void {
     const ticket = atomic.load<i64>(address);
     const next = <i32>ticket;
     if (<i32>(ticket >> 32) != job || next >= c.count) return;
-    // Succeeds only while the job is still this one, whose count and arguments then stand until the task is done.
+    // Succeeds only during this job. Its count and arguments then remain valid until the task is done.
     if (atomic.cmpxchg<i64>(address, ticket, ticket + 1) != ticket) continue;
     perform(c.phase, next, thread);
     if (atomic.sub<i32>(block + offsetof<Control>('pending'), 1) == 1) {
@@ -168,26 +169,26 @@ function takeTasks(job: i32, thread: i32): void {
   }
 }
 
-/** Says how many threads there are and whether the main one may sleep. */
+/** Sets the number of threads, and whether the main thread may sleep. */
 export function configure(threads: i32, mayWait: i32): void {
   const c = control();
   c.threads = threads;
   c.mayWait = mayWait;
 }
 
-/** Hands over memory for intermediate results. */
+/** Sets the memory for intermediate results. */
 export function setArena(address: usize, size: u32): void {
   const c = control();
   c.arena = address;
   c.arenaSize = size;
 }
 
-/** Where the host writes the arguments of a convolution. */
+/** The address to which the host writes the arguments of a kernel. */
 export function argumentsAt(): usize {
   return block + ARGUMENTS;
 }
 
-/** Whether a thread did not bring back a task. */
+/** Whether a thread did not finish a task. */
 export function isLost(): bool {
   return atomic.load<i32>(block + offsetof<Control>('lost')) != 0;
 }

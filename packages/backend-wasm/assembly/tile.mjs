@@ -1,21 +1,21 @@
 /**
  * Writes the micro-kernels: C[6 × NR] (+)= A[6 × K] · B[K × NR] with the 6·NR sums in registers.
  *
- *     tileRows       A[r, k] at a + r·ROW + k          six rows a constant apart (an image's patches, or tiles)
+ *     tileRows       A[r, k] at a + r·ROW + k          six rows at a constant distance (patches or tiles of an image)
  *     tileColumns    A[r, k] at a + k·stride + r       six neighbours in each of K rows (the same, transposed)
  *
- * B is a panel of NR columns, B[k, n] at b + k·NR + n. NR is 8 or 16 floats: 12 or 24 registers of 128 bits, the 24 for
- * V8's revectorization, which makes 12 of 256 bits of them.
+ * B is a panel of NR columns, B[k, n] at b + k·NR + n. NR is 8 or 16 floats: 12 or 24 registers of 128 bits. V8's
+ * revectorization turns 24 of them into 12 of 256 bits.
  *
- * The shape of the code decides its speed, since V8's register allocator spills at a trifle (GFLOP/s of one core, by
- * `rate`; Node 20 with NR 8, Node 24 with NR 16): one top-tested loop over k, not unrolled, one pointer for A (66,
- * 115); sums that start as C (66, 78); C added after the loop ahead of one store (44, 121). Loads of a row of C stand
- * before its stores, or nothing is revectorized.
+ * The form of the code determines its speed, since V8's register allocator spills easily. GFLOP/s of one core, by
+ * `rate`, in Node 20 with NR 8 and in Node 24 with NR 16: one top-tested loop over k, not unrolled, with one pointer
+ * for A: 66, 115. With sums that start as C: 66, 78. With C added after the loop before a single store: 44, 121. The
+ * loads of a row of C must precede its stores, or V8 does not revectorize.
  */
 
 /** Rows that a micro-kernel computes at once. */
 const MR = 6;
-/** Floats from row to row of packed rows: an odd number of cache lines, so that neighbours lie in different sets. */
+/** Floats from row to row of packed rows: an odd number of cache lines, so that neighbours map to different sets. */
 const ROW = 208;
 
 const rows = [...Array(MR).keys()];

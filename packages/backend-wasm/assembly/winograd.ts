@@ -1,16 +1,16 @@
 /**
- * Winograd's F(4×4, 3×3): a 3×3 convolution of stride 1 with a quarter of the multiplications. The output is cut into
- * tiles of 4×4, each made from a 6×6 tile of the (padded) image; in the transformed domain a convolution is 36
- * products,
+ * Winograd's F(4×4, 3×3): a 3×3 convolution of stride 1 with a quarter of the multiplications. The output is divided
+ * into tiles of 4×4. Each is computed from a 6×6 tile of the (padded) image. In the transformed domain, a convolution
+ * is 36 products:
  *
  *     V = Bᵀ·x·B     U = G·w·Gᵀ     y = Aᵀ·(Σ_c U ⊙ V)·A          forward
  *     D = A·v·Aᵀ     ∂W = Gᵀ·(Σ_tiles D ⊙ V)·G                   for each cotangent v, over one V
- *                    ∂x = B·(Σ_k U ⊙ D)·Bᵀ, added up where tiles overlap
+ *                    ∂x = B·(Σ_k U ⊙ D)·Bᵀ, added where tiles overlap
  *
- * The channels that come out, k forward and in ∂W, c in ∂x, are gone through in blocks. A block has three phases: its
- * transformed operand (U, or D) is written in panels; the 36 products are formed, each of rows of V (or D) that stay in
- * the second cache times panels that stream by; and the products are transformed back. Rounding errors are some ten
- * times those of a direct sum: 2e-6 to 1.4e-5 of the largest value.
+ * The output channels, k forward and in ∂W, c in ∂x, are processed in blocks. A block has three phases. The first
+ * writes its transformed operand (U, or D) to panels. The second computes the 36 products, each of rows of V (or D) in
+ * the second-level cache times panels that are streamed. The third transforms the products back. Rounding errors are
+ * about ten times those of a direct sum: 2e-6 to 1.4e-5 of the largest value.
  *
  * Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016.
  */
@@ -38,33 +38,32 @@ export class Winograd extends Convolution {
   tilesDown: i32;
   tilesAcross: i32;
   tiles: i32;
-  /** Channels of V, or of the D that stands in its place, and those that come out. */
+  /** Channels of V, or of the D in its place, and output channels. */
   depth: i32;
   outputs: i32;
-  /** Of these, in a block; and where the block under way begins. */
+  /** Output channels in a block, and the first one of the current block. */
   width: i32;
   start: i32;
-  /** The cotangent whose gradient is formed, and where that goes. */
+  /** The cotangent, and its gradient. */
   cotangent: usize;
   gradient: usize;
 }
 
 /** Points of the transform. */
 const POINTS: usize = 36;
-/** Rows of a product's task: as many tiles as stay in the second cache. */
+/** Rows of a task of a product: the tiles that fit the second-level cache. */
 const TILES: i32 = 288;
 /** Tiles in a task of a transform. */
 const SHARE: i32 = 16;
-/** Channels in a task of the filter's transform; blocks are multiples of it. */
+/** Channels in a task of the transform of the filter; blocks are multiples of it. */
 const CHANNELS: i32 = 32;
-/** Planes a multiple of 4 KiB apart would fall into the same sets of the cache. */
+/** Planes at a distance of a multiple of 4 KiB would map to the same sets of the cache. */
 const APART: usize = 320;
 /**
- * Channels whose 6 × 6 points are read line by line of points, since caches fetch ahead on a few streams only, not on
- * 36.
+ * Channels whose 6 × 6 points are read one line of points at a time: caches prefetch a few streams only, not 36.
  */
 const RUN: i32 = 64;
-/** Bytes of the intermediate lines of a run: six of six vectors for each four channels, and one to spare. */
+/** Bytes of the intermediate lines of a run: six of six vectors for every four channels, and one spare vector. */
 const ROWS: usize = 6 * 6 * RUN * 4 + 128;
 /** Floats at each point of a block: panels and products. */
 const BLOCK: i32 = 350_000;
@@ -82,7 +81,7 @@ function vBlock(g: Winograd): usize {
   return <usize>(ceilDiv(g.tiles, MR) * MR) * ROW * 4;
 }
 
-/** What the panels sum over: channels, or tiles where ∂W is formed. */
+/** The length of the sums: channels, or tiles for ∂W. */
 // @ts-ignore: decorator
 @inline
 function panelPlane(g: Winograd, length: i32): usize {
@@ -95,7 +94,7 @@ function panels(g: Winograd): usize {
   return control().arena + vPlane(g) * POINTS;
 }
 
-/** Bytes from row to row of the products; a power of two would put the rows of a tile into the same sets. */
+/** Bytes from row to row of the products. With a power of two, the rows of a tile would map to the same sets. */
 // @ts-ignore: decorator
 @inline
 function pitch(g: Winograd): usize {
@@ -108,21 +107,21 @@ function productPlane(g: Winograd, rows: i32): usize {
   return <usize>rows * pitch(g) + APART;
 }
 
-/** Channels of the block under way. */
+/** Channels of the current block. */
 // @ts-ignore: decorator
 @inline
 function columns(g: Winograd): i32 {
   return min(g.width, g.outputs - g.start);
 }
 
-/** Tiles of a product's task: shares of almost the same size, none above TILES. */
+/** Tiles of a task of a product: almost equal shares of at most TILES. */
 // @ts-ignore: decorator
 @inline
 function tilesAtOnce(g: Winograd): i32 {
   return ceilDiv(ceilDiv(g.tiles, ceilDiv(g.tiles, TILES)), MR) * MR;
 }
 
-/** Cuts the work. The products' rows and what they sum over are tiles and depth, or the other way round. */
+/** Divides the work. The rows of the products and their sums are over tiles and depth, or vice versa. */
 function prepare(g: Winograd, depth: i32, outputs: i32): void {
   g.tilesDown = ceilDiv(g.outHeight, 4);
   g.tilesAcross = ceilDiv(g.outWidth, 4);
@@ -138,7 +137,7 @@ function fits(g: Winograd, rows: i32, length: i32, each: usize): bool {
   return reserve(planes * POINTS, each + ROWS + EDGE);
 }
 
-/** The convolution of the arguments, whose kernel is 3×3 and whose stride, dilation and spread are 1. */
+/** A convolution with a 3×3 kernel, and stride, dilation and spread 1. */
 export function winograd(): u32 {
   const g = args<Winograd>();
   prepare(g, g.channels, g.filters);
@@ -187,7 +186,7 @@ export function winogradFilterGradient(): u32 {
   return 0;
 }
 
-/** Which tile it is across, down, and of which image. */
+/** The column and the row of a tile, and its image. */
 // @ts-ignore: decorator
 @inline
 function acrossOf(g: Winograd, tile: i32): i32 {
@@ -280,7 +279,7 @@ function pixel(g: Winograd, from: usize, w: i32, lanes: i32): v128 {
   return loadLanes(from, lanes);
 }
 
-/** Four floats, or as many as there are. */
+/** Four floats, or fewer at the end. */
 function loadLanes(from: usize, lanes: i32): v128 {
   if (lanes >= 4) return v128.load(from);
   let value = v128.load32_zero(from);
@@ -352,8 +351,8 @@ function cotangentLine(to: usize, d0: v128, d1: v128, d2: v128, d3: v128, apart:
 }
 
 /**
- * U of n output channels and k of what they sum over, into panels; `w` points to the first of both, taps and rows so
- * far apart.
+ * U of n output channels and k terms of their sums, in panels. `w` points to the first of both; `tap` and `next` are
+ * strides.
  */
 function transformFilter(to: usize, plane: usize, rows: usize, w: usize, tap: usize, next: usize, k: i32, n: i32): void {
   for (let panel = 0; panel < n; panel += NR) {
@@ -397,7 +396,7 @@ export function winogradFilterTask(task: i32, thread: i32): void {
   }
 }
 
-/** The same for ∂x: U of some input channels, which sums over the filters. */
+/** U of some input channels for ∂x, whose sums are over the filters. */
 export function winogradExchangedTask(task: i32, thread: i32): void {
   const g = args<Winograd>();
   const n0 = task * CHANNELS;
@@ -408,7 +407,7 @@ export function winogradExchangedTask(task: i32, thread: i32): void {
   const next: usize = CHANNELS * 4;
   for (let k0 = 0; k0 < g.depth; k0 += length) {
     const k = min(length, g.depth - k0);
-    // [tap, filter, channel] of the filter, which lies as [tap, channel, filter].
+    // [tap, filter, channel] of the filter, which is stored as [tap, channel, filter].
     for (let tap = 0; tap < 9; tap++) {
       const from = g.w + <usize>((tap * g.channels + g.start + n0) * g.filters + k0) * 4;
       transpose(exchanged + <usize>(tap * k) * next, next, from, <usize>g.filters * 4, k, n);
@@ -418,7 +417,7 @@ export function winogradExchangedTask(task: i32, thread: i32): void {
   }
 }
 
-/** The product at one point, of some tiles. */
+/** The product at one point, for some tiles. */
 export function winogradMultiplyTask(task: i32, thread: i32): void {
   const g = args<Winograd>();
   const share = tilesAtOnce(g);
@@ -436,14 +435,14 @@ export function winogradMultiplyTask(task: i32, thread: i32): void {
   }
 }
 
-/** Where the products lie, after the panels, which sum over `length`. */
+/** The address of the products, after the panels of sums of `length` terms. */
 // @ts-ignore: decorator
 @inline
 function products(g: Winograd, length: i32): usize {
   return panels(g) + panelPlane(g, length) * POINTS;
 }
 
-/** The block's channels of y, of some tiles. */
+/** The channels of the block in y, for some tiles. */
 export function winogradOutputTask(task: i32, thread: i32): void {
   const g = args<Winograd>();
   const end = min((task + 1) * SHARE, g.tiles);
@@ -516,7 +515,7 @@ function outputLine(to: usize, m0: v128, m1: v128, m2: v128, m3: v128, m4: v128,
   v128.store(to, f32x4.add(f32x4.add(difference, f32x4.mul(f32x4.splat(8), difference2)), m5), 48);
 }
 
-/** D of some tiles, in V's place. */
+/** D of some tiles, in the place of V. */
 export function winogradCotangentTask(task: i32, thread: i32): void {
   const g = args<Winograd>();
   const rows = scratch(thread);
@@ -530,7 +529,7 @@ export function winogradCotangentTask(task: i32, thread: i32): void {
   }
 }
 
-/** The block's channels of ∂x, of one image, within which tiles overlap. */
+/** The channels of the block in ∂x, for one image, within which tiles overlap. */
 export function winogradInputTask(image: i32, thread: i32): void {
   const g = args<Winograd>();
   const n = columns(g);
@@ -609,7 +608,7 @@ function inputLine(to: usize, m0: v128, m1: v128, m2: v128, m3: v128, m4: v128, 
   v128.store(to, m5, 80);
 }
 
-/** D of some tiles, in panels that sum over tiles. */
+/** D of some tiles, in panels for sums over tiles. */
 export function winogradPanelsTask(task: i32, thread: i32): void {
   const g = args<Winograd>();
   const end = min((task + 1) * SHARE, g.tiles);
@@ -625,7 +624,7 @@ export function winogradPanelsTask(task: i32, thread: i32): void {
   }
 }
 
-/** Σ_tiles D ⊙ V at one point, of one block of channels. */
+/** Σ_tiles D ⊙ V at one point, for one block of channels. */
 export function winogradCorrelateTask(task: i32, thread: i32): void {
   const g = args<Winograd>();
   const blocks = blocksOf(g.depth);
@@ -643,7 +642,7 @@ export function winogradCorrelateTask(task: i32, thread: i32): void {
   }
 }
 
-/** ∂W of the block's channels, of some channels that come in. */
+/** ∂W of the channels of the block, for some input channels. */
 export function winogradGradientTask(task: i32, thread: i32): void {
   const g = args<Winograd>();
   const rows = scratch(thread);
@@ -718,7 +717,7 @@ function gradientLine(to: usize, s0: v128, s1: v128, s2: v128, s3: v128, s4: v12
   v128.store(to, f32x4.add(f32x4.sub(f32x4.mul(sum2, sixth), sum), s5), 32);
 }
 
-/** D of one tile, for n channels from n0 on, its points `plane` bytes apart. */
+/** D of one tile, for n channels from n0, with `plane` bytes between points. */
 function cotangentTile(
   g: Winograd,
   to: usize,

@@ -22,7 +22,7 @@ afterEach(async () => {
 const code = (name: string) => expect.objectContaining({ code: name, help: expect.any(String) });
 
 describe('activate', () => {
-  it('makes wasm the backend and says what it got', async () => {
+  it('makes wasm the backend and returns its properties', async () => {
     const actual = await activate({ threads: 1 });
     expect(tf.getBackend()).toBe('wasm');
     expect(actual).toMatchObject({ name: 'wasm', threads: 1, notes: [] });
@@ -33,7 +33,7 @@ describe('activate', () => {
     expect(actual.kernels).toContain('Conv2DBackpropFilter');
   });
 
-  it('is idempotent, also at the same time and after another backend was on', async () => {
+  it('is idempotent, also in simultaneous calls and after a switch to another backend', async () => {
     const [first, second] = await Promise.all([activate(), backend.activate()]);
     expect(second).toBe(first);
     await tf.setBackend('cpu');
@@ -41,7 +41,7 @@ describe('activate', () => {
     expect(tf.getBackend()).toBe('wasm');
   });
 
-  it('leaves no trace in the process', async () => {
+  it('leaves the listeners and globals of the process unchanged', async () => {
     const listener = () => {};
     process.on('uncaughtException', listener);
     const state = () => [
@@ -78,7 +78,7 @@ describe('activate', () => {
     expect(results[2]).toEqual(results[0]);
   });
 
-  it('refuses what makes no sense with a code', async () => {
+  it('throws a coded error for invalid options', async () => {
     await expect(activate({ thread: 2 } as object)).rejects.toEqual(code('UNKNOWN_OPTION'));
     for (const threads of [0, 1.5, 33, Number.NaN]) {
       await expect(activate({ threads })).rejects.toEqual(code('BAD_THREADS'));
@@ -88,7 +88,7 @@ describe('activate', () => {
     await expect(activate({ threads: 2 })).rejects.toEqual(code('ALREADY_ACTIVE'));
   });
 
-  it('throws what isSupported() says where there is no SIMD, and works once there is', async () => {
+  it('throws the reason of isSupported() without SIMD, and starts once SIMD is available', async () => {
     vi.stubGlobal('WebAssembly', { ...WebAssembly, validate: () => false });
     const support = await isSupported();
     expect(support).toMatchObject({ supported: false, reason: expect.stringContaining('SIMD') });
@@ -100,7 +100,7 @@ describe('activate', () => {
 });
 
 describe('isSupported', () => {
-  it('says yes here, and never throws', async () => {
+  it('returns true here, and never throws', async () => {
     expect(await isSupported()).toEqual({ supported: true });
     vi.stubGlobal('WebAssembly', undefined);
     expect(await isSupported()).toMatchObject({ supported: false, help: expect.any(String) });
@@ -113,7 +113,7 @@ describe('isSupported', () => {
   });
 });
 
-it('names what forbids WebAssembly, where an engine has it and a policy does not let it run', async () => {
+it('names the policy that forbids WebAssembly', async () => {
   const refused = new WebAssembly.CompileError('the policy forbids it');
   const forbidding = (...names: ('compile' | 'instantiate')[]) => {
     for (const name of names) vi.spyOn(WebAssembly, name).mockRejectedValue(refused);
@@ -123,7 +123,7 @@ it('names what forbids WebAssembly, where an engine has it and a policy does not
   expect(await isSupported()).toMatchObject({ supported: false, reason, help: expect.any(String) });
   await expect(activate()).rejects.toMatchObject({ code: 'WASM_UNSUPPORTED', message: reason });
   vi.restoreAllMocks();
-  // What fails later is told too, and nothing is printed.
+  // A later failure is reported too, and nothing is printed.
   forbidding('compile');
   await expect(activate()).rejects.toMatchObject({ code: 'WASM_FAILED', message: reason, cause: refused });
   vi.restoreAllMocks();
@@ -132,7 +132,7 @@ it('names what forbids WebAssembly, where an engine has it and a policy does not
   expect(tf.getBackend()).toBe('wasm');
 });
 
-it('takes one thread where the shared memory of several is refused, and says so', async () => {
+it('uses one thread if shared memory is refused, and adds a note', async () => {
   for (const refusal of [new RangeError('could not allocate memory'), 'out of memory']) {
     class Memory extends WebAssembly.Memory {
       constructor(descriptor: WebAssembly.MemoryDescriptor) {
@@ -151,7 +151,7 @@ it('takes one thread where the shared memory of several is refused, and says so'
 });
 
 describe('deactivate', () => {
-  it('leaves lost tensors that can be disposed, and are a coded error to read', async () => {
+  it('leaves tensors that can be disposed of, but throw a coded error when read', async () => {
     await activate();
     const x = tf.ones([2]);
     await deactivate();
@@ -161,12 +161,12 @@ describe('deactivate', () => {
     x.dispose();
   });
 
-  it('does nothing where nothing is active', async () => {
+  it('does nothing if the backend is not active', async () => {
     await deactivate();
     expect(tf.getBackend()).toBe('cpu');
   });
 
-  it('takes turns with activate(), however they are called', async () => {
+  it('runs in order with activate() in simultaneous calls', async () => {
     await activate();
     await Promise.all([deactivate(), deactivate()]);
     expect(tf.getBackend()).toBe('cpu');
@@ -178,7 +178,7 @@ describe('deactivate', () => {
     expect(tf.getKernel('Conv2DBackpropFilter', 'wasm')).toBeDefined();
   });
 
-  it('puts back the stock backend of this name that was on', async () => {
+  it('restores the stock backend of this name if it was current', async () => {
     const { BackendWasm } = await import('@tensorflow/tfjs-backend-wasm');
     const stock = async () => new BackendWasm(await loadStock(reader(), false));
     tf.registerBackend('wasm', stock, 2);
@@ -192,7 +192,7 @@ describe('deactivate', () => {
     await tf.setBackend('cpu');
   });
 
-  it('puts back the backend that was on and every stock kernel, and can be undone', async () => {
+  it('restores the previous backend and every stock kernel, and allows another activate()', async () => {
     await activate();
     await deactivate();
     expect(tf.getBackend()).toBe('cpu');
@@ -208,7 +208,7 @@ describe('deactivate', () => {
   });
 });
 
-/** A small net with one of each layer whose gradient needs a kernel of ours, the same at every call. */
+/** A small net with one of each layer whose gradient needs a kernel of this package, the same at every call. */
 function smallNet(): Sequential {
   const kernelInitializer = 'zeros';
   const model = sequential({
@@ -257,7 +257,7 @@ const batch = (): [tf.Tensor, tf.Tensor] => [
 ];
 
 describe('training', () => {
-  it('gives the losses of the cpu backend', async () => {
+  it('has the losses of the cpu backend', async () => {
     const losses: number[][] = [];
     for (const name of ['cpu', 'wasm']) {
       if (name === 'wasm') await activate();
@@ -276,7 +276,7 @@ describe('training', () => {
     });
   });
 
-  it('keeps tensors, buffers and memory flat over 300 steps', async () => {
+  it('keeps the number of tensors, buffers and bytes constant over 300 steps', async () => {
     await activate({ threads: 1 });
     const model = smallNet();
     const [x, y] = batch();
@@ -292,7 +292,7 @@ describe('training', () => {
     model.dispose();
   });
 
-  it('trains in a process that prints nothing and ends by itself', () => {
+  it('trains in a process that prints nothing and ends without help', () => {
     const folder = fileURLToPath(new URL('..', import.meta.url));
     const node = (...args: string[]) =>
       spawnSync(process.execPath, args, {

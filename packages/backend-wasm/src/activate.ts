@@ -1,4 +1,4 @@
-/** The WebAssembly backend as an adapter: what it needs, turning it on, turning it off. */
+/** The adapter of the WebAssembly backend: its options, its start, and its end. */
 import {
   type ActiveBackend,
   type BackendAdapter,
@@ -40,31 +40,31 @@ completeTensorFlow();
 /** Options of {@link activate}. */
 export interface WasmOptions {
   /**
-   * Threads that compute: a whole number from 1 to 32. Default: one for each logical core that this process may use, at
-   * most 8. In a browser, more than one needs cross-origin isolation.
+   * The number of threads, from 1 to 32. Default: the number of logical cores of the process, at most 8. In a browser,
+   * more than one thread requires cross-origin isolation.
    */
   readonly threads?: number;
   /**
-   * Where the `.wasm` files of this package and of `@tensorflow/tfjs-backend-wasm` are: the URL of a folder that holds
-   * all of them, ending in `/`, or a URL for each file that is not where it is looked for. In Node, also a path,
-   * relative to the working directory. Default: in a browser, ours where the bundler put them, those of TensorFlow.js
-   * beside the page; in Node, in their packages, else beside the bundled program.
+   * The location of the `.wasm` files of this package and of `@tensorflow/tfjs-backend-wasm`: the URL of a folder with
+   * all of them, ending in `/`, or a URL for each file that is not at its default location. In Node, a path relative to
+   * the working directory is also possible. Default in a browser: the bundler's location of ours, and the folder of the
+   * page for those of TensorFlow.js. Default in Node: their packages, else the folder of the bundled program.
    */
   readonly wasmPaths?: WasmPaths;
   /**
    * The micro-kernel of products and convolutions: fused multiply-adds in tiles of 6×16 (for V8's revectorization,
-   * which Node 24 has behind a flag that `activate()` sets) or of 6×8, or without fused operations. Default: the
-   * quickest that computes right, by a few milliseconds of timing. Results differ between them by rounding.
+   * which Node 24 has behind a flag that `activate()` sets) or of 6×8, or no fused operations. Default: the fastest
+   * correct one, by a few milliseconds of timing. Results differ by rounding.
    */
   readonly variant?: Variant;
   /**
-   * Whether 3×3 convolutions of stride 1 may take a quarter of the multiplications, at some ten times the rounding
-   * error (about 1e-5 of the largest value). Default true.
+   * Whether 3×3 convolutions of stride 1 may use Winograd's algorithm: a quarter of the multiplications, at about ten
+   * times the rounding error (1e-5 of the largest value). Default true.
    */
   readonly winograd?: boolean;
 }
 
-/** The most threads that an option may ask for, and the most by default. */
+/** The most threads, and the most by default. */
 const [mostThreads, usualThreads] = [32, 8];
 
 function checkWasmOptions(options: WasmOptions): void {
@@ -76,7 +76,7 @@ function checkWasmOptions(options: WasmOptions): void {
     throw new ConfigurationError(
       'BAD_THREADS',
       `activate got threads ${threads}.`,
-      `use a whole number from 1 to ${mostThreads}, or leave it out.`,
+      `use a whole number from 1 to ${mostThreads}, or omit it.`,
     );
   }
 }
@@ -121,20 +121,20 @@ async function start(_: Support, options: WasmOptions, teardown: Teardown): Prom
   }
 }
 
-/** Makes the stock backend the current one, on memory that threads share if there is such memory. */
+/** Makes the stock backend the current one, on shared memory if possible. */
 async function startBackend(
   read: Read,
   threads: number,
 ): Promise<{ wasm: BackendWasm; adopted: boolean; refusal: unknown }> {
   const tfjs = await import('@tensorflow/tfjs-backend-wasm');
-  // Not findBackend(), which starts a backend that it does not find.
+  // Not findBackend(), which starts a backend that is registered only.
   const adopted = 'wasm' in tf.engine().registry;
   let refusal: unknown;
   if (!adopted) {
     const shared = node ? threads > 1 : await tf.env().getAsync('WASM_HAS_MULTITHREAD_SUPPORT');
-    // Before it is registered: what fails within a factory, tf.setBackend() prints, and does not throw.
+    // Before the registration: tf.setBackend() prints the error of a factory, and does not throw it.
     const stock = await loadStock(read, shared === true).catch((error: unknown) => {
-      // Shared memory is reserved whole, 4 GiB, which a device may refuse; other memory grows as it is needed.
+      // Shared memory reserves all its 4 GiB at once, which a device may refuse. Other memory grows on demand.
       if (shared !== true || error instanceof GhlError || !/RangeError|memory/i.test(String(error))) throw error;
       refusal = error;
       return loadStock(read, false);
@@ -146,12 +146,13 @@ async function startBackend(
   if (!(await tf.setBackend('wasm'))) throw new Error('tf.setBackend() returned false.');
   const wasm = tf.findBackend('wasm') as BackendWasm;
   keepListeners(wasm);
-  // Another copy of TensorFlow.js's package may have made it, whose kernels the import above has replaced.
+  // Another copy of TensorFlow.js's package may have created it. The import above has replaced the kernels of that
+  // copy.
   if (adopted) for (const { setupFunc } of tf.getKernelsForBackend('wasm')) setupFunc?.(wasm);
   return { wasm, adopted, refusal };
 }
 
-/** Our kernels, and every other stock kernel within its limits, on guarded memory. */
+/** The kernels of this package, and every other stock kernel within its limits, on guarded memory. */
 function overridesFor(
   wasm: BackendWasm,
   memory: GuardedMemory,
@@ -166,7 +167,7 @@ function overridesFor(
       const fallback = safeStock(name, stock as Stock | undefined, cpuKernels);
       const run = ours.get(name);
       return (call) => {
-        // Addresses of another backend lie in other memory.
+        // The addresses of another backend are in another memory.
         if (call.backend !== wasm) return elsewhere(name, stock)(call);
         return memory.guard({ name, inputs: call.inputs }, () =>
           run === undefined ? fallback(call as never) : run({ ...call, module } as never, fallback),
@@ -176,13 +177,13 @@ function overridesFor(
   }));
 }
 
-/** Tensors outlive their backend. Without this, disposing of one would read from null. */
+/** Tensors outlive their backend. Without these methods, to dispose of one would read from null. */
 function abandonTensors(wasm: BackendWasm): void {
   const throwGone = (): never => {
     throw new StateError(
       'BACKEND_GONE',
       'The tensor was on the WebAssembly backend, which was deactivated.',
-      'read tensors before deactivate(), or make them anew.',
+      'read tensors before deactivate(), or create them again.',
     );
   };
   Object.assign(wasm, { disposeData: () => true, readSync: throwGone, read: async () => throwGone() });
@@ -192,12 +193,12 @@ function abandonTensors(wasm: BackendWasm): void {
 function checkUnchanged(
   { threads, variant, winograd }: WasmOptions,
   running: {
-    /** The number that was asked for, and the number that run. */
+    /** The number in the options, and the number that run. */
     readonly threads: readonly [asked: number | undefined, running: number];
     readonly numerics: { readonly variant: Variant; readonly winograd: boolean };
   },
 ): void {
-  const help = 'call deactivate() first; tensors that live on the backend are lost then.';
+  const help = 'call deactivate() first; tensors on the backend are lost.';
   const { numerics } = running;
   if (threads !== undefined && !running.threads.includes(threads)) {
     throw new ConfigurationError(
@@ -215,7 +216,7 @@ function checkUnchanged(
   }
 }
 
-/** What a kernel of ours does on a backend that was registered in the place of ours. */
+/** The kernel for a backend that was registered in the place of ours. */
 function elsewhere(name: string, stock: tf.KernelFunc | undefined): tf.KernelFunc {
   if (stock !== undefined) return stock;
   throw new StateError(
@@ -225,13 +226,13 @@ function elsewhere(name: string, stock: tf.KernelFunc | undefined): tf.KernelFun
   );
 }
 
-/** Why there is one thread where there could be more. */
-function whyOne(unstarted: unknown, refused: unknown, found: boolean): string {
-  if (unstarted !== undefined) {
-    return `no worker starts here${node ? '' : ' (worker-src blob: allows it)'}: ${messageOf(unstarted)}`;
+/** The reason that one thread runs in place of several. */
+function whyOne(startFailure: unknown, refusal: unknown, adopted: boolean): string {
+  if (startFailure !== undefined) {
+    return `no worker starts here${node ? '' : ' (worker-src blob: allows it)'}: ${messageOf(startFailure)}`;
   }
-  if (refused !== undefined) return `memory that threads share is refused here: ${messageOf(refused)}`;
-  if (found) return 'the backend was initialised before activate(), with memory that threads cannot share.';
+  if (refusal !== undefined) return `memory that threads share is refused here: ${messageOf(refusal)}`;
+  if (adopted) return 'the backend was initialised before activate(), with memory that threads cannot share.';
   return globalThis.crossOriginIsolated
     ? 'this browser has no memory that threads share, although the page is cross-origin isolated.'
     : 'without cross-origin isolation, the browser shares no memory between threads.';
@@ -276,33 +277,32 @@ export const backend: BackendAdapter<WasmOptions> = createAdapter<WasmOptions, S
 });
 
 /**
- * Says whether WebAssembly with SIMD runs here. Never throws.
+ * Checks whether WebAssembly with SIMD runs here. Never throws.
  *
- * @returns `{ supported: true }`, or why not and what to do.
+ * @returns `{ supported: true }`, or the reason and the remedy.
  */
 export function isSupported(): Promise<Support> {
   return backend.isSupported();
 }
 
 /**
- * Makes WebAssembly the backend that TensorFlow.js computes on, able to train. Idempotent: what is active already is
- * returned as it is. It prints nothing and does not keep the process alive.
+ * Makes WebAssembly the backend of TensorFlow.js, with kernels for training. Idempotent. It prints nothing and does not
+ * keep the process alive.
  *
- * @returns What it got: processor, runtime, threads, versions, the kernels added, and in `notes` what it had to do
- * without.
- * @throws UnsupportedError with code `WASM_UNSUPPORTED` and the reason of {@link isSupported}, or `WASM_FAILED` where
- * the module could not be loaded; ConfigurationError with code `UNKNOWN_OPTION`, `BAD_THREADS`, `BAD_VALUE` for another
- * variant than there are, `BAD_VARIANT` for one that does not run here, or `ALREADY_ACTIVE` where it is active with
- * other threads, another variant or another choice of `winograd`; StateError with code `OTHER_COPY` where another copy
- * of this package is active.
+ * @returns The processor, runtime, threads, versions, added kernels, and the missing features in `notes`.
+ * @throws UnsupportedError `WASM_UNSUPPORTED` with the reason of {@link isSupported}, or `WASM_FAILED` if the module
+ * does not load.
+ * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_THREADS`, `BAD_VALUE` for an unknown variant, `BAD_VARIANT` for a
+ * variant that does not run here, or `ALREADY_ACTIVE` if the backend runs with other threads, variant or `winograd`.
+ * @throws StateError `OTHER_COPY` if another copy of this package is active.
  */
 export function activate(options: WasmOptions = {}): Promise<ActiveBackend> {
   return backend.activate(options);
 }
 
 /**
- * Takes the kernels away, frees the WebAssembly memory, stops the threads, and turns the backend on that was on
- * before, if any. Tensors that live on the backend are lost. Does nothing where it is not active.
+ * Stops the threads, frees the memory, and restores the stock kernels and the previous backend. Tensors on the backend
+ * are lost. Does nothing if the backend is not active.
  */
 export function deactivate(): Promise<void> {
   return backend.deactivate();

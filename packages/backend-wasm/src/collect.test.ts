@@ -32,7 +32,7 @@ describe('the generated files', () => {
     expect(numbers).toEqual(called.map((_, i) => i));
   });
 
-  it('are up to date: else run the build of backend-wasm and commit what it writes', async () => {
+  it('are up to date: if not, run the build of backend-wasm and commit its output', async () => {
     const { kernels } = await collectAssembly(assembly);
     expect(await readFile(join(src, 'kernel-name.ts'), 'utf8')).toBe(kernelNames(kernels));
     const index = kernelIndex(await collectRegistered(join(src, 'kernels')));
@@ -50,7 +50,7 @@ describe('a new kernel', () => {
   });
   afterEach(() => rm(folder, { recursive: true }));
 
-  it('is found by its assembly file', async () => {
+  it('is collected from its assembly file', async () => {
     await write(
       'deep-cube.ts',
       'export function cube(): u32 {\n}\nexport function deepCubeTask(at: i32, thread: i32): void {\n}\n',
@@ -67,7 +67,7 @@ describe('a new kernel', () => {
     expect(table).toContain('    case SQUARE:\n      return squareTask(task);\n');
   });
 
-  it('is found by its file in src/kernels', async () => {
+  it('is collected from its file in src/kernels', async () => {
     await write('kernels/deep-cube.ts', 'export const kernels = [cube];\n');
     await write('kernels/heap.ts', 'export function address() {}\n');
     await write('kernels/deep-cube.test.ts', 'export const kernels = [];\n');
@@ -76,7 +76,7 @@ describe('a new kernel', () => {
     expect(index).toContain('export const kernels = [\n  ...deepCube,\n];\n');
   });
 
-  it('cannot take the name of another task or of another kernel', async () => {
+  it('cannot have the name of another task or kernel', async () => {
     await write('other.ts', 'export function squareTask(task: i32): void {\n}\n');
     await expect(collectAssembly(folder)).rejects.toThrow('Two files export squareTask.');
     await write('other.ts', 'export function square(): u32 {\n}\n');

@@ -1,5 +1,6 @@
 /**
- * Two copies of this package in one process, as two versions in node_modules are, and others who change the backend.
+ * Two copies of this package in one process, like two versions in node_modules, and other code that changes the
+ * backend.
  */
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
@@ -30,7 +31,7 @@ afterEach(async () => {
 const options = { threads: 1, variant: 'plain-6x8' } as const;
 const code = (name: string) => expect.objectContaining({ code: name, help: expect.any(String) });
 
-/** A sum, a product, and a gradient that only our kernels have on wasm. */
+/** Computes a sum, a product, and a gradient that the stock backend lacks. */
 function computes(): boolean {
   return tf.tidy(() => {
     const [x, w] = [tf.ones([1, 3, 3, 1]), tf.ones([2, 2, 1, 1])] as [tf.Tensor4D, tf.Tensor4D];
@@ -48,7 +49,7 @@ const calls = fc.array(fc.tuple(who, fc.constantFrom<'activate' | 'deactivate'>(
   maxLength: 8,
 });
 
-/** What each call comes to, and who is active at the end. */
+/** The outcome of each call, and the copy that is active at the end. */
 function expected(list: readonly (readonly ['first' | 'second', 'activate' | 'deactivate'])[]) {
   let owner: string | undefined;
   const outcomes = list.map(([copy, call]) => {
@@ -70,7 +71,7 @@ const outcome = (call: Promise<unknown>) =>
 const call = ([copy, name]: readonly ['first' | 'second', 'activate' | 'deactivate']) =>
   outcome(name === 'activate' ? copies()[copy].activate(options) : copies()[copy].deactivate());
 
-it.each(['one after the other', 'at once'])('are active one at a time, in any order of calls, %s', async (way) => {
+it.each(['sequential', 'simultaneous'])('copies are active one at a time, in any order of %s calls', async (way) => {
   const stock = () => tf.getKernelsForBackend('wasm').length;
   await first.activate(options);
   await first.deactivate();
@@ -79,7 +80,7 @@ it.each(['one after the other', 'at once'])('are active one at a time, in any or
     fc.asyncProperty(calls, async (list) => {
       const { outcomes, owner } = expected(list);
       const actual: string[] = [];
-      if (way === 'at once') actual.push(...(await Promise.all(list.map(call))));
+      if (way === 'simultaneous') actual.push(...(await Promise.all(list.map(call))));
       else for (const each of list) actual.push(await call(each));
       expect(actual).toEqual(outcomes);
       expect(tf.getBackend()).toBe(owner === undefined ? 'cpu' : 'wasm');
@@ -93,20 +94,20 @@ it.each(['one after the other', 'at once'])('are active one at a time, in any or
   );
 });
 
-it('say where the other one is', async () => {
+it('a copy names the location of the active copy', async () => {
   await first.activate(options);
   await expect(second.activate(options)).rejects.toEqual(code('OTHER_COPY'));
   await expect(second.activate(options)).rejects.toThrow(/backend-wasm.*file:.*activate\.ts.*file:.*activate\.ts/s);
   expect(computes()).toBe(true);
 });
 
-it('do not stand in each other’s way after one failed to start', async () => {
+it('a copy can start after another one failed to start', async () => {
   await expect(first.activate({ ...options, wasmPaths: 'nowhere/' })).rejects.toEqual(code('WASM_FAILED'));
   await second.activate(options);
   expect(computes()).toBe(true);
 });
 
-it('a stock backend in the place of ours computes on its own memory, and ours comes back', async () => {
+it('a stock backend in the place of ours computes on its own memory, and activate() restores ours', async () => {
   await first.activate(options);
   const lost = tf.ones([2]);
   const { BackendWasm } = await import('@tensorflow/tfjs-backend-wasm');
@@ -130,7 +131,7 @@ it('a stock backend in the place of ours computes on its own memory, and ours co
   await tf.setBackend('cpu');
 });
 
-it('deactivate() leaves a backend that was put in the place of ours', async () => {
+it('deactivate() leaves a backend that replaced ours', async () => {
   await first.activate(options);
   const { BackendWasm } = await import('@tensorflow/tfjs-backend-wasm');
   tf.removeBackend('wasm');
@@ -144,7 +145,7 @@ it('deactivate() leaves a backend that was put in the place of ours', async () =
   await tf.setBackend('cpu');
 });
 
-it('deactivate() leaves a kernel that was put in the place of ours', async () => {
+it('deactivate() leaves a kernel that replaced ours', async () => {
   await first.activate(options);
   const theirs: tf.KernelConfig = { kernelName: 'Sum', backendName: 'wasm', kernelFunc: () => [] };
   const stock = tf.getKernel('Sum', 'wasm');

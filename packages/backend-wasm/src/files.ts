@@ -1,18 +1,18 @@
-/** The `.wasm` files, ours and those of the stock backend: where they are, and their bytes. */
+/** Finds and reads the `.wasm` files of this package and of the stock backend. */
 import { UnsupportedError } from '@ghl/core';
 import type { Variant } from './module.js';
 import { node } from './node.js';
 
 /**
- * Says where files are: the URL of the folder of all, ending in `/`, or a URL for each that is not where it is looked
- * for. In Node, a path will do.
+ * The location of files: the URL of a folder with all of them, ending in `/`, or a URL for each file that is not at its
+ * default location. In Node, a path is possible.
  */
 export type WasmPaths = string | Readonly<Record<string, string>>;
 
-/** Gives the bytes of a file. */
+/** Reads a file. */
 export type Read = (file: string) => Promise<Uint8Array<ArrayBuffer>>;
 
-/** Ours. Written out one by one, since that is what bundlers look for: they copy each and put its new URL here. */
+/** The files of this package. Bundlers find such literal URLs: they copy each file and insert its new URL here. */
 const own: Readonly<Record<string, () => URL>> = {
   'relaxed-6x16.wasm': () => new URL('../dist/wasm/relaxed-6x16.wasm', import.meta.url),
   'relaxed-6x8.wasm': () => new URL('../dist/wasm/relaxed-6x8.wasm', import.meta.url),
@@ -20,10 +20,11 @@ const own: Readonly<Record<string, () => URL>> = {
 } satisfies Record<`${Variant}.wasm`, () => URL>;
 
 /**
- * Reads files where `wasmPaths` says. By default, ours are where the bundler put them, and those of TensorFlow.js
- * beside the page; in Node, they are in their packages, or else beside the program, where a bundle has its files.
+ * Returns a function that reads files from `wasmPaths`, or from their default locations. In a browser, these are the
+ * bundler's location for the files of this package, and the folder of the page for those of TensorFlow.js. In Node,
+ * they are the packages, else the folder of the program, where a bundle has its files.
  *
- * @throws UnsupportedError `WASM_FAILED`, which names the file and where it was looked for.
+ * @throws UnsupportedError `WASM_FAILED` with the file and the locations that were searched.
  */
 export function reader(wasmPaths: WasmPaths = {}): Read {
   return async (file) => {
@@ -48,7 +49,7 @@ export function reader(wasmPaths: WasmPaths = {}): Read {
   };
 }
 
-/** What every WebAssembly file begins with: a zero and `asm`. */
+/** The first bytes of every WebAssembly file: a zero and `asm`. */
 const magic = [0, 0x61, 0x73, 0x6d];
 
 function usualPlaces(file: string): string[] {
@@ -58,7 +59,7 @@ function usualPlaces(file: string): string[] {
     try {
       return String(place());
     } catch {
-      // A bundle may have no package near it, and one of CommonJS no URL of its own.
+      // A bundle may be far from any package, and a CommonJS bundle has no URL.
       return [];
     }
   });
@@ -70,7 +71,7 @@ function stockFile(file: string): string {
   return createRequire(import.meta.url).resolve(`@tensorflow/tfjs-backend-wasm/wasm-out/${file}`);
 }
 
-/** The bytes at a URL; in Node also at a path. */
+/** Reads a URL, or in Node a path. */
 async function load(place: string): Promise<Uint8Array<ArrayBuffer>> {
   if (node && !/^(https?|data|blob):/i.test(place)) {
     const { readFile } = process.getBuiltinModule('node:fs/promises');

@@ -1,6 +1,4 @@
-/**
- * Listeners of the process that Emscripten's code, in which the stock backend is compiled, adds and removes in excess.
- */
+/** Repairs the listeners of the process, which the Emscripten code of the stock backend adds and removes in excess. */
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import { node } from './node.js';
 
@@ -8,8 +6,8 @@ const processEvents = ['uncaughtException', 'unhandledRejection'] as const;
 type Listener = (...values: unknown[]) => void;
 
 /**
- * Emscripten's start-up code listens to the process's uncaught exceptions only to throw them again, which changes the
- * exit status of every later crash. Returns a function that removes the listeners that were added since.
+ * Returns a function that removes the listeners that Emscripten has added since. They catch uncaught exceptions and
+ * throw them again, which changes the exit status of every later crash.
  */
 export function watchListeners(): () => void {
   if (!node) return () => {};
@@ -25,7 +23,7 @@ export function watchListeners(): () => void {
   };
 }
 
-/** Makes `dispose()` keep all listeners: Emscripten's clean-up code removes everyone's with its own. */
+/** Makes `dispose()` keep all listeners: Emscripten's clean-up code removes those of others with its own. */
 export function keepListeners(wasm: BackendWasm): void {
   if (!node) return;
   const dispose = wasm.dispose;

@@ -9,7 +9,7 @@ import { GuardedMemory } from './memory.js';
 
 const { Memory } = WebAssembly;
 
-/** What stock memory grows to in these tests, in MiB. */
+/** The limit of the memory in these tests, in MiB. */
 const most = 96;
 
 beforeEach(async () => {
@@ -39,7 +39,7 @@ function refusal(run: () => unknown): GhlError {
 
 const held = () => [tf.memory().numTensors, (tf.backend() as unknown as { numDataIds(): number }).numDataIds()];
 
-it('names the tensor that does not fit and a batch that may, and answers afterwards', () => {
+it('names the tensor that does not fit and a batch that may, and still computes afterwards', () => {
   const convolve = (batch: number) => {
     const y = tf.conv2d(tf.ones<tf.Rank.R4>([batch, 16, 16, 4]), tf.ones<tf.Rank.R4>([3, 3, 4, 64]), 1, 'same');
     return tf.slice(y, [batch - 1, 8, 8, 0], [1, 1, 1, 1]).dataSync()[0];
@@ -55,14 +55,14 @@ it('names the tensor that does not fit and a batch that may, and answers afterwa
   expect(tf.tidy(() => convolve(1024))).toBe(36);
 });
 
-it('refuses a size of more than 32 bits', () => {
+it('throws for a size of more than 32 bits', () => {
   const column = tf.ones<tf.Rank.R2>([70_000, 1]);
   const error = refusal(() => tf.matMul(column, column, false, true));
   expect(error.code).toBe('OUT_OF_MEMORY');
   expect(error.message).toContain('[70000, 70000] (18,693 MiB in one piece)');
 });
 
-it('passes over a block that ends beyond the memory, and gives it back', () => {
+it('skips a block that ends beyond the memory, and frees it', () => {
   const high = 0xf000_0000;
   const answers = [8, high, 4096];
   const freed: number[] = [];
@@ -76,22 +76,22 @@ it('passes over a block that ends beyond the memory, and gives it back', () => {
   expect(freed).toEqual([8, high]);
 });
 
-it('says what has no room to work in', () => {
-  // The weights, transformed, take four times their own 9 MiB.
+it('names the kernel whose intermediate results do not fit', () => {
+  // The transformed weights need four times the 9 MiB of the weights.
   const filter = tf.ones<tf.Rank.R4>([3, 3, 512, 512]);
   const ballast = tf.tidy(() => tf.ones([60 * 1024, 256]));
   const x = tf.ones<tf.Rank.R4>([16, 8, 8, 512]);
   const before = held();
   const error = refusal(() => tf.conv2d(x, filter, 1, 'same'));
   expect(error).toMatchObject({ code: 'OUT_OF_MEMORY' });
-  expect(error.message).toMatch(/what Conv2D works in, given shape \[/);
-  // Its result, made by then, is not left behind.
+  expect(error.message).toMatch(/the intermediate results of Conv2D for shape \[/);
+  // Its result, which exists by then, is freed.
   expect(held()).toEqual(before);
   ballast.dispose();
   expect(tf.max(tf.conv2d(x, filter, 1, 'same')).dataSync()[0]).toBe(9 * 512);
 });
 
-it('leaves a model as it was where a step does not fit', async () => {
+it('leaves a model unchanged if a step does not fit', async () => {
   const model = sequential({
     layers: [
       layers.conv2d({ inputShape: [16, 16, 4], filters: 32, kernelSize: 3, padding: 'same', activation: 'relu' }),
@@ -108,7 +108,7 @@ it('leaves a model as it was where a step does not fit', async () => {
   await step(4);
   const [before, count] = [weights(), held()];
 
-  // In the forward pass, and going back.
+  // In the forward pass and in the backward pass.
   for (const batch of [1500, 900]) {
     await expect(step(batch)).rejects.toMatchObject({ code: 'OUT_OF_MEMORY' });
     expect(held()).toEqual(count);

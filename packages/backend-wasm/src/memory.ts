@@ -1,6 +1,6 @@
 /**
- * The memory that all tensors of the backend lie in, 4 GiB at most. Stock code takes what it is not given for address
- * 0, and writes there; this refuses instead, and gives back what a kernel had made before it was refused.
+ * The memory of all tensors of the backend, at most 4 GiB. If an allocation fails, stock code writes to address 0.
+ * Guarded memory throws instead, and frees the outputs of the kernel that failed.
  */
 import { UnsupportedError } from '@ghl/core';
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
@@ -11,7 +11,7 @@ const MIB = 1 << 20;
 const MOST = 2 ** 32;
 const mebibytes = (bytes: number) => `${Math.ceil(bytes / MIB).toLocaleString('en')} MiB`;
 
-/** What a kernel is handed, as far as it says what was too large. */
+/** The running kernel, for the error message. */
 interface Work {
   readonly name: string;
   readonly inputs: Readonly<Record<string, TensorInfo | undefined>>;
@@ -19,31 +19,31 @@ interface Work {
 
 type Tape = ReturnType<typeof engine>['state']['activeTape'] | null | undefined;
 
-/** Guards the memory of one backend, from when it is made until the backend is gone. */
+/** Guards the memory of one backend until the backend is disposed of. */
 export class GuardedMemory {
   readonly #backend: BackendWasm;
-  /** Bytes by address, of what is in use. */
+  /** The size of each block in use, in bytes, by its address. */
   readonly #blocks = new Map<number, number>();
   #inUse = 0;
-  /** Shape of the tensor that is being made. */
+  /** The shape of the tensor that is being created. */
   #tensor: readonly number[] | undefined;
-  /** Gives up what is held for later; whether there was any. */
+  /** Frees memory that is held for later use. Returns whether there was any. */
   spare: () => boolean = () => false;
-  /** The kernel that is running, and what it has made. */
+  /** The running kernel, and its outputs. */
   #work: Work | undefined;
   #made: object[] | undefined;
-  /** What TensorFlow.js was recording when there was no room. */
+  /** The tape of TensorFlow.js when an allocation failed. */
   #tape: Tape;
 
   constructor(backend: BackendWasm) {
     this.#backend = backend;
     const stock = backend.wasm as StockModule;
-    // Emscripten's functions put others in their place when they are first called.
+    // Emscripten's functions replace themselves at their first call.
     stock._free(stock._malloc(1));
     const { _malloc: malloc, _free: free } = stock;
     stock._malloc = (bytes) => {
-      // Near 4 GiB, the stock allocator finds any free block long enough whose end, were it so long, has more than 32
-      // bits.
+      // Near 4 GiB, the end of a block has more than 32 bits. The stock allocator then returns a block that is too
+      // short.
       const allocate = (): number => {
         const address = bytes < MOST ? malloc(bytes) >>> 0 : 0;
         if (address === 0 || address + bytes <= stock.HEAPU8.length) return address;
@@ -80,7 +80,7 @@ export class GuardedMemory {
     };
   }
 
-  /** Runs a kernel. Where it fails, what it had made is freed: TensorFlow.js knows nothing of it yet. */
+  /** Runs a kernel. If it fails, its outputs are freed, which TensorFlow.js does not know yet. */
   guard<T>(work: Work, kernel: () => T): T {
     const [outerWork, outerMade] = [this.#work, this.#made];
     const outputs: object[] = [];
@@ -98,8 +98,8 @@ export class GuardedMemory {
   }
 
   /**
-   * Frees what TensorFlow.js keeps for a gradient that it has given up: an error thrown through `tf.grads()` leaves all
-   * of it behind. Returns whether there was any; there is none while the function to be differentiated still runs.
+   * Frees the tape of a gradient that has failed: TensorFlow.js leaks it after an error in `tf.grads()`. Returns
+   * whether there was any. There is none while the differentiated function still runs.
    */
   #dropTape(): boolean {
     const { activeTape, gradientDepth } = engine().state;
@@ -113,17 +113,19 @@ export class GuardedMemory {
     const inputs = Object.values(this.#work?.inputs ?? {}).map((input) => input?.shape ?? []);
     const shape = this.#tensor ?? inputs.sort((a, b) => util.sizeFromShape(b) - util.sizeFromShape(a))[0] ?? [];
     const what =
-      this.#tensor === undefined ? `what ${this.#work?.name ?? 'an operation'} works in, given` : 'a tensor of';
+      this.#tensor === undefined
+        ? `the intermediate results of ${this.#work?.name ?? 'an operation'} for`
+        : 'a tensor of';
     return new UnsupportedError(
       'OUT_OF_MEMORY',
       `There is no room for ${what} shape [${shape.join(', ')}] (${mebibytes(bytes)} in one piece): WebAssembly has ` +
-        `${mebibytes(MOST)} in all, and ${mebibytes(this.#inUse)} are in use.`,
-      `${smallerBatch(shape, this.#inUse + bytes)}tf.dispose() and tf.tidy() free what is no longer needed.`,
+        `${mebibytes(MOST)} in total, and ${mebibytes(this.#inUse)} are in use.`,
+      `${smallerBatch(shape, this.#inUse + bytes)}tf.dispose() and tf.tidy() free unused tensors.`,
     );
   }
 }
 
-/** The largest power of two that leaves a tenth of the memory free, if all that is needed grows with the first axis. */
+/** The largest power of two that leaves a tenth of the memory free, if the memory in use grows with the first axis. */
 function smallerBatch([batch = 0, ...example]: readonly number[], needed: number): string {
   if (batch < 2 || example.length === 0) return '';
   const most = Math.min(batch - 1, (0.9 * MOST * batch) / needed);

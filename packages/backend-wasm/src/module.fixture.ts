@@ -1,11 +1,11 @@
-/** Memory without TensorFlow.js for tests of the module, and buffers in it that show what leaves them. */
+/** Memory without TensorFlow.js for tests of the module, and buffers with guard zones. */
 import { generator } from '@ghl/conformance/testing';
 import { expect } from 'vitest';
 import type { StockModule } from './stock-module.js';
 
 /**
- * What the module needs of tfjs's: memory, and functions that hand it out and, so that a buffer is found, round it
- * NaNs.
+ * The parts of the stock module that the kernels need: memory, and functions that allocate it between guard zones of
+ * NaN.
  */
 export function bareStock(shared: boolean) {
   const wasmMemory = new WebAssembly.Memory({ initial: 512, maximum: 2048, shared });
@@ -19,11 +19,11 @@ export function bareStock(shared: boolean) {
   return { stock, memory: wasmMemory, mark: () => top, release: (mark: number) => (top = mark) };
 }
 
-/** What {@link bareStock} makes. */
+/** The result of {@link bareStock}. */
 export type Bare = ReturnType<typeof bareStock>;
 const GUARD = 16;
 
-/** Buffers between guards: of NaN, so that what reads beyond a buffer becomes NaN; what writes beyond it is found. */
+/** Buffers between guard zones of NaN: a read beyond a buffer gives NaN, and a write beyond it is detected. */
 export function buffers({ stock, memory }: Bare, fill = Number.NaN) {
   const guards: Float32Array[] = [];
   const inputs: [Float32Array, Float32Array][] = [];

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Bare, bareStock, buffers } from './module.fixture.js';
 import { KernelModule, type Variant, variants } from './module.js';
 
-/** Largest difference over largest value, or over that of most sums of so many terms; infinite where there is a NaN. */
+/** The largest difference over the largest value, or over that of most sums of `terms` terms; infinite for a NaN. */
 function error(actual: Float32Array, expected: Float64Array, terms: number): number {
   let [difference, largest] = [0, Math.sqrt(terms) / 3];
   for (let i = 0; i < expected.length; i++) {
@@ -34,7 +34,7 @@ function outSize({ size, kernel, stride, dilation, pad }: Shape): [number, numbe
   return [out(0), out(1)];
 }
 
-/** Calls `visit` with the offsets of the first channel of every x, w and y that meet. */
+/** Calls `visit` with the offsets of the first channels of x, w and y, for each term of the sum. */
 function forEachTap(shape: Shape, visit: (x: number, w: number, y: number) => void): void {
   const { batch, size, channels, kernel, stride, dilation, pad } = shape;
   const [height, width] = outSize(shape);
@@ -84,7 +84,7 @@ function filterGradient(shape: Shape, x: Float32Array, v: Float32Array, size: nu
   return dw;
 }
 
-/** All three maps of a convolution, the filter gradient with two cotangents, by the kernels of one kind. */
+/** A convolution and both gradients, the filter gradient with two cotangents, by the kernels of one algorithm. */
 function convolutionErrors(module: KernelModule, bare: Bare, shape: Shape, winograd: boolean): number[] {
   const mark = bare.mark();
   const { batch, size, channels, kernel, stride, dilation, pad } = shape;
@@ -170,7 +170,7 @@ describe.each<[Variant, string, boolean]>([
   });
   afterAll(() => module.dispose());
 
-  it('convolves any shape, forward and back, as float64 does to 1e-5', () => {
+  it('convolves any shape, forward and backward, within 1e-5 of float64', () => {
     fc.assert(
       fc.property(anyConvolution, (shape) => {
         for (const each of convolutionErrors(module, bare, shape, false)) expect(each).toBeLessThan(1e-5);
@@ -179,7 +179,7 @@ describe.each<[Variant, string, boolean]>([
     );
   });
 
-  it('convolves in Winograd’s way as float64 does to 1e-4', () => {
+  it('convolves by Winograd’s algorithm within 1e-4 of float64', () => {
     fc.assert(
       fc.property(anyWinograd, (shape) => {
         for (const each of convolutionErrors(module, bare, shape, true)) expect(each).toBeLessThan(1e-4);
@@ -213,7 +213,7 @@ describe.each<[Variant, string, boolean]>([
     );
   });
 
-  it('multiplies any matrices as float64 does to 1e-5', () => {
+  it('multiplies any matrices within 1e-5 of float64', () => {
     const sizes = fc.oneof(fc.tuple(upTo(40), upTo(40), upTo(40)), fc.tuple(upTo(3), upTo(3), upTo(2000)));
     fc.assert(
       fc.property(sizes, fc.boolean(), fc.boolean(), ([m, n, k], turnA, turnB) => {
@@ -235,7 +235,7 @@ describe.each<[Variant, string, boolean]>([
   });
 });
 
-it('does every task once, in jobs of few and of many tasks by turns, on more threads than cores', async () => {
+it('runs every task once, in alternating jobs of few and many tasks, on more threads than cores', async () => {
   const bare = bareStock(true);
   const module = await KernelModule.load(bare.stock, { threads: 6, variant: 'relaxed-6x8', winograd: true });
   const memory = buffers(bare);
@@ -257,7 +257,7 @@ it('does every task once, in jobs of few and of many tasks by turns, on more thr
   module.dispose();
 });
 
-it('does not start where no variant computes right', async () => {
+it('throws if no variant computes correctly', async () => {
   const instantiate = WebAssembly.instantiate as (
     module: WebAssembly.Module,
     imports: WebAssembly.Imports,

@@ -1,6 +1,6 @@
 /**
- * Our own kernels: a WebAssembly module on the memory of the stock one, so that tensors are shared by their address.
- * Every thread has an instance of it; the main thread's sets the jobs, and all share their tasks (see
+ * The WebAssembly module of the kernels. It uses the memory of the stock module, so that both share tensors by their
+ * address. Every thread has an instance. The main thread's starts the jobs, and all share their tasks (see
  * assembly/threads.ts).
  */
 import { ConfigurationError, StateError, UnsupportedError } from '@ghl/core';
@@ -10,12 +10,12 @@ import { node } from './node.js';
 import type { StockModule } from './stock-module.js';
 import { startWorkers, type Worker } from './workers.js';
 
-/** How a module's micro-kernel multiplies, and for which machines it is, quickest first where all run. */
+/** The variants of the micro-kernel. If all run, the first is the fastest. */
 export const variants = ['relaxed-6x16', 'relaxed-6x8', 'plain-6x8'] as const;
 /** One of {@link variants}. */
 export type Variant = (typeof variants)[number];
 
-/** What assembly/index.ts exports. */
+/** The exports of assembly/index.ts. */
 interface Exports extends Readonly<Record<KernelName, () => number>> {
   start(control: number): void;
   stop(): void;
@@ -30,21 +30,21 @@ interface Exports extends Readonly<Record<KernelName, () => number>> {
   product(...values: number[]): number;
 }
 
-/** What {@link KernelModule.load} is asked for. */
+/** Options of {@link KernelModule.load}. */
 export interface ModuleOptions {
   readonly threads: number;
-  /** Default: the quickest. */
+  /** Default: the fastest. */
   readonly variant: Variant | undefined;
   readonly winograd: boolean;
-  /** Reads the module's files. Default: where they lie by default. */
+  /** Reads the files of the module. Default: from their default location. */
   readonly read?: Read;
 }
 
-/** Bytes of the block that threads share: fields, then arguments. */
+/** The size of the block that threads share: fields, then arguments. */
 const CONTROL = 1024;
 const MIB = 1 << 20;
 
-/** A module that multiplies and adds in one rounding, with relaxed SIMD. */
+/** A module with a fused multiply-add of relaxed SIMD. */
 const relaxedProbe = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 8, 1, 96, 3, 123, 123, 123, 1, 123, 3, 2, 1, 0, 10, 13, 1, 11, 0, 32, 0, 32, 1, 32, 2,
   253, 133, 2, 11,
@@ -56,16 +56,16 @@ export function bits(value: number): number {
 }
 
 const uppers = ['none', 'result', 'right'] as const;
-/** Which part of a product is an upper triangle: what is below its diagonal is 0, and not computed. */
+/** The part of a product that is an upper triangle: entries below its diagonal are 0, and not computed. */
 export type Upper = (typeof uppers)[number];
 
-/** The module at work. */
+/** A loaded module with its threads. */
 export class KernelModule {
   readonly variant: Variant;
   readonly threads: number;
-  /** Whether convolutions may be done in Winograd's way. */
+  /** Whether convolutions may use Winograd's algorithm. */
   readonly winograd: boolean;
-  /** Why there is but one thread, although more were asked for and memory is shared. */
+  /** Why no worker started, if several threads were requested and the memory is shared. */
   readonly startFailure: unknown;
   readonly #stock: StockModule;
   readonly #memory: WebAssembly.Memory;
@@ -96,10 +96,10 @@ export class KernelModule {
   }
 
   /**
-   * Loads the variant asked for, or the quickest that runs here and computes right, on the memory of `stock`.
+   * Loads a variant, by default the fastest correct one, on the memory of `stock`.
    *
-   * @throws ConfigurationError `BAD_VARIANT` where that variant does not run here; UnsupportedError `WASM_FAILED` where
-   * none computes right.
+   * @throws ConfigurationError `BAD_VARIANT` if that variant does not run here; UnsupportedError `WASM_FAILED` if no
+   * variant computes correctly.
    */
   static async load(
     stock: StockModule,
@@ -111,7 +111,7 @@ export class KernelModule {
     new Uint8Array(memory.buffer, control, CONTROL).fill(0);
     const candidates: Candidate[] = [];
     for (const variant of requested === undefined ? variants : [requested]) {
-      // What has no fused multiply-add is never the quickest.
+      // The variant without fused multiply-add is never the fastest.
       if (variant === 'plain-6x8' && candidates.length > 0) break;
       const candidate = await instantiate(variant, memory, shared, control, read);
       if (candidate !== null && computesCorrectly(candidate.exports, stock, memory)) candidates.push(candidate);
@@ -120,7 +120,7 @@ export class KernelModule {
     if (best === undefined && requested === undefined) {
       throw new UnsupportedError(
         'WASM_FAILED',
-        'No variant of the kernels computes right here.',
+        'No variant of the kernels computes correctly here.',
         'reinstall @ghl/backend-wasm, and update Node or the browser; else train on @tensorflow/tfjs-backend-cpu.',
       );
     }
@@ -128,7 +128,7 @@ export class KernelModule {
       throw new ConfigurationError(
         'BAD_VARIANT',
         `Kernel variant '${requested}' does not run here.`,
-        `leave it out, or use one of ${variants.map((name) => `'${name}'`).join(', ')}.`,
+        `omit it, or use one of ${variants.map((name) => `'${name}'`).join(', ')}.`,
       );
     }
     if (best.variant !== 'relaxed-6x16') setV8Flag('--no-experimental-wasm-revectorize', 13);
@@ -145,8 +145,8 @@ export class KernelModule {
   }
 
   /**
-   * The product of a [m, k] and b [k, n], each given by its address, either lying transposed; of an upper triangle only
-   * what is not 0 is computed.
+   * The product of a [m, k] and b [k, n], at their addresses. Either operand may be transposed. The zeros of an upper
+   * triangle are not computed.
    */
   product(
     a: number,
@@ -159,13 +159,13 @@ export class KernelModule {
     this.#run(() => this.#exports.product(a, b, c, ...sizes, Number(turn[0]), Number(turn[1]), uppers.indexOf(upper)));
   }
 
-  /** Runs a kernel on arguments: whole numbers and addresses, in the order of the fields in its source. */
+  /** Runs a kernel. Its arguments are integers and addresses, in the order of the fields in its source. */
   run(kernel: KernelName, values: readonly number[]): void {
     new Int32Array(this.#memory.buffer, this.#exports.argumentsAt(), values.length).set(values);
     this.#run(() => this.#exports[kernel]());
   }
 
-  /** Ends the threads. The memory goes with the stock module. */
+  /** Ends the threads. The stock module owns the memory. */
   async dispose(): Promise<void> {
     this.#exports.stop();
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
@@ -177,7 +177,7 @@ export class KernelModule {
       try {
         return kernel() >>> 0;
       } catch (error) {
-        // Other threads may still be at its tasks, and would count them off the next kernel's.
+        // Other threads may still run its tasks, and would decrement the counter of the next kernel.
         this.#exports.lose();
         throw error;
       }
@@ -187,10 +187,10 @@ export class KernelModule {
       this.reserve(needed);
       call();
     }
-    if (this.#exports.isLost()) throw workerLost('it did not bring back its part of a kernel.');
+    if (this.#exports.isLost()) throw workerLost('it did not finish its part of a kernel.');
   }
 
-  /** Sees to it that kernels have so many bytes for intermediate results. */
+  /** Reserves at least `needed` bytes for intermediate results of kernels. */
   reserve(needed: number): void {
     if (needed <= this.#arenaSize) return;
     this.release();
@@ -200,7 +200,7 @@ export class KernelModule {
     this.#exports.setArena(Math.ceil(this.#arena / 64) * 64, size);
   }
 
-  /** Gives up the memory for intermediate results; whether there was any. */
+  /** Frees the memory for intermediate results. Returns whether there was any. */
   release(): boolean {
     if (this.#arenaSize === 0) return false;
     this.#stock._free(this.#arena);
@@ -216,7 +216,7 @@ interface Candidate {
   readonly exports: Exports;
 }
 
-/** Compiles and instantiates a variant in this thread; null where the machine or the engine does not know it. */
+/** Compiles and instantiates a variant in this thread. Returns null if the engine does not support it. */
 async function instantiate(
   variant: Variant,
   memory: WebAssembly.Memory,
@@ -236,15 +236,15 @@ async function instantiate(
 }
 
 /**
- * Sets a flag of V8 that is made for being set before a module is compiled, in versions that know it; V8 prints an
- * error for a flag that it does not know.
+ * Sets a flag of V8 that affects the modules compiled from then on. It applies to a range of versions, since V8 prints
+ * an error for an unknown flag.
  */
 function setV8Flag(flag: string, first: number, last = Number.POSITIVE_INFINITY): void {
   const version = node ? Number.parseInt(process.versions.v8 ?? '', 10) : Number.NaN;
   if (version >= first && version <= last) process.getBuiltinModule('node:v8').setFlagsFromString(flag);
 }
 
-/** Whether this thread may sleep: the main one of a page may not. */
+/** Whether this thread may sleep. The main thread of a page may not. */
 function mayWait(): boolean {
   try {
     return Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 0) === 'timed-out';
@@ -253,7 +253,7 @@ function mayWait(): boolean {
   }
 }
 
-/** The same module for memory that is not shared: the flags of its one import, env.memory, are 1 in place of 3. */
+/** The same module for unshared memory: the flags of its only import, env.memory, are 1 in place of 3. */
 function unshared(binary: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   const memoryImport = new TextEncoder().encode('\x03env\x06memory\x02\x03');
   const copy = binary.slice();
@@ -262,7 +262,7 @@ function unshared(binary: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   return copy;
 }
 
-/** Runs `use` on memory that it may fill, so many floats from so many on. */
+/** Runs `use` with the address of temporary memory for `floats` numbers. */
 function borrow<T>(stock: StockModule, floats: number, use: (address: number) => T): T {
   const address = stock._malloc(4 * floats) >>> 0;
   try {
@@ -273,8 +273,8 @@ function borrow<T>(stock: StockModule, floats: number, use: (address: number) =>
 }
 
 /**
- * Proves a variant: a product and, in it, both forms of the micro-kernel, whole tiles and edges, against float64. An
- * engine that compiles it wrongly, or a machine whose fused operations differ, falls back to the next.
+ * Compares a variant with float64: both forms of the micro-kernel, on whole tiles and edges. If an engine compiles the
+ * variant incorrectly, or the fused operations of the machine differ, the next variant is used.
  */
 function computesCorrectly(exports: Exports, stock: StockModule, memory: WebAssembly.Memory): boolean {
   const [m, n, k] = [13, 37, 29];
@@ -286,7 +286,7 @@ function computesCorrectly(exports: Exports, stock: StockModule, memory: WebAsse
     const c = floats.subarray(m * k + k * n);
     for (let i = 0; i < m * k + k * n; i++) floats[i] = Math.sin(i);
     exports.setArena(address + 4 * floats.length, arena);
-    // As the filter gradient of a convolution of 1×1: c = aᵀ·b, with m channels, n filters, k positions.
+    // The filter gradient of a 1×1 convolution: c = aᵀ·b, with m channels, n filters and k positions.
     const gradient = [k, 1, 1, m, 1, 1, n, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 0, 1, 1, 1, 1, 1, 0, 1];
     const at = (offset: number) => address + 4 * offset;
     const right = (element: (i: number, p: number) => number) =>
@@ -310,7 +310,8 @@ function computesCorrectly(exports: Exports, stock: StockModule, memory: WebAsse
 }
 
 /**
- * GFLOP/s of the micro-kernels, turn by turn for some 20 ms in all, best round of each; the first await V8's optimiser.
+ * Measures the micro-kernels in GFLOP/s, interleaved for about 20 ms: the best round of each. During the first rounds,
+ * V8 still optimises.
  */
 function measure(candidates: readonly Candidate[], stock: StockModule): Partial<Record<Variant, number>> {
   const rates: Partial<Record<Variant, number>> = {};
@@ -328,7 +329,7 @@ function measure(candidates: readonly Candidate[], stock: StockModule): Partial<
   return rates;
 }
 
-/** A variant that asks more of the machine has to earn it by more than a measurement's noise. */
+/** Chooses the fastest. A variant with higher requirements must be faster by more than the noise of the measurement. */
 function quickest(candidates: readonly Candidate[], rates: Partial<Record<Variant, number>>): Candidate | undefined {
   return candidates.reduceRight<Candidate | undefined>(
     (best, next) => (best === undefined || (rates[next.variant] ?? 0) > 1.1 * (rates[best.variant] ?? 0) ? next : best),
@@ -340,6 +341,6 @@ function workerLost(why: string): StateError {
   return new StateError(
     'WORKER_LOST',
     `A thread of the WebAssembly backend was lost: ${why}`,
-    'call deactivate(), then activate() again, and go on from the last checkpoint.',
+    'call deactivate(), then activate() again, and resume from the last checkpoint.',
   );
 }

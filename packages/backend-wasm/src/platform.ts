@@ -13,16 +13,16 @@ export async function findPlatform(): Promise<Support> {
   const help =
     'use Node 20.19 or later, or a browser with WebAssembly SIMD (Chrome 91, Firefox 89, Safari 16.4 or later); else ' +
     'train on @tensorflow/tfjs-backend-cpu.';
-  if (typeof WebAssembly !== 'object') return { supported: false, reason: 'There is no WebAssembly here.', help };
+  if (typeof WebAssembly !== 'object') return { supported: false, reason: 'WebAssembly is not available.', help };
   try {
     if (!WebAssembly.validate(simdProbe)) {
       return { supported: false, reason: 'WebAssembly has no SIMD instructions here.', help };
     }
-    // A content security policy forbids this, or compiling, and never validating.
+    // A content security policy may forbid this, and compilation, but not validation.
     await WebAssembly.instantiate(simdProbe);
     return { supported: true };
   } catch (error) {
-    const reason = `WebAssembly is switched off here: ${messageOf(error)}`;
+    const reason = `WebAssembly is disabled here: ${messageOf(error)}`;
     return node
       ? { supported: false, reason, help }
       : { supported: false, reason, help: "allow 'wasm-unsafe-eval' as a script-src of the content security policy." };

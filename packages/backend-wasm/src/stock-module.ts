@@ -1,14 +1,14 @@
 /**
- * The stock module, loaded as its own code does except for three things. The files are read where we say. No thread of
- * its own is started: it would begin with eight workers, whose script it takes from its own source text, which a
- * bundler has changed by then; our threads share its memory instead. And it gets the names of CommonJS that a bundle
+ * Loads the stock module as its own code does, with three differences. It reads the files from custom locations. It
+ * starts no threads: the stock code would start eight workers, with a script from its own source text, which a bundler
+ * has changed. The threads of this package share its memory instead. And it defines the names of CommonJS that a bundle
  * lacks.
  */
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import type { Read } from './files.js';
 import { node } from './node.js';
 
-/** The stock module, as far as it matters here: what its type declarations leave out. */
+/** The members of the stock module that its type declarations omit. */
 export type StockModule = BackendWasm['wasm'] & {
   readonly wasmMemory?: WebAssembly.Memory;
   readonly asm: { readonly memory?: WebAssembly.Memory };
@@ -24,7 +24,7 @@ type Factory = (config: {
   ): object;
 }) => Promise<StockModule & { cwrap(name: string, result: string | null, parameters: string[]): unknown }>;
 
-/** Stands for a worker of the stock module: says that it has loaded, and does nothing. */
+/** A worker of the stock module that reports that it has loaded, and does nothing. */
 class NoWorker {
   declare onmessage: (event: { data: object }) => void;
   postMessage(): void {
@@ -36,8 +36,8 @@ class NoWorker {
 }
 
 /**
- * Globals while the stock module starts: a worker that does nothing, which Emscripten's code for Node replaces, to no
- * effect here; and what that code takes from CommonJS, which a bundle of ES modules has not.
+ * Globals while the stock module starts: a worker that does nothing, and the CommonJS names that a bundle of ES modules
+ * lacks. Emscripten's code for Node tries to replace the worker, without effect.
  */
 const globals: PropertyDescriptorMap = {
   Worker: { configurable: true, get: () => NoWorker, set: () => {} },
@@ -62,8 +62,7 @@ function withGlobals<T>(start: () => T): T {
 }
 
 /**
- * Loads the stock module, for `new BackendWasm(module)`, on memory that threads can share or on memory that they
- * cannot.
+ * Loads the stock module, for `new BackendWasm(module)`, on shared or unshared memory.
  */
 export async function loadStock(read: Read, shared: boolean): Promise<StockModule> {
   const [factory, compiled] = await Promise.all([

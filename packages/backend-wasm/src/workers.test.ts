@@ -1,4 +1,4 @@
-/** The threads' life: born with activate(), asleep without work, missed when they die, gone with deactivate(). */
+/** The life of threads: they start with activate(), sleep without work, are reported when they die, and end. */
 import { once } from 'node:events';
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
@@ -11,7 +11,7 @@ import type { StockModule } from './stock-module.js';
 const threads = process.getBuiltinModule('node:worker_threads');
 const { Worker } = threads;
 
-/** All that were started in a test, and how many of them have ended. */
+/** The workers that a test has started, and the number of those that have ended. */
 let started: InstanceType<typeof Worker>[];
 let ended: number;
 
@@ -34,14 +34,14 @@ afterEach(async () => {
 
 const lost = expect.objectContaining({ name: 'StateError', code: 'WORKER_LOST', help: expect.any(String) });
 
-/** A product that all threads take part in. */
+/** A product that all threads share. */
 const compute = () =>
   tf.tidy(() => {
     const x = tf.reshape(tf.range(0, 65_536), [256, 256]);
     return tf.matMul(x, x, false, true).dataSync()[65_535];
   });
 
-it('start with activate() and are gone with deactivate(), as is the memory, however often', async () => {
+it('threads start with activate() and end with deactivate(), which frees the memory, repeatedly', async () => {
   const memories: WeakRef<object>[] = [];
   for (let cycle = 1; cycle <= 20; cycle++) {
     expect((await activate({ threads: 3 })).threads).toBe(3);
@@ -56,23 +56,23 @@ it('start with activate() and are gone with deactivate(), as is the memory, howe
   const collect = process.getBuiltinModule('node:vm').runInNewContext('gc') as () => void;
   await new Promise(setImmediate);
   collect();
-  // The last may still be on the stack.
+  // The last memory may still be on the stack.
   expect(memories.filter((memory) => memory.deref() !== undefined).length).toBeLessThanOrEqual(1);
 });
 
-it('take no time of the processor without work', async () => {
+it('threads use no processor time without work', async () => {
   await activate({ threads: 4 });
   compute();
   await new Promise((resolve) => setTimeout(resolve, 100));
   const before = process.cpuUsage();
   await new Promise((resolve) => setTimeout(resolve, 300));
   const { user, system } = process.cpuUsage(before);
-  // Three that spin would take 600 ms of two cores.
+  // Three spinning threads would use 600 ms of two cores.
   expect((user + system) / 1000).toBeLessThan(150);
 });
 
 describe('a thread that dies', () => {
-  it('between kernels is an error at the next, until the backend is activated again', async () => {
+  it('between kernels causes an error at the next kernel, until the backend is activated again', async () => {
     await activate({ threads: 3 });
     const expected = compute();
     await Promise.all([once(started[0]!, 'exit'), started[0]!.terminate()]);
@@ -84,7 +84,7 @@ describe('a thread that dies', () => {
     expect(compute()).toBe(expected);
   });
 
-  it('while the backend does not know it yet holds up nobody', async () => {
+  it('delays no kernel while the backend does not know it yet', async () => {
     await activate({ threads: 2 });
     const expected = compute();
     void started[0]!.terminate();
@@ -92,7 +92,7 @@ describe('a thread that dies', () => {
   });
 
   /**
-   * A module of two threads, a product of many tasks on it, and the block that the threads share (see
+   * A module with two threads, a product of many tasks, and the block that the threads share (see
    * assembly/threads.ts).
    */
   async function product() {
@@ -106,22 +106,22 @@ describe('a thread that dies', () => {
     return { memory, control: new Int32Array(memory.buffer, 1024), module, run };
   }
 
-  it('in a kernel, of an error, is an error that says which', async () => {
+  it('by an error in a kernel causes an error that names it', async () => {
     const { memory, control, module, run } = await product();
     run(1);
-    // The arena ends with the worker's own part. Put it where that is beyond the memory.
+    // The arena ends with the part of the worker. Move it so that this part is beyond the memory.
     const [arena, shared, own] = [10, 12, 13];
     control[arena] = memory.buffer.byteLength - control[shared]! - control[own]!;
-    // As often as it takes until the worker is quick enough to get a task.
+    // Repeats until the worker is fast enough to take a task.
     expect(() => run(1000)).toThrow(lost);
     await vi.waitUntil(() => ended === 1);
     expect(() => run(1)).toThrow(/out of bounds/);
     await module.dispose();
   });
 
-  it('in a kernel, without a word, is missed when its task has not come back for ten seconds', async () => {
+  it('silently in a kernel is detected when its task has not finished for ten seconds', async () => {
     const { memory, module, run } = await product();
-    // Takes one task, as a thread would, and ends.
+    // Takes one task, as a thread does, and ends.
     const thief = new Worker(
       `const { workerData, parentPort } = require('node:worker_threads');
       const [ticket, count] = [new BigInt64Array(workerData.buffer, 1024, 1), new Int32Array(workerData.buffer, 1040, 1)];

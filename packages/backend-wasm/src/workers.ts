@@ -1,24 +1,25 @@
-/** Threads: workers of Node or of a browser, each of which waits in the kernels' `work` for the rest of its life. */
+/** Threads: workers of Node or of a browser. Each runs the kernels' `work` until it ends. */
 import { node } from './node.js';
 
-/** What a worker gets. */
+/** The start data of a worker. */
 export interface Task {
   readonly compiled: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
-  /** Where the block that threads share is. */
+  /** The address of the block that threads share. */
   readonly control: number;
 }
 
 /** A worker that has started. */
 export interface Worker {
-  /** Resolves to what went wrong when it has ended by itself. */
+  /** Resolves to the error if the worker ends without `terminate()`. */
   readonly failure: Promise<Error>;
-  /** Ends it; resolves when it has ended, in a browser at once. */
+  /** Ends the worker. In Node, resolves when it has ended. */
   terminate(): unknown;
 }
 
 /**
- * A worker's whole program. An error in a kernel is told to the main thread, which waits for the task, before it ends.
+ * The whole program of a worker. Before an error in a kernel ends it, it wakes the main thread, which waits for the
+ * task.
  */
 const program = `({ compiled, memory, control, thread }, ready) => {
   const { exports } = new WebAssembly.Instance(compiled, { env: { memory } });
@@ -32,17 +33,15 @@ const program = `({ compiled, memory, control, thread }, ready) => {
   }
 }`;
 
-/** Starts so many workers, as threads 1, 2, …; all or, where one does not start, none. */
+/** Starts `count` workers, as threads 1, 2, …. If one does not start, it ends all. */
 export async function startWorkers(count: number, task: Task): Promise<Worker[]> {
   const start = node ? startNodeWorker : startWebWorker;
   const attempts = await Promise.allSettled(Array.from({ length: count }, (_, i) => start({ ...task, thread: i + 1 })));
   const workers = attempts.flatMap((attempt) => (attempt.status === 'fulfilled' ? [attempt.value] : []));
-  for (const started of attempts) {
-    if (started.status === 'fulfilled') continue;
-    await Promise.all(workers.map((worker) => worker.terminate()));
-    throw started.reason;
-  }
-  return workers;
+  const failure = attempts.find((attempt) => attempt.status === 'rejected');
+  if (failure === undefined) return workers;
+  await Promise.all(workers.map((worker) => worker.terminate()));
+  throw failure.reason;
 }
 
 async function startNodeWorker(task: Task & { thread: number }): Promise<Worker> {

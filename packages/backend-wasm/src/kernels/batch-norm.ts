@@ -1,4 +1,4 @@
-/** Batch normalisation by the batch's own statistics, and its gradient, each in three passes over memory. */
+/** Batch normalisation by the statistics of the batch, and its gradient, each in three passes over memory. */
 import { BATCH_NORM, BATCH_NORM_GRADIENT } from '@ghl/core/backend';
 import { checkNotEmpty } from '@ghl/core/plugin';
 import type { TensorInfo } from '@tensorflow/tfjs-core';

@@ -1,6 +1,6 @@
 /**
- * That the module's kernels stay within their buffers, and give the same bits whatever lies round these, on any
- * threads.
+ * Checks that the kernels of the module stay within their buffers, and that their bits depend neither on the memory
+ * around the buffers nor on the number of threads.
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -25,7 +25,7 @@ afterAll(() => {
 type Memory = ReturnType<typeof buffers>;
 type Numbers = readonly number[];
 
-/** A call: what it reads and writes, by sizes in floats, and its arguments once these have addresses. */
+/** A call: the sizes of its inputs and outputs in floats, and its arguments as a function of their addresses. */
 interface Call {
   readonly kernel: KernelName;
   readonly inputs: Numbers;
@@ -42,7 +42,7 @@ function run(module: KernelModule, memory: Memory, call: Call): Float32Array[] {
   return outputs;
 }
 
-/** Few sizes beyond what a task takes, most round what a vector does. */
+/** Sizes near that of a vector, and a few larger than a task. */
 const size = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.constantFrom(16383, 16385, 40001));
 const upTo = (most: number, least = 1) => fc.integer({ min: least, max: most });
 const matrix = fc
@@ -142,11 +142,11 @@ const pooling = fc
     window: pair(5),
     stride: pair(4),
     before: pair(5, 0),
-    // Of the input, the output, the window, the stride, and before: often those of an image.
+    // Sizes of the input, output, window, stride and padding: often those of an image.
     frames: fc.oneof(fc.constant([1, 1, 1, 1, 0]), fc.tuple(upTo(4), upTo(3), upTo(3), upTo(3), upTo(2, 0))),
   })
   .map(({ kernel, batch, input, channels, output, window, stride, before, frames }): Call => {
-    // Any geometry must be safe, though no pool has one with windows beyond the image.
+    // Any geometry must be safe, although no pool has windows beyond the image.
     const geometry = [batch, ...input, channels, ...output, ...window, ...stride, ...before, ...frames];
     const x = batch * frames[0]! * input[0] * input[1] * channels;
     const y = batch * frames[1]! * output[0] * output[1] * channels;

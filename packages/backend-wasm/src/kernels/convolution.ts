@@ -1,8 +1,9 @@
 /**
- * Convolutions and their gradients, on our own module: any stride, padding, dilation and number of channels.
+ * Convolutions and their gradients, by the module: any stride, padding, dilation and number of channels. For each
+ * cotangent v:
  *
  *     y[b, p, q, k]    = Σ_{i, j, c} x[b, p·s + i·d − top, q·s + j·d − left, c] · W[i, j, c, k]
- *     ∂W[i, j, c, k]   = Σ_{b, p, q} x[b, p·s + i·d − top, q·s + j·d − left, c] · v[b, p, q, k]     for each cotangent v
+ *     ∂W[i, j, c, k]   = Σ_{b, p, q} x[b, p·s + i·d − top, q·s + j·d − left, c] · v[b, p, q, k]
  *     ∂x[b, h, w, c]   = Σ_{i, j, k} ∂y[b, p, q, k] · W[i, j, c, k]   over p·s + i·d − top = h, q·s + j·d − left = w
  */
 import { checkShape, FILTER_GRADIENTS, gradientInfo } from '@ghl/core/backend';
@@ -30,7 +31,7 @@ type ForwardInputs = { readonly x: TensorInfo; readonly filter: TensorInfo };
 
 const conv2dForward = floatKernel(Conv2D, (call: KernelCall<ForwardInputs, Conv2DAttrs>) => forward(Conv2D, call));
 
-/** With a bias, an activation and PReLU's weights, as far as they are there. */
+/** With an optional bias, activation and weights of PReLU. */
 const fusedConv2dForward = floatKernel(
   FusedConv2D,
   (call: KernelCall<ForwardInputs & EpilogueInputs, FusedConv2DAttrs>) =>
@@ -152,7 +153,7 @@ function filterGradients(
 /** The first fields of assembly/convolution.ts, in their order. */
 type Geometry = readonly number[];
 
-/** The last of them: one frame, one frame of the filter. */
+/** The last fields: one frame, one frame of the filter. */
 const FLAT = [1, 1, 1, 1, 1, 0, 1];
 
 function forwardGeometry(info: backend_util.Conv2DInfo): Geometry {
@@ -166,7 +167,7 @@ function forwardGeometry(info: backend_util.Conv2DInfo): Geometry {
   ];
 }
 
-/** The convolution of ∂y, spread out by the stride, with the filter turned round. */
+/** The convolution of ∂y, dilated by the stride, with the rotated filter. */
 function inputGradientGeometry(info: backend_util.Conv2DInfo): Geometry {
   const { batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels, padInfo } = info;
   const { filterHeight, filterWidth, strideHeight, strideWidth } = info;
@@ -178,24 +179,23 @@ function inputGradientGeometry(info: backend_util.Conv2DInfo): Geometry {
   ];
 }
 
-/** Bytes of transformed images that Winograd's way makes at once, and the most of a single image. */
+/** The most bytes of transformed images that Winograd's algorithm stores at once, for a batch and for one image. */
 const [AT_ONCE, AT_MOST] = [2 ** 26, 2 ** 29];
 
-/** Images that Winograd's way takes at once, where it is allowed and wins; else 0. */
+/** The number of images that Winograd's algorithm processes at once if it is allowed and faster; else 0. */
 function winogradImages(module: KernelModule, geometry: Geometry): number {
   const [, , , channels, height, width, filters, kh, kw, sh, sw, dh, dw] = geometry as number[];
   const fits = kh === 3 && kw === 3 && [sh, sw, dh, dw].every((one) => one === 1);
   if (!module.winograd || !fits || channels! < 16 || filters! < 16) return 0;
   const tiles = Math.ceil(height! / 4) * Math.ceil(width! / 4);
-  // Multiplications saved by tiles that may reach beyond the edge; the transforms cost as much as the first third of
-  // them.
+  // The multiplications that tiles save, which may extend beyond the edge. The transforms cost a third of them.
   if ((9 * height! * width!) / (36 * tiles) < 1.5) return 0;
   // 36 points of a tile, in rows of 208 floats for up to 192 channels (assembly/winograd.ts).
   const bytes = 36 * tiles * Math.ceil(Math.max(channels!, filters!) / 192) * 208 * 4;
   return bytes > AT_MOST ? 0 : Math.max(1, Math.floor(AT_ONCE / bytes));
 }
 
-/** A batch in shares of almost the same size, none above `most`: the first image of each, and how many. None for 0. */
+/** Divides a batch into almost equal shares of at most `most` images: the first image of each, and the number. */
 function shares(batch: number, most: number): [first: number, count: number][] {
   if (most === 0) return [];
   const length = Math.ceil(batch / Math.ceil(batch / most));
@@ -205,7 +205,7 @@ function shares(batch: number, most: number): [first: number, count: number][] {
   ]);
 }
 
-/** Where an image of a batch lies. */
+/** The address of an image of a batch. */
 function addressOfImage(backend: BackendWasm, tensor: TensorInfo, image: number): number {
   return address(backend, tensor) + 4 * image * util.sizeFromShape(tensor.shape.slice(1));
 }

@@ -1,20 +1,20 @@
 /**
- * The kernels of TensorFlow.js's CPU backend on tensors of ours: what no kernel here computes right, they do. They read
- * the WebAssembly heap in place; only results are copied.
+ * The kernels of TensorFlow.js's CPU backend, for inputs that no kernel here supports. They read the WebAssembly heap
+ * in place; only results are copied.
  */
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import { type DataType, getKernel, type TensorInfo } from '@tensorflow/tfjs-core';
 import { share } from './heap.js';
 import type { Stock } from './kernel.js';
 
-/** Runs the kernel of a name; undefined where the CPU backend has none of that name. */
+/** Returns the kernel of a name; undefined if the CPU backend has none. */
 export type CpuKernels = (name: string) => Stock | undefined;
 
-/** Loads the CPU backend, which registers itself, as its importing does. */
+/** Loads the CPU backend, which registers itself on import. */
 export async function loadCpuKernels(): Promise<CpuKernels> {
   const { MathBackendCPU } = await import('@tensorflow/tfjs-backend-cpu');
 
-  /** Without the advice that the first tensor in Node prints, and without tensors that TensorFlow.js counts. */
+  /** Without the message that the first tensor in Node prints, and without tensors that TensorFlow.js counts. */
   class Cpu extends MathBackendCPU {
     override write(values: Parameters<typeof this.move>[1], _shape: number[], dtype: DataType): object {
       const dataId = {};
@@ -31,13 +31,13 @@ export async function loadCpuKernels(): Promise<CpuKernels> {
     const kernel = getKernel(name, 'cpu');
     if (kernel == null) return undefined;
     return ({ inputs, attrs, backend }) => {
-      // A new one for each call: whatever the kernel leaves behind goes with it.
+      // A new backend for each call, so that tensors that the kernel leaks are collected.
       const cpu = new Cpu();
       const inputIds = new Set<object>();
       const lend = (tensor: TensorInfo) => {
         inputIds.add(tensor.dataId);
         cpu.move(tensor.dataId, backend.typedArrayFromHeap(tensor), tensor.shape, tensor.dtype, 1);
-        // Some kernels ask for the rank, which only a tensor has.
+        // Some kernels read the rank, which only a tensor has.
         return { ...tensor, rank: tensor.shape.length };
       };
       const values = Array.isArray(inputs)

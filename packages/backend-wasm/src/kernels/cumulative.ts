@@ -1,4 +1,4 @@
-/** Running sums and products along axes below 0, too, which neither the stock kernels nor the CPU backend's know. */
+/** Cumulative sums and products, also along negative axes, which other kernels do not support. */
 import { Cumprod, Cumsum, type CumsumAttrs, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { type KernelCall, kernel } from './kernel.js';
 

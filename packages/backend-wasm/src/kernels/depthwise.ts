@@ -1,6 +1,7 @@
 /**
- * Depthwise convolutions, where the stock kernel is wrong, and their gradients, which it lacks. With output channel
- * k = c·M + m of input channel c and multiplier M, stride s and dilation d, wherever x, y and W meet:
+ * Depthwise convolutions for shapes where the stock kernel is wrong, and their gradients, which the stock backend
+ * lacks. For output channel k = c·M + m of input channel c and multiplier M, stride s and dilation d, sum over all
+ * valid positions:
  *
  *     y[b, p, q, k]                               += x[b, p·s + i·d − top, q·s + j·d − left, c] · W[i, j, c, m]
  *     ∂x[b, p·s + i·d − top, q·s + j·d − left, c] += W[i, j, c, m] · ∂y[b, p, q, k]
@@ -23,7 +24,7 @@ import { applyEpilogue, type EpilogueInputs } from './epilogue.js';
 import { floats } from './heap.js';
 import { checkConvolution, checkWindow, floatKernel, type KernelCall, type Shape4D } from './kernel.js';
 
-/** Calls `visit` with the offsets of the first channel of every (x, ∂y, W) that meet. */
+/** Calls `visit` with the offsets of the first channels of x, ∂y and W, for each term of the sum. */
 function forEachTap(info: backend_util.Conv2DInfo, visit: (x: number, dy: number, filter: number) => void): void {
   const { batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels, filterHeight, filterWidth } =
     info;
@@ -59,7 +60,7 @@ const depthwiseForward = floatKernel(
   },
 );
 
-/** With a bias, an activation and PReLU's weights, as far as they are there. */
+/** With an optional bias, activation and weights of PReLU. */
 const fusedDepthwiseForward = floatKernel(
   FusedDepthwiseConv2D,
   (call: KernelCall<ForwardInputs & EpilogueInputs, FusedDepthwiseConv2DAttrs>, stock) => {
@@ -77,16 +78,16 @@ function forwardInfo(
 ): backend_util.Conv2DInfo {
   checkConvolution(name, { x, filter }, dataFormat);
   const [image, window] = [x.shape as Shape4D, filter.shape as Shape4D];
-  // TensorFlow.js leaves out what is not said.
+  // TensorFlow.js omits defaults.
   const info = backend_util.computeConv2DInfo(image, window, strides, dilations ?? 1, pad, dimRoundingMode, true);
   checkWindow(name, info);
   return info;
 }
 
 /**
- * Whether the stock kernel writes the expected output. It computes the size of its output again, and writes that size,
- * although TensorFlow.js takes one stride and one size for both axes where padding is a number; it writes beyond an
- * output that holds nothing; and it pads too little under 'same' where the stride steps over pixels.
+ * Whether the stock kernel writes the expected output. It recomputes the size of its output, although for numeric
+ * padding TensorFlow.js uses one stride and one size for both axes. It writes beyond an empty output. And with 'same',
+ * it pads too little if the stride exceeds the window.
  */
 function stockFits(info: backend_util.Conv2DInfo): boolean {
   const { inHeight, inWidth, outHeight, outWidth, effectiveFilterHeight, effectiveFilterWidth, padInfo } = info;

@@ -1,4 +1,4 @@
-/** Dropout whose mask is drawn where it is used, by a counter-based generator. */
+/** Dropout that draws its mask in the kernel, by a counter-based generator. */
 import { DROPOUT, type DropoutAttributes } from '@ghl/core/backend';
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { bits } from '../module.js';

@@ -14,15 +14,15 @@ beforeEach(() => tf.engine().startScope());
 afterEach(() => tf.engine().endScope());
 
 const special = [0, -0, 1e-8, -1e-8, 1e-38, -1e-45, 3e38, -3e38, Number.NaN, Infinity, -Infinity, 1, -1, 7, -7];
-/** Sizes round a vector's, round a task's, and none. */
+/** Sizes near that of a vector and of a task, and 0. */
 const sizes = [0, 1, 3, 4, 5, 16, 16383, 16384, 16385, 50001];
 
-/** Some of both, every special value at least once where there is room. */
+/** Random and special values, each special value at least once if the size allows. */
 function mixed(size: number, seed: number): Float32Array {
   return numbers(seed, [size]).map((value, i) => (i % 3 === 0 ? special[(i / 3) % special.length]! : 4 * value));
 }
 
-describe('of one tensor', () => {
+describe('operations on one tensor', () => {
   const operations: [name: string, run: (x: tf.Tensor) => tf.Tensor, wanted: (x: number) => number][] = [
     ['relu', tf.relu, (x) => Math.max(0, x)],
     ['relu6', tf.relu6, (x) => Math.min(6, Math.max(0, x))],
@@ -33,14 +33,14 @@ describe('of one tensor', () => {
     ['sqrt', tf.sqrt, Math.sqrt],
     ['step', tf.step, (x) => (x > 0 ? 1 : Number.isNaN(x) ? x : 0)],
   ];
-  it.each(operations)('%s is right for every number and any size', (_, run, expected) => {
+  it.each(operations)('%s is correct for every number and any size', (_, run, expected) => {
     for (const size of sizes) {
       const x = mixed(size, size);
       expectSame(run(tf.tensor1d(x)).dataSync(), x.map(expected));
     }
   });
 
-  it('integers, and a step with a slope, are as on the cpu backend', async () => {
+  it('integers, and a step with a slope, agree with the cpu backend', async () => {
     const [wasm, cpu] = await onBoth(() => {
       const whole = tf.tensor1d([3, 0, -3], 'int32');
       return [tf.abs(whole), tf.neg(whole), tf.sign(whole), tf.square(whole), tf.step(tf.tensor1d([-2, 0, 3]), 0.5)];
@@ -49,7 +49,7 @@ describe('of one tensor', () => {
   });
 });
 
-describe('of two tensors', () => {
+describe('operations on two tensors', () => {
   const operations: [name: string, run: typeof tf.add, wanted: (a: number, b: number) => number][] = [
     ['add', tf.add, (a, b) => a + b],
     ['sub', tf.sub, (a, b) => a - b],
@@ -60,7 +60,7 @@ describe('of two tensors', () => {
     ['squaredDifference', tf.squaredDifference, (a, b) => Math.fround(a - b) ** 2],
   ];
 
-  /** By definition: `b` is repeated along the axes where its size is 1 and that of `a` is not. */
+  /** The definition: `b` is repeated along the axes where its size is 1 and that of `a` is not. */
   function broadcast(shape: readonly number[], other: readonly number[], visit: (i: number, j: number) => void): void {
     for (let i = 0; i < sizeOf(shape); i++) {
       let [rest, j, stride] = [i, 0, 1];
@@ -93,7 +93,7 @@ describe('of two tensors', () => {
     });
   }
 
-  it.each(operations)('%s is right for every number and any size', (...operation) => {
+  it.each(operations)('%s is correct for every number and any size', (...operation) => {
     for (const size of sizes.slice(1)) {
       for (const turned of [false, true]) {
         check(operation, [size], [size], turned, (seed, shape) => mixed(sizeOf(shape), seed));
@@ -139,12 +139,12 @@ describe('of two tensors', () => {
     ],
     [[300, 255], [255]],
     [[300, 256], [256]],
-  ])('rows and columns of more than one task: %j with %j', (shape, other) => {
+  ])('broadcasting of more than one task: %j with %j', (shape, other) => {
     for (const operation of operations)
       for (const turned of [false, true]) check(operation, shape, other, turned, numbers);
   });
 
-  it('the larger and the smaller hand a NaN on, whatever the broadcast', () => {
+  it('maximum and minimum propagate NaN in any broadcast', () => {
     const { NaN: nan } = Number;
     const b = tf.tensor3d([nan, 1, -1, nan, 2, nan], [1, 3, 2]);
     for (const a of [tf.zeros([2, 1, 2]), tf.zeros([2, 3, 1]), tf.zeros([4, 1, 1, 2]), tf.zeros([1])]) {
@@ -155,12 +155,12 @@ describe('of two tensors', () => {
     }
   });
 
-  it('clipping hands a NaN on', () => {
+  it('clipping propagates NaN', () => {
     const x = tf.tensor1d([Number.NaN, -3, 0.5, 7, -Infinity, Infinity]);
     expect([...tf.clipByValue(x, -1, 2).dataSync()]).toEqual([Number.NaN, -1, 0.5, 2, -1, 2]);
   });
 
-  it('integers are as on the cpu backend', async () => {
+  it('integers agree with the cpu backend', async () => {
     const [wasm, cpu] = await onBoth(() => {
       const [a, b] = [tf.tensor1d([3, 0, -3], 'int32'), tf.tensor1d([2, 2, 2], 'int32')];
       return [tf.add(a, b), tf.sub(a, b), tf.mul(a, b), tf.maximum(a, b), tf.minimum(a, b)];
@@ -168,7 +168,7 @@ describe('of two tensors', () => {
     expect(wasm).toEqual(cpu);
   });
 
-  it('adds any number of tensors', () => {
+  it('addN adds any number of tensors', () => {
     const parts = [1, 2, 3, 4].map((seed) => numbers(seed, [20001]));
     for (let count = 1; count <= 4; count++) {
       const right = parts.slice(0, count).reduce((sum, part) => sum.map((value, i) => value + part[i]!));
@@ -178,7 +178,7 @@ describe('of two tensors', () => {
 });
 
 describe('selection and conversion', () => {
-  it.each(sizes)('select takes what the condition says, size %i', (size) => {
+  it.each(sizes)('select chooses by the condition, size %i', (size) => {
     const [a, b] = [mixed(size, 1), mixed(size, 2)];
     const condition = numbers(3, [size]).map((value) => Number(value > 0));
     const out = tf.where(tf.tensor1d(condition, 'bool'), tf.tensor1d(a), tf.tensor1d(b));
@@ -188,7 +188,7 @@ describe('selection and conversion', () => {
     );
   });
 
-  it('a condition of one value, or for rows, holds for all', async () => {
+  it('a condition with one value, or one per row, is broadcast', async () => {
     const [wasm, cpu] = await onBoth(() => {
       const [a, b] = [tf.tensor2d(numbers(1, [12]), [3, 4]), tf.tensor2d(numbers(2, [12]), [3, 4])];
       const rows = tf.tensor2d([1, 0, 1], [3, 1], 'bool');
@@ -197,32 +197,32 @@ describe('selection and conversion', () => {
     expect(wasm).toEqual(cpu);
   });
 
-  it.each(sizes)('numbers from truth values and whole numbers, size %i', (size) => {
+  it.each(sizes)('cast converts bool and int32 to float32, size %i', (size) => {
     const whole = Int32Array.from(numbers(1, [size]), (value) => value * 2 ** 31);
     const truth = whole.map((value) => Number(value > 0));
     expectSame(tf.cast(tf.tensor1d(whole, 'int32'), 'float32').dataSync(), Float32Array.from(whole));
     expectSame(tf.cast(tf.tensor1d(truth, 'bool'), 'float32').dataSync(), truth);
   });
 
-  it('true is what is not 0', () => {
+  it('cast to bool is true for every number except 0', () => {
     const each = tf.tensor1d([0.5, -0.2, 256, 0, -0, Number.NaN]);
     expect([...tf.cast(each, 'bool').dataSync()]).toEqual([1, 1, 1, 0, 0, 1]);
     expect([...tf.cast(tf.tensor1d([3, 0, 256], 'int32'), 'bool').dataSync()]).toEqual([1, 0, 1]);
   });
 
-  it('other conversions are the stock kernel’s', () => {
+  it('the stock kernel computes other conversions', () => {
     expect([...tf.cast(tf.tensor1d([1.5, -2.5]), 'int32').dataSync()]).toEqual([1, -2]);
   });
 });
 
-describe('what shares its values', () => {
+describe('copies by reference', () => {
   const buffers = () => (tf.backend() as unknown as { numDataIds(): number }).numDataIds();
 
   it.each<[string, (x: tf.Tensor) => tf.Tensor]>([
     ['clone', tf.clone],
     ['a cast to the same type', (x) => tf.cast(x, 'float32')],
     ['the sum of one', (x) => tf.addN([x])],
-  ])('%s lives on when the other is disposed of, and is freed with the last', (_, copy) => {
+  ])('%s remains after the other is disposed of, and the last one frees the values', (_, copy) => {
     const before = buffers();
     for (const firstGoesFirst of [true, false]) {
       const x = tf.tensor1d([1, 2, 3]);
@@ -236,7 +236,7 @@ describe('what shares its values', () => {
     }
   });
 
-  it('a variable takes the values of a tensor, and either may go on without the other', () => {
+  it('a variable shares the values of a tensor, and each remains without the other', () => {
     const before = buffers();
     const x = tf.tensor1d([1, 2]);
     const variable = tf.variable(x);
@@ -254,7 +254,7 @@ describe('what shares its values', () => {
     expect(buffers()).toBe(before);
   });
 
-  it('a string tensor has a copy', () => {
+  it('a string tensor can be copied', () => {
     expect(tf.clone(tf.tensor1d(['a', 'b'])).dataSync()).toEqual(['a', 'b']);
   });
 });
@@ -262,7 +262,7 @@ describe('what shares its values', () => {
 describe('the gradient of ReLU', () => {
   const gradient = (x: tf.Tensor, dy: tf.Tensor) => tf.grad((t: tf.Tensor) => tf.relu(t))(x, dy);
 
-  it('is ∂y where x is above 0, one kernel, and passes NaN on', async () => {
+  it('is ∂y where x > 0, in one kernel, and propagates NaN', async () => {
     for (const size of sizes.slice(1)) {
       const [x, dy] = [mixed(size, 1), mixed(size, 5)];
       const [[wasm], [cpu]] = await onBoth(() => [gradient(tf.tensor1d(x), tf.tensor1d(dy))]);
@@ -273,7 +273,7 @@ describe('the gradient of ReLU', () => {
     expect(kernelNames).not.toContain('Step');
   });
 
-  it('has a gradient itself', async () => {
+  it('has a gradient', async () => {
     const [[wasm], [cpu]] = await onBoth(() => {
       const slope = (x: tf.Tensor) => tf.sum(tf.square(tf.grad((t: tf.Tensor) => tf.sum(tf.square(tf.relu(t))))(x)));
       return [tf.grad(slope)(tf.tensor1d(numbers(1, [9])))];
@@ -281,7 +281,7 @@ describe('the gradient of ReLU', () => {
     expect(wasm).toEqual(cpu);
   });
 
-  it('is TensorFlow.js’s again after deactivate()', async () => {
+  it('is that of TensorFlow.js after deactivate()', async () => {
     const ours = tf.getGradient(tf.Relu);
     await deactivate();
     try {

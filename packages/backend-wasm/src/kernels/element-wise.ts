@@ -1,6 +1,6 @@
 /**
- * Operations element by element on float32: of one tensor, of two with broadcasting of a value, of a row or of a
- * column, selection, conversion. Other types and broadcasts are the stock kernels'.
+ * Element-wise operations on float32: of one tensor, of two with broadcasting of a value, a row or a column, selection,
+ * and conversion. Stock kernels compute other types and broadcasts.
  */
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import {
@@ -38,13 +38,13 @@ import type { KernelModule } from '../module.js';
 import { address, share } from './heap.js';
 import { floatKernel, type Kernel, type KernelCall, kernel, runKernel } from './kernel.js';
 
-/** The stock kernel copies. */
+/** A copy by reference. The stock kernel copies the values. */
 const identity = kernel(Identity, (call: KernelCall<{ x: TensorInfo }, object>, stock) =>
   call.inputs.x.dtype === 'string' ? stock(call) : share(call.backend, call.inputs.x),
 );
 
 /**
- * In the order of assembly/elementwise.ts. `Sign` is also right where the stock kernel is not: below 1e-7, and for NaN.
+ * In the order of assembly/elementwise.ts. The stock `Sign` is wrong below 1e-7 and for NaN.
  */
 const ofOne = [Relu, Relu6, Abs, Neg, Sign, Square, Sqrt, Step];
 
@@ -64,15 +64,15 @@ const unaryKernels: readonly Kernel[] = ofOne.map((name, operator) =>
   }),
 );
 
-/** In the order of assembly/elementwise.ts, where a code for the gradient of ReLU follows. */
+/** In the order of assembly/elementwise.ts. The gradient of ReLU follows. */
 const ofTwo = [Add, Sub, Multiply, RealDiv, Maximum, Minimum, SquaredDifference];
 const RELU_GRADIENT = ofTwo.length;
-/** How an operand lies under the result, as in assembly/elementwise.ts: whole, one value per column, or one per row. */
+/** The layout of an operand, as in assembly/elementwise.ts: complete, one value per column, or one per row. */
 const FULL = 0;
 const COLUMNS = 1;
 const ROWS = 2;
 
-/** The length of a row, and how both operands lie; null where neither is as large as the result, or in another way. */
+/** The length of a row, and the layouts of both operands; null for any other broadcast. */
 function layouts(a: readonly number[], b: readonly number[], out: readonly number[]): [number, number, number] | null {
   const size = util.sizeFromShape([...out]);
   const [whole, other] = util.sizeFromShape([...a]) === size ? [a, b] : [b, a];
@@ -107,10 +107,10 @@ const binaryKernels: readonly Kernel[] = ofTwo.map((name, operator) =>
   }),
 );
 
-/** Those whose stock kernels take a NaN for less, or more, than any number. */
+/** Kernels whose stock versions treat a NaN as smaller or larger than any number. */
 const nanLosers = [Maximum, Minimum];
 
-/** The kernel on both operands spread out to the shape of the result. */
+/** Runs the kernel on both operands, repeated to the shape of the result. */
 function withBroadcast(name: string, a: TensorInfo, b: TensorInfo, out: number[], backend: BackendWasm): TensorInfo {
   const spread = ({ dataId, dtype, shape }: TensorInfo) => {
     const from = [...Array<number>(out.length - shape.length).fill(1), ...shape];
@@ -127,12 +127,12 @@ function withBroadcast(name: string, a: TensorInfo, b: TensorInfo, out: number[]
   return result;
 }
 
-/** Adds values at two addresses; the sums may go in place of either. */
+/** Adds values at two addresses. The sums may replace either operand. */
 export function add(module: KernelModule, size: number, a: number, b: number, sum: number): void {
   module.run('binary', [ofTwo.indexOf(Add), size, size, FULL, FULL, a, b, sum]);
 }
 
-/** The sum of one is that one. */
+/** The sum of one tensor is that tensor. */
 const addN = kernel(AddN, (call: KernelCall<TensorInfo[], object>, stock) => {
   const { inputs, backend, module } = call;
   const [first, second, ...others] = inputs;
@@ -146,7 +146,7 @@ const addN = kernel(AddN, (call: KernelCall<TensorInfo[], object>, stock) => {
   return out;
 });
 
-/** ∂y · step(y), where TensorFlow.js multiplies by the cast of a step. */
+/** ∂y · step(y) in one kernel. TensorFlow.js multiplies by the cast of a step. */
 export const reluGradient = floatKernel(
   'GhlReluGrad',
   ({ inputs: { dy, y }, backend, module }: KernelCall<{ dy: TensorInfo; y: TensorInfo }, object>) => {
@@ -193,7 +193,7 @@ const cast = kernel(Cast, (call: KernelCall<{ x: TensorInfo }, CastAttrs>, stock
   return out;
 });
 
-/** Where the stock kernel keeps a number's last eight bits. */
+/** The stock kernel keeps the last eight bits of a number. */
 function isNotZero(x: TensorInfo, backend: BackendWasm): TensorInfo {
   const zero = scalar(backend, 0, x.dtype);
   const out = runKernel(backend, NotEqual, { a: x, b: zero });
@@ -201,7 +201,7 @@ function isNotZero(x: TensorInfo, backend: BackendWasm): TensorInfo {
   return out;
 }
 
-/** min(max(x, least), most), where the stock kernel takes a NaN for the least. */
+/** min(max(x, least), most). The stock kernel turns NaN into the least. */
 const clip = kernel(ClipByValue, (call: KernelCall<{ x: TensorInfo }, ClipByValueAttrs>, stock) => {
   const {
     inputs: { x },

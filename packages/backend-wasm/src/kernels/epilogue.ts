@@ -1,5 +1,5 @@
 /**
- * What follows a fused product or convolution: a bias, then an activation. Each is the kernel that it is on its own.
+ * The epilogue of a fused product or convolution: a bias, then an activation, each by its own kernel.
  */
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import {
@@ -15,16 +15,16 @@ import {
 } from '@tensorflow/tfjs-core';
 import { runKernel } from './kernel.js';
 
-/** The inputs that are there only where they are asked for. */
+/** The optional inputs. */
 export interface EpilogueInputs {
   readonly bias?: TensorInfo;
   readonly preluActivationWeights?: TensorInfo;
 }
 
-/** Those that take nothing but x. */
+/** Activations whose only input is x. */
 const activations = { relu: Relu, relu6: Relu6, elu: Elu, sigmoid: Sigmoid };
 
-/** f(`plain` + bias), in place of `plain`, which is let go of. */
+/** Returns f(`plain` + bias), and disposes of `plain`. */
 export function applyEpilogue(
   {
     inputs: { bias, preluActivationWeights },

@@ -5,7 +5,7 @@ import { sizeOf } from './kernels.fixture.js';
 export type NumberType = 'float32' | 'int32' | 'bool';
 const types: readonly NumberType[] = ['float32', 'int32', 'bool'];
 
-/** A tensor before it lies on a backend. */
+/** The data of a tensor, independent of a backend. */
 export interface Operand {
   readonly shape: readonly number[];
   readonly dtype: NumberType;
@@ -18,13 +18,13 @@ type Inputs = Readonly<Record<string, Operand>> | readonly Operand[];
 export interface Call {
   readonly inputs: Inputs;
   readonly attrs: object;
-  /** Whether the CPU backend is called once for each example, for it stops after the first. */
+  /** Whether to call the CPU backend once for each example, because it stops after the first. */
   readonly byExample?: boolean;
   /**
-   * What the CPU backend is called with, and what shape its result gets, where it is wrong for what the kernel gets.
+   * The call of the CPU backend, and the shape of its result, if its kernel is wrong for the call.
    */
   readonly reference?: { readonly inputs?: Inputs; readonly attrs?: object; readonly shape?: readonly number[] };
-  /** The right result, or the code of a refusal, where the CPU backend has none that is right. */
+  /** The correct result, or the code of the error, if that of the CPU backend is wrong. */
   readonly expected?: Operand | string;
 }
 
@@ -33,7 +33,7 @@ const draw = generator(1);
 /** A number in [0, 1). */
 const random = () => (draw() + 1) / 2;
 
-/** Halves from −3 to 3 for float32, whole numbers for int32. */
+/** Multiples of ½ from −3 to 3 for float32, integers for int32. */
 export function some(dtype: NumberType, shape: readonly number[], least = -3, most = 3): Operand {
   const number = () => {
     if (dtype === 'bool') return Number(random() < 0.5);
@@ -43,17 +43,17 @@ export function some(dtype: NumberType, shape: readonly number[], least = -3, mo
   return { shape, dtype, values: Array.from({ length: sizeOf(shape) }, number) };
 }
 
-/** A shape of four axes at least, or what it is to be taken for. */
+/** A shape with at least four axes. */
 type Shape = [number, number, number, number, ...number[]];
 
-/** Shapes, axes or the like: numbers between commas, and - for none. */
+/** Parses lists of numbers: commas separate the numbers, and - is an empty list. */
 function list(text: string): [Shape, Shape, Shape, ...Shape[]] {
   return text.split(' ').map((each) => (each === '-' ? [] : each.split(',').map(Number))) as [Shape, Shape, Shape];
 }
 
 const lists = (text: string) => text.split(' | ').map(list);
 
-/** These values, in this shape or in one row. */
+/** An operand with these values, in this shape or in one row. */
 function given(dtype: NumberType, values: readonly number[], shape: readonly number[] = [values.length]): Operand {
   return { shape, dtype, values };
 }
@@ -80,11 +80,11 @@ const all = [...shapes, ...empty];
 
 const each = <T>(list: readonly T[], make: (item: T) => readonly Call[]): Call[] => list.flatMap(make);
 
-/** Of one tensor: every type and shape, and what is special to float32 or too large for it. */
+/** Calls with one tensor: every type and shape, and special or too large values of float32. */
 const withAttrs = (attrs: readonly object[]): Call[] =>
   each(attrs, (some_) => [
     ...each(types, (dtype) => each(all, (shape) => [call({ x: some(dtype, shape) }, some_)])),
-    // Not what is too large for the stock sine and cosine.
+    // Without values that are too large for the stock sine and cosine.
     call({ x: given('float32', [Infinity, -Infinity, -0, 1e-30, -1e-30, 3e4, 0.5, -0.5, 1.5, 2.5]) }, some_),
   ]);
 const withAttrsWide = (attrs: readonly object[]): Call[] => [
@@ -121,7 +121,7 @@ const axesOf = (rank: number): (number | number[])[] => [
   [],
 ];
 
-/** What reductions make of nothing, where they make anything of it. The CPU backend makes of it what it finds. */
+/** The results of reductions of no values, if defined. Those of the CPU backend are undefined. */
 const neutral: Readonly<Record<string, number>> = { All: 1, Any: 0, Mean: Number.NaN, Prod: 1, Sum: 0 };
 
 function ofNothing(
@@ -157,7 +157,7 @@ const reduction = (name: string): Call[] => {
   ];
 };
 
-/** Running sums and products, for which the CPU backend knows no axis below 0. */
+/** Cumulative sums and products, for which the CPU backend supports no negative axis. */
 const running = (): Call[] =>
   each([false, true], (exclusive) =>
     each([false, true], (reverse) =>
@@ -178,7 +178,7 @@ const running = (): Call[] =>
 
 const ofTypes = (make: (dtype: NumberType) => readonly Call[]): Call[] => each(types, make);
 
-/** A convolution's or a pool's attributes. */
+/** The attributes of a convolution or of a pool. */
 const window = { strides: [1, 1], pad: 'same', dataFormat: 'NHWC', dilations: [1, 1] };
 const pool = { filterSize: [2, 2], strides: [2, 2], pad: 'valid' };
 const images = list('2,5,4,3 1,1,1,1');
@@ -227,7 +227,7 @@ const resize = (): Call[] =>
       ),
     ),
   );
-/** The CPU backend exchanges height and width, takes other images than the first for it, and may not end. */
+/** The CPU backend exchanges height and width, uses the first image for all images, and may not end. */
 const resizeGradient = (): Call[] =>
   ofTypes((dtype) =>
     ofTypes((of) =>
@@ -245,7 +245,7 @@ const resizeGradient = (): Call[] =>
     ),
   );
 
-/** By name, in the order of the alphabet. What none of these names is tested elsewhere (see `elsewhere`). */
+/** The calls of each kernel, in alphabetical order. Other kernels are tested in other files (see `elsewhere`). */
 export const calls: Readonly<Record<string, (name: string) => readonly Call[]>> = {
   Abs: unaryWide,
   Acos: unary,
@@ -454,7 +454,7 @@ export const calls: Readonly<Record<string, (name: string) => readonly Call[]>> 
   DenseBincount: () =>
     ofTypes((dtype) =>
       each([false, true], (binaryOutput) => [
-        // Of one row, the CPU backend counts where it should only mark.
+        // For one row, the CPU backend counts where it should only mark.
         ...each([3, 0], (size) =>
           each([5, 0], (count) => {
             const [values, weights] = [[1, 0, 2, 1, 1], some(dtype, [count])];
@@ -696,7 +696,7 @@ export const calls: Readonly<Record<string, (name: string) => readonly Call[]>> 
   LogicalAnd: binary,
   LogicalNot: unary,
   LogicalOr: binary,
-  // No operation of TensorFlow.js uses it, and the CPU backend has none.
+  // No operation of TensorFlow.js uses it, and the CPU backend has no such kernel.
   LogicalXor: () =>
     ofTypes((dtype) => [
       {
@@ -788,7 +788,7 @@ export const calls: Readonly<Record<string, (name: string) => readonly Call[]>> 
     ),
   Mod: binaryWide,
   Multinomial: () =>
-    // One outcome is certain: the generators differ.
+    // One outcome has probability 1, since the random generators differ.
     each([true, false], (normalized) => [
       call(
         { logits: given('float32', normalized ? [0, 1, 0, 1, 0, 0] : [-1e4, 0, -1e4, 0, -1e4, -1e4], [2, 3]) },
@@ -1260,7 +1260,7 @@ export const calls: Readonly<Record<string, (name: string) => readonly Call[]>> 
     ),
 };
 
-/** Our own kernels: calls of 32-bit floats, and what they make of no values. Their values are tested elsewhere. */
+/** The additional kernels: calls of float32, and results of empty tensors. Other files test their values. */
 export const own: Readonly<Record<string, readonly Call[]>> = {
   GhlAllFinite: of([4, 0], (n) => ({ x: [n, 3] }), {}, given('bool', [1], [])),
   GhlBatchNorm: of([4, 0], (n) => ({ x: [n, 3] }), { epsilon: 1e-3 }, 'EMPTY_TENSOR'),
@@ -1307,7 +1307,7 @@ function of(
   }));
 }
 
-/** Where kernels are tested that this does not call, by file; those of strings, not at all. */
+/** The kernels that other files test, by file. No file tests those of strings. */
 export const elsewhere: Readonly<Record<string, readonly string[]>> = {
   'fused.test.ts': ['GhlChoose'],
   'volumes.test.ts': [

@@ -1,6 +1,6 @@
 /**
- * Every kernel that activate() leaves registered, ours or the stock one, against the CPU backend's: types alike and
- * mixed, axes from either end, shapes of no values. None may touch what is not its own.
+ * Compares every registered kernel, ours or the stock one, with that of the CPU backend: equal and mixed types,
+ * positive and negative axes, empty tensors. No kernel may write beyond its tensors.
  */
 import '@tensorflow/tfjs-backend-cpu';
 import { GhlError } from '@ghl/core';
@@ -12,7 +12,7 @@ import { activate, deactivate } from '../index.js';
 import type { StockModule } from '../stock-module.js';
 import { type Call, calls, elsewhere, type NumberType, type Operand, own, some } from './every-kernel.fixture.js';
 
-/** Bytes round each block of memory, more than any kernel here could take for its own; and what they hold. */
+/** The size of the guard zones around each block of memory, and their content. */
 const [GUARD, MARK] = [4096, 0xa5];
 const guard = new Uint8Array(GUARD).fill(MARK);
 const blocks = new Map<number, number>();
@@ -35,7 +35,7 @@ beforeAll(async () => {
 });
 afterAll(deactivate);
 
-/** Whether all that lies round the blocks is as it was; makes it so. */
+/** Whether all guard zones are intact. Restores them. */
 function isIntact(): boolean {
   let intact = true;
   for (const [at, bytes] of blocks) {
@@ -72,7 +72,7 @@ function run(name: string, backendName: 'cpu' | 'wasm', { inputs, attrs }: Pick<
       backend instanceof Cpu
         ? backend.makeTensorInfo([...shape], dtype, array)
         : backend.makeOutput([...shape], dtype, undefined, array);
-    // Some kernels of the CPU backend ask for the rank.
+    // Some kernels of the CPU backend read the rank.
     return { ...info, rank: shape.length } as tf.TensorInfo;
   };
   const read = ({ dataId, shape, dtype }: tf.TensorInfo): Operand => ({
@@ -98,7 +98,7 @@ function run(name: string, backendName: 'cpu' | 'wasm', { inputs, attrs }: Pick<
   }
 }
 
-/** What kernels may refuse, by code; what else they are called with, they compute. */
+/** The kernels that may throw, by code. They must compute all other calls. */
 const refusals: Readonly<Record<string, RegExp>> = {
   EMPTY_TENSOR: /Conv2[Dd]|PoolGrad$/,
   UNSUPPORTED_DTYPE: /Bincount$|^ResizeNearestNeighborGrad$|^GatherNd$/,
@@ -124,7 +124,7 @@ const show = (outcome: Outcome | string) =>
     ? String(outcome)
     : outcome.map(({ dtype, shape, values }) => `${dtype}[${shape}] ${values.slice(0, 12)}`).join('; ');
 
-/** What is wrong with what the kernel made of a call, if anything. */
+/** The fault in the result of a call, if any. */
 function fault(name: string, call: Call): string | undefined {
   const { reference, expected: known } = call;
   const before = wasm.numDataIds();
@@ -173,7 +173,7 @@ it.each(Object.entries(own))('%s', (name, list) => {
   }
 });
 
-it('no kernel goes untested', () => {
+it('every kernel is tested', () => {
   const known = [...Object.keys(calls), ...Object.keys(own), ...Object.values(elsewhere).flat()];
   expect(
     tf

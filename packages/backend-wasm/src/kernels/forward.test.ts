@@ -18,7 +18,7 @@ const code = (name: string) => expect.objectContaining({ code: name, help: expec
 const { NaN: nan } = Number;
 type Quad = [number, number, number, number];
 
-/** A convolution, full or depthwise, by definition, in float64. */
+/** The definition of a convolution, full or depthwise, in float64. */
 function convolution(info: tf.backend_util.Conv2DInfo, depthwise: boolean, x: Float32Array, w: Float32Array) {
   const y = new Float64Array(sizeOf(info.outShape));
   forEachTerm(info, depthwise, (xAt, yAt, wAt) => {
@@ -37,7 +37,7 @@ const activations = {
 type Activation = keyof typeof activations;
 const names = Object.keys(activations) as Activation[];
 const upTo = (most: number, least = 1) => fc.integer({ min: least, max: most });
-/** A few of any pads that TensorFlow.js takes, a number also where it takes one size for both axes. */
+/** Some of the paddings of TensorFlow.js. */
 const pads = fc.oneof(
   fc.constantFrom('same' as const, 'valid' as const),
   upTo(2, 0),
@@ -51,7 +51,7 @@ const pads = fc.oneof(
   ),
 );
 
-describe('with a bias and an activation, as without, equals its definition', () => {
+describe('products and convolutions, with and without bias and activation, agree with float64 loops', () => {
   test.each([false, true])('a convolution, depthwise: %s', (depthwise) => {
     const shapes = fc.record({
       image: fc.tuple(upTo(2), upTo(9), upTo(9), upTo(5)),
@@ -73,7 +73,7 @@ describe('with a bias and an activation, as without, equals its definition', () 
         const apply = depthwise ? tf.fused.depthwiseConv2d : tf.fused.conv2d;
         const alone = depthwise ? tf.depthwiseConv2d : tf.conv2d;
         const [a, b] = [tf.tensor4d(x, image), tf.tensor4d(w, shape)];
-        // The types of the depthwise one leave explicit pads out.
+        // The types of the depthwise convolution omit explicit padding.
         const common = { x: a, filter: b, strides, pad: pad as 'same', dimRoundingMode };
         const actual = tf.tidy(() => apply({ ...common, bias: tf.tensor1d(bias), activation }).dataSync<'float32'>());
         const expected = plain.map((sum, i) => activations[activation](sum + bias[i % channels]!));
@@ -86,7 +86,7 @@ describe('with a bias and an activation, as without, equals its definition', () 
     );
   });
 
-  test.each(names)('a product of operands transposed and of many, %s', (activation) => {
+  test.each(names)('products of transposed operands and of batches, %s', (activation) => {
     const [m, k, n] = [3, 5, 4];
     for (const [transposeA, transposeB, batchesA, batchesB] of [
       [false, true, [], []],
@@ -105,7 +105,7 @@ describe('with a bias and an activation, as without, equals its definition', () 
     }
   });
 
-  test.each(names)('a NaN stays one through %s', (activation) => {
+  test.each(names)('NaN propagates through %s', (activation) => {
     const a = tf.tensor2d([nan, 1, 1, 1], [2, 2]);
     const product = tf.fused.matMul({ a, b: tf.ones<tf.Rank.R2>([2, 1]), bias: tf.zeros([1]), activation });
     expect([...product.dataSync()].map(Number.isNaN)).toEqual([true, false]);
@@ -115,7 +115,7 @@ describe('with a bias and an activation, as without, equals its definition', () 
     expect([...sums.dataSync()].map(Number.isNaN)).toEqual([true, false]);
   });
 
-  test('of a layer of PReLU, and of a leaky one', () => {
+  test('a layer with PReLU, and one with leaky ReLU', () => {
     const [a, b] = [tf.tensor2d([-4, 2], [1, 2]), tf.eye(2)];
     const preluActivationWeights = tf.tensor1d([0.25, 0.5]);
     const prelu = tf.fused.matMul({ a, b, bias: tf.zeros([2]), activation: 'prelu', preluActivationWeights });
@@ -125,8 +125,8 @@ describe('with a bias and an activation, as without, equals its definition', () 
   });
 });
 
-describe('more images than Winograd’s way takes at once', () => {
-  test('as many as their transforms would not fit into 4 GiB with', () => {
+describe('more images than Winograd’s algorithm processes at once', () => {
+  test('a batch whose transforms exceed 4 GiB', () => {
     const x = tf.ones<tf.Rank.R4>([460, 64, 64, 16]);
     const y = tf.conv2d(x, tf.fill<tf.Rank.R4>([3, 3, 16, 16], 0.01), 1, 'same');
     const [least, most] = [tf.min(y), tf.max(y)].map((value) => value.dataSync()[0]);
@@ -134,8 +134,8 @@ describe('more images than Winograd’s way takes at once', () => {
     expect(most).toBeCloseTo(9 * 16 * 0.01, 4);
   });
 
-  test('equal each alone, and their filter gradients’ sum', () => {
-    // 75 MB of transforms for each image.
+  test('results equal those of single images, and filter gradients equal their sum', () => {
+    // Each image has 75 MB of transforms.
     const shape: Quad = [3, 200, 200, 16];
     const x = tf.tensor4d(numbers(1, shape), shape);
     const w = tf.tensor4d(numbers(2, [9 * 16 * 16]), [3, 3, 16, 16]);
@@ -156,7 +156,7 @@ describe('more images than Winograd’s way takes at once', () => {
   });
 });
 
-test('gradients take the size of ∂y as it was rounded', () => {
+test('gradients accept a ∂y of either rounding', () => {
   for (const [rounding, size] of [
     ['floor', 2],
     ['ceil', 3],
@@ -168,15 +168,15 @@ test('gradients take the size of ∂y as it was rounded', () => {
       w,
     ]);
     expect(dw!.dataSync()[0]).toBe(size ** 2);
-    // A position that no window of those rounded down reaches.
+    // A position outside all windows if the size is rounded down.
     expect(dx!.dataSync().at(-1)).toBe(size === 3 ? 1 : 0);
   }
 });
 
-describe('what would read or write beyond a tensor is refused with a code', () => {
+describe('a call that would read or write beyond a tensor throws a coded error', () => {
   const ones = (...shape: number[]) => tf.ones<tf.Rank.R4>(shape as Quad);
 
-  test('a shape to transpose to that does not follow from the input', () => {
+  test('a transposed convolution whose output shape does not follow from the input', () => {
     for (const shape of [
       [1, 40, 40, 1],
       [1, 7, 8, 1],
@@ -202,7 +202,7 @@ describe('what would read or write beyond a tensor is refused with a code', () =
     expect(() => tf.avgPool(ones(2, 10, 2, 33), [4, 4], 1, 0, 'ceil')).toThrow(refused);
   });
 
-  test('a batch of nothing, by kernels of our own', () => {
+  test('an empty batch, in additional kernels', () => {
     const x = tf.zeros([5, 0]);
     for (const [name, inputs, attrs] of [
       ['GhlCompetition', { x }, { temperature: 1 }],
@@ -215,7 +215,7 @@ describe('what would read or write beyond a tensor is refused with a code', () =
   });
 });
 
-test('an output that holds nothing is one, where the stock kernel writes beyond it', () => {
+test('an empty output is valid, although the stock kernel writes beyond it', () => {
   const y = tf.depthwiseConv2d(tf.ones<tf.Rank.R4>([2, 7, 4, 5]), tf.ones([3, 3, 5, 1]), 1, 'valid', 'NHWC', 2);
   expect(y.shape).toEqual([2, 3, 0, 5]);
 });

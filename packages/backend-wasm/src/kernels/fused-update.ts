@@ -1,4 +1,4 @@
-/** A weight's whole step in one kernel, and the choice between it and the weight before. */
+/** The whole update of a weight in one kernel, and the choice between the new and the previous weight. */
 import { CHOOSE, FUSED_UPDATE } from '@ghl/core/backend';
 import type { Operation } from '@ghl/core/plugin';
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
@@ -47,7 +47,7 @@ const fusedUpdate = floatKernel(
   },
 );
 
-/** By reference: the flag lies in memory that the host reads, so nothing waits and nothing is copied. */
+/** By reference: the host reads the flag in memory, without waiting and without a copy. */
 const choose = kernel(
   CHOOSE,
   ({ inputs: { ok, value, before }, backend }: KernelCall<Record<'ok' | 'value' | 'before', TensorInfo>, object>) =>

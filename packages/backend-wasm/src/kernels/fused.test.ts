@@ -1,4 +1,4 @@
-/** Fused kernels against the plain ones that they stand for. */
+/** Compares fused kernels with the plain kernels that they replace. */
 import { ALL_FINITE, BATCH_NORM, BATCH_NORM_GRADIENT, CHOOSE, COMPETITION, FUSED_UPDATE } from '@ghl/core/backend';
 import type { Operation } from '@ghl/core/plugin';
 import '@tensorflow/tfjs-backend-cpu';
@@ -15,7 +15,7 @@ afterAll(deactivate);
 const run = (name: string, inputs: tf.NamedTensorMap, attrs: object) =>
   tf.engine().runKernel(name, inputs, attrs as never) as unknown as tf.Tensor[];
 
-describe('a move', () => {
+describe('fused update', () => {
   const wrapper = fc.constantFrom<Operation>(['maxAbs'], ['rms']);
   const modulator = fc.constantFrom<Operation>(['magnitude'], ['flip']);
   const transform = fc.oneof(
@@ -38,7 +38,7 @@ describe('a move', () => {
     readonly gradient: tf.Tensor;
   }
 
-  /** The operations one by one, as the engine has them. */
+  /** The operations of a program, as in the engine. */
   function plain(operations: readonly Operation[], { weights, sums, overlap, gradient }: Given): tf.Tensor {
     let v: tf.Tensor = tf.scalar(0);
     for (const [name, by] of operations) {
@@ -89,7 +89,7 @@ describe('a move', () => {
 
   const shapes = fc.tuple(fc.integer({ min: 1, max: 90 }), fc.integer({ min: 1, max: 90 }));
 
-  it('is its operations one by one', () => {
+  it('agrees with its operations, one at a time', () => {
     fc.assert(
       fc.property(shapes, program, fc.boolean(), fc.nat(1000), (shape, operations, nonNegative, seed) => {
         tf.tidy(() => {
@@ -106,7 +106,7 @@ describe('a move', () => {
     );
   });
 
-  it.each([Number.NaN, Number.POSITIVE_INFINITY])('says so where it is %s, of which a bound hides nothing', (bad) => {
+  it.each([Number.NaN, Number.POSITIVE_INFINITY])('reports a weight that becomes %s, also with a bound', (bad) => {
     const poison = (g: tf.Tensor) => tf.concat([tf.fill([1, g.shape[1]!], bad), tf.slice(g, [1, 0])]);
     tf.tidy(() => {
       for (const shape of [
@@ -124,7 +124,7 @@ describe('a move', () => {
     });
   });
 
-  it('says so where finite weights and increments add up to infinity', () => {
+  it('reports finite weights and increments whose sum is infinite', () => {
     tf.tidy(() => {
       for (const size of [1, 4, 9000]) {
         const [weights, gradient] = [tf.fill([size], 3e38), tf.fill([size], -3e38)];
@@ -133,7 +133,7 @@ describe('a move', () => {
     });
   });
 
-  it('leaves a weight whose eligibility is 0 everywhere', () => {
+  it('does not change a weight whose eligibility is 0', () => {
     tf.tidy(() => {
       const weights = tf.ones([4, 3]);
       const [moved, ok] = run(
@@ -147,7 +147,7 @@ describe('a move', () => {
   });
 });
 
-describe('a choice', () => {
+describe('choose', () => {
   it.each([
     ['float32', [1, 2], [3, 4]],
     ['int32', [1, 2], [3, 4]],
@@ -169,7 +169,7 @@ describe('a choice', () => {
   });
 });
 
-it('whether all is finite, or as it was, is found in each place', () => {
+it('allFinite checks every element: finite, or equal to its previous value', () => {
   const bad = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   const finite = (x: readonly number[], before?: readonly number[]) =>
     tf.tidy(() => {
@@ -196,7 +196,7 @@ it('whether all is finite, or as it was, is found in each place', () => {
 it.each([
   [COMPETITION, { x: [0, 3] }, { temperature: 1 }],
   [COMPETITION, { x: [3, 0] }, { temperature: 1 }],
-] as const)('%s refuses what is empty, and the backend lives: %o', (name, shapes, attributes) => {
+] as const)('%s throws for empty tensors, and the backend still computes: %o', (name, shapes, attributes) => {
   tf.tidy(() => {
     const inputs = Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [key, tf.zeros([...shape])]));
     expect(() => run(name, inputs, attributes)).toThrow(expect.objectContaining({ code: 'EMPTY_TENSOR' }));
@@ -204,7 +204,7 @@ it.each([
   });
 });
 
-describe('a competition', () => {
+describe('competition', () => {
   it('is the softmax at its temperature', () => {
     const shapes = fc.tuple(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 1, max: 1100 }));
     fc.assert(
@@ -263,7 +263,7 @@ describe('batch normalisation', () => {
           }
         });
       }),
-      // Blocks of many rows, far from 0.
+      // Blocks of many rows of large values.
       {
         numRuns: 40,
         examples: [

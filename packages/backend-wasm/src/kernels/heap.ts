@@ -1,17 +1,17 @@
 /**
  * Tensors on the WebAssembly heap: their addresses, and typed views on memory.
  *
- * A view dies when the heap grows, and any allocation may grow it: take views after the last `makeOutput`.
+ * A view becomes invalid when the heap grows, which any allocation may cause: create views after the last `makeOutput`.
  */
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 
-/** Where the values of a tensor lie in memory, in bytes. */
+/** The address of the values of a tensor. */
 export function address(backend: BackendWasm, tensor: TensorInfo): number {
   return backend.dataIdMap.get(tensor.dataId).memoryOffset;
 }
 
-/** The same values as a tensor of its own, by reference: nothing ever writes to values that exist. */
+/** A new tensor with the same values, by reference: no kernel writes to existing values. */
 export function share(backend: BackendWasm, { dataId, shape, dtype }: TensorInfo): TensorInfo {
   backend.incRef(dataId);
   return { dataId, shape, dtype };

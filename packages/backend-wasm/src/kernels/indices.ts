@@ -1,6 +1,5 @@
 /**
- * What takes values by their place, and stays within what it takes them from: the stock kernels read whatever lies
- * beyond.
+ * Kernels that read values by index, with a check of the bounds. The stock kernels read beyond the tensor.
  */
 import { DataError } from '@ghl/core';
 import {
@@ -15,7 +14,7 @@ import {
 } from '@tensorflow/tfjs-core';
 import { type KernelCall, kernel } from './kernel.js';
 
-/** @throws DataError with code `INDEX_OUT_OF_RANGE`. */
+/** @throws DataError `INDEX_OUT_OF_RANGE`. */
 function checkIndex(name: string, index: number, size: number): void {
   if (index >= 0 && index < size) return;
   throw new DataError(
@@ -47,7 +46,7 @@ const cropAndResize = kernel(
   },
 );
 
-/** The stock kernel copies all that it takes a part of. */
+/** A slice. The stock kernel copies the whole input. */
 const slice = kernel(Slice, (call: KernelCall<{ x: TensorInfo }, SliceAttrs>, stock) => {
   const {
     inputs: { x },
@@ -61,7 +60,7 @@ const slice = kernel(Slice, (call: KernelCall<{ x: TensorInfo }, SliceAttrs>, st
   }
   const out = backend.makeOutput(size, x.dtype);
   const [from, to] = [backend.typedArrayFromHeap(x), backend.typedArrayFromHeap(out)];
-  // Axes that are taken whole are one run with what is taken of the axis before them.
+  // Complete trailing axes form one run with the part of the axis before them.
   let last = x.shape.length - 1;
   while (last > 0 && size[last] === x.shape[last]) last--;
   const strides = x.shape.map((_, axis) => util.sizeFromShape(x.shape.slice(axis + 1)));

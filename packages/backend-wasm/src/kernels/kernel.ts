@@ -7,7 +7,7 @@ import type { KernelModule } from '../module.js';
 
 export type Shape4D = [number, number, number, number];
 
-/** What TensorFlow.js hands to a kernel of this backend. */
+/** The call of a kernel by TensorFlow.js. */
 export interface KernelCall<Inputs, Attrs> {
   readonly inputs: Inputs;
   readonly attrs: Attrs;
@@ -15,16 +15,16 @@ export interface KernelCall<Inputs, Attrs> {
   readonly module: KernelModule;
 }
 
-/** Runs what stock tfjs-wasm has under the same name, or what stands in for it (see safe-stock.ts). */
+/** The stock kernel of the same name, or its substitute (see safe-stock.ts). */
 export type Stock = (call: { inputs: object; attrs: object; backend: BackendWasm }) => TensorInfo | TensorInfo[];
 
-/** One kernel of ours, which may hand the calls that it has nothing better for to the stock kernel. */
+/** A kernel of this package, which may leave calls to the stock kernel. */
 export interface Kernel {
   readonly name: string;
   readonly run: (call: KernelCall<never, never>, stock: Stock) => TensorInfo | TensorInfo[];
 }
 
-/** A kernel from its name and what it does with what it is handed. */
+/** Creates a kernel. */
 export function kernel<Inputs, Attrs>(
   name: string,
   run: (call: KernelCall<Inputs, Attrs>, stock: Stock) => TensorInfo | TensorInfo[],
@@ -32,7 +32,7 @@ export function kernel<Inputs, Attrs>(
   return { name, run };
 }
 
-/** A kernel of 32-bit floats, which hands calls with any other input to what stands in for it. */
+/** Creates a kernel for float32, which leaves calls with any other input to the stock kernel. */
 export function floatKernel<Inputs extends object, Attrs>(
   name: string,
   run: (call: KernelCall<Inputs, Attrs>, stock: Stock) => TensorInfo | TensorInfo[],
@@ -44,16 +44,15 @@ export function floatKernel<Inputs extends object, Attrs>(
   );
 }
 
-/** What the kernel of this name, ours or the stock one, makes of tensors. */
+/** Runs the registered kernel of a name. */
 export function runKernel(backend: BackendWasm, name: string, inputs: object, attrs: object = {}): TensorInfo {
   return getKernel(name, 'wasm').kernelFunc({ inputs: inputs as never, attrs: attrs as never, backend }) as TensorInfo;
 }
 
 /**
- * Refuses what a convolution gradient cannot be taken of.
+ * Checks the tensors and the data format of a convolution gradient.
  *
- * @throws DataError with code `EMPTY_TENSOR` where a size is 0; UnsupportedError with code `UNSUPPORTED_DATA_FORMAT`
- * for channels first.
+ * @throws DataError `EMPTY_TENSOR` if a size is 0; UnsupportedError `UNSUPPORTED_DATA_FORMAT` for channels first.
  */
 export function checkConvolution(
   kernel: string,
@@ -64,16 +63,16 @@ export function checkConvolution(
     throw new UnsupportedError(
       'UNSUPPORTED_DATA_FORMAT',
       `${kernel} got data format '${dataFormat}'.`,
-      "use 'NHWC' ('channelsLast'): the WebAssembly backend has no other.",
+      "use 'NHWC' ('channelsLast'), the only format of the WebAssembly backend.",
     );
   }
   checkNotEmpty(kernel, tensors);
 }
 
 /**
- * Refuses tensors that do not hold 32-bit floats.
+ * Checks that tensors are float32.
  *
- * @throws UnsupportedError with code `UNSUPPORTED_DTYPE`.
+ * @throws UnsupportedError `UNSUPPORTED_DTYPE`.
  */
 export function checkFloats(kernel: string, tensors: Readonly<Record<string, TensorInfo>>): void {
   for (const [name, { dtype }] of Object.entries(tensors)) {
@@ -87,9 +86,9 @@ export function checkFloats(kernel: string, tensors: Readonly<Record<string, Ten
 }
 
 /**
- * Refuses a window that goes nowhere into its image: TensorFlow.js computes sizes below 0 for what comes out.
+ * Checks that a window fits into its image: otherwise, TensorFlow.js computes output sizes below 0.
  *
- * @throws DataError with code `INPUT_TOO_SMALL`.
+ * @throws DataError `INPUT_TOO_SMALL`.
  */
 export function checkWindow(kernel: string, info: backend_util.Conv2DInfo): void {
   const { inHeight, inWidth, outHeight, outWidth, effectiveFilterHeight, effectiveFilterWidth } = info;

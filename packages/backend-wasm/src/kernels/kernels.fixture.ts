@@ -5,7 +5,7 @@ import { expect } from 'vitest';
 
 export const sizeOf = (shape: readonly number[]) => shape.reduce((n, d) => n * d, 1);
 
-/** Expects the same numbers, 0 and −0 being one. Quicker than `toEqual` by far. */
+/** Expects the same numbers, with 0 equal to −0. Much faster than `toEqual`. */
 export function expectSame(actual: ArrayLike<number>, expected: ArrayLike<number>): void {
   expect(actual.length).toBe(expected.length);
   for (let i = 0; i < expected.length; i++) {
@@ -24,7 +24,7 @@ export async function onBoth(compute: () => tf.Tensor[]): Promise<[Float32Array[
   return results as [Float32Array[], Float32Array[]];
 }
 
-/** Calls `visit` with the places of every x, y and W that a convolution, full or depthwise, multiplies and adds up. */
+/** Calls `visit` with the offsets of x, y and W, for each term of a convolution, full or depthwise. */
 export function forEachTerm(
   info: tf.backend_util.Conv2DInfo,
   depthwise: boolean,

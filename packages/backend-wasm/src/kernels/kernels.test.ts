@@ -21,7 +21,7 @@ function run(name: string, inputs: tf.NamedTensorMap, attrs: object): Float32Arr
   return tf.tidy(() => (tf.engine().runKernel(name, inputs, attrs as never) as tf.Tensor).dataSync<'float32'>());
 }
 
-/** Both gradients of a convolution, full or depthwise, by definition, in float64. */
+/** The definition of both gradients of a convolution, full or depthwise, in float64. */
 function convolutionGradients(
   info: tf.backend_util.Conv2DInfo,
   depthwise: boolean,
@@ -120,7 +120,7 @@ const convolution = (channels: number, outputs: number): fc.Arbitrary<Convolutio
       }
     });
 
-describe('convolution gradients equal their definition in float64', () => {
+describe('convolution gradients agree with float64 loops', () => {
   const pads: Pad[] = [
     'same',
     'valid',
@@ -182,7 +182,7 @@ describe('convolution gradients equal their definition in float64', () => {
     for (const e of gradientErrors(shape, true, 2)) expect(e).toBeLessThan(1e-5);
   });
 
-  test('both ways to the input gradient: many output channels and little output take the other one', () => {
+  test('both algorithms of the input gradient: many output channels and a small output select the second', () => {
     for (const size of [5, 24]) {
       const shape: Convolution = {
         inputShape: [2, size, size, 6],
@@ -194,7 +194,7 @@ describe('convolution gradients equal their definition in float64', () => {
     }
   });
 
-  test.each(['same', 'valid'] as const)('a NaN in ∂y, x or W reaches the result, %s', (pad) => {
+  test.each(['same', 'valid'] as const)('NaN in ∂y, x or W reaches the result, %s', (pad) => {
     const [x, w] = [
       tf.tensor4d(numbers(1, [2 * 7 * 7 * 3]), [2, 7, 7, 3]),
       tf.tensor4d(numbers(2, [9 * 3 * 4]), [3, 3, 3, 4]),
@@ -215,22 +215,25 @@ describe('convolution gradients equal their definition in float64', () => {
     for (const r of results) expect(r.some(Number.isNaN)).toBe(true);
   });
 
-  test.each(['Conv2DBackprop', 'DepthwiseConv2dNativeBackprop'])('%s refuses an empty batch with a code', (kernel) => {
-    const [x, dy, w] = [tf.zeros([0, 5, 5, 2]), tf.zeros([0, 5, 5, 2]), tf.zeros([3, 3, 2, 1])];
-    const attrs = {
-      strides: 1,
-      dilations: 1,
-      pad: 'same',
-      dataFormat: 'NHWC',
-      inputShape: x.shape,
-      filterShape: [3, 3, 2, 1],
-    };
-    const code = expect.objectContaining({ code: 'EMPTY_TENSOR' });
-    expect(() => run(`${kernel}Filter`, { x, dy }, attrs)).toThrow(code);
-    expect(() => run(`${kernel}Input`, { dy, filter: w }, attrs)).toThrow(code);
-  });
+  test.each(['Conv2DBackprop', 'DepthwiseConv2dNativeBackprop'])(
+    '%s throws a coded error for an empty batch',
+    (kernel) => {
+      const [x, dy, w] = [tf.zeros([0, 5, 5, 2]), tf.zeros([0, 5, 5, 2]), tf.zeros([3, 3, 2, 1])];
+      const attrs = {
+        strides: 1,
+        dilations: 1,
+        pad: 'same',
+        dataFormat: 'NHWC',
+        inputShape: x.shape,
+        filterShape: [3, 3, 2, 1],
+      };
+      const code = expect.objectContaining({ code: 'EMPTY_TENSOR' });
+      expect(() => run(`${kernel}Filter`, { x, dy }, attrs)).toThrow(code);
+      expect(() => run(`${kernel}Input`, { dy, filter: w }, attrs)).toThrow(code);
+    },
+  );
 
-  test('channels first is refused with a code', () => {
+  test('channels first throws a coded error', () => {
     const x = tf.ones([1, 2, 5, 5]);
     const attrs = { strides: 1, pad: 'same', dataFormat: 'NCHW', filterShape: [3, 3, 2, 2] };
     expect(() => run('Conv2DBackpropFilter', { x, dy: x }, attrs)).toThrow(
@@ -249,7 +252,7 @@ describe('matrix products', () => {
     batch: fc.constantFrom(0, 1, 2),
   });
 
-  test('of any shape, transposed or not, equal their definition in float64', () => {
+  test('agree with float64 loops for any shape, transposed or not', () => {
     fc.assert(
       fc.property(transposed, ({ m, k, n, a, b, batch }) => {
         const [left, right] = [numbers(8, [Math.max(1, batch) * m * k]), numbers(9, [Math.max(1, batch) * k * n])];
@@ -277,7 +280,7 @@ describe('matrix products', () => {
 describe('repetition and segments', () => {
   const shapes = fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 4 });
 
-  test('tile puts everything where its index says', () => {
+  test('tile repeats every value by its index', () => {
     fc.assert(
       fc.property(
         shapes.chain((shape) =>
@@ -302,7 +305,7 @@ describe('repetition and segments', () => {
     expect([...tf.tile(tf.tensor1d([true, false], 'bool'), [2]).dataSync()]).toEqual([1, 0, 1, 0]);
   });
 
-  test('segments are added up, ids below 0 dropped, and gather has its gradient', () => {
+  test('segment sums drop ids below 0, and are the gradient of gather', () => {
     const x = tf.tensor2d([
       [1, 2],
       [3, 4],
@@ -317,7 +320,7 @@ describe('repetition and segments', () => {
   });
 });
 
-test('no kernel leaves a tensor or a buffer behind', () => {
+test('no kernel leaks a tensor or a buffer', () => {
   const backend = tf.backend() as unknown as { numDataIds(): number };
   const [tensors, buffers] = [tf.memory().numTensors, backend.numDataIds()];
   gradientErrors({ inputShape: [2, 6, 6, 3], filterShape: [3, 3, 3, 70], strides: [1, 1], pad: 'valid' }, false);

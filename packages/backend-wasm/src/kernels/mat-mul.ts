@@ -1,5 +1,5 @@
 /**
- * Matrix products, on our own module: either operand transposed, any number of matrices, one broadcast over the other.
+ * Matrix products, by the module: either operand transposed, any number of matrices, one broadcast over the other.
  */
 import { UPPER_PRODUCT } from '@ghl/core/backend';
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
@@ -24,7 +24,7 @@ const matMul = kernel(BatchMatMul, (call: KernelCall<Factors, BatchMatMulAttrs>,
   isExact(call) ? ofIntegers(call) : product(call, stock),
 );
 
-/** Whether whole numbers are so small that float32 holds every sum of their products, as in a confusion matrix. */
+/** Whether float32 represents every sum of the products of these integers exactly, as in a confusion matrix. */
 function isExact({ inputs: { a, b }, attrs, backend }: KernelCall<Factors, BatchMatMulAttrs>): boolean {
   if (a.dtype !== 'int32' || b.dtype !== 'int32') return false;
   const largest = (tensor: TensorInfo) =>
@@ -40,7 +40,7 @@ function ofIntegers({ inputs: { a, b }, attrs, backend }: KernelCall<Factors, Ba
   return out;
 }
 
-/** With a bias, an activation and PReLU's weights, as far as they are there. */
+/** With an optional bias, activation and weights of PReLU. */
 const fusedMatMul = kernel(_FusedMatMul, (call: KernelCall<Factors & EpilogueInputs, _FusedMatMulAttrs>, stock) => {
   const out = product(call, () => null);
   return out === null ? stock(call) : applyEpilogue(call, out);
@@ -65,7 +65,7 @@ const upperProduct = floatKernel(
   },
 );
 
-/** What comes of no products. */
+/** The sum of no products. */
 function nothing(backend: BackendWasm, out: TensorInfo): TensorInfo {
   floats(backend, out).fill(0);
   return out;
@@ -88,7 +88,7 @@ function product<Otherwise>(
   const [batchesA, batchesB] = [a.shape.slice(0, -2), b.shape.slice(0, -2)];
   const [countA, countB] = [util.sizeFromShape(batchesA), util.sizeFromShape(batchesB)];
   const aligned = util.arraysEqual(batchesA, batchesB) || countA === 1 || countB === 1;
-  // The stock kernel has the words for what does not fit.
+  // The stock kernel throws the error for shapes that do not match.
   if (!matches || !float || !aligned) return otherwise(call);
 
   const batches = broadcast_util.assertAndGetBroadcastShape(batchesA, batchesB);

@@ -1,6 +1,6 @@
 /**
- * One-hot vectors of any type, where the stock kernel writes whole numbers into any tensor. An index out of range has
- * none.
+ * One-hot vectors of any type. The stock kernel writes integers to tensors of any type. The vector of an index out of
+ * range is all off.
  */
 import { OneHot, type OneHotAttrs, type TensorInfo } from '@tensorflow/tfjs-core';
 import { type KernelCall, kernel } from './kernel.js';

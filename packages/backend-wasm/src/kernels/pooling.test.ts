@@ -68,7 +68,7 @@ function forEachWindow(pool: Pool, visit: (y: number, window: number[]) => void)
         }
 }
 
-/** Few different values, so that many are equal. */
+/** Few distinct values, so that many are equal. */
 const coarse = (size: number, seed: number) => numbers(seed, [size]).map((value) => Math.round(3 * value));
 
 function poolAndGradient(kind: 'maxPool' | 'avgPool', pool: Pool, x: Float32Array, seed: number) {
@@ -84,7 +84,7 @@ function poolAndGradient(kind: 'maxPool' | 'avgPool', pool: Pool, x: Float32Arra
 }
 
 describe('any pool', () => {
-  it('takes the maximum, and gives its gradient to the first that is largest', () => {
+  it('returns the maximum, whose gradient goes to the first maximum', () => {
     fc.assert(
       fc.property(anyPool, fc.nat(1000), (pool, seed) => {
         const x = coarse(sizeOf(pool.shape), seed);
@@ -104,7 +104,7 @@ describe('any pool', () => {
     );
   });
 
-  it('takes the average of the values in the window, and gives each an equal share of the gradient', () => {
+  it('returns the average of the values in the window, whose gradient is shared equally', () => {
     fc.assert(
       fc.property(anyPool, fc.nat(1000), (pool, seed) => {
         const x = numbers(seed, pool.shape);
@@ -124,7 +124,7 @@ describe('any pool', () => {
     );
   });
 
-  it('of a long window is added up without drift', () => {
+  it('sums a long window without drift', () => {
     const pool: Pool = { shape: [1, 20001, 1, 5], window: [20001, 1], strides: [1, 1], pad: 'valid' };
     const x = numbers(3, pool.shape).map((value) => 1 + value / 8);
     const { y } = poolAndGradient('avgPool', pool, x, 1);
@@ -133,7 +133,7 @@ describe('any pool', () => {
     });
   });
 
-  it('is as on the cpu backend with padding as in PyTorch, rounding up, and one image', async () => {
+  it('agrees with the cpu backend for explicit padding, rounding up, and one image', async () => {
     const [wasm, cpu] = await onBoth(() => {
       const x = tf.tensor4d(numbers(7, [8 * 6 * 3]), [1, 8, 6, 3]);
       const squared = (pool: (t: tf.Tensor4D) => tf.Tensor) => (t: tf.Tensor) =>
@@ -172,13 +172,13 @@ describe('NaN', () => {
     }
   });
 
-  it('is not what an infinite window has', () => {
+  it('does not result from an infinite window', () => {
     const { y } = poolAndGradient('maxPool', pool, new Float32Array(sizeOf(pool.shape)).fill(-Infinity), 1);
     expect(y.every((value) => value === -Infinity)).toBe(true);
   });
 });
 
-it('empty batches have empty pools, and no gradients', () => {
+it('an empty batch has an empty pool, and its gradient throws', () => {
   const x = tf.zeros([0, 4, 4, 2]) as tf.Tensor4D;
   expect(tf.maxPool(x, 2, 2, 'valid').shape).toEqual([0, 2, 2, 2]);
   expect(tf.avgPool(x, 2, 2, 'valid').shape).toEqual([0, 2, 2, 2]);
@@ -189,7 +189,7 @@ it('empty batches have empty pools, and no gradients', () => {
   }
 });
 
-it('whole numbers are pooled like others, and keep their type', () => {
+it('a pool of int32 has the type int32', () => {
   tf.tidy(() => {
     const y = tf.maxPool(tf.tensor4d([-3, -7, -5, -9], [1, 2, 2, 1], 'int32'), 2, 2, 'valid');
     expect([y.dtype, ...y.dataSync()]).toEqual(['int32', -3]);

@@ -1,4 +1,4 @@
-/** Pooling and its gradients, on our own module: any window, stride and padding (see assembly/pooling.ts). */
+/** Pooling and its gradients, by the module: any window, stride and padding (see assembly/pooling.ts). */
 import { checkShape } from '@ghl/core/backend';
 import {
   AvgPool,
@@ -25,7 +25,7 @@ import {
 } from './kernel.js';
 
 /**
- * The first fields of assembly/pooling.ts. The size of a pool's output is not always that which follows from its input.
+ * The first fields of assembly/pooling.ts. The size of the output may differ from the one that follows from the input.
  */
 function geometry(info: backend_util.Conv2DInfo, [, outHeight, outWidth]: readonly number[]): number[] {
   const { batchSize, inHeight, inWidth, inChannels, padInfo } = info;
@@ -33,7 +33,7 @@ function geometry(info: backend_util.Conv2DInfo, [, outHeight, outWidth]: readon
   return [
     ...[batchSize, inHeight, inWidth, inChannels, outHeight!, outWidth!],
     ...[filterHeight, filterWidth, strideHeight, strideWidth, padInfo.top, padInfo.left],
-    // One frame, in a window of one frame.
+    // One frame, and a window of one frame.
     ...[1, 1, 1, 1, 0],
   ];
 }

@@ -15,7 +15,7 @@ afterAll(deactivate);
 beforeEach(() => tf.engine().startScope());
 afterEach(() => tf.engine().endScope());
 
-/** Rows and columns round the blocks in which they are added up, and far from them. */
+/** Sizes near those of the blocks, and others. */
 const matrices: [rows: number, columns: number][] = [
   [1, 1],
   [1, 5],
@@ -32,7 +32,7 @@ const matrices: [rows: number, columns: number][] = [
   [1025, 129],
 ];
 
-/** Sums over rows or columns, with what the sums of absolute values are, to which errors are relative. */
+/** Sums over rows or columns, and the sums of absolute values, to which errors are relative. */
 function sums(x: ArrayLike<number>, rows: number, columns: number, kept: 'columns' | 'rows' | 'none') {
   const count = { columns, rows, none: 1 }[kept];
   const [sum, size] = [new Float64Array(count), new Float64Array(count)];
@@ -75,7 +75,7 @@ describe.each(matrices)('[%i, %i]', (rows, columns) => {
     expectClose(out.dataSync(), sums(products, rows, columns, 'columns'));
   });
 
-  it('has its largest value', () => {
+  it('has its maximum', () => {
     const x = numbers(3, [rows * columns]);
     for (const at of [0, x.length >> 1, x.length - 1]) {
       const raised = x.map((value, i) => (i === at ? 2 : value));
@@ -84,7 +84,7 @@ describe.each(matrices)('[%i, %i]', (rows, columns) => {
     expect(tf.max(tf.tensor2d(x, [rows, columns])).dataSync()[0]).toBe(x.reduce((m, value) => Math.max(m, value)));
   });
 
-  it('hands NaN on', () => {
+  it('propagates NaN', () => {
     const x = numbers(3, [rows * columns]);
     const at = x.length - 1;
     x[at] = Number.NaN;
@@ -96,7 +96,7 @@ describe.each(matrices)('[%i, %i]', (rows, columns) => {
   });
 });
 
-it('any axes of any shape are as on the cpu backend', async () => {
+it('reductions over any axes agree with the cpu backend', async () => {
   const shapes = fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 4 });
   const cases = shapes.chain((shape) =>
     fc.tuple(fc.constant(shape), fc.subarray([...shape.keys()]), fc.boolean(), fc.constantFrom('float32', 'int32')),
@@ -120,19 +120,19 @@ it('any axes of any shape are as on the cpu backend', async () => {
   );
 });
 
-it('nothing to add up gives 0, and no mean', () => {
+it('the sum of no values is 0, and the mean is NaN', () => {
   expect([...tf.sum(tf.zeros([0, 3]), 0).dataSync()]).toEqual([0, 0, 0]);
   expect([...tf.sum(tf.zeros([3, 0]), 1).dataSync()]).toEqual([0, 0, 0]);
   expect([...tf.mean(tf.zeros([0, 3]), 0).dataSync()]).toEqual([Number.NaN, Number.NaN, Number.NaN]);
   expect(tf.sum(tf.zeros([2, 0]), 0).shape).toEqual([0]);
 });
 
-it('largest values below and of infinity', () => {
+it('the maximum may be finite or infinite', () => {
   expect(tf.max(tf.tensor1d([-Infinity, -Infinity])).dataSync()[0]).toBe(-Infinity);
   expect(tf.max(tf.tensor1d([1, Infinity, 2])).dataSync()[0]).toBe(Infinity);
 });
 
-it('a rule of scope own takes the overlap kernel, to the ΔW of the cpu backend', async () => {
+it('a rule of scope own runs the overlap kernel, with the ΔW of the cpu backend', async () => {
   const rule = {
     spec: { name: 'rule', args: [] },
     init: () => ({}),

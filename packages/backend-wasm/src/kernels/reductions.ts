@@ -1,7 +1,7 @@
 /**
- * Sums and means over leading axes, over trailing axes and over everything, the largest of everything, and the sum of a
- * product over leading axes, on our own module. Other axes are transposed first; other types are the stock kernels'.
- * What any of them makes of no values is made here.
+ * Sums and means over leading axes, trailing axes or all axes, the maximum over all axes, and the sum of a product over
+ * leading axes, by the module. For other axes, the input is transposed first. Stock kernels compute other types. The
+ * results of empty tensors are defined here.
  */
 import { ALL_FINITE, OVERLAP } from '@ghl/core/backend';
 import { checkNotEmpty } from '@ghl/core/plugin';
@@ -29,7 +29,7 @@ function outShape(shape: readonly number[], axes: readonly number[], keepDims: b
   return shape.flatMap((size, axis) => (axes.includes(axis) ? (keepDims ? [1] : []) : [size]));
 }
 
-/** The result over no values, where there is one. */
+/** The result of a reduction of no values, if it is defined. */
 const neutral: Readonly<Record<string, number>> = { All: 1, Any: 0, Mean: Number.NaN, Prod: 1, Sum: 0 };
 
 interface ReductionAttrs {
@@ -40,7 +40,7 @@ interface ReductionAttrs {
 
 type Reduction = KernelCall<{ x: TensorInfo }, ReductionAttrs>;
 
-/** @throws DataError with code `EMPTY_TENSOR` where no values have no such result, such as a largest. */
+/** @throws DataError `EMPTY_TENSOR` for a reduction of no values that is undefined, such as a maximum. */
 function ofNothing(name: string, { inputs: { x }, attrs, backend }: Reduction): TensorInfo {
   const axes = util.parseAxisParam((attrs.axis ?? attrs.reductionIndices)!, x.shape);
   const shape = outShape(x.shape, axes, attrs.keepDims ?? false);
@@ -51,7 +51,7 @@ function ofNothing(name: string, { inputs: { x }, attrs, backend }: Reduction): 
   return out;
 }
 
-/** Those that the stock kernels are for, as long as there are values. */
+/** Reductions by the stock kernels, unless the tensor is empty. */
 const otherReductions: readonly Kernel[] = [All, Any, ArgMax, ArgMin, Min, Prod].map((name) =>
   kernel(name, (call: Reduction, stock) => (call.inputs.x.shape.includes(0) ? ofNothing(name, call) : stock(call))),
 );

@@ -1,7 +1,7 @@
 /**
- * Resizing to nothing, about which the stock kernel complains, and the gradient of nearest-neighbour resizing. That
- * stock kernel, like the CPU backend's, searches ∂y for what came of each pixel, without end where the corners of an
- * axis of one pixel are aligned.
+ * Resizing to an empty image, for which the stock kernel fails, and the gradient of nearest-neighbour resizing. The
+ * stock kernel of the gradient, like that of the CPU backend, searches ∂y for each pixel. It never ends if the corners
+ * of an axis of one pixel are aligned.
  */
 import {
   ResizeBilinear,
@@ -22,7 +22,7 @@ const resizeBilinear = kernel(
   },
 );
 
-/** Where along an axis of `size` pixels each of `count` comes from, rounded as the forward pass rounds. */
+/** The source of each of `count` pixels on an axis of `size` pixels, rounded as in the forward pass. */
 function sources(size: number, count: number, alignCorners: boolean): number[] {
   const [from, to] = alignCorners && count > 1 ? [size - 1, count - 1] : [size, count];
   const scale = Math.fround(from / to);

@@ -1,5 +1,6 @@
 /**
- * What stands in for the stock kernels where they are wrong: the CPU backend's, our own on 32-bit floats, or a refusal.
+ * Substitutes for stock kernels on inputs that they do not support: the kernels of the CPU backend, ours on float32, or
+ * a coded error.
  */
 import { UnsupportedError } from '@ghl/core';
 import { Cast, type TensorInfo } from '@tensorflow/tfjs-core';
@@ -7,7 +8,7 @@ import type { CpuKernels } from './cpu-kernels.js';
 import { runKernel, type Stock } from './kernel.js';
 import { unsupportedInput } from './stock-limits.js';
 
-/** Gradients and means, which are float32 whatever they are of. */
+/** Gradients and means, which are float32 for inputs of any type. */
 const floatGradients = new Set([
   'AvgPoolGrad',
   'Conv2DBackpropFilter',
@@ -19,10 +20,10 @@ const floatGradients = new Set([
   'ResizeBilinearGrad',
 ]);
 
-/** Whose kernels on the CPU backend are wrong too, never end, or refuse in their own words. */
+/** Kernels that on the CPU backend are wrong too, never end, or throw errors without a code. */
 const refusedKernels = new Set(['Bincount', 'DenseBincount', 'GatherNd', 'ResizeNearestNeighborGrad']);
 
-/** The stock kernel of a name where it is right; elsewhere, what stands in for it. */
+/** Returns a kernel that calls the stock kernel for supported inputs, and its substitute for others. */
 export function safeStock(name: string, stock: Stock | undefined, cpuKernels: CpuKernels): Stock {
   return (call) => {
     const inputs = call.inputs as Readonly<Record<string, TensorInfo>>;

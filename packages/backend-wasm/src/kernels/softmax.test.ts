@@ -11,7 +11,9 @@ afterAll(deactivate);
 beforeEach(() => tf.engine().startScope());
 afterEach(() => tf.engine().endScope());
 
-/** By definition, in float64, but that x − max x is a float32 number: its rounding is no error of what follows. */
+/**
+ * The definition in float64, except that x − max x is rounded to float32: that rounding is not an error of the kernel.
+ */
 function softmax(x: Float32Array, columns: number): Float64Array {
   const y = new Float64Array(x.length);
   for (let at = 0; at < x.length; at += columns) {
@@ -33,13 +35,13 @@ it.each([1, 2, 3, 4, 5, 10, 16, 17, 96, 100, 513, 1536, 20000])('equals float64 
     const x = numbers(columns, [rows * columns]).map((value) => scale * value);
     const expected = softmax(x, columns);
     const actual = tf.softmax(tf.tensor2d(x, [rows, columns])).dataSync();
-    // Below the smallest normal number, 0 is close enough.
+    // For a value below the smallest normal number, 0 is close enough.
     const off = actual.findIndex((value, i) => !(Math.abs(value - expected[i]!) <= 1e-6 * expected[i]! + 2 ** -126));
     expect([actual[off], expected[off]]).toEqual([undefined, undefined]);
   }
 });
 
-it('takes the last of any number of axes', () => {
+it('is over the last axis, for any number of axes', () => {
   const shape = [2, 3, 4, 5];
   const x = numbers(1, shape);
   const out = tf.softmax(tf.tensor4d(x, shape as [number, number, number, number]));
@@ -47,7 +49,7 @@ it('takes the last of any number of axes', () => {
   expect(relativeError(out.dataSync(), softmax(x, 5))).toBeLessThan(1e-6);
 });
 
-it('has no trouble with large and infinite values, and hands NaN on, as on the cpu backend', async () => {
+it('supports large and infinite values, and propagates NaN, as the cpu backend does', async () => {
   const [inf, nan] = [Infinity, Number.NaN];
   const rows = [
     [1e38, 1e38, -1e38, 0, 1],
@@ -66,6 +68,6 @@ it('has no trouble with large and infinite values, and hands NaN on, as on the c
   }
 });
 
-it('of nothing is nothing', () => {
+it('of an empty tensor is empty', () => {
   expect(tf.softmax(tf.zeros([0, 5])).shape).toEqual([0, 5]);
 });

@@ -1,4 +1,4 @@
-/** Softmax over the last axis, on our own module: TensorFlow.js's, and the competition of units at a temperature. */
+/** Softmax over the last axis, by the module: that of TensorFlow.js, and competition of units at a temperature. */
 import { COMPETITION } from '@ghl/core/backend';
 import { checkNotEmpty } from '@ghl/core/plugin';
 import { Softmax, type TensorInfo, util } from '@tensorflow/tfjs-core';

@@ -1,7 +1,7 @@
 /**
- * Where the stock kernels are right. They take the bytes of any tensor for those of the type that they were written
- * for, and write beyond the end of a smaller one; many do not look at sizes of 0. What is not listed here is right for
- * 32-bit floats alone. `every-kernel.test.ts` compares all of it with the CPU backend.
+ * The inputs that stock kernels support. They interpret the bytes of any tensor as their own type, and write beyond the
+ * end of a smaller one. Many do not check for empty tensors. A kernel that is not listed here supports float32 only.
+ * `every-kernel.test.ts` compares all kernels with the CPU backend.
  */
 import { type DataType, type TensorInfo, util } from '@tensorflow/tfjs-core';
 
@@ -10,16 +10,16 @@ type Inputs = Readonly<Record<string, TensorInfo | undefined>>;
 const numbers = ['float32', 'int32'] as const;
 const all = [...numbers, 'bool'] as const;
 
-/** Kernels that only move values, of any type and any number, or look at the shape alone. */
+/** Kernels that only copy values or read the shape. They support any type and empty tensors. */
 const copyKernels = new Set(
   names(`BatchToSpaceND BroadcastArgs Cast Concat Diag ExpandDims Fill Identity LinSpace MirrorPad OnesLike Pack Range Reshape
     ResizeBilinearGrad SpaceToBatchND SplitV Tile Transpose Unique Unpack ZerosLike`),
 );
 
-/** Others that do without values. */
+/** Other kernels that support empty tensors. */
 const shapeKernels = new Set(names('Bincount DenseBincount'));
 
-/** Types that the inputs of other kernels may have, all alike, where that is not float32 alone. */
+/** The types of other kernels that support more than float32. All inputs have the same type. */
 const commonTypes: Readonly<Record<string, readonly DataType[]>> = Object.fromEntries([
   ...of(all, 'ArgMax ArgMin CropAndResize GatherNd GatherV2 Max Min ResizeBilinear SparseToDense TensorScatterUpdate'),
   ...of(
@@ -30,11 +30,11 @@ const commonTypes: Readonly<Record<string, readonly DataType[]>> = Object.fromEn
   ),
   ...of(['bool'], 'All Any LogicalAnd LogicalNot LogicalOr LogicalXor'),
   ...of(['int32'], 'BitwiseAnd SparseReshape'),
-  // Their largest value starts at the least positive number; the result of a floor division has the wrong type.
+  // Their maximum starts at the smallest positive number; the result of a floor division has the wrong type.
   ...of([], 'Dilation2D Dilation2DBackpropFilter Dilation2DBackpropInput FloorDiv MaxPoolWithArgmax OneHot'),
 ]);
 
-/** Inputs that have a type of their own. */
+/** Inputs with a separate type. */
 const ownTypes: Readonly<Record<string, Readonly<Record<string, DataType>>>> = {
   Bincount: { x: 'int32' },
   CropAndResize: { boxes: 'float32', boxInd: 'int32' },
@@ -51,7 +51,7 @@ const ownTypes: Readonly<Record<string, Readonly<Record<string, DataType>>>> = {
   TensorScatterUpdate: { indices: 'int32' },
 };
 
-/** What else has to hold. */
+/** Further conditions. */
 const conditions: Readonly<Record<string, (inputs: Inputs, attrs: Readonly<Record<string, unknown>>) => boolean>> = {
   // It repeats the slopes along the leading axes.
   Prelu: ({ x, alpha }) => {
@@ -63,13 +63,13 @@ const conditions: Readonly<Record<string, (inputs: Inputs, attrs: Readonly<Recor
     );
     return util.arraysEqual(slopes, x!.shape.slice(x!.shape.length - slopes.length));
   },
-  // It takes what lies before an image for its far end.
+  // It maps positions before an image to its far end.
   Transform: (_, { fillMode }) => fillMode !== 'reflect',
-  // It rounds what it fills with.
+  // It rounds the fill value.
   RotateWithOffset: (_, { fillValue }) => [fillValue].flat().every(Number.isInteger),
 };
 
-/** The input that the stock kernel of a name takes for something else, if any. What holds strings is left to it. */
+/** The name of an input that the stock kernel does not support, if any. Strings are left to it. */
 export function unsupportedInput(name: string, inputs: Inputs, attrs: object): string | undefined {
   const anything = copyKernels.has(name);
   const types: readonly DataType[] = anything ? all : (commonTypes[name] ?? ['float32']);

@@ -1,6 +1,7 @@
 /**
- * Repetition along axes, which the gradient of every batch norm takes; the stock kernel computes an index for each
- * element. Axis by axis from the last, a block is written once and then doubled by copies within the result.
+ * Repetition along axes, which the gradient of every batch norm uses. The stock kernel computes an index for each
+ * element. This one processes the axes from the last to the first. It writes a block once and then doubles it by copies
+ * within the result.
  */
 import { type TensorInfo, Tile, type TileAttrs, util } from '@tensorflow/tfjs-core';
 import { type KernelCall, kernel } from './kernel.js';
@@ -17,8 +18,8 @@ const tile = kernel(Tile, (call: KernelCall<{ x: TensorInfo }, TileAttrs>, stock
 
   const out = backend.makeOutput(shape, x.dtype);
   const [from, to] = [backend.typedArrayFromHeap(x), backend.typedArrayFromHeap(out)];
-  // The values stand at the end of the result, and each pass spreads them out from the front: what it reads next always
-  // lies behind what it has written.
+  // The values are at the end of the result, and each pass spreads them from the front: its reads are always ahead of
+  // its writes.
   to.set(from, size - from.length);
   let count = from.length;
   let block = 1;
@@ -30,8 +31,8 @@ const tile = kernel(Tile, (call: KernelCall<{ x: TensorInfo }, TileAttrs>, stock
     const target = size - blocks * repeated;
     for (let b = 0, source = size - count, at = target; b < blocks; b++, source += block, at += repeated) {
       to.copyWithin(at, source, source + block);
-      for (let done = block; done < repeated; done *= 2) {
-        to.copyWithin(at + done, at, at + Math.min(done, repeated - done));
+      for (let length = block; length < repeated; length *= 2) {
+        to.copyWithin(at + length, at, at + Math.min(length, repeated - length));
       }
     }
     count = blocks * repeated;

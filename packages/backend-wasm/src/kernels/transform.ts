@@ -1,6 +1,6 @@
 /**
- * Projective transforms of images. The stock kernel does not reflect what lies before an image; the CPU backend's,
- * which stands in for it there, takes one image only.
+ * Projective transforms of images. The stock kernel does not reflect positions before an image. The kernel of the CPU
+ * backend replaces it there, but supports one image only.
  */
 import { Concat, Slice, type TensorInfo, Transform, type TransformAttrs } from '@tensorflow/tfjs-core';
 import { type KernelCall, kernel, runKernel, type Shape4D } from './kernel.js';

@@ -1,5 +1,5 @@
 /**
- * Types other than float32 where users meet them: labels, losses, metrics, whole operations; and millions of values.
+ * Types other than float32 in labels, losses, metrics and operations; and millions of values.
  */
 import '@tensorflow/tfjs-backend-cpu';
 import { numbers } from '@ghl/conformance/testing';
@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(deactivate);
 
-/** Of whole numbers, a clipped 0 is 0: some losses are infinite, or NaN, on every backend. */
+/** For integers, a clipped 0 is 0: some losses are infinite, or NaN, on every backend. */
 async function expectAlike(compute: () => tf.Tensor[]): Promise<void> {
   const [wasm, cpu] = await onBoth(compute);
   const finite = (list: Float32Array) => Float32Array.from(list, (value) => (Number.isFinite(value) ? value : 0));
@@ -114,7 +114,7 @@ it('counts a confusion matrix', async () => {
   expect(counted).toEqual(expected);
 });
 
-it('multiplies whole numbers that float32 does not hold', () => {
+it('multiplies integers that float32 does not represent', () => {
   const [a, b] = [
     [16777217, 3],
     [1, 1],
@@ -129,7 +129,7 @@ describe('millions of values', () => {
   const integers = Int32Array.from({ length: SIZE }, (_, i) => (Math.imul(i, 2654435761) >>> 8) % 100000);
   const total = integers.reduce((sum, value) => sum + value, 0);
 
-  it('have the mean that float64 gives, over any axes', () => {
+  it('have the mean of float64, over any axes', () => {
     tf.tidy(() => {
       const x = tf.tensor1d(integers, 'int32');
       for (const mean of [
@@ -145,7 +145,7 @@ describe('millions of values', () => {
     });
   });
 
-  it('have the sum that whole numbers have, and the count that bool has', () => {
+  it('have an exact sum of integers, and an exact count of bool', () => {
     tf.tidy(() => {
       const x = tf.tensor1d(integers, 'int32');
       expect([...tf.sum(tf.mod(x, tf.scalar(100, 'int32'))).dataSync()]).toEqual([
@@ -175,7 +175,7 @@ describe('resizing', () => {
     ].flatMap((to) => [false, true].map((align) => ({ from, to, align }))),
   );
 
-  it.each(['resizeBilinear', 'resizeNearestNeighbor'] as const)('%s has its adjoint for its gradient', (name) => {
+  it.each(['resizeBilinear', 'resizeNearestNeighbor'] as const)('the gradient of %s is its adjoint', (name) => {
     for (const { from, to, align } of geometries) {
       tf.tidy(() => {
         const [height, width] = from as [number, number];
@@ -191,7 +191,7 @@ describe('resizing', () => {
     }
   });
 
-  it('transforms each image by itself', async () => {
+  it('transforms each image separately', async () => {
     await tf.ready();
     tf.tidy(() => {
       const images = tf.tensor4d(numbers(6, [2 * 5 * 4 * 3]), [2, 5, 4, 3]);
@@ -208,7 +208,7 @@ describe('resizing', () => {
   });
 });
 
-it('what lies beyond a tensor is refused', () => {
+it('an index beyond a tensor throws a coded error', () => {
   tf.tidy(() => {
     const x = tf.tensor1d([1, 2, 3, 4]);
     const image = tf.ones<tf.Rank.R4>([1, 2, 2, 1]);

@@ -1,10 +1,9 @@
 /**
- * Sums of the rows that share a segment, the gradient of `gather` and so of every embedding; stock TensorFlow.js lacks
- * it on this backend:
+ * Sums of the rows of each segment: the gradient of `gather`, and so of every embedding. The stock backend lacks it:
  *
  *     out[s, …] = Σ_{i : segmentIds[i] = s} x[i, …]
  *
- * As in TensorFlow, rows with an id below 0 are dropped. Sums are float32 whatever x is, as on the CPU backend.
+ * As in TensorFlow, rows with an id below 0 are dropped. Sums are float32 for any type of x, as on the CPU backend.
  */
 import { type TensorInfo, UnsortedSegmentSum, type UnsortedSegmentSumAttrs } from '@tensorflow/tfjs-core';
 import { type KernelCall, kernel } from './kernel.js';

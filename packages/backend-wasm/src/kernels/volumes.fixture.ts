@@ -1,4 +1,4 @@
-/** What convolutions and pools of volumes are, written out for tests: sizes, padding and the places that meet. */
+/** The definitions of convolutions and pools of volumes, for tests: sizes, padding and the terms of sums. */
 
 type Triple = [number, number, number];
 
@@ -18,13 +18,13 @@ export interface Convolution extends Volume {
   readonly filters: number;
 }
 
-/** Along each axis, how many windows there are and how far the first begins before the volume. */
+/** Along each axis, the number of windows, and the padding before the volume. */
 function axes({ size, window, strides, dilations, pad }: Volume): { out: Triple; before: Triple } {
   const each = size.map((length, axis) => {
     const span = (window[axis]! - 1) * dilations[axis]! + 1;
     if (pad === 'same') {
       const out = Math.ceil(length / strides[axis]!);
-      // Below 0 where strides are larger than windows: these are centred then, as TensorFlow.js has it.
+      // Below 0 if strides exceed windows: TensorFlow.js then centres the windows.
       return { out, before: Math.floor(((out - 1) * strides[axis]! + span - length) / 2) };
     }
     const before = pad === 'valid' ? 0 : pad;
@@ -40,7 +40,7 @@ export function outShape(volume: Volume): Triple {
 }
 
 /**
- * Calls `visit` with the place of each result's first channel and those of the values of x and W that it is made of.
+ * Calls `visit` with the position of the first channel of each result, and those of x and W in its sum.
  */
 function forEachPlace(volume: Volume, visit: (y: number, x: number, tap: number) => void): void {
   const { batch, size, window, strides, dilations } = volume;
@@ -64,13 +64,13 @@ function forEachPlace(volume: Volume, visit: (y: number, x: number, tap: number)
   }
 }
 
-/** Calls `visit` with the offsets of the first channel of every y, x and W that meet. */
+/** Calls `visit` with the offsets of the first channels of y, x and W, for each term of the sum. */
 export function forEachTap(volume: Convolution, visit: (y: number, x: number, w: number) => void): void {
   const { channels, filters } = volume;
   forEachPlace(volume, (y, x, tap) => visit(y * filters, x * channels, tap * channels * filters));
 }
 
-/** Calls `visit` with the offset of every y and those of the values of x in its window, in their order. */
+/** Calls `visit` with the offset of every y and those of the values of x in its window, in order. */
 export function forEachWindow(volume: Volume, visit: (y: number, window: number[]) => void): void {
   const { batch, channels } = volume;
   const windows = Array.from({ length: batch * outShape(volume).reduce((n, d) => n * d, 1) }, (): number[] => []);

@@ -18,7 +18,7 @@ const upTo = (most: number, least = 1) => fc.integer({ min: least, max: most });
 const triple = (each: fc.Arbitrary<number>) => fc.tuple(each, each, each);
 
 /**
- * Windows of all kinds, those larger than their stride and smaller, and those that reach beyond the volume and do not.
+ * Windows larger and smaller than their stride, within the volume and beyond it.
  */
 const anyVolume = {
   batch: upTo(3),
@@ -36,7 +36,7 @@ const anyPool: fc.Arbitrary<Volume> = fc
 
 const anyConvolution: fc.Arbitrary<Convolution> = fc
   .record({ ...anyVolume, channels, filters: channels, dilations: triple(upTo(3)), dilated: fc.boolean() })
-  // TensorFlow.js takes a stride or a dilation, not both.
+  // TensorFlow.js supports a stride or a dilation, not both.
   .map(({ dilated, ...volume }) => ({ ...volume, [dilated ? 'strides' : 'dilations']: [1, 1, 1] }) as Convolution)
   .filter((volume) => fits(volume) && volume.channels * volume.filters * sizeOf(volume.size) < 5e4);
 
@@ -48,7 +48,7 @@ function convolve({ strides, pad, dilations }: Convolution, x: tf.Tensor, w: tf.
 }
 
 describe('conv3d', () => {
-  it('is as in float64, and so are its gradients', () => {
+  it('agrees with float64 loops, and so do its gradients', () => {
     fc.assert(
       fc.property(anyConvolution, fc.nat(1000), (volume, seed) => {
         const { window, channels, filters } = volume;
@@ -74,7 +74,7 @@ describe('conv3d', () => {
         expect(y.shape).toEqual([...[volume.batch], ...outShape(volume), filters]);
         const gradients = dilated ? [] : tf.grads((a, b) => convolve(volume, a!, b!))([x, w], dy);
         for (const [i, actual] of [y, ...gradients].entries()) {
-          // Where no window meets the volume, all are 0.
+          // All are 0 if no window covers the volume.
           expect(relativeError(actual.dataSync(), expected[i]!)).toBeLessThan(2e-5);
         }
       }),
@@ -92,21 +92,21 @@ describe('conv3d', () => {
     expect([...dw.dataSync()]).toEqual([31]);
   });
 
-  it('of a volume without a batch is that of a batch of one', () => {
+  it('supports a volume without a batch', () => {
     const x = tf.tensor(numbers(1, [4 * 3 * 5 * 2]), [4, 3, 5, 2]) as tf.Tensor4D;
     const w = tf.tensor(numbers(2, [2 * 2 * 2 * 2 * 3]), [2, 2, 2, 2, 3]) as tf.Tensor5D;
     const expected = tf.conv3d(tf.expandDims(x) as tf.Tensor5D, w, 1, 'same');
     expectSame(tf.conv3d(x, w, 1, 'same').dataSync(), expected.dataSync());
   });
 
-  it('of one frame is conv2d', () => {
+  it('equals conv2d for one frame', () => {
     const x = tf.tensor(numbers(3, [2 * 9 * 8 * 3]), [2, 9, 8, 3]) as tf.Tensor4D;
     const w = tf.tensor(numbers(4, [3 * 2 * 3 * 5]), [3, 2, 3, 5]) as tf.Tensor4D;
     const volume = tf.conv3d(tf.expandDims(x, 1) as tf.Tensor5D, tf.expandDims(w, 0) as tf.Tensor5D, [1, 2, 1], 'same');
     expectSame(volume.dataSync(), tf.conv2d(x, w, [2, 1], 'same').dataSync());
   });
 
-  it('moves with its volume: a shift along any axis shifts the result', () => {
+  it('is equivariant to a shift along any axis', () => {
     const w = tf.tensor(numbers(5, [27 * 2 * 3]), [3, 3, 3, 2, 3]) as tf.Tensor5D;
     const x = tf.tensor(numbers(6, [8 * 8 * 8 * 2]), [1, 8, 8, 8, 2]) as tf.Tensor5D;
     const y = tf.conv3d(x, w, 1, 'valid');
@@ -119,7 +119,7 @@ describe('conv3d', () => {
     }
   });
 
-  it('spreads a NaN to every result whose window holds it, and to no other', () => {
+  it('propagates NaN to every result whose window contains it, and to no other', () => {
     const volume: Convolution = {
       ...{ batch: 1, size: [4, 5, 6], channels: 2, filters: 2, window: [2, 3, 2] },
       ...{ strides: [1, 2, 1], pad: 'same', dilations: [1, 1, 1] },
@@ -151,7 +151,7 @@ describe('conv3dTranspose', () => {
   });
 });
 
-/** Few different values, so that many are equal. */
+/** Few distinct values, so that many are equal. */
 const coarse = (size: number, seed: number) => numbers(seed, [size]).map((value) => Math.round(3 * value) - 1);
 
 const pools = { maxPool3d: tf.maxPool3d, avgPool3d: tf.avgPool3d };
@@ -170,7 +170,7 @@ function poolAndGradient(kind: keyof typeof pools, volume: Volume, x: Float32Arr
 }
 
 describe('pooling', () => {
-  it('takes the maximum, and gives its gradient to the first that is largest', () => {
+  it('returns the maximum, whose gradient goes to the first maximum', () => {
     fc.assert(
       fc.property(anyPool, fc.nat(1000), (volume, seed) => {
         const x = coarse(sizeOf(inShape(volume)), seed);
@@ -189,7 +189,7 @@ describe('pooling', () => {
     );
   });
 
-  it('takes the average of the values in the window, and gives each an equal share of the gradient', () => {
+  it('returns the average of the values in the window, whose gradient is shared equally', () => {
     fc.assert(
       fc.property(anyPool, fc.nat(1000), (volume, seed) => {
         const x = numbers(seed, inShape(volume));
@@ -207,11 +207,11 @@ describe('pooling', () => {
     );
   });
 
-  it('finds −1 the largest of −1', () => {
+  it('returns −1 as the maximum of −1', () => {
     expect([...tf.maxPool3d(tf.fill([1, 1, 1, 1, 1], -1) as tf.Tensor5D, 1, 1, 'valid').dataSync()]).toEqual([-1]);
   });
 
-  it('of a window as deep as it is wide and high is that of the axes one after the other', () => {
+  it('with a cubic window equals pooling along one axis at a time', () => {
     const x = tf.tensor(numbers(1, [7 * 6 * 5 * 3]), [1, 7, 6, 5, 3]) as tf.Tensor5D;
     const along = (t: tf.Tensor5D, axis: number) => {
       const window = [1, 1, 1].map((_, i) => (i === axis ? 3 : 1)) as [number, number, number];
@@ -220,7 +220,7 @@ describe('pooling', () => {
     expectSame(tf.maxPool3d(x, 3, 2, 'same').dataSync(), along(along(along(x, 0), 1), 2).dataSync());
   });
 
-  it('of one frame is pooling of its image', () => {
+  it('of one frame equals pooling of its image', () => {
     const x = tf.tensor(numbers(3, [2 * 9 * 8 * 5]), [2, 9, 8, 5]) as tf.Tensor4D;
     const volume = tf.expandDims(x, 1) as tf.Tensor5D;
     expectSame(
@@ -233,7 +233,7 @@ describe('pooling', () => {
     );
   });
 
-  it('of a long window is added up without drift', () => {
+  it('sums a long window without drift', () => {
     for (const axis of [0, 1, 2]) {
       const size = [1, 1, 1].map((_, i) => (i === axis ? 20001 : 1)) as [number, number, number];
       const x = numbers(3, [20001]).map((value) => 1 + value / 8);
@@ -242,19 +242,19 @@ describe('pooling', () => {
     }
   });
 
-  it.each(['floor', 'round', 'ceil'] as const)('rounds the size of its result as asked: %s', (mode) => {
+  it.each(['floor', 'round', 'ceil'] as const)('rounds the size of its result by the mode %s', (mode) => {
     const x = tf.tensor(numbers(1, [8 * 7 * 6 * 2]), [1, 8, 7, 6, 2]) as tf.Tensor5D;
     for (const pool of [tf.maxPool3d, tf.avgPool3d]) {
       const run = (t: tf.Tensor) => pool(t as tf.Tensor5D, 3, 2, 0, mode);
       const y = run(x);
       const sizes = [8, 7, 6].map((size) => Math[mode]((size - 3) / 2 + 1));
       expect(y.shape).toEqual([1, ...sizes, 2]);
-      // Each ∂y goes to values whose shares make 1.
+      // The shares of each ∂y sum to 1.
       expect(tf.sum(tf.grad(run)(x)).dataSync()[0]).toBeCloseTo(y.size, 3);
     }
   });
 
-  it.each(['maxPool3d', 'avgPool3d'] as const)('%s spreads a NaN to every result whose window holds it', (kind) => {
+  it.each(['maxPool3d', 'avgPool3d'] as const)('%s propagates NaN to every result whose window contains it', (kind) => {
     const volume: Volume = {
       ...{ batch: 2, size: [5, 4, 6], channels: 21, window: [2, 3, 3] },
       ...{ strides: [2, 2, 1], pad: 'same', dilations: [1, 1, 1] },
@@ -335,7 +335,7 @@ describe('a layer', () => {
   });
 });
 
-describe('what cannot be computed', () => {
+describe('calls that throw', () => {
   const run = (name: string, inputs: Record<string, tf.Tensor>, attrs: object) =>
     tf.engine().runKernel(name, inputs, attrs as never);
   const pooling = { filterSize: 2, strides: 2, pad: 'valid' };
@@ -344,7 +344,7 @@ describe('what cannot be computed', () => {
     tf.zeros([1, size, size, size, 1], dtype);
   const filter = (dtype: 'float32' | 'int32' | 'bool' = 'float32') => tf.zeros([2, 2, 2, 1, 1], dtype);
 
-  it.each(['int32', 'bool'] as const)('%s is refused', (dtype) => {
+  it.each(['int32', 'bool'] as const)('%s throws a coded error', (dtype) => {
     const backward = { ...convolution, inputShape: [1, 4, 4, 4, 1], filterShape: [2, 2, 2, 1, 1] };
     for (const call of [
       () => run('Conv3D', { x: cube(4, dtype), filter: filter() }, convolution),
@@ -385,7 +385,7 @@ describe('what cannot be computed', () => {
     }
   });
 
-  it('a cotangent of another size than the result is refused', () => {
+  it('a cotangent of another size than the result throws a coded error', () => {
     const backward = { ...convolution, inputShape: [1, 4, 4, 4, 1], filterShape: [2, 2, 2, 1, 1] };
     for (const call of [
       () => run('Conv3DBackpropInputV2', { dy: cube(4), filter: filter() }, backward),
@@ -399,7 +399,7 @@ describe('what cannot be computed', () => {
     }
   });
 
-  it('a window larger than its volume is refused', () => {
+  it('a window larger than its volume throws a coded error', () => {
     for (const call of [
       () => tf.conv3d(cube(2) as tf.Tensor5D, tf.zeros([3, 1, 1, 1, 1]) as tf.Tensor5D, 1, 'valid'),
       () => tf.conv3d(cube(2) as tf.Tensor5D, filter() as tf.Tensor5D, 1, 'valid', 'NDHWC', 2),

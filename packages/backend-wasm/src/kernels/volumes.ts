@@ -1,6 +1,6 @@
 /**
- * Convolutions and pooling of volumes, [batch, depth, height, width, channels], and their gradients: the kernels of
- * images, whose patches and windows have frames too (see assembly/convolution.ts and assembly/pooling.ts).
+ * Convolutions and pooling of volumes, [batch, depth, height, width, channels], and their gradients. They are the
+ * kernels of images, whose patches and windows also have frames (see assembly/convolution.ts and assembly/pooling.ts).
  */
 import { DataError } from '@ghl/core';
 import { checkShape } from '@ghl/core/backend';
@@ -31,9 +31,9 @@ type Shape5D = [number, number, number, number, number];
 type Info = backend_util.Conv3DInfo;
 
 /**
- * Refuses a window larger than its padded volume, for which TensorFlow.js computes an output without values.
+ * Throws if a window is larger than its padded volume, for which TensorFlow.js computes an empty output.
  *
- * @throws DataError with code `INPUT_TOO_SMALL`.
+ * @throws DataError `INPUT_TOO_SMALL`.
  */
 function checkWindow(kernel: string, info: Info): void {
   const { inDepth, inHeight, inWidth, outDepth, outHeight, outWidth } = info;
@@ -117,7 +117,7 @@ function geometry(info: Info): number[] {
   ];
 }
 
-/** The convolution of ∂y, spread out by the stride, with the filter turned round. */
+/** The convolution of ∂y, dilated by the stride, with the rotated filter. */
 function inputGradientGeometry(info: Info): number[] {
   const { batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels, padInfo } = info;
   const { filterHeight, filterWidth, strideHeight, strideWidth } = info;
