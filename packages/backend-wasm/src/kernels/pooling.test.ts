@@ -68,7 +68,7 @@ function forEachWindow(pool: Pool, visit: (y: number, window: number[]) => void)
         }
 }
 
-/** Few distinct values, so that many are equal. */
+/** Few distinct values, with many repetitions. */
 const coarse = (size: number, seed: number) => numbers(seed, [size]).map((value) => Math.round(3 * value));
 
 function poolAndGradient(kind: 'maxPool' | 'avgPool', pool: Pool, x: Float32Array, seed: number) {
@@ -84,7 +84,7 @@ function poolAndGradient(kind: 'maxPool' | 'avgPool', pool: Pool, x: Float32Arra
 }
 
 describe('any pool', () => {
-  it('returns the maximum, whose gradient goes to the first maximum', () => {
+  it('returns the maximum, and passes its gradient to the first maximum', () => {
     fc.assert(
       fc.property(anyPool, fc.nat(1000), (pool, seed) => {
         const x = coarse(sizeOf(pool.shape), seed);

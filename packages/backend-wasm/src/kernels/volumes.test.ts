@@ -151,7 +151,7 @@ describe('conv3dTranspose', () => {
   });
 });
 
-/** Few distinct values, so that many are equal. */
+/** Few distinct values, with many repetitions. */
 const coarse = (size: number, seed: number) => numbers(seed, [size]).map((value) => Math.round(3 * value) - 1);
 
 const pools = { maxPool3d: tf.maxPool3d, avgPool3d: tf.avgPool3d };
@@ -170,7 +170,7 @@ function poolAndGradient(kind: keyof typeof pools, volume: Volume, x: Float32Arr
 }
 
 describe('pooling', () => {
-  it('returns the maximum, whose gradient goes to the first maximum', () => {
+  it('returns the maximum, and passes its gradient to the first maximum', () => {
     fc.assert(
       fc.property(anyPool, fc.nat(1000), (volume, seed) => {
         const x = coarse(sizeOf(inShape(volume)), seed);
