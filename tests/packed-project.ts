@@ -39,8 +39,8 @@ export async function packedProject(): Promise<PackedProject> {
   const selected = [...all.keys()].flatMap((name) => ['-w', name]);
   const packed = await run('npm', ['pack', ...selected, '--pack-destination', tarballFolder, '--json'], { cwd: root });
   // npm prints a list before version 12, and an object by name since then.
-  const listed = Object.values(JSON.parse(packed.stdout)) as { name: string; filename: string }[];
-  const tarballs = new Map(listed.map(({ name, filename }) => [name, join(tarballFolder, filename)]));
+  const packs = Object.values(JSON.parse(packed.stdout)) as { name: string; filename: string }[];
+  const tarballs = new Map(packs.map(({ name, filename }) => [name, join(tarballFolder, filename)]));
 
   const { devDependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
     devDependencies: Record<string, string>;

@@ -55,7 +55,7 @@ async function program(source: string): Promise<string> {
 }
 
 it('are active one at a time, and leave no kernel behind', async () => {
-  const printed = await program(`
+  const output = await program(`
     const [first, second] = [await importFirst(), await importSecond()];
     log(first.activate !== second.activate);
     for (const [a, b] of [[first, second], [second, first], [first, second]]) {
@@ -65,11 +65,11 @@ it('are active one at a time, and leave no kernel behind', async () => {
       log(tf.getBackend(), computes());
     }`);
   const round = ['OTHER_COPY true done true wasm', 'cpu true'];
-  expect(printed.split('\n')).toEqual(['true', ...round, ...round, ...round]);
+  expect(output.split('\n')).toEqual(['true', ...round, ...round, ...round]);
 });
 
 it('use a stock backend of the other package, and restore it', async () => {
-  const printed = await program(`
+  const output = await program(`
     const stock = await importSecondStock();
     stock.setWasmPaths(new URL('node_modules/@tensorflow/tfjs-backend-wasm/wasm-out/', import.meta.url).pathname);
     await tf.setBackend('wasm');
@@ -80,11 +80,11 @@ it('use a stock backend of the other package, and restore it', async () => {
     await first.deactivate();
     log(tf.getBackend(), computes());
     process.exit();`);
-  expect(printed.split('\n')).toEqual(['true', 'wasm true', 'wasm true']);
+  expect(output.split('\n')).toEqual(['true', 'wasm true', 'wasm true']);
 });
 
 it('keep kernels that the other package registers meanwhile, and restore their own', async () => {
-  const printed = await program(`
+  const output = await program(`
     const first = await importFirst();
     await first.activate();
     await importSecondStock();
@@ -95,5 +95,5 @@ it('keep kernels that the other package registers meanwhile, and restore their o
     log(tf.getBackend(), computes());
     await first.deactivate();
     log(tf.getBackend(), computes());`);
-  expect(printed.split('\n')).toEqual(['cpu true true', 'wasm true', 'cpu true']);
+  expect(output.split('\n')).toEqual(['cpu true true', 'wasm true', 'cpu true']);
 });

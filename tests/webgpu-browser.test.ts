@@ -28,14 +28,14 @@ async function withPage(root: string, use: (page: Page, address: string) => Prom
   await build(config);
   const server = await preview({ ...config, preview: { port: 0, host: '127.0.0.1', allowedHosts: ['insecure.test'] } });
   const page = await browser.newPage();
-  const printed: string[] = [];
-  page.on('console', (message) => printed.push(message.text()));
-  page.on('pageerror', (error) => printed.push(String(error)));
+  const messages: string[] = [];
+  page.on('console', (message) => messages.push(message.text()));
+  page.on('pageerror', (error) => messages.push(String(error)));
   const address = server.resolvedUrls?.local[0] as string;
   try {
     await page.goto(address);
     await use(page, address);
-    expect(printed).toEqual([]);
+    expect(messages).toEqual([]);
   } finally {
     await page.close();
     await server.close();

@@ -140,8 +140,8 @@ export function checkManifest(path: string, manifest: Manifest, surroundings: Su
   for (const name of declared) {
     const { peerDependencies = {}, peerDependenciesMeta = {} } = manifests.get(name) ?? {};
     const peers = Object.keys(peerDependencies).filter((peer) => !peerDependenciesMeta[peer]?.optional);
-    const lost = peers.filter((peer) => !(peer in provided));
-    if (lost.length > 0) wrong.push(`does not provide ${list(lost)}, a peer of ${name}`);
+    const absent = peers.filter((peer) => !(peer in provided));
+    if (absent.length > 0) wrong.push(`does not provide ${list(absent)}, a peer of ${name}`);
   }
   for (const name of Object.keys(manifest.peerDependencies ?? {})) {
     // npm installs a peer unless it is optional. Native code must not be built or downloaded without a request.

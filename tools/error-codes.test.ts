@@ -16,11 +16,11 @@ it('finds every code and no other in the page of errors, with its class', async 
   const rows = [
     ...(await readFile(page, 'utf8')).matchAll(/^\| `([A-Z][A-Z0-9_]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$/gm),
   ];
-  const listed = rows.map(([, code, classes]) => `${code} | ${classes!.replaceAll('`', '')}`);
+  const lines = rows.map(([, code, classes]) => `${code} | ${classes!.replaceAll('`', '')}`);
   const thrown = [...errorCodes()].map(
     ([code, places]) => `${code} | ${[...new Set(places.map(({ errorClass }) => errorClass))].sort().join(', ')}`,
   );
-  expect(listed).toEqual(thrown.sort());
+  expect(lines).toEqual(thrown.sort());
 });
 
 it('reads every form of a code in the source', async () => {

@@ -144,8 +144,8 @@ describe.each(Object.entries(engines))('%s', (name, { start, threads: threadCoun
       expect(await tab.evaluate<Support>("support('wasm')")).toMatchObject({ supported: false });
       for (const activation of activations) {
         const help = expect.stringContaining("'wasm-unsafe-eval'");
-        const refused = { name: 'UnsupportedError', code: 'WASM_UNSUPPORTED', help };
-        expect(await tab.evaluate<Refusal>(activation)).toMatchObject({ refused });
+        const refusal = { name: 'UnsupportedError', code: 'WASM_UNSUPPORTED', help };
+        expect(await tab.evaluate<Refusal>(activation)).toMatchObject({ refused: refusal });
       }
     });
     if (threadCounts.isolated === 1) return;
@@ -167,10 +167,10 @@ describe.each(Object.entries(engines))('%s', (name, { start, threads: threadCoun
         await record('webgpu', runtime(), report);
       } else {
         await context.annotate(support.reason);
-        const refused = { name: 'UnsupportedError', code: 'WEBGPU_UNSUPPORTED', help: support.help };
+        const refusal = { name: 'UnsupportedError', code: 'WEBGPU_UNSUPPORTED', help: support.help };
         expect(support.help).not.toBe('');
         for (const activation of ["activation('webgpu')", "inWorker('activation', 'webgpu')"]) {
-          expect(await tab.evaluate(activation)).toMatchObject({ refused });
+          expect(await tab.evaluate(activation)).toMatchObject({ refused: refusal });
         }
       }
       expect(await tab.printed()).toEqual([]);

@@ -114,13 +114,13 @@ async function puppetBrowser(puppet: Puppet): Promise<Browser> {
     close: () => puppet.close(),
     async open(address) {
       const page = await puppet.newPage();
-      const printed: string[] = [];
-      page.on('console', (message) => printed.push(message.text()));
-      page.on('pageerror', (error) => printed.push(String(error)));
+      const messages: string[] = [];
+      page.on('console', (message) => messages.push(message.text()));
+      page.on('pageerror', (error) => messages.push(String(error)));
       await page.goto(address);
       return {
         evaluate: <T>(expression: string) => page.evaluate(expression) as Promise<T>,
-        printed: async () => printed.splice(0),
+        printed: async () => messages.splice(0),
         workers: () => page.workers().length,
         close: () => page.close(),
       };

@@ -9,6 +9,6 @@ const folder = resolve('node_modules/.cache/matrix/reports');
 export async function record(backend: string, runtime: string, report: Report): Promise<void> {
   await mkdir(folder, { recursive: true });
   const file = `${backend}-${runtime}`.toLowerCase().replaceAll(/[^a-z0-9.]+/g, '-');
-  const kept = { backend, runtime, date: new Date().toISOString().slice(0, 10), ...report };
-  await writeFile(join(folder, `${file}.json`), `${JSON.stringify(kept, null, 1)}\n`);
+  const entry = { backend, runtime, date: new Date().toISOString().slice(0, 10), ...report };
+  await writeFile(join(folder, `${file}.json`), `${JSON.stringify(entry, null, 1)}\n`);
 }

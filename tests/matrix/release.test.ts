@@ -76,11 +76,11 @@ beforeAll(async () => {
 
   // The workspace of a clone, with the build.
   workspace = join(folder, 'workspace');
-  const left = /(^|\/)(node_modules|\.git|\.cache|\.nx)$/;
+  const excluded = /(^|\/)(node_modules|\.git|\.cache|\.nx)$/;
   for (const path of ['package.json', 'package-lock.json', 'LICENSE', '.changeset', 'packages', 'apps']) {
     await cp(path, join(workspace, path), {
       recursive: true,
-      filter: (source) => !left.test(relative(root, resolve(source))),
+      filter: (source) => !excluded.test(relative(root, resolve(source))),
     });
   }
   await symlink(join(root, 'node_modules'), join(workspace, 'node_modules'), 'dir');

@@ -11,9 +11,9 @@ const badValue = expect.objectContaining({ code: 'BAD_VALUE' });
 describe('checkOptions', () => {
   it('accepts known names, and suggests the nearest name for an unknown one', () => {
     expect(() => checkOptions('swta', { temperature: 1 }, ['temperature'])).not.toThrow();
-    const refused = () => checkOptions('swta', { temprature: 1 }, ['temperature']);
-    expect(refused).toThrow(expect.objectContaining({ code: 'UNKNOWN_OPTION' }));
-    expect(refused).toThrow("swta has no option 'temprature'.\nhelp: did you mean 'temperature'? Known: temperature.");
+    const attempt = () => checkOptions('swta', { temprature: 1 }, ['temperature']);
+    expect(attempt).toThrow(expect.objectContaining({ code: 'UNKNOWN_OPTION' }));
+    expect(attempt).toThrow("swta has no option 'temprature'.\nhelp: did you mean 'temperature'? Known: temperature.");
   });
 
   it('ignores the name of the factory when it looks for the nearest name', () => {

@@ -47,9 +47,9 @@ describe('fromSpec', () => {
 });
 
 it('rejects an unknown name, and suggests the nearest', () => {
-  const refused = () => fromSpec({ name: 'rul', args: [] }, plugins);
-  expect(refused).toThrow(expect.objectContaining({ code: 'UNKNOWN_FACTORY' }));
-  expect(refused).toThrow("did you mean 'rule'?");
+  const attempt = () => fromSpec({ name: 'rul', args: [] }, plugins);
+  expect(attempt).toThrow(expect.objectContaining({ code: 'UNKNOWN_FACTORY' }));
+  expect(attempt).toThrow("did you mean 'rule'?");
 });
 
 it.each(['toString', '__proto__', 'constructor'])(

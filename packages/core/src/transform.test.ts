@@ -52,13 +52,13 @@ it('rejects a factor or rate that is not a finite number', () => {
 it('starts a baseline at the first value, and measures each error from the baseline before it', () => {
   tf.tidy(() => {
     let state = initBaseline();
-    const found = [4, 6, 2].map((value) => {
+    const differences = [4, 6, 2].map((value) => {
       const next = predictionError(state, tf.scalar(value), 0.75);
       state = next.state;
       return next.error.dataSync()[0];
     });
     // Baselines 4, then 4.5, then 3.875.
-    expect(found).toEqual([0, 2, -2.5]);
+    expect(differences).toEqual([0, 2, -2.5]);
     expect(state.mean.dataSync()[0]).toBe(3.875);
   });
 });

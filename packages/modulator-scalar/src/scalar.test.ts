@@ -43,9 +43,9 @@ function reference({ on = 'reward', baseline = 0.99, per = 'batch' }: Options): 
   return {
     init: () => ({ mean: 0, seen: 0 }),
     modulate({ eligibility, signals, batch }, state) {
-      const { mean: kept, seen } = state as { mean: number; seen: number };
+      const { mean: baselineMean, seen } = state as { mean: number; seen: number };
       const values = (on === 'reward' ? signals.reward : signals.loss) as number[];
-      const before = seen === 1 ? kept : mean(values);
+      const before = seen === 1 ? baselineMean : mean(values);
       const factors = values.map((value) => (on === 'reward' ? value - before : before - value));
       const next = { mean: rate * before + (1 - rate) * mean(values), seen: 1 };
       if (per === 'batch') return { result: eligibility.map((delta) => delta * mean(factors)), state: next };

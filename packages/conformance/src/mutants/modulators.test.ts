@@ -16,8 +16,8 @@ import { type ConformanceCase, failures, type ModulatorClaims, modulatorCases } 
 
 const failing = async (cases: ConformanceCase[]) => (await failures(cases)).map(({ id }) => id);
 
-const kept: tf.Tensor[] = [];
-afterEach(() => tf.dispose(kept.splice(0)));
+const leaks: tf.Tensor[] = [];
+afterEach(() => tf.dispose(leaks.splice(0)));
 
 const mean = (numbers: readonly number[]) => numbers.reduce((sum, each) => sum + each, 0) / numbers.length;
 
@@ -74,9 +74,9 @@ const advantageClaims: ModulatorClaims = {
   reference: {
     init: () => ({ mean: 0, seen: 0 }),
     modulate({ eligibility, signals }, state) {
-      const { mean: kept, seen } = state as { mean: number; seen: number };
+      const { mean: baselineMean, seen } = state as { mean: number; seen: number };
       const loss = signals.loss?.[0] as number;
-      const before = seen === 1 ? kept : loss;
+      const before = seen === 1 ? baselineMean : loss;
       return {
         result: eligibility.map((delta) => (before - loss) * delta),
         state: { mean: (before + loss) / 2, seen: 1 },
@@ -239,7 +239,7 @@ const mutants: Mutant[] = [
     fails: ['leaks'],
     make: () =>
       changed(direction(), (increment) => {
-        kept.push(tf.keep(tf.clone(increment)));
+        leaks.push(tf.keep(tf.clone(increment)));
         return increment;
       }),
     claims: directionClaims,

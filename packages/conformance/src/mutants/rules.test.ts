@@ -96,8 +96,8 @@ const referenceWith = (change: (gate: readonly number[], y: readonly number[]) =
 
 const failing = async (cases: ConformanceCase[]) => (await failures(cases)).map(({ id }) => id);
 
-const kept: tf.Tensor[] = [];
-afterEach(() => tf.dispose(kept.splice(0)));
+const leaks: tf.Tensor[] = [];
+afterEach(() => tf.dispose(leaks.splice(0)));
 
 interface Mutant {
   readonly name: string;
@@ -203,7 +203,7 @@ const mutants: Mutant[] = [
     name: 'tensor kept',
     fails: ['leaks'],
     make: changed(({ gate }) => {
-      kept.push(tf.keep(tf.clone(gate)));
+      leaks.push(tf.keep(tf.clone(gate)));
       return {};
     }),
   },

@@ -26,8 +26,8 @@ describe('gradientInfo', () => {
     [1, 2, 5, 5],
     [1, 2, 4, 6],
   ])('rejects any other size: %i, %i, %i, %i', (...shape) => {
-    const refused = expect.objectContaining({ code: 'WRONG_SHAPE', help: expect.any(String) });
-    expect(() => gradientInfo('Test', dy(...shape), shapes, windows)).toThrow(refused);
+    const wrongShape = expect.objectContaining({ code: 'WRONG_SHAPE', help: expect.any(String) });
+    expect(() => gradientInfo('Test', dy(...shape), shapes, windows)).toThrow(wrongShape);
   });
 
   it('supports depthwise filters, whose last size is a multiplier', () => {

@@ -110,16 +110,16 @@ describe.each([
     }
     tf.tidy(() => {
       const [pre, filter, cotangent] = [tensor(1, preShape), tensor(2, kernel), tensor(3, postShape)];
-      const found = {
+      const actual = {
         forward: connection.forward(pre, filter),
         correlate: connection.correlate(pre, [cotangent])[0] as tf.Tensor,
         backward: connection.backward(cotangent, filter, preShape),
       };
-      expect(found.forward.shape).toEqual(postShape);
-      expect(found.correlate.shape).toEqual(kernel);
-      expect(found.backward.shape).toEqual(preShape);
+      expect(actual.forward.shape).toEqual(postShape);
+      expect(actual.correlate.shape).toEqual(kernel);
+      expect(actual.backward.shape).toEqual(preShape);
       for (const map of ['forward', 'correlate', 'backward'] as const) {
-        expect(found[map].dataSync()).toBeAllClose(expected[map], { atol: 2e-5 });
+        expect(actual[map].dataSync()).toBeAllClose(expected[map], { atol: 2e-5 });
       }
     });
   });
@@ -197,16 +197,16 @@ it('gives a 1-D convolution the results of a 2-D one on images of height 1', () 
     const [x, w] = [tensor(1, [2, 9, 2]), tensor(2, [3, 2, 4])];
     const wide = conv2d([1, 3, 2, 4], { strides: [1, 2], dilations: [1, 2] });
     const expected = wide.forward(tf.reshape(x, [2, 1, 9, 2]), tf.reshape(w, [1, 3, 2, 4]));
-    const found = conv1d([3, 2, 4], { strides: 2, dilations: 2 }).forward(x, w);
-    expect(found).toBeAllClose(tf.squeeze(expected, [1]));
+    const actual = conv1d([3, 2, 4], { strides: 2, dilations: 2 }).forward(x, w);
+    expect(actual).toBeAllClose(tf.squeeze(expected, [1]));
   });
 });
 
 it('gives a 1×1 convolution the results of a dense layer at each position', () => {
   tf.tidy(() => {
     const [x, w] = [tensor(1, [2, 3, 3, 4]), tensor(2, [4, 5])];
-    const found = conv2d([1, 1, 4, 5]).forward(x, tf.reshape(w, [1, 1, 4, 5]));
-    expect(found).toBeAllClose(dense([4, 5]).forward(x, w));
+    const actual = conv2d([1, 1, 4, 5]).forward(x, tf.reshape(w, [1, 1, 4, 5]));
+    expect(actual).toBeAllClose(dense([4, 5]).forward(x, w));
   });
 });
 
@@ -237,10 +237,10 @@ describe('a connection', () => {
     ['a word for padding', { padding: 'full' }, '"full"'],
   ])('rejects %s, with the value in the message', (_, options, wrong) => {
     for (const make of [conv2d, depthwiseConv2d]) {
-      const refused = () => make([3, 3, 1, 1], options);
-      expect(refused).toThrow(ConfigurationError);
-      expect(refused).toThrow(expect.objectContaining({ code: 'BAD_VALUE' }));
-      expect(refused).toThrow(wrong);
+      const attempt = () => make([3, 3, 1, 1], options);
+      expect(attempt).toThrow(ConfigurationError);
+      expect(attempt).toThrow(expect.objectContaining({ code: 'BAD_VALUE' }));
+      expect(attempt).toThrow(wrong);
     }
   });
 

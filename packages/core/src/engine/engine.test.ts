@@ -70,12 +70,12 @@ describe('ΔW of a dense layer', () => {
       Array.from({ length: K }, (_, k) => {
         let sum = 0;
         for (let p = 0; p < P; p++) {
-          let left = x[p * D + d] as number;
+          let remainder = x[p * D + d] as number;
           for (let j = 0; j < K; j++) {
             const r = reconstruction === 'other' ? (other[p * K + j] as number) : 1;
-            if (subtracts[scope](k, j)) left -= r * (w[d * K + j] as number);
+            if (subtracts[scope](k, j)) remainder -= r * (w[d * K + j] as number);
           }
-          sum += (g[p * K + k] as number) * left;
+          sum += (g[p * K + k] as number) * remainder;
         }
         return sum;
       }),
@@ -191,13 +191,13 @@ describe('a factor per example', () => {
     tf.tidy(() => {
       const factors = [0.5, -2, 0];
       const layer = step(connection, [shape], reward());
-      const found = run(threeFactor(additive, perExample(factors)), layer).increment;
+      const actual = run(threeFactor(additive, perExample(factors)), layer).increment;
       const { pre } = layer.calls[0] as { pre: tf.Tensor };
       const each = tf.split(pre, 3, 0).map((example, i) => {
         const calls = [{ pre: example, post: connection.forward(example, layer.kernel) }];
         return tf.mul(run(local(additive), { ...layer, calls }).increment, factors[i] as number);
       });
-      expect(found).toBeAllClose(tf.addN(each), { atol: 1e-5 });
+      expect(actual).toBeAllClose(tf.addN(each), { atol: 1e-5 });
     });
   });
 
@@ -206,8 +206,8 @@ describe('a factor per example', () => {
       const layer = step(dense([3, 4]), [[3, 3]], reward());
       const plain = run(local(additive), layer).increment;
       const raw = run(threeFactor(additive, perExample([0.5, -2, 0])), layer).increment;
-      const found = run(threeFactor(maxAbs(additive), perExample([0.5, -2, 0])), layer).increment;
-      expect(found).toBeAllClose(tf.div(raw, tf.max(tf.abs(plain))), { atol: 1e-6 });
+      const actual = run(threeFactor(maxAbs(additive), perExample([0.5, -2, 0])), layer).increment;
+      expect(actual).toBeAllClose(tf.div(raw, tf.max(tf.abs(plain))), { atol: 1e-6 });
     });
   });
 
@@ -267,9 +267,9 @@ describe('a factor per example', () => {
   it('rejects a factor for another batch size', () => {
     tf.tidy(() => {
       const plasticity = threeFactor(additive, perExample([1, 2]));
-      const refused = () => run(plasticity, step(dense([3, 4]), [[3, 3]], reward()));
-      expect(refused).toThrow(expect.objectContaining({ code: 'EXAMPLE_COUNT' }));
-      expect(refused).toThrow('2 factors for a layer called with 3 examples');
+      const attempt = () => run(plasticity, step(dense([3, 4]), [[3, 3]], reward()));
+      expect(attempt).toThrow(expect.objectContaining({ code: 'EXAMPLE_COUNT' }));
+      expect(attempt).toThrow('2 factors for a layer called with 3 examples');
     });
   });
 
@@ -286,9 +286,9 @@ describe('a factor per example', () => {
       }),
     ],
   ])('is rejected with %s', (name, rule) => {
-    const refused = () => threeFactor(rule, perExample([1]));
-    expect(refused).toThrow(expect.objectContaining({ code: 'PER_EXAMPLE_REFUSED' }));
-    expect(refused).toThrow(name);
+    const attempt = () => threeFactor(rule, perExample([1]));
+    expect(attempt).toThrow(expect.objectContaining({ code: 'PER_EXAMPLE_REFUSED' }));
+    expect(attempt).toThrow(name);
   });
 });
 
@@ -316,12 +316,12 @@ describe('signals', () => {
     ['a signal of a modulator', threeFactor(arbitrary('own'), reading), { gradient: true }, 'loss'],
     ['the gradient', gradientDescent(), {}, 'gradient'],
     ['a signal of a gate', threeFactor(arbitrary('own'), perExample([1])), {}, 'reward'],
-  ] as const)('raise an error that names the missing one: %s', (_, plasticity, given, missing) => {
+  ] as const)('raise an error that names the missing one: %s', (_, plasticity, available, missing) => {
     tf.tidy(() => {
-      const signals = 'gradient' in given ? { gradient: tensor(1, [3, 4]) } : {};
-      const refused = () => run(plasticity, step(dense([3, 4]), [[1, 3]], signals));
-      expect(refused).toThrow(expect.objectContaining({ code: 'SIGNAL_MISSING' }));
-      expect(refused).toThrow(`'${missing}'`);
+      const signals = 'gradient' in available ? { gradient: tensor(1, [3, 4]) } : {};
+      const attempt = () => run(plasticity, step(dense([3, 4]), [[1, 3]], signals));
+      expect(attempt).toThrow(expect.objectContaining({ code: 'SIGNAL_MISSING' }));
+      expect(attempt).toThrow(`'${missing}'`);
     });
   });
 
@@ -358,9 +358,9 @@ describe('rejects a shape that would be broadcast', () => {
     ['increment', chain(local(arbitrary('own')), summing)],
   ])('is rejected for the %s', (what, plasticity) => {
     tf.tidy(() => {
-      const refused = () => run(plasticity, layer());
-      expect(refused).toThrow(expect.objectContaining({ code: 'WRONG_SHAPE' }));
-      expect(refused).toThrow(`The ${what} has the shape`);
+      const attempt = () => run(plasticity, layer());
+      expect(attempt).toThrow(expect.objectContaining({ code: 'WRONG_SHAPE' }));
+      expect(attempt).toThrow(`The ${what} has the shape`);
     });
   });
 });
@@ -377,8 +377,8 @@ describe('wrappers', () => {
       const tenfold: LocalRule = {
         ...arbitrary('own'),
         gate: (context, state) => {
-          const said = arbitrary('own', 'post').gate(context, state);
-          return { ...said, gate: tf.mul(said.gate, 10) as tf.Tensor2D };
+          const result = arbitrary('own', 'post').gate(context, state);
+          return { ...result, gate: tf.mul(result.gate, 10) as tf.Tensor2D };
         },
       };
       const once = run(local(maxAbs(arbitrary('own', 'post'))), layer()).increment;
@@ -391,8 +391,8 @@ describe('wrappers', () => {
     tf.tidy(() => {
       const plain = run(local(arbitrary('own')), layer()).increment.dataSync<'float32'>();
       const root = Math.sqrt(plain.reduce((sum, each) => sum + each * each, 0) / plain.length);
-      const found = run(local(rms(arbitrary('own'))), layer()).increment;
-      expect(found).toBeAllClose(
+      const actual = run(local(rms(arbitrary('own'))), layer()).increment;
+      expect(actual).toBeAllClose(
         Array.from({ length: 3 }, () => Array<number>(4).fill(root)),
         { rtol: 1e-5 },
       );
@@ -444,12 +444,12 @@ it('leaves no tensor in a tidy, and changes no argument', () => {
     const plasticity = threeFactor(maxAbs(arbitrary('earlier', 'post')), perExample([1, 2, 3, 4, 5]));
     const layer = step(dense([3, 4]), [[5, 3]], reward());
     const state = initState(plasticity, [3, 4], layer.connection.units);
-    const given = [layer.kernel, ...layer.calls.flatMap(({ pre, post }) => [pre, post])];
-    const before = given.map((each) => [...each.dataSync()]);
+    const tensors = [layer.kernel, ...layer.calls.flatMap(({ pre, post }) => [pre, post])];
+    const before = tensors.map((each) => [...each.dataSync()]);
     const { numTensors } = tf.memory();
     tf.tidy(() => void layerIncrement(plasticity, layer, state));
     expect(tf.memory().numTensors).toBe(numTensors);
-    expect(given.map((each) => [...each.dataSync()])).toEqual(before);
+    expect(tensors.map((each) => [...each.dataSync()])).toEqual(before);
   });
 });
 
