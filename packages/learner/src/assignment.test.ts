@@ -27,7 +27,7 @@ function nested(): tfl.LayersModel {
         tfl.layers.conv2d({ name: 'conv_B', filters: 2, kernelSize: 2, padding: 'same' }),
       ],
     }),
-  ); // a nested model outlives the one around it
+  ); // a nested model must outlive its outer model
   return own(
     tfl.sequential({
       layers: [
@@ -41,14 +41,14 @@ function nested(): tfl.LayersModel {
   );
 }
 
-/** What moves each weight, by path. */
-function labels(model: tfl.LayersModel, assignment: Assignment): Record<string, string> {
+/** The selector of the updater of each weight, by path. */
+function selectors(model: tfl.LayersModel, assignment: Assignment): Record<string, string> {
   return Object.fromEntries(resolve(model, assignment).weights.map(({ path, selector }) => [path, selector]));
 }
 
-describe('labels', () => {
-  it('are weight paths of every layer, nested models included', () => {
-    expect(Object.keys(labels(nested(), { '*': rest }))).toEqual([
+describe('selectors', () => {
+  it('selectors match weight paths of every layer, including nested models', () => {
+    expect(Object.keys(selectors(nested(), { '*': rest }))).toEqual([
       'first/kernel',
       'first/bias',
       'inner/conv/kernel',
@@ -62,9 +62,9 @@ describe('labels', () => {
     ]);
   });
 
-  it("go by precedence: weight, layer, nested model, pattern, '*'", () => {
+  it("selectors take precedence in the order weight, layer, nested model, pattern, '*'", () => {
     expect(
-      labels(nested(), {
+      selectors(nested(), {
         '*': rest,
         '**/conv*': rest,
         inner: rest,
@@ -85,8 +85,8 @@ describe('labels', () => {
     });
   });
 
-  it("leave a plastic layer's bias to the next label that can have it", () => {
-    const found = labels(nested(), {
+  it('the bias of a plastic layer goes to the next matching selector', () => {
+    const selected = selectors(nested(), {
       first: rule,
       'inner/conv': rule,
       inner: rest,
@@ -95,7 +95,7 @@ describe('labels', () => {
       '*/bias': rest,
       '*': chain(gradientDescent(), scaleBy(1)),
     });
-    expect(found).toMatchObject({
+    expect(selected).toMatchObject({
       'first/kernel': 'first',
       'first/bias': '*/bias',
       'inner/conv/kernel': 'inner/conv',
@@ -129,12 +129,12 @@ describe('labels', () => {
         'out/bias',
       ],
     ],
-  ])('match as patterns: %s', (pattern, expected) => {
-    const found = labels(nested(), { [pattern]: rest, '*': null });
-    expect(Object.keys(found).filter((path) => found[path] === pattern)).toEqual(expected);
+  ])('matches a selector as a pattern: %s', (pattern, expected) => {
+    const selected = selectors(nested(), { [pattern]: rest, '*': null });
+    expect(Object.keys(selected).filter((path) => selected[path] === pattern)).toEqual(expected);
   });
 
-  it('read a dot in a name as a dot', () => {
+  it('matches a dot in a name literally', () => {
     const model = own(
       tfl.sequential({
         layers: [
@@ -143,14 +143,14 @@ describe('labels', () => {
         ],
       }),
     );
-    expect(labels(model, { 'block.*': rest, '*': null })).toMatchObject({
+    expect(selectors(model, { 'block.*': rest, '*': null })).toMatchObject({
       'block.1/kernel': 'block.*',
       'blockx1/kernel': '*',
     });
   });
 });
 
-describe('an assignment is refused', () => {
+describe('an invalid assignment', () => {
   const refused = (assignment: unknown, expected: { code: string; [key: string]: unknown }) => {
     const model = nested();
     const before = tf.memory().numTensors;
@@ -158,7 +158,7 @@ describe('an assignment is refused', () => {
     expect(tf.memory().numTensors).toBe(before);
   };
 
-  it('for an unknown layer, suggesting the nearest', () => {
+  it('refuses an unknown layer and suggests the nearest name', () => {
     refused(
       { frist: rule, '*': rest },
       { code: 'UNKNOWN_LAYER', message: expect.stringContaining("did you mean 'first'") },
@@ -167,27 +167,27 @@ describe('an assignment is refused', () => {
       { 'inner/conv/kernle': rule, '*': rest },
       { code: 'UNKNOWN_LAYER', message: expect.stringContaining("did you mean 'inner/conv/kernel'") },
     );
-    // A nested layer goes by its path.
+    // The path of a nested layer includes its model.
     refused({ conv: rule, '*': rest }, { code: 'UNKNOWN_LAYER', message: expect.stringContaining('inner/conv') });
   });
 
-  it('for a pattern that matches nothing', () => {
+  it('refuses a pattern that matches nothing', () => {
     refused({ 'cnv*': rule, '*': rest }, { code: 'SELECTOR_UNMATCHED', message: expect.stringContaining("'cnv*'") });
   });
 
-  it('for two patterns on one weight', () => {
+  it('refuses two patterns on one weight', () => {
     refused(
       { 'f*': rule, '*t': rule, '*': rest },
       { code: 'TWO_PATTERNS', message: expect.stringMatching(/'f\*'.*'\*t'|'\*t'.*'f\*'/) },
     );
   });
 
-  it('but not for two patterns where a name decides', () => {
+  it('accepts two patterns on one weight if a name takes precedence', () => {
     const model = nested();
-    expect(labels(model, { 'f*': rule, '*t': rule, first: rest, '*': rest })['first/kernel']).toBe('first');
+    expect(selectors(model, { 'f*': rule, '*t': rule, first: rest, '*': rest })['first/kernel']).toBe('first');
   });
 
-  it('for trainable weights that nothing claims', () => {
+  it('refuses a trainable weight without a selector', () => {
     refused(
       { first: rule },
       { code: 'UNCLAIMED_WEIGHT', message: expect.stringContaining('first/bias, inner/conv/kernel') },
@@ -196,14 +196,14 @@ describe('an assignment is refused', () => {
     refused({}, { code: 'UNCLAIMED_WEIGHT' });
   });
 
-  it('for a rule on a bias', () => {
+  it('refuses a rule on a bias', () => {
     refused(
       { 'first/bias': rule, '*': rest },
       { code: 'RULE_ON_BIAS', message: expect.stringContaining('first/bias') },
     );
   });
 
-  it('for a rule on a layer or weight that no rule can move', () => {
+  it('refuses a rule on a layer or weight that no rule can move', () => {
     refused(
       { bn: rule, '*': rest },
       { code: 'UNSUPPORTED_LAYER', message: expect.stringContaining('BatchNormalization') },
@@ -211,7 +211,7 @@ describe('an assignment is refused', () => {
     refused({ 'bn/gamma': rule, '*': rest }, { code: 'UNSUPPORTED_LAYER' });
   });
 
-  it('for a label whose mover could move nothing', () => {
+  it('refuses a selector that matches nothing that its updater can move', () => {
     refused(
       { flatten: rest, '*': rest },
       { code: 'SELECTOR_CLAIMS_NOTHING', message: expect.stringContaining("'flatten'") },
@@ -223,7 +223,7 @@ describe('an assignment is refused', () => {
     );
   });
 
-  it('for a rule, a modulator or anything else in place of a plasticity', () => {
+  it('refuses a rule, a modulator or any other value in place of a plasticity', () => {
     refused({ first: swta(), '*': rest }, { code: 'BAD_UPDATER', message: expect.stringContaining('swta(…)') });
     refused({ first: sign(), '*': rest }, { code: 'BAD_UPDATER', message: expect.stringContaining('sign(…)') });
     refused(
@@ -235,14 +235,14 @@ describe('an assignment is refused', () => {
     }
   });
 
-  it('that is no record of movers', () => {
+  it('refuses an assignment that is not a record of updaters', () => {
     for (const wrong of [undefined, null, 0.1, 'sgd', [rule], rest, own(tf.train.adam())]) {
       refused(wrong, { code: 'BAD_ASSIGNMENT' });
     }
   });
 });
 
-describe('a rule is refused', () => {
+describe('a rule on an unsupported layer', () => {
   const images: Record<string, (name: string) => tfl.layers.Layer> = {
     SeparableConv2D: (name) => tfl.layers.separableConv2d({ name, filters: 2, kernelSize: 2 }),
     Conv2DTranspose: (name) => tfl.layers.conv2dTranspose({ name, filters: 2, kernelSize: 2 }),
@@ -250,7 +250,7 @@ describe('a rule is refused', () => {
     groups: (name) => Object.assign(tfl.layers.conv2d({ name, filters: 2, kernelSize: 2 }), { groups: 2 }),
     dilationRate: (name) => tfl.layers.depthwiseConv2d({ name, kernelSize: 2, dilationRate: 2 }),
   };
-  it.each(Object.keys(images))('on a layer of %s', (what) => {
+  it.each(Object.keys(images))('refuses a rule on a layer of %s', (what) => {
     const model = own(
       tfl.sequential({
         layers: [
@@ -272,7 +272,7 @@ describe('a rule is refused', () => {
     own(plasticOptimizer(model, { '*': rest }));
   });
 
-  it('on a recurrent layer', () => {
+  it('refuses a rule on a recurrent layer', () => {
     const lstm = tfl.layers.lstm({ name: 'lstm', units: 2, recurrentInitializer: 'zeros', inputShape: [3, 2] });
     const model = own(tfl.sequential({ layers: [lstm] }));
     expect(() => plasticOptimizer(model, { lstm: rule, '*': rest })).toThrow(
@@ -283,7 +283,7 @@ describe('a rule is refused', () => {
     );
   });
 
-  it('on causal padding, which tfjs has not implemented', () => {
+  it('refuses a rule on causal padding, which tfjs does not implement', () => {
     const conv = tfl.layers.conv1d({ name: 'conv', filters: 2, kernelSize: 2, padding: 'causal', inputShape: [4, 2] });
     const model = own(tfl.sequential({ layers: [conv] }));
     expect(() => plasticOptimizer(model, { conv: rule, '*': rest })).toThrow(
@@ -292,19 +292,19 @@ describe('a rule is refused', () => {
   });
 });
 
-describe('a model is refused', () => {
+describe('an invalid model', () => {
   it.each<[string, unknown]>([
     ['nothing', undefined],
     ['null', null],
     ['a layer', { name: 'conv' }],
     ['a graph model', new (class GraphModel {})()],
-  ])('if it is %s', (_, model) => {
+  ])('refuses a model that is %s', (_, model) => {
     expect(() => plasticOptimizer(model as tfl.LayersModel, { '*': rest })).toThrow(
       expect.objectContaining({ name: 'UnsupportedError', code: 'NOT_A_MODEL' }),
     );
   });
 
-  it('if it has no weights yet', () => {
+  it('refuses a model without weights', () => {
     expect(() => plasticOptimizer(tfl.sequential(), { '*': rest })).toThrow(
       expect.objectContaining({ code: 'NO_WEIGHTS' }),
     );
@@ -312,7 +312,7 @@ describe('a model is refused', () => {
 });
 
 describe('the spec of an assignment', () => {
-  it('rebuilds it, tfjs optimizers included', () => {
+  it('rebuilds an assignment from its spec, including tfjs optimizers', () => {
     const adam = own(tf.train.adam(0.02, 0.8));
     const assignment: Assignment = {
       conv_1: rule,
@@ -329,11 +329,11 @@ describe('the spec of an assignment', () => {
     expect((rebuilt.conv_1 as Plasticity).spec).toEqual(rule.spec);
     expect(rebuilt.aB).toBeNull();
     expect(own(rebuilt.y as tf.Optimizer).getConfig()).toEqual(adam.getConfig());
-    // One optimizer under two labels is one optimizer again.
+    // One optimizer under two selectors is rebuilt as one optimizer.
     expect(rebuilt.z).toBe(rebuilt.y);
   });
 
-  it('names what is unknown', () => {
+  it('throws with the name of an unknown optimizer or factory', () => {
     expect(() => assignmentFrom({ '*': { optimizer: 'Adan', config: {} } }, {})).toThrow(
       expect.objectContaining({ code: 'UNKNOWN_OPTIMIZER', message: expect.stringContaining("did you mean 'Adam'") }),
     );

@@ -12,9 +12,15 @@ import { optimizerFrom } from './tfjs/tfjs-optimizer.js';
 export type Updater = Plasticity | tf.Optimizer | null;
 
 /**
- * Updaters by selector. These selectors exist, most specific first: the path of a weight, `'conv1/kernel'`; the path of
- * a layer, `'conv1'` or `'inner/dense'`; a nested model, `'inner'`; a pattern with `*` (within a name) or `**` (across
- * `/`); and `'*'`, which matches everything else. A rule moves only kernels, so the bias of a plastic layer goes to the
+ * Updaters by selector. A selector is one of these, most specific first:
+ *
+ * - the path of a weight, `'conv1/kernel'`;
+ * - the path of a layer, `'conv1'` or `'inner/dense'`;
+ * - a nested model, `'inner'`;
+ * - a pattern with `*` (within a name) or `**` (across `/`);
+ * - `'*'`, which matches all other weights.
+ *
+ * A rule moves only kernels, so the bias of a plastic layer goes to the
  * next matching selector.
  */
 export type Assignment = { readonly [selector: string]: Updater };

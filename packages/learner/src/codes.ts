@@ -17,13 +17,13 @@ declare module '@ghl/core' {
      */
     readonly ALREADY_MEASURING: ConfigurationError;
     /**
-     * The second argument of `plasticOptimizer()` is not an object of updaters by label.
+     * The second argument of `plasticOptimizer()` is not an object of updaters by selector.
      *
      * @remarks Pass `{ conv1: chain(…), '*': chain(gradientDescent(), scaleBy(1e-2)) }`.
      */
     readonly BAD_ASSIGNMENT: ConfigurationError;
     /**
-     * A label of an assignment has a value that cannot move a weight.
+     * A selector of an assignment has a value that cannot move a weight.
      *
      * @remarks Pass a plasticity, a `tf.Optimizer`, or `null`.
      */
@@ -187,9 +187,9 @@ declare module '@ghl/core' {
      */
     readonly SAMPLE_WEIGHT: UnsupportedError;
     /**
-     * A label matches only weights that its updater cannot move.
+     * A selector matches only weights that its updater cannot move.
      *
-     * @remarks Use `gradientDescent()` for biases and scales, or remove the label.
+     * @remarks Use `gradientDescent()` for biases and scales, or remove the selector.
      */
     readonly SELECTOR_CLAIMS_NOTHING: ConfigurationError;
     /**
@@ -229,9 +229,9 @@ declare module '@ghl/core' {
      */
     readonly TWO_PATTERNS: ConfigurationError;
     /**
-     * No label of the assignment covers a trainable weight.
+     * No selector of the assignment covers a trainable weight.
      *
-     * @remarks Add a label for it, or `'*'`; `null` freezes a weight.
+     * @remarks Add a selector for it, or `'*'`; `null` freezes a weight.
      */
     readonly UNCLAIMED_WEIGHT: ConfigurationError;
     /**

@@ -1,4 +1,4 @@
-/** Weight constraints hold after every step, whatever moves the weight. */
+/** Weight constraints hold after every step, for every updater. */
 import '@tensorflow/tfjs-backend-cpu';
 import { chain, decayWeights, gradientDescent, local, maxAbs, scaleBy, threeFactor } from '@ghl/core';
 import { sign } from '@ghl/modulator-sign';
@@ -19,7 +19,7 @@ const rest = chain(gradientDescent(), scaleBy(0.3));
 type Constraint = ReturnType<typeof tfl.constraints.nonNeg>;
 const Base = Object.getPrototypeOf(tfl.constraints.nonNeg().constructor) as new () => Constraint;
 
-/** Within [−0.1, 0.2]: a constraint from elsewhere. */
+/** A custom constraint to the range [−0.1, 0.2]. */
 class Box extends Base {
   static className = 'Box';
 
@@ -30,7 +30,7 @@ class Box extends Base {
 
 tf.serialization.registerClass(Box as never);
 
-/** For each constraint, what it makes of a matrix [rows, columns] in float64. */
+/** The result of each constraint for a matrix [rows, columns], in float64. */
 const kinds: [string, () => Constraint, (w: Float64Array, columns: number) => Float64Array][] = [
   ['nonNeg', () => tfl.constraints.nonNeg(), (w) => w.map((x) => Math.max(0, x))],
   ['unitNorm', () => tfl.constraints.unitNorm({ axis: 0 }), scaled((norm) => 1 / (norm + 1e-7))],
@@ -47,7 +47,7 @@ const kinds: [string, () => Constraint, (w: Float64Array, columns: number) => Fl
   ['one from elsewhere', () => new Box(), (w) => w.map((x) => Math.min(Math.max(x, -0.1), 0.2))],
 ];
 
-/** Each column times what the factor is for its norm. */
+/** Multiplies each column by a factor of its norm. */
 function scaled(factor: (norm: number) => number) {
   return (w: Float64Array, columns: number) => {
     const norms = Array.from({ length: columns }, (_, k) =>
@@ -57,7 +57,7 @@ function scaled(factor: (norm: number) => number) {
   };
 }
 
-const movers: [string, () => Updater][] = [
+const updaters: [string, () => Updater][] = [
   ['the gradient', () => chain(gradientDescent(), scaleBy(0.3))],
   ['GHL', () => chain(threeFactor(maxAbs(swta()), sign()), decayWeights(0.1), scaleBy(0.3))],
   ['Oja', () => chain(local(maxAbs(oja())), scaleBy(0.3))],
@@ -68,7 +68,7 @@ const movers: [string, () => Updater][] = [
 ];
 
 describe.each(kinds)('%s', (_, constraint, expected) => {
-  it.each(movers)('is applied after each step by %s', async (_name, make) => {
+  it.each(updaters)('applies the constraint after each step of %s', async (_name, make) => {
     const net = (kernelConstraint?: Constraint) => () =>
       own(
         tfl.sequential({
@@ -85,8 +85,8 @@ describe.each(kinds)('%s', (_, constraint, expected) => {
         }),
       );
     const [model, plain] = [net(constraint())(), net()()];
-    const [mover, same] = [make(), make()];
-    const optimizer = own(plasticOptimizer(model, { 'first/kernel': mover, '*': rest }));
+    const [updater, same] = [make(), make()];
+    const optimizer = own(plasticOptimizer(model, { 'first/kernel': updater, '*': rest }));
     const free = own(plasticOptimizer(plain, { 'first/kernel': same, '*': rest }));
     for (let step = 0; step < 2; step++) {
       const x = random([6, 4], step);
@@ -94,14 +94,14 @@ describe.each(kinds)('%s', (_, constraint, expected) => {
       optimizer.minimize(lossOf(model, x));
       free.minimize(lossOf(plain, x));
       await optimizer.checkFinite();
-      const wanted = expected(Float64Array.from(variableOf(plain, 'first').dataSync()), 3);
-      expect(variableOf(model, 'first').dataSync()).toBeAllClose(wanted, { rtol: 1e-5, atol: 1e-6 });
+      const target = expected(Float64Array.from(variableOf(plain, 'first').dataSync()), 3);
+      expect(variableOf(model, 'first').dataSync()).toBeAllClose(target, { rtol: 1e-5, atol: 1e-6 });
       expect(values(model).slice(1)).toEqual(values(plain).slice(1));
     }
   });
 });
 
-describe('every layer that takes a constraint has it applied', () => {
+describe('every layer with a constraint option', () => {
   const constraint = () => new Box();
   const recurrent = {
     recurrentInitializer: 'glorotNormal',
@@ -186,15 +186,15 @@ describe('every layer that takes a constraint has it applied', () => {
       [3, 2],
     ],
   ];
-  it.each(cases)('%s', async (kind, make, shape) => {
-    for (const mover of [rest, ownTf(tf.train.momentum(0.3, 0.5))]) {
+  it.each(cases)('applies the constraint of %s', async (kind, make, shape) => {
+    for (const updater of [rest, ownTf(tf.train.momentum(0.3, 0.5))]) {
       const model = own(
         tfl.sequential({ layers: [tfl.layers.inputLayer({ inputShape: shape }), make()] as tfl.layers.Layer[] }),
       );
       const bound = model.trainableWeights.filter((weight) => (weight as tfl.LayerVariable).constraint != null);
       expect(bound.length).toBeGreaterThan(0);
-      const optimizer = own(plasticOptimizer(model, { '*': mover }));
-      // Whole numbers, for the embedding, and on both sides of 0 for the others.
+      const optimizer = own(plasticOptimizer(model, { '*': updater }));
+      // Whole numbers for the embedding; negative and positive numbers for the others.
       const least = kind === 'embedding' ? 0 : -2;
       const x = own(tf.tidy(() => tf.floor(tf.randomUniform([4, ...shape], least, 3, 'float32', 1))));
       const before = bound.map((weight) => String(weight.read().dataSync()));
@@ -222,7 +222,7 @@ describe('a constraint', () => {
     );
   const x = () => random([6, 4], 1);
 
-  it('is not applied to what does not move', () => {
+  it('does not apply the constraint of a weight that does not move', () => {
     const model = net(tfl.constraints.nonNeg())();
     const before = values(model.getLayer('first'));
     expect(Math.min(...(before[0] as number[]))).toBeLessThan(0);
@@ -234,14 +234,14 @@ describe('a constraint', () => {
       own(plasticOptimizer(model, assignment)).minimize(lossOf(model, x()), options);
       expect(values(model.getLayer('first'))).toEqual(before);
     }
-    // Nor where the loss does not depend on it.
+    // The same holds if the loss does not depend on the weight.
     own(plasticOptimizer(model, { '*': rest })).minimize(
       () => tf.tidy(() => tf.mean(model.getLayer('out').apply(own(tf.ones([1, 3]))) as tf.Tensor)) as tf.Scalar,
     );
     expect(values(model.getLayer('first'))).toEqual(before);
   });
 
-  it('is applied by applyGradients(), by name as by its object, and under fit()', async () => {
+  it('applies constraints in applyGradients(), given by name or as an object, and in fit()', async () => {
     const model = net('nonNeg' as never)();
     const optimizer = own(plasticOptimizer(model, { '*': rest }));
     const variable = variableOf(model, 'first');
@@ -253,34 +253,34 @@ describe('a constraint', () => {
     expect(Math.min(...variable.dataSync())).toBe(0);
   });
 
-  it('whose result is not finite refuses the step', async () => {
+  it('refuses a step whose constraint returns a value that is not finite', async () => {
     class Spoilt extends Base {
       apply = (w: tf.Tensor) => tf.div(w, 0);
     }
-    for (const mover of [rest, ownTf(tf.train.adam(0.1))]) {
+    for (const updater of [rest, ownTf(tf.train.adam(0.1))]) {
       const model = net(new Spoilt())();
       const before = values(model);
-      const optimizer = own(plasticOptimizer(model, { '*': mover }));
+      const optimizer = own(plasticOptimizer(model, { '*': updater }));
       optimizer.minimize(lossOf(model, x()));
       expect(values(model)).toEqual(before);
       await expect(optimizer.checkFinite()).rejects.toMatchObject({ message: expect.stringContaining('first/kernel') });
     }
   });
 
-  it('does not hide an update that is not finite', async () => {
-    for (const mover of [chain(gradientDescent(), scaleBy(1e39)), ownTf(tf.train.sgd(1e39))]) {
+  it('refuses an update that is not finite even if its constraint returns finite values', async () => {
+    for (const updater of [chain(gradientDescent(), scaleBy(1e39)), ownTf(tf.train.sgd(1e39))]) {
       const model = net(tfl.constraints.nonNeg())();
       const before = values(model);
-      const optimizer = own(plasticOptimizer(model, { 'first/kernel': mover, '*': null }));
+      const optimizer = own(plasticOptimizer(model, { 'first/kernel': updater, '*': null }));
       optimizer.minimize(lossOf(model, x()));
       expect(values(model)).toEqual(before);
       await expect(optimizer.checkFinite()).rejects.toMatchObject({ code: 'NON_FINITE_STEP' });
     }
   });
 
-  it('may return its argument, or a tensor of its own, which stays its own', () => {
+  it('accepts a constraint that returns its argument or a tensor that it owns', () => {
     const fixed = own(tf.ones([4, 3]));
-    for (const [apply, mover] of [
+    for (const [apply, updater] of [
       [(w: tf.Tensor) => w, rest],
       [(w: tf.Tensor) => w, ownTf(tf.train.sgd(0.3))],
       [() => fixed, rest],
@@ -288,7 +288,7 @@ describe('a constraint', () => {
     ] as const) {
       const model = net(Object.assign(new Box(), { apply }) as Constraint)();
       const before = values(model);
-      const optimizer = own(plasticOptimizer(model, { '*': mover }));
+      const optimizer = own(plasticOptimizer(model, { '*': updater }));
       for (let step = 0; step < 2; step++) optimizer.minimize(lossOf(model, x()));
       expect(fixed.dataSync()).toEqual(new Float32Array(12).fill(1));
       expect(values(model)[0]).not.toEqual(before[0]);
@@ -299,11 +299,11 @@ describe('a constraint', () => {
     ['another shape', (w: tf.Tensor) => tf.sum(w, 0)],
     ['another type', (w: tf.Tensor) => tf.cast(w, 'int32')],
     ['nothing', () => undefined],
-  ])('that returns %s is refused, and nothing moves', (_, apply) => {
-    for (const mover of [rest, ownTf(tf.train.sgd(0.3))]) {
+  ])('refuses a constraint that returns %s, and moves nothing', (_, apply) => {
+    for (const updater of [rest, ownTf(tf.train.sgd(0.3))]) {
       const model = net(Object.assign(new Box(), { apply }) as unknown as Constraint)();
       const before = values(model);
-      const optimizer = own(plasticOptimizer(model, { '*': mover }));
+      const optimizer = own(plasticOptimizer(model, { '*': updater }));
       expect(() => optimizer.minimize(lossOf(model, x()))).toThrow(expect.objectContaining({ code: 'WRONG_SHAPE' }));
       expect(values(model)).toEqual(before);
     }

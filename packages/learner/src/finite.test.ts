@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 
 const rest = chain(gradientDescent(), scaleBy(0.1));
-/** A step size that is too much for float32 in one step, counted from 0. */
+/** A step size that overflows float32 in one step, counted from 0. */
 const burst = (bad: number) => scaleBy((step: number) => (step === bad ? 1e39 : 0.1));
 const stateOf = async (optimizer: PlasticOptimizer, of: string) =>
   (await optimizer.getWeights())
@@ -38,11 +38,11 @@ function net(): tfl.LayersModel {
 
 function functionalNet(): tfl.LayersModel {
   const { inputs, outputs } = net();
-  return tfl.model({ inputs, outputs }); // its layers are disposed of with the other
+  return tfl.model({ inputs, outputs }); // the other model shares and disposes of its layers
 }
 
 describe('an increment that is not finite', () => {
-  it('leaves the weights and the state of every layer as they were', async () => {
+  it('leaves the weights and the state of every layer unchanged', async () => {
     const model = net();
     const head = () => threeFactor(maxAbs(bcm()), scalar({ baseline: 0.5 }));
     const optimizer = own(
@@ -68,7 +68,7 @@ describe('an increment that is not finite', () => {
     });
   });
 
-  it('is thrown once, by checkFinite() or by the next step, and then training goes on', async () => {
+  it('throws once, in checkFinite() or the next step, and then training continues', async () => {
     const model = net();
     const optimizer = own(plasticOptimizer(model, { first: chain(local(maxAbs(oja())), burst(0)), '*': rest }));
     const f = lossOf(model, random([5, 4], 1));
@@ -90,7 +90,7 @@ describe('an increment that is not finite', () => {
     expect(other.step).toBe(2);
   });
 
-  it('is reported as the first of several', async () => {
+  it('reports the first of several bad steps', async () => {
     const model = net();
     const optimizer = own(
       plasticOptimizer(model, {
@@ -100,7 +100,7 @@ describe('an increment that is not finite', () => {
       }),
     );
     const f = lossOf(model, random([5, 4], 1));
-    for (let step = 0; step < 4; step++) optimizer.minimize(f); // nothing is read in between
+    for (let step = 0; step < 4; step++) optimizer.minimize(f); // no flag is read between the steps
     await expect(optimizer.checkFinite()).rejects.toMatchObject({
       message: expect.stringMatching(/^Step 2: .*second\/kernel/),
     });
@@ -110,7 +110,7 @@ describe('an increment that is not finite', () => {
     ['a scalar', () => scalar()],
     ['a shut gate, which would hide it', () => gate({ on: 'reward', threshold: 1 })],
     ['a gate on surprise, which would remember it', () => gate({ on: 'surprise', threshold: 1 })],
-  ])('because a reward in a tensor was not leaves weights and baseline: %s', async (_, modulator) => {
+  ])('leaves weights and baseline unchanged for a reward tensor that is not finite: %s', async (_, modulator) => {
     const model = net();
     const optimizer = own(
       plasticOptimizer(model, { first: chain(threeFactor(maxAbs(bcm()), modulator()), scaleBy(0.1)), '*': rest }),
@@ -127,7 +127,7 @@ describe('an increment that is not finite', () => {
     });
   });
 
-  it('by a tfjs optimizer is flagged too, and its moments stay finite', async () => {
+  it('flags a bad step of a tfjs optimizer, and keeps its moments finite', async () => {
     const model = net();
     const adam = own(tf.train.adam(0.1));
     const optimizer = own(plasticOptimizer(model, { out: adam, '*': null }));
@@ -148,7 +148,7 @@ describe('an increment that is not finite', () => {
     await optimizer.checkFinite();
   });
 
-  it('by plain descent of a tfjs optimizer leaves its weights bit-identical', async () => {
+  it('leaves weights bit-identical after a bad step of plain gradient descent', async () => {
     const model = net();
     const optimizer = own(plasticOptimizer(model, { '*': own(tf.train.sgd(0.1)) }));
     const before = values(model);
@@ -173,7 +173,7 @@ describe('an increment that is not finite', () => {
     ],
     ['the step size of the gradient', { out: chain(gradientDescent(), burst(0)), '*': null }, 1, /lower the step size/],
   ];
-  it.each(causes)('names its likely cause: %s', async (_, assignment, scale, cause) => {
+  it.each(causes)('names the likely cause: %s', async (_, assignment, scale, cause) => {
     const model = net();
     const optimizer = own(plasticOptimizer(model, assignment));
     const x = own(tf.mul(random([5, 4], 1), scale));
@@ -189,7 +189,7 @@ describe('an increment that is not finite', () => {
     );
   });
 
-  it('stops fit(), and a later fit() goes on', async () => {
+  it('rejects fit(), and a later fit() continues', async () => {
     const model = net();
     const optimizer = own(plasticOptimizer(model, { first: chain(local(maxAbs(oja())), burst(2)), '*': rest }));
     model.compile({ optimizer, loss: 'meanSquaredError' });
@@ -207,7 +207,7 @@ describe('an increment that is not finite', () => {
     await optimizer.checkFinite();
   });
 
-  it.each(['fit', 'fitDataset'] as const)('in the last step of %s() makes it reject', async (way) => {
+  it.each(['fit', 'fitDataset'] as const)('rejects %s() after a bad last step', async (way) => {
     for (const make of [net, functionalNet]) {
       const model = make();
       const optimizer = own(plasticOptimizer(model, { first: chain(local(maxAbs(oja())), burst(5)), '*': rest }));
@@ -233,7 +233,7 @@ describe('an increment that is not finite', () => {
     }
   });
 
-  it('is found among gradients handed to applyGradients()', async () => {
+  it('detects gradients that are not finite in applyGradients()', async () => {
     const model = net();
     const optimizer = own(plasticOptimizer(model, { '*': rest }));
     const variable = model.getLayer('first').weights[0]?.read() as tf.Variable;

@@ -17,7 +17,9 @@ beforeAll(async () => {
 const rest = chain(gradientDescent(), scaleBy(0.1));
 const ghl = chain(threeFactor(maxAbs(swta()), sign()), scaleBy(0.1));
 
-/** dense → batch norm → dropout → weightless statistics → dense; all of it in a nested model but the first and last. */
+/**
+ * dense → batch norm → dropout → weightless statistics → dense. All layers but the first and last form a nested model.
+ */
 function net(): tfl.LayersModel {
   const inner = own(
     tfl.sequential({
@@ -56,11 +58,11 @@ const weightsOf = (model: tfl.LayersModel) =>
 const variablesOf = (model: tfl.LayersModel, ...of: string[]) =>
   of.flatMap((path) => layerOf(model, path).trainableWeights.map((weight) => weight.read() as tf.Variable));
 
-/** Layers whose weights, moving statistics included, differ. */
+/** The layers whose weights, including moving statistics, differ. */
 const movedSince = (model: tfl.LayersModel, before: ReturnType<typeof weightsOf>) =>
   paths.filter((path) => JSON.stringify(weightsOf(model)[path]) !== JSON.stringify(before[path]));
 
-/** One step on a fixed input; returns the output of the forward pass in it. */
+/** Takes one step on a fixed input, and returns the output of its forward pass. */
 function step(
   model: tfl.LayersModel,
   optimizer: ReturnType<typeof plasticOptimizer>,
@@ -84,7 +86,7 @@ function step(
 const inference = (model: tfl.LayersModel): Float32Array =>
   tf.tidy(() => (model.predict(tf.randomNormal([6, 3], 1, 2, 'float32', 7)) as tf.Tensor).dataSync() as Float32Array);
 
-/** A net whose batch norm has seen something, so that inference differs from training. */
+/** A network whose batch norm has seen data, so that inference differs from training. */
 function warmNet(): tfl.LayersModel {
   const model = net();
   const optimizer = plasticOptimizer(model, { '*': rest });
@@ -95,7 +97,7 @@ function warmNet(): tfl.LayersModel {
 
 const inside = ['inner/dense', 'inner/bn', 'inner/dropout', 'inner/statistics'];
 
-describe('what is frozen runs as at inference, and nothing of it moves', () => {
+describe('frozen layers', () => {
   const all: [string, Assignment, (model: tfl.LayersModel) => void][] = [
     ['by null for a nested model', { inner: null, '*': rest }, () => {}],
     ['by null for each layer', { ...Object.fromEntries(inside.map((path) => [path, null])), '*': rest }, () => {}],
@@ -117,7 +119,7 @@ describe('what is frozen runs as at inference, and nothing of it moves', () => {
     ],
   ];
 
-  it.each(all)('%s', (_, assignment, freeze) => {
+  it.each(all)('run in inference mode and keep all weights: %s', (_, assignment, freeze) => {
     const model = warmNet();
     const optimizer = own(plasticOptimizer(model, assignment));
     freeze(model);
@@ -127,7 +129,7 @@ describe('what is frozen runs as at inference, and nothing of it moves', () => {
     expect(movedSince(model, before)).toEqual(['first', 'out']);
   });
 
-  it('also where a rule is what would move it', () => {
+  it('run in inference mode under a rule too', () => {
     const model = warmNet();
     const optimizer = own(plasticOptimizer(model, { 'inner/dense': ghl, '*': rest }));
     layerOf(model, 'inner').trainable = false;
@@ -136,7 +138,7 @@ describe('what is frozen runs as at inference, and nothing of it moves', () => {
     expect(movedSince(model, before)).toEqual(['first', 'out']);
   });
 
-  it('by omission from varList', () => {
+  it('run in inference mode if varList omits their weights', () => {
     const model = warmNet();
     const optimizer = own(plasticOptimizer(model, { 'inner/dense': ghl, '*': rest }));
     const before = weightsOf(model);
@@ -146,7 +148,7 @@ describe('what is frozen runs as at inference, and nothing of it moves', () => {
     expect(movedSince(model, before)).toEqual(['first', 'inner/bn', 'out']);
   });
 
-  it("but moving statistics move when varList names them, or omits no trainable weight as fit's does not", () => {
+  it('update moving statistics that varList lists, and all of them if it omits no trainable weight', () => {
     const model = warmNet();
     const optimizer = own(plasticOptimizer(model, { '*': rest }));
     let before = weightsOf(model);
@@ -158,7 +160,7 @@ describe('what is frozen runs as at inference, and nothing of it moves', () => {
     expect(movedSince(model, before)).toEqual(paths);
   });
 
-  it('weight by weight, without its layer', () => {
+  it('keep a single weight while the layer trains', () => {
     const model = warmNet();
     const optimizer = own(plasticOptimizer(model, { 'inner/bn/gamma': null, 'first/bias': null, '*': rest }));
     const before = weightsOf(model);
@@ -172,7 +174,7 @@ describe('what is frozen runs as at inference, and nothing of it moves', () => {
     expect(mean).not.toEqual(before['inner/bn']?.[2]);
   });
 
-  it('layer by layer once every weight of it is frozen', () => {
+  it('run in inference mode once every weight is frozen', () => {
     const model = warmNet();
     const optimizer = own(plasticOptimizer(model, { 'inner/bn/gamma': null, 'inner/bn/beta': null, '*': rest }));
     const before = weightsOf(model);
@@ -180,7 +182,7 @@ describe('what is frozen runs as at inference, and nothing of it moves', () => {
     expect(movedSince(model, before)).toEqual(paths.filter((path) => path !== 'inner/bn'));
   });
 
-  it('and a layer with one weight that moves is not frozen', () => {
+  it('train if one weight moves', () => {
     const model = warmNet();
     const optimizer = own(plasticOptimizer(model, { 'inner/bn/beta': rest, '*': null }));
     const before = weightsOf(model);
@@ -191,7 +193,7 @@ describe('what is frozen runs as at inference, and nothing of it moves', () => {
 });
 
 describe('thawing', () => {
-  it('by trainable = true goes on as if nothing had been', () => {
+  it('continues after trainable = true as if the layer had never been frozen', () => {
     const model = warmNet();
     const optimizer = own(plasticOptimizer(model, { 'inner/dense': ghl, '*': rest }));
     layerOf(model, 'inner').trainable = false;
@@ -200,11 +202,11 @@ describe('thawing', () => {
     const before = weightsOf(model);
     const output = step(model, optimizer);
     expect(movedSince(model, before)).toEqual(paths);
-    // Dropout and the batch's own statistics are back.
+    // Dropout and batch statistics are active again.
     expect(output).not.toBeAllClose(inference(model), { rtol: 1e-3 });
   });
 
-  it('a layer that no label names is an error, not a silent omission', () => {
+  it('refuses a thawed layer without a selector', () => {
     const model = warmNet();
     layerOf(model, 'inner').trainable = false;
     const optimizer = own(plasticOptimizer(model, { first: rest, out: rest }));
@@ -216,8 +218,8 @@ describe('thawing', () => {
   });
 });
 
-describe('under fit', () => {
-  it('frozen is frozen, and moving statistics move elsewhere', async () => {
+describe('freezing under fit', () => {
+  it('keeps frozen layers, and updates moving statistics of other layers', async () => {
     const model = warmNet();
     const optimizer = own(
       plasticOptimizer(model, { 'inner/dense': local(maxAbs(oja())), 'inner/bn': null, '*': rest }),
@@ -229,8 +231,8 @@ describe('under fit', () => {
   });
 });
 
-describe('a layer that follows the step', () => {
-  it('is told it before each step, and that it is over after it', () => {
+describe('a step-dependent layer', () => {
+  it('receives the step before each step, and null after it', () => {
     const model = net();
     const layer = layerOf(model, 'inner/statistics') as MovingMean;
     const optimizer = own(plasticOptimizer(model, { '*': rest }));
@@ -241,21 +243,21 @@ describe('a layer that follows the step', () => {
         throw new Error('mine');
       }),
     ).toThrow('mine');
-    expect(layer.told).toEqual([0, null, 1, null, 2, null]);
+    expect(layer.steps).toEqual([0, null, 1, null, 2, null]);
   });
 
-  it('follows the outer step again after an inner one', () => {
+  it('follows the outer step again after an inner step', () => {
     const model = net();
     const layer = layerOf(model, 'inner/statistics') as MovingMean;
     const [outer, inner] = [own(plasticOptimizer(model, { '*': rest })), own(plasticOptimizer(model, { '*': rest }))];
     step(model, outer);
-    layer.told.length = 0;
+    layer.steps.length = 0;
     const x = random([2, 3], 1);
     const loss = () => tf.tidy(() => tf.mean(model.apply(x, { training: true }) as tf.Tensor) as tf.Scalar);
     outer.minimize(() => {
       inner.minimize(loss);
       return loss();
     });
-    expect(layer.told).toEqual([1, 0, 1, null]);
+    expect(layer.steps).toEqual([1, 0, 1, null]);
   });
 });

@@ -46,7 +46,7 @@ const weightsOf = (model: tfl.LayersModel) =>
     ]),
   );
 
-/** One step of each phase; which layers moved in it, moving statistics included. */
+/** Takes one step of each phase, and returns the layers that changed, including moving statistics. */
 function moved(model: tfl.LayersModel, phases: readonly Assignment[]): string[][] {
   const x = random([4, 5, 5, 2], 1);
   return phases.map((phase) => {
@@ -59,7 +59,7 @@ function moved(model: tfl.LayersModel, phases: readonly Assignment[]): string[][
 }
 
 describe('layerwise', () => {
-  it('moves one layer a phase, and the batch norm between it and the one before', () => {
+  it('trains one layer per phase, and the batch norm between it and the previous one', () => {
     const model = net();
     const phases = layerwise(model, { out: rest, conv2: hebb, conv1: hebb, '*': rest });
     expect(moved(model, phases)).toEqual([
@@ -69,7 +69,7 @@ describe('layerwise', () => {
     ]);
   });
 
-  it('leaves what no phase names frozen', () => {
+  it('keeps layers without a selector frozen', () => {
     const model = net();
     const phases = layerwise(model, { conv1: hebb, out: rest, '*': rest });
     expect(moved(model, phases)).toEqual([
@@ -83,7 +83,7 @@ describe('layerwise', () => {
     ]);
   });
 
-  it('has the statistics between learn under no other label too, for they need none', () => {
+  it('updates statistics between the layers without a selector for them', () => {
     const model = own(
       tfl.sequential({
         layers: [
@@ -103,7 +103,7 @@ describe('layerwise', () => {
     ]);
   });
 
-  it("moves a bias by '*', like the other weights of its phase", () => {
+  it("moves a bias by '*', as the other weights of its phase", () => {
     const model = own(
       tfl.sequential({
         layers: [
@@ -126,7 +126,7 @@ describe('layerwise', () => {
     );
   });
 
-  it('opens nested models', () => {
+  it('includes the layers of nested models', () => {
     const inner = tfl.sequential({
       name: 'inner',
       layers: [
@@ -148,7 +148,7 @@ describe('layerwise', () => {
     expect([after[0] === between[0], after[1] === between[1]]).toEqual([true, false]);
   });
 
-  it('has what follows the last label learn in its phase', () => {
+  it('trains the layers after the last selected layer in its phase', () => {
     const model = own(
       tfl.sequential({
         layers: [
@@ -161,7 +161,7 @@ describe('layerwise', () => {
     expect(moved(model, layerwise(model, { first: hebb, out: rest }))).toEqual([['first'], ['out', 'norm']]);
   });
 
-  it('lets the upper layers, as at inference, hand the gradient down', () => {
+  it('propagates the gradient through frozen upper layers, which run in inference mode', () => {
     const model = net();
     expect(moved(model, layerwise(model, { conv1: ghl, conv2: ghl, out: rest, '*': rest }))[0]).toEqual([
       'bn1',
@@ -169,7 +169,7 @@ describe('layerwise', () => {
     ]);
   });
 
-  it('refuses labels that are no layers', () => {
+  it('refuses selectors that are not layers', () => {
     const model = net();
     for (const label of ['conv3', 'conv1/kernel', 'conv*']) {
       expect(() => layerwise(model, { [label]: hebb, '*': rest })).toThrow(

@@ -101,14 +101,14 @@ describe.each(geometries)('a plastic layer, $title', (geometry) => {
     ['bcm', () => local(maxAbs(bcm()))],
   ];
 
-  it.each(rules)('moves as layerIncrement says, from x and y before bias and activation: %s', (_, head) => {
+  it.each(rules)('moves by layerIncrement, with x and y before bias and activation: %s', (_, head) => {
     const model = around(geometry, { useBias: true, activation: 'tanh' });
     const layer = model.getLayer('plastic');
     const [kernelBefore, bias] = layer.getWeights() as [tf.Tensor, tf.Tensor];
     layer.setWeights([kernelBefore, random(bias.shape, 9)]);
     const product = chain(head(), decayWeights(1e-2), scaleBy(cosine(0.1, 9)));
     const optimizer = own(plasticOptimizer(model, { plastic: product, '*': null }));
-    // The bare layer, with the same kernel, no bias and no activation.
+    // The bare layer, with the same kernel, and without bias and activation.
     const bare = around(geometry, { useBias: false }).getLayer('plastic');
     tf.tidy(() => {
       let state = initState(product, kernelBefore.shape, geometry.connection.units);
@@ -119,7 +119,7 @@ describe.each(geometries)('a plastic layer, $title', (geometry) => {
         const pre = tf.tanh(x);
         const post = bare.apply(pre) as tf.Tensor;
         const { grads } = tf.variableGrads(lossOf(model, x), [variableOf(model, 'plastic')]);
-        const made = layerIncrement(
+        const result = layerIncrement(
           product,
           {
             connection: geometry.connection,
@@ -130,14 +130,14 @@ describe.each(geometries)('a plastic layer, $title', (geometry) => {
           },
           state,
         );
-        state = made.state;
+        state = result.state;
         optimizer.minimize(lossOf(model, x));
-        expect(tf.sub(kernelOf(model, 'plastic'), kernel)).toBeAllClose(made.increment, { rtol: 1e-4, atol: 1e-6 });
+        expect(tf.sub(kernelOf(model, 'plastic'), kernel)).toBeAllClose(result.increment, { rtol: 1e-4, atol: 1e-6 });
       });
     });
   });
 
-  it('predicts as ever while it stands in for the layer', () => {
+  it('predicts the same values while its call is overridden', () => {
     const model = around(geometry, { useBias: true, activation: 'tanh' });
     const optimizer = own(plasticOptimizer(model, { plastic: local(maxAbs(oja())), '*': descend(0) }));
     const x = random([3, ...geometry.input], 1);
@@ -166,8 +166,8 @@ function convNet(): tfl.LayersModel {
   );
 }
 
-describe('beside tfjs', () => {
-  it('gradient() on all weights is tf.train.sgd', () => {
+describe('the optimizers of tfjs', () => {
+  it('gradientDescent() on all weights equals tf.train.sgd', () => {
     const [ours, theirs] = twins(convNet);
     const optimizer = own(plasticOptimizer(ours, { '*': descend(0.05) }));
     const sgd = own(tf.train.sgd(0.05));
@@ -182,7 +182,7 @@ describe('beside tfjs', () => {
     });
   });
 
-  it('gradient() beside a standing-in rule is still sgd', () => {
+  it('gradientDescent() next to a rule equals tf.train.sgd', () => {
     const [ours, theirs] = twins(convNet);
     const rule = chain(threeFactor(maxAbs(swta()), sign()), scaleBy(0));
     const optimizer = own(plasticOptimizer(ours, { conv: rule, depthwise: rule, '*': descend(0.05) }));
@@ -201,10 +201,10 @@ describe('beside tfjs', () => {
     });
   });
 
-  it('moves its weights by a tfjs optimizer as that one would', () => {
+  it('a tfjs optimizer in an assignment moves its weights as it does alone', () => {
     const [ours, theirs] = twins(convNet);
-    const [mover, adam] = [own(tf.train.adam(0.01)), own(tf.train.adam(0.01))];
-    const optimizer = own(plasticOptimizer(ours, { conv: null, depthwise: null, hidden: mover, head: mover }));
+    const [updater, adam] = [own(tf.train.adam(0.01)), own(tf.train.adam(0.01))];
+    const optimizer = own(plasticOptimizer(ours, { conv: null, depthwise: null, hidden: updater, head: updater }));
     const moved = ['hidden', 'head'].flatMap((layer) => [variableOf(theirs, layer, 0), variableOf(theirs, layer, 1)]);
     for (const seed of [1, 2, 3]) {
       const x = random([4, 5, 5, 2], seed);
@@ -216,14 +216,14 @@ describe('beside tfjs', () => {
     });
   });
 
-  it("keeps a tfjs optimizer's moments with their weights while varList changes", () => {
+  it('a tfjs optimizer keeps the moments of each weight while varList changes', () => {
     const [ours, theirs] = twins(convNet);
-    const [mover, adams] = [own(tf.train.adam(0.01)), [own(tf.train.adam(0.01)), own(tf.train.adam(0.01))] as const];
-    const optimizer = own(plasticOptimizer(ours, { conv: null, depthwise: null, hidden: null, head: mover }));
+    const [updater, adams] = [own(tf.train.adam(0.01)), [own(tf.train.adam(0.01)), own(tf.train.adam(0.01))] as const];
+    const optimizer = own(plasticOptimizer(ours, { conv: null, depthwise: null, hidden: null, head: updater }));
     const x = random([4, 5, 5, 2], 1);
     optimizer.minimize(lossOf(ours, x), { varList: [variableOf(ours, 'head', 1)] });
     optimizer.minimize(lossOf(ours, x));
-    // The bias saw two gradients, and the kernel one.
+    // The bias got two gradients, the kernel one.
     adams[0].minimize(lossOf(theirs, x), false, [variableOf(theirs, 'head', 1)]);
     const biasStep = Array.from(variableOf(theirs, 'head', 1).dataSync());
     expect(variableOf(ours, 'head', 0).shape).toEqual([4, 2]);
@@ -295,16 +295,16 @@ describe('dilated convolutions', () => {
       const optimizer = own(plasticOptimizer(model, { '*': gradientDescent() }));
       optimizer.minimize(lossOf(model, x));
       moved.forEach(([layer, weight], k) => {
-        const found = Array.from(
+        const gradient = Array.from(
           variableOf(model, layer, weight).dataSync(),
           (after, i) => (before[k]?.[i] as number) - after,
         );
-        expect(found).toBeAllClose(expected[k] as number[], { rtol: 2e-3, atol: 2e-3 });
+        expect(gradient).toBeAllClose(expected[k] as number[], { rtol: 2e-3, atol: 2e-3 });
       });
     },
   );
 
-  it('let the gradient through while frozen', () => {
+  it('propagate the gradient while frozen', () => {
     const model = own(
       tfl.sequential({
         layers: [

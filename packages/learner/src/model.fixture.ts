@@ -1,10 +1,10 @@
-/** What the learner's tests do with models, over and over. */
+/** Models, numbers and optimizers for the tests of the learner. */
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
 import { onTestFinished } from 'vitest';
 import { disposeOf } from './tfjs/tfjs-optimizer.js';
 
-/** Disposed of at the end of the test. */
+/** Disposes of a value at the end of the test. */
 export function own<T extends { dispose(): unknown }>(it: T): T {
   onTestFinished(() => {
     it.dispose();
@@ -12,22 +12,22 @@ export function own<T extends { dispose(): unknown }>(it: T): T {
   return it;
 }
 
-/** Normal numbers that follow from the seed, disposed of at the end of the test. */
+/** Normal random numbers by seed, disposed of at the end of the test. */
 export const random = (shape: number[], seed: number) => own(tf.randomNormal(shape, 0, 1, 'float32', seed));
 
 /** All weights of a model, or of one of its layers. */
 export const values = (of: { getWeights(): tf.Tensor[] }) =>
   of.getWeights().map((weight) => Array.from(weight.dataSync()));
 
-/** The variable behind a layer's weight. */
+/** The variable that holds a weight of a layer. */
 export const variableOf = (model: tfl.LayersModel, layer: string, weight = 0) =>
   model.getLayer(layer).weights[weight]?.read() as tf.Variable;
 
-/** The output of a model in training. */
+/** The output of a model in training mode. */
 export const forward = (model: tfl.LayersModel, x: tf.Tensor | tf.Tensor[]) =>
   model.apply(x, { training: true }) as tf.Tensor;
 
-/** The mean square of a model's output in training, as a forward pass. */
+/** A forward pass that returns the mean square of the output of a model in training mode. */
 export const lossOf = (model: tfl.LayersModel, x: tf.Tensor) => () =>
   tf.tidy(() => tf.mean(tf.square(forward(model, x))) as tf.Scalar);
 
@@ -38,7 +38,7 @@ export function twins(make: () => tfl.LayersModel): [tfl.LayersModel, tfl.Layers
   return [one, other];
 }
 
-/** Every optimizer of `tf.train`, with the options that change what it remembers. */
+/** Every optimizer of `tf.train`, with options that change its state. */
 export const tfOptimizers: readonly [name: string, make: () => tf.Optimizer][] = [
   ['sgd', () => tf.train.sgd(0.05)],
   ['momentum', () => tf.train.momentum(0.05, 0.8)],
@@ -51,13 +51,13 @@ export const tfOptimizers: readonly [name: string, make: () => tf.Optimizer][] =
   ['adagrad', () => tf.train.adagrad(0.05, 0.2)],
 ];
 
-/** A tfjs optimizer, disposed of at the end of the test, with what tfjs forgets of it. */
+/** Disposes of a tfjs optimizer at the end of the test, including the tensors that tfjs leaks. */
 export function ownTf<T extends tf.Optimizer>(optimizer: T): T {
   onTestFinished(() => disposeOf(optimizer));
   return optimizer;
 }
 
-/** A model with its optimizer as `model.save` writes it, through JSON as a file would be. */
+/** Saves a model with its optimizer as `model.save` does, through JSON. */
 export async function saved(model: tfl.LayersModel): Promise<tf.io.ModelArtifacts> {
   let artifacts: tf.io.ModelArtifacts = {};
   const handler = tf.io.withSaveHandler(async ({ weightData, ...rest }) => {

@@ -1,15 +1,13 @@
-/**
- * A layer that has statistics and no trainable weight, as a batch norm without scale and shift, and follows the step.
- */
+/** A step-dependent layer with statistics and no trainable weight, as a batch norm without scale and shift. */
 import type { StepCounter, StepFollower } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 
-/** Hands on its input, and adds up its mean square in training. */
+/** Returns its input, and accumulates its mean square in training. */
 export class MovingMean extends tfl.layers.Layer implements StepFollower {
   static className = 'MovingMean';
-  /** What it was told of the step. */
-  readonly told: (number | null)[] = [];
+  /** The steps that it received. */
+  readonly steps: (number | null)[] = [];
   #mean!: tfl.LayerVariable;
 
   override build(): void {
@@ -26,6 +24,6 @@ export class MovingMean extends tfl.layers.Layer implements StepFollower {
   }
 
   followStep(counter: StepCounter | null): void {
-    this.told.push(counter?.current ?? null);
+    this.steps.push(counter?.current ?? null);
   }
 }

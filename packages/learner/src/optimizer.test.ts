@@ -33,7 +33,7 @@ describe('computeGradients and applyGradients', () => {
     ['gradient()', () => ({ dropout: null, '*': rest })],
     ['a tfjs optimizer', () => ({ dropout: null, '*': own(tf.train.adam(0.01)) })],
     ['with something frozen', () => ({ bn: null, dropout: null, conv: rest, out: own(tf.train.adam(0.1)) })],
-  ])('are together minimize(): %s', (_, assignment) => {
+  ])('equal minimize() in combination: %s', (_, assignment) => {
     const [model, oracle] = twins(net);
     const [optimizer, whole] = [
       own(plasticOptimizer(model, assignment())),
@@ -50,7 +50,7 @@ describe('computeGradients and applyGradients', () => {
     expect(optimizer.step).toBe(3);
   });
 
-  it('move what they are given, and not what is frozen', () => {
+  it('move only the given weights, and no frozen weight', () => {
     const model = net();
     const optimizer = own(plasticOptimizer(model, { bn: null, dropout: null, '*': rest }));
     const variable = (layer: string) => model.getLayer(layer).weights[0]?.read() as tf.Variable;
@@ -65,7 +65,7 @@ describe('computeGradients and applyGradients', () => {
     tf.dispose([value, grads]);
   });
 
-  it('leave what is not trainable to itself, whoever would move it', () => {
+  it('do not move untrainable weights, for any updater', () => {
     const model = net();
     const optimizer = own(plasticOptimizer(model, { conv: rest, bn: null, out: own(tf.train.adam(0.1)) }));
     const { value, grads } = optimizer.computeGradients(lossOf(model, random([3, 4, 4, 1], 1)));
@@ -84,7 +84,7 @@ describe('computeGradients and applyGradients', () => {
     tf.dispose([value, grads]);
   });
 
-  it('refuse variables that are not the model’s', () => {
+  it('refuse variables of another model', () => {
     const [model, other] = twins(net);
     const optimizer = own(plasticOptimizer(model, { '*': rest }));
     const foreign = other.getLayer('out').weights[0]?.read() as tf.Variable;
@@ -97,7 +97,7 @@ describe('computeGradients and applyGradients', () => {
   it.each<[string, Assignment]>([
     ['a rule', { out: chain(local(maxAbs(oja())), scaleBy(0.1)), '*': rest }],
     ['rule × modulator', { out: chain(threeFactor(maxAbs(oja()), sign()), scaleBy(0.1)), '*': rest }],
-  ])('are refused where %s needs the activity', (_, assignment) => {
+  ])('refuse a rule that needs the activity: %s', (_, assignment) => {
     const model = net();
     const optimizer = own(plasticOptimizer(model, assignment));
     const refused = expect.objectContaining({ code: 'NEEDS_ACTIVITY', message: expect.stringContaining('out/kernel') });
@@ -106,7 +106,7 @@ describe('computeGradients and applyGradients', () => {
     expect(() => optimizer.applyGradients({})).toThrow(refused);
   });
 
-  it('are not refused where a rule looks at no activity', () => {
+  it('accept a rule that reads no activity', () => {
     const [model, oracle] = twins(net);
     const assignment = { dropout: null, out: chain(threeFactor(constant(), sign()), scaleBy(0.1)), '*': rest };
     const [optimizer, whole] = [own(plasticOptimizer(model, assignment)), own(plasticOptimizer(oracle, assignment))];
@@ -120,7 +120,7 @@ describe('computeGradients and applyGradients', () => {
 });
 
 describe('dispose', () => {
-  it('frees all tensors, may be called twice, and leaves the model and its tfjs optimizers', () => {
+  it('frees all tensors, may be called twice, and keeps the model and its tfjs optimizers', () => {
     const model = own(
       tfl.sequential({
         layers: [
@@ -144,7 +144,7 @@ describe('dispose', () => {
     expect(kernel.dataSync()).not.toEqual(values);
   });
 
-  it('makes every later use a coded error', async () => {
+  it('makes every later use throw a coded error', async () => {
     const model = net();
     const optimizer = plasticOptimizer(model, { '*': rest });
     const weights = await optimizer.getWeights();
@@ -165,7 +165,7 @@ describe('dispose', () => {
     tf.engine().endScope();
   });
 
-  it('may come while a step is still being checked', async () => {
+  it('may be called while the flags of a step are read', async () => {
     const model = net();
     const optimizer = plasticOptimizer(model, { '*': rest });
     optimizer.minimize(lossOf(model, random([3, 4, 4, 1], 1)));
@@ -175,8 +175,8 @@ describe('dispose', () => {
   });
 });
 
-describe('an optimizer without its model', () => {
-  it('says so', async () => {
+describe('an optimizer without a model', () => {
+  it('throws NO_MODEL', async () => {
     const optimizer = own(new PlasticOptimizer({ '*': rest }));
     const noModel = expect.objectContaining({ code: 'NO_MODEL' });
     expect(() => optimizer.minimize(() => undefined)).toThrow(noModel);

@@ -135,9 +135,9 @@ export class PlasticOptimizer<Options extends AnyOptions = AnyOptions> extends t
   }
 
   /**
-   * A factor of the step of every updater, in addition to its own step size: a number of at least 0, initially 1. Set it
-   * when a schedule is not enough, such as in a callback of `fit`. It takes effect at the next step, and is saved with
-   * the model. It does not change the state of rules, transforms and tfjs optimizers.
+   * A factor of the step of every updater, in addition to its own step size: a number of at least 0, initially 1. Set
+   * it when a schedule is not enough, such as in a callback of `fit`. It takes effect at the next step, and is saved
+   * with the model. It does not change the state of rules, transforms and tfjs optimizers.
    *
    * @throws When set: ConfigurationError `BAD_VALUE`, `DISPOSED`.
    */
@@ -188,8 +188,8 @@ export class PlasticOptimizer<Options extends AnyOptions = AnyOptions> extends t
    * @param options Signals and other options, or `returnCost` as in tfjs.
    * @param varList As in tfjs. `options` has it too.
    * @returns The loss if `returnCost` is true, else null.
-   * @throws Before `f` runs: SignalError, ConfigurationError or UnsupportedError for wrong arguments or a changed model;
-   * NonFiniteError `NON_FINITE_STEP` of an earlier step. Afterwards, with nothing changed: SignalError,
+   * @throws Before `f` runs: SignalError, ConfigurationError or UnsupportedError for wrong arguments or a changed
+   * model; NonFiniteError `NON_FINITE_STEP` of an earlier step. Afterwards, with nothing changed: SignalError,
    * ConfigurationError or DataError for wrong signals, losses or data, and any error of `f`, a rule, modulator or
    * transform.
    */
@@ -384,9 +384,9 @@ export class PlasticOptimizer<Options extends AnyOptions = AnyOptions> extends t
   }
 
   /**
-   * Returns everything that the next step depends on: the step and its scale, the state of each plasticity under the path
-   * of its weight, and the state of each tfjs optimizer under its selector. The tensors are live. Clone those that must
-   * outlast the next step.
+   * Returns everything that the next step depends on: the step and its scale, the state of each plasticity under the
+   * path of its weight, and the state of each tfjs optimizer under its selector. The tensors are live. Clone those that
+   * must outlast the next step.
    */
   override async getWeights(): Promise<NamedTensor[]> {
     return readState(this.#alive(), this.#progress);

@@ -34,7 +34,7 @@ const kinds: Record<string, { readonly input: number[]; readonly make: Make }> =
   depthwiseConv2d: { input: [4, 4, 2], make: (name) => tfl.layers.depthwiseConv2d({ name, kernelSize: 2 }) },
 };
 
-/** The layer's class, and a layer of a class that inherits from it. */
+/** The stock class of the layer, and a subclass. */
 const classOf = (layer: object) => layer.constructor as new (config: object) => tfl.layers.Layer;
 function derived(make: Make, name: string, extend: (Base: ReturnType<typeof classOf>) => ReturnType<typeof classOf>) {
   const stock = make(name);
@@ -45,7 +45,7 @@ const triple = (own: Call): Call =>
     return tf.tidy(() => tf.mul(3, own.call(this, x, kwargs) as tf.Tensor));
   };
 
-/** The ways in which a layer gets a forward pass of its own. */
+/** Ways to give a layer a custom forward pass. */
 const ways: Record<string, (make: Make) => Make> = {
   'set on the instance': (make) => (name) => {
     const layer = make(name);
@@ -125,7 +125,7 @@ const around = (input: number[], make: Make) =>
     }),
   );
 
-/** The loss of one SGD step by tfjs, which moves the model's trainable weights. */
+/** The loss of one SGD step by tfjs, which moves the trainable weights of the model. */
 function stockStep(model: tfl.LayersModel, x: tf.Tensor): number {
   const sgd = own(tf.train.sgd(0.1));
   const variables = model.trainableWeights.map((weight) => weight.read() as tf.Variable);
@@ -154,15 +154,15 @@ function expectSameSteps(make: () => tfl.LayersModel, input: number[]): void {
 
 const cases = Object.keys(kinds).flatMap((kind) => Object.keys(ways).map((way) => [kind, way] as const));
 
-describe.each(cases)('a forward pass of its own: %s, %s', (kind, way) => {
+describe.each(cases)('a custom forward pass: %s, %s', (kind, way) => {
   const { input, make } = kinds[kind]!;
 
-  it('is what trains by the gradient', () => {
+  it('trains by the gradient', () => {
     const make3 = ways[way]!(make);
     expectSameSteps(() => around(input, make3), input);
   });
 
-  it('is what runs while the layer is frozen', () => {
+  it('runs while the layer is frozen', () => {
     const make3 = ways[way]!(make);
     const [model, stock] = twins(() => around(input, make3));
     const optimizer = own(plasticOptimizer(model, { p: null, '*': descend() }));
@@ -190,8 +190,8 @@ describe.each(cases)('a forward pass of its own: %s, %s', (kind, way) => {
   });
 });
 
-describe('a forward pass that gets replaced after plasticOptimizer()', () => {
-  it.each(Object.keys(kinds))('stops the rule before the step, until it is back: %s', (kind) => {
+describe('a forward pass that is replaced after plasticOptimizer()', () => {
+  it.each(Object.keys(kinds))('refuses steps of the rule until the original is restored: %s', (kind) => {
     const { input, make } = kinds[kind]!;
     const model = around(input, make);
     const optimizer = own(plasticOptimizer(model, { p: rule(), '*': descend() }));
@@ -225,8 +225,8 @@ describe('a forward pass that gets replaced after plasticOptimizer()', () => {
   });
 });
 
-describe('a forward pass that nobody may replace', () => {
-  it('trains, and is refused where the layer is frozen', () => {
+describe('a forward pass that cannot be replaced', () => {
+  it('trains, and is refused if the layer is frozen', () => {
     const { input, make } = kinds.dense!;
     const locked: Make = (name) => {
       const layer = make(name);
@@ -250,7 +250,7 @@ describe('a subclass that keeps the forward pass', () => {
       class extends Base {
         static className = 'Mine';
       },
-    'and has build, getWeights, getConfig and computeOutputShape of its own': (Base) =>
+    'with custom build, getWeights, getConfig and computeOutputShape': (Base) =>
       class extends Base {
         override build(shape: tfl.Shape | tfl.Shape[]) {
           super.build(shape);
@@ -283,17 +283,17 @@ describe('a subclass that keeps the forward pass', () => {
 
 describe('an activation', () => {
   const activations: Record<string, (layer: { activation: object }) => void> = {
-    'of its own': (layer) => {
+    custom: (layer) => {
       layer.activation = { getClassName: () => 'cube', apply: (y: tf.Tensor) => tf.mul(y, tf.square(y)) };
     },
-    // tfjs-layers fuses it by its name into some layers, and calls it in others.
-    'of its own under the name of a fused one': (layer) => {
+    // tfjs-layers fuses it by name into some layers, and calls it in others.
+    'custom, with the name of a fused one': (layer) => {
       layer.activation = { getClassName: () => 'relu', apply: (y: tf.Tensor) => tf.mul(y, tf.square(y)) };
     },
   };
   const both = Object.keys(kinds).flatMap((kind) => Object.keys(activations).map((title) => [kind, title] as const));
 
-  it.each(both)('is what tfjs makes of it: %s, %s', (kind, title) => {
+  it.each(both)('has the same result as in tfjs: %s, %s', (kind, title) => {
     const { input, make } = kinds[kind]!;
     const odd: Make = (name) => {
       const layer = make(name);
@@ -335,7 +335,7 @@ describe('a kernel that a subclass computes', () => {
 });
 
 describe('a layer of a wrapper', () => {
-  it.each(['dense', 'conv1d', 'conv2d'])('runs its own forward pass: %s', (kind) => {
+  it.each(['dense', 'conv1d', 'conv2d'])('runs its custom forward pass: %s', (kind) => {
     const { input, make } = kinds[kind]!;
     const wrapped: Make = (name) => {
       const layer = make('inner');
@@ -346,7 +346,7 @@ describe('a layer of a wrapper', () => {
   });
 });
 
-/** Two dense layers in properties of its own, which tfjs-layers does not look for. */
+/** Two dense layers in properties that tfjs-layers does not search. */
 class Pair extends tfl.layers.Layer {
   static className = 'Pair';
   readonly parts = [tfl.layers.dense({ units: 2 }), tfl.layers.dense({ units: 2, activation: 'tanh' })];
@@ -375,7 +375,7 @@ class Exposing extends Pair {
   }
 }
 
-/** As Exposing, if told to. */
+/** The same as Exposing, if enabled. */
 class LateExposing extends Pair {
   exposes = false;
   override get trainableWeights() {
@@ -396,9 +396,9 @@ describe('weights that a layer exposes', () => {
   it.each<[string, () => ReturnType<typeof descend> | tf.Optimizer]>([
     ['the gradient', descend],
     ['a tfjs optimizer', () => own(tf.train.sgd(0.1))],
-  ])('are trained by %s', (_, mover) => {
+  ])('train under %s', (_, updater) => {
     const [model, stock] = twins(exposing);
-    const optimizer = own(plasticOptimizer(model, { '*': mover() }));
+    const optimizer = own(plasticOptimizer(model, { '*': updater() }));
     const x = random([4, 3], 1);
     step(optimizer, model, x);
     stockStep(stock, x);
@@ -407,7 +407,7 @@ describe('weights that a layer exposes', () => {
     });
   });
 
-  it('are trained under fit', async () => {
+  it('train under fit', async () => {
     const model = exposing();
     const before = values(model.getLayer('pair'));
     model.compile({ optimizer: own(plasticOptimizer(model, { '*': descend() })), loss: 'meanSquaredError' });
@@ -423,7 +423,7 @@ describe('weights that a layer exposes', () => {
     expect(names.sort()).toEqual(['pair/bias', 'pair/bias_2', 'pair/kernel', 'pair/kernel_2'].map(stateOf).sort());
   });
 
-  it('are named by labels, and frozen with their layer', () => {
+  it('match selectors, and freeze with their layer', () => {
     const model = exposing();
     const pair = model.getLayer('pair');
     const optimizer = own(plasticOptimizer(model, { 'pair/kernel_2': descend(), 'pair/*': null, '*': descend() }));
@@ -436,13 +436,13 @@ describe('weights that a layer exposes', () => {
     expect((pair as Exposing).parts.map(values)).toEqual(weights);
   });
 
-  it('are refused where no label names them', () => {
+  it('are refused without a selector', () => {
     expect(() => plasticOptimizer(exposing(), { below: descend(), 'dense*': descend() })).toThrow(
       expect.objectContaining({ code: 'UNCLAIMED_WEIGHT', message: expect.stringContaining('pair/kernel') }),
     );
   });
 
-  it('are refused where the layer exposes them later', () => {
+  it('are refused if the layer exposes them later', () => {
     const pair = new LateExposing({ name: 'pair' });
     const model = withPair(pair);
     const optimizer = own(plasticOptimizer(model, { '*': descend() }));
@@ -459,7 +459,7 @@ describe('weights that a layer exposes', () => {
     expect(values(model)).toEqual(before);
   });
 
-  it('and that another layer has too are one weight', () => {
+  it('count once if another layer has them too', () => {
     class Tied extends tfl.layers.Layer {
       static className = 'Tied';
       source!: tfl.layers.Layer;
@@ -474,7 +474,7 @@ describe('weights that a layer exposes', () => {
         return [shape[0] as number, 3];
       }
       protected override disposeWeights() {
-        return 0; // they are the other layer's
+        return 0; // they belong to the other layer
       }
     }
     const tied = () => {
@@ -495,7 +495,7 @@ describe('weights that a layer exposes', () => {
     });
   });
 
-  it('are refused where only the model exposes them', () => {
+  it('are refused if only the model exposes them', () => {
     const scale = tfl.layers.dense({ name: 'scale', units: 1 });
     scale.build([null, 1]);
     onTestFinished(() => {
@@ -516,7 +516,7 @@ describe('weights that a layer exposes', () => {
     expect(tf.memory().numTensors).toBe(numTensors);
   });
 
-  it('or hides are as untrainable as to tfjs', () => {
+  it('are as untrainable as in tfjs if the layer hides them', () => {
     class Hiding extends classOf(tfl.layers.dense({ name: 'any', units: 1 })) {
       override get trainableWeights() {
         return super.trainableWeights.slice(0, 1);

@@ -25,8 +25,8 @@ export interface PlasticLayer extends Listener {
   /** Computes the gates after the forward pass. Later calls do nothing. */
   open(signals: AvailableSignals, step: number, state: PlasticityState): void;
   /**
-   * The gates and Xᵀ·G of each; null for a rule that reads no activity. Computes the correlations that the backward pass
-   * did not compute.
+   * The gates and Xᵀ·G of each; null for a rule that reads no activity. Computes the correlations that the backward
+   * pass did not compute.
    */
   correlations(): Correlations | null;
   /** The state after the gates; null before `open`. */

@@ -10,17 +10,18 @@ import type { SignalsOf } from './signals.js';
  * Creates an optimizer for `model.compile`, or for a loop of `minimize`.
  *
  * A selector must cover every trainable weight of the model, and every selector must match something. The optimizer
- * creates its state now. `model.save(url, { includeOptimizer: true })` saves the model's weights and that state together.
+ * creates its state now. `model.save(url, { includeOptimizer: true })` saves the model's weights and that state
+ * together.
  *
  * @param model A built `tf.LayersModel`, Sequential or functional, nested or not.
  * @param assignment A plasticity, a tfjs optimizer, or null (frozen), by selector.
  * @param options None exist yet.
  * @returns An optimizer typed by the signals that the assignment reads. `minimize` requires those that the step cannot
  * compute itself.
- * @throws ConfigurationError `NO_WEIGHTS` for a model that is not built; `BAD_ASSIGNMENT` unless the assignment is
- * a record; `BAD_UPDATER` for a value that cannot move a weight, such as a rule; `UNKNOWN_LAYER`, `SELECTOR_UNMATCHED`,
- * `SELECTOR_CLAIMS_NOTHING`, `TWO_PATTERNS`, `UNCLAIMED_WEIGHT`, `RULE_ON_BIAS`, `UNKNOWN_OPTION`. UnsupportedError `NOT_A_MODEL`;
- * `UNSUPPORTED_LAYER` for a layer that a rule cannot move.
+ * @throws ConfigurationError `NO_WEIGHTS` for a model that is not built; `BAD_ASSIGNMENT` unless the assignment is a
+ * record; `BAD_UPDATER` for a value that cannot move a weight, such as a rule; `UNKNOWN_LAYER`, `SELECTOR_UNMATCHED`,
+ * `SELECTOR_CLAIMS_NOTHING`, `TWO_PATTERNS`, `UNCLAIMED_WEIGHT`, `RULE_ON_BIAS`, `UNKNOWN_OPTION`. UnsupportedError
+ * `NOT_A_MODEL`; `UNSUPPORTED_LAYER` for a layer that a rule cannot move.
  * @example
  * ```ts
  * import { chain, maxAbs, scaleBy, sgd, threeFactor } from '@ghl/core';

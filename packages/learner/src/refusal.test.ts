@@ -1,4 +1,4 @@
-/** A step that is not finite, or that throws, is as if it had not been made, whatever moves a weight. */
+/** A step that is not finite, or that throws, changes nothing, for every updater. */
 import '@tensorflow/tfjs-backend-cpu';
 import { chain, decayWeights, gradientDescent, local, maxAbs, scaleBy, type Transform, threeFactor } from '@ghl/core';
 import { specOf } from '@ghl/core/plugin';
@@ -31,8 +31,7 @@ const momentum = (): Transform => ({
 });
 
 /**
- * Dense layers, and each kind of weight that a forward pass moves: of tfjs, of a layer from elsewhere, of a nested
- * model.
+ * Dense layers, and each kind of weight that a forward pass moves: of tfjs, of a custom layer and of a nested model.
  */
 function net(): tfl.LayersModel {
   const inner = tfl.input({ shape: [4] });
@@ -57,10 +56,10 @@ function net(): tfl.LayersModel {
   return own(tfl.model({ inputs: input, outputs: x as tfl.SymbolicTensor }));
 }
 
-/** All that a step may change; the counts of steps, which a refused one raises, only on request. */
+/** All values that a step may change. Includes the step counts, which a refused step increments, only on request. */
 async function everything(model: tfl.LayersModel, optimizer: PlasticOptimizer, counts = false) {
-  tf.engine().startScope(); // tfjs leaks the copy of the iterations that its own optimizers hand out
-  // Adamax has no getWeights(); what it remembers shows in the next step.
+  tf.engine().startScope(); // tfjs leaks the copy of the iterations that its own optimizers return
+  // Adamax has no getWeights(), so the next step reveals its state.
   const state = (await optimizer.getWeights().catch(() => []))
     .filter(({ name }) => counts || (name !== 'step' && !name.endsWith('//iter')))
     .map(({ name, tensor }) => [name.replace(/_\d+/, ''), Array.from(tensor.dataSync())]);
@@ -68,7 +67,7 @@ async function everything(model: tfl.LayersModel, optimizer: PlasticOptimizer, c
   return [values(model), state];
 }
 
-// Centered, RMSProp makes a NaN of a gradient that is nearly 0.
+// Centered RMSProp computes NaN for a gradient near 0.
 const optimizers = tfOptimizers.filter(([name]) => name !== 'rmsprop, centered');
 
 const plans: [string, () => Assignment][] = [
@@ -90,7 +89,7 @@ const plans: [string, () => Assignment][] = [
     () => ({ 'inner/first': chain(local(maxAbs(oja())), scaleBy(0.05)), '*': null }),
   ],
   ...optimizers.map(([name, make]): [string, () => Assignment] => [
-    `tf.train.${name} beside a rule`,
+    `tf.train.${name} and a rule`,
     () => ({ second: chain(local(maxAbs(oja())), scaleBy(0.05)), '*': ownTf(make()) }),
   ]),
 ];
@@ -107,7 +106,7 @@ const batches: [string, () => tf.Tensor][] = [
 ];
 
 describe.each(plans)('under %s', (_, plan) => {
-  it.each(batches)('a batch with %s is as if it had not been, and the next steps go on', async (_name, bad) => {
+  it.each(batches)('a batch with %s changes nothing, and the next steps continue', async (_name, bad) => {
     const [model, oracle] = twins(net);
     const [optimizer, never] = [own(plasticOptimizer(model, plan())), own(plasticOptimizer(oracle, plan()))];
     for (const [each, its] of [
@@ -133,8 +132,8 @@ describe.each(plans)('under %s', (_, plan) => {
 const descent = (): Assignment => ({ '*': rest });
 const nan = () => own(tf.fill([6, 4], Number.NaN));
 
-describe('a step whose loss and gradients are finite is refused', () => {
-  it('because a statistic overflowed, which is named', async () => {
+describe('a step with finite loss and gradients', () => {
+  it('is refused if a statistic overflows, with its name', async () => {
     const norm = tfl.layers.batchNormalization({ name: 'norm', inputShape: [2] });
     const model = own(tfl.sequential({ layers: [norm, tfl.layers.dense({ name: 'out', units: 1 })] }));
     const optimizer = own(plasticOptimizer(model, descent()));
@@ -149,7 +148,7 @@ describe('a step whose loss and gradients are finite is refused', () => {
     });
   });
 
-  it('because a moment of a tfjs optimizer overflowed', async () => {
+  it('is refused if a moment of a tfjs optimizer overflows', async () => {
     const model = own(tfl.sequential({ layers: [tfl.layers.dense({ name: 'out', units: 1, inputShape: [1] })] }));
     const optimizer = own(plasticOptimizer(model, { '*': ownTf(tf.train.adagrad(0.1)) }));
     const x = own(tf.ones([1, 1]));
@@ -162,7 +161,7 @@ describe('a step whose loss and gradients are finite is refused', () => {
     });
   });
 
-  it('because the state of a transform overflowed', async () => {
+  it('is refused if the state of a transform overflows', async () => {
     const growing: Transform = {
       spec: specOf('growing'),
       init: () => ({ sum: tf.scalar(1) }),
@@ -179,7 +178,7 @@ describe('a step whose loss and gradients are finite is refused', () => {
     });
   });
 
-  it('because the sum of weights and increment overflowed', async () => {
+  it('is refused if the sum of weights and increment overflows', async () => {
     const model = own(tfl.sequential({ layers: [tfl.layers.dense({ name: 'out', units: 1, inputShape: [1] })] }));
     model.setWeights([own(tf.tensor2d([3e38], [1, 1])), own(tf.tensor1d([0]))]);
     const optimizer = own(plasticOptimizer(model, { out: chain(gradientDescent(), scaleBy(-3e38)) }));
@@ -190,8 +189,8 @@ describe('a step whose loss and gradients are finite is refused', () => {
   });
 });
 
-it('a value that was infinite before and still is does not count', async () => {
-  /** Remembers the largest activity of each unit, of which some may stay at −∞. */
+it('a value that is infinite before and after a step does not refuse it', async () => {
+  /** Stores the largest activity of each unit; some may stay at −∞. */
   class Largest extends tfl.layers.Layer {
     static className = 'Largest';
     #largest!: tfl.LayerVariable;
@@ -222,34 +221,31 @@ it('a value that was infinite before and still is does not count', async () => {
   await expect(optimizer.checkFinite()).rejects.toMatchObject({ code: 'NON_FINITE_STEP' });
 });
 
-it.each(['simpleRNN', 'gru', 'lstm'] as const)(
-  'the state of a stateful %s is that before a refused step',
-  async (kind) => {
-    const make = () => {
-      const options = { units: 2, stateful: true, recurrentInitializer: 'glorotNormal' as const };
-      const layer = tfl.layers[kind]({ ...options, batchInputShape: [6, 2, 2] } as never) as tfl.layers.Layer;
-      return own(tfl.sequential({ layers: [layer, tfl.layers.dense({ units: 1 })] }));
-    };
-    const [model, oracle] = twins(make);
-    const [optimizer, never] = [own(plasticOptimizer(model, descent())), own(plasticOptimizer(oracle, descent()))];
-    const batch = (x: tf.Tensor) => own(tf.reshape(x, [6, 2, 2]));
-    const batches = [batch(good()), batch(other())];
-    optimizer.minimize(lossOf(model, batches[0] as tf.Tensor));
-    never.minimize(lossOf(oracle, batches[0] as tf.Tensor));
-    optimizer.minimize(lossOf(model, batch(nan())));
-    await expect(optimizer.checkFinite()).rejects.toMatchObject({ code: 'NON_FINITE_STEP' });
-    optimizer.minimize(lossOf(model, batches[1] as tf.Tensor));
-    never.minimize(lossOf(oracle, batches[1] as tf.Tensor));
-    await optimizer.checkFinite();
-    expect(values(model)).toEqual(values(oracle));
-    for (const each of [model, oracle]) {
-      each.resetStates();
-      tf.dispose((each.layers[0] as unknown as { states_: tf.Tensor[] }).states_);
-    }
-  },
-);
+it.each(['simpleRNN', 'gru', 'lstm'] as const)('a refused step keeps the state of a stateful %s', async (kind) => {
+  const make = () => {
+    const options = { units: 2, stateful: true, recurrentInitializer: 'glorotNormal' as const };
+    const layer = tfl.layers[kind]({ ...options, batchInputShape: [6, 2, 2] } as never) as tfl.layers.Layer;
+    return own(tfl.sequential({ layers: [layer, tfl.layers.dense({ units: 1 })] }));
+  };
+  const [model, oracle] = twins(make);
+  const [optimizer, never] = [own(plasticOptimizer(model, descent())), own(plasticOptimizer(oracle, descent()))];
+  const batch = (x: tf.Tensor) => own(tf.reshape(x, [6, 2, 2]));
+  const batches = [batch(good()), batch(other())];
+  optimizer.minimize(lossOf(model, batches[0] as tf.Tensor));
+  never.minimize(lossOf(oracle, batches[0] as tf.Tensor));
+  optimizer.minimize(lossOf(model, batch(nan())));
+  await expect(optimizer.checkFinite()).rejects.toMatchObject({ code: 'NON_FINITE_STEP' });
+  optimizer.minimize(lossOf(model, batches[1] as tf.Tensor));
+  never.minimize(lossOf(oracle, batches[1] as tf.Tensor));
+  await optimizer.checkFinite();
+  expect(values(model)).toEqual(values(oracle));
+  for (const each of [model, oracle]) {
+    each.resetStates();
+    tf.dispose((each.layers[0] as unknown as { states_: tf.Tensor[] }).states_);
+  }
+});
 
-describe('the ways to train', () => {
+describe('every way to train', () => {
   const [inputs, labels] = [
     () => own(tf.concat([good(), nan(), other()])),
     () => own(tf.concat([random([6, 2], 4), random([6, 2], 5), random([6, 2], 6)])),
@@ -275,14 +271,14 @@ describe('the ways to train', () => {
       },
     ],
   ];
-  it.each(ways)('leave a model as if a bad batch had not been: %s', async (_, train) => {
+  it.each(ways)('keeps the model unchanged by a bad batch: %s', async (_, train) => {
     const [model, oracle] = twins(net);
     const [optimizer, never] = [own(plasticOptimizer(model, descent())), own(plasticOptimizer(oracle, descent()))];
     model.compile({ optimizer, loss: 'meanSquaredError' });
     oracle.compile({ optimizer: never, loss: 'meanSquaredError' });
     const [xs, ys] = [inputs(), labels()];
     const [firstX, firstY] = [own(tf.slice(xs, [0], [12])), own(tf.slice(ys, [0], [12]))];
-    tf.engine().startScope(); // tfjs leaks tensors where fit() throws
+    tf.engine().startScope(); // tfjs leaks tensors when fit() throws
     const thrown = await Promise.resolve(train(model, firstX, firstY))
       .then(() => optimizer.checkFinite())
       .then(
@@ -300,7 +296,7 @@ describe('the ways to train', () => {
     expect(await everything(model, optimizer)).toEqual(await everything(oracle, never));
   });
 
-  it('include computeGradients() and applyGradients()', async () => {
+  it('keeps the model unchanged in computeGradients() and applyGradients()', async () => {
     const model = net();
     const optimizer = own(plasticOptimizer(model, descent()));
     const step = (x: tf.Tensor) => {
@@ -319,7 +315,7 @@ describe('the ways to train', () => {
   });
 });
 
-describe('a step that throws changes nothing, and neither does the forward pass that it made', () => {
+describe('a step that throws undoes its forward pass', () => {
   const broken = (): Transform => ({
     spec: specOf('broken'),
     init: () => ({}),
@@ -428,7 +424,7 @@ describe('a step that throws changes nothing, and neither does the forward pass 
       { message: 'mine' },
     ],
   ];
-  it.each(ways)('%s', async (_, make, plan, act, error) => {
+  it.each(ways)('changes nothing: %s', async (_, make, plan, act, error) => {
     const model = make();
     const optimizer = own(plasticOptimizer(model, plan()));
     optimizer.minimize(lossOf(model, good()), { signals: { reward: 1 } });
@@ -440,7 +436,7 @@ describe('a step that throws changes nothing, and neither does the forward pass 
     expect(optimizer.step).toBe(1);
   });
 
-  it('labels of the wrong shape, under fitDataset()', async () => {
+  it('changes nothing for labels of the wrong shape in fitDataset()', async () => {
     const model = net();
     const optimizer = own(plasticOptimizer(model, descent()));
     model.compile({ optimizer, loss: 'meanSquaredError' });
@@ -455,8 +451,8 @@ describe('a step that throws changes nothing, and neither does the forward pass 
   });
 });
 
-describe('within the function given to minimize()', () => {
-  it('a variable of the user is put back by a refused step, and kept by a good one', async () => {
+describe('inside the function given to minimize()', () => {
+  it('a refused step restores a variable of the user, and a good step keeps it', async () => {
     const model = net();
     const optimizer = own(plasticOptimizer(model, descent()));
     const mine = own(tf.variable(own(tf.scalar(0))));
@@ -472,7 +468,7 @@ describe('within the function given to minimize()', () => {
     expect(tf.Variable.prototype.assign).toBe(assign);
   });
 
-  it('a step of another optimizer stands by itself', async () => {
+  it('a step of another optimizer is committed on its own', async () => {
     const [model, oracle] = twins(net);
     const plan = (layer: string) => ({ [layer]: rest, '*': null });
     const [outer, inner, alone] = [

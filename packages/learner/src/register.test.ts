@@ -1,4 +1,4 @@
-/** What `register()` does to models that are trained by TensorFlow.js's own optimizers: nothing. */
+/** `register()`: saved optimizers of this package load, and those of TensorFlow.js load as before. */
 import '@tensorflow/tfjs-backend-cpu';
 import { chain, gradientDescent, local, scaleBy } from '@ghl/core';
 import { oja } from '@ghl/rule-oja';
@@ -19,7 +19,7 @@ async function fit(model: tfl.LayersModel): Promise<void> {
   await model.fit(random([4, 3], 1), random([4, 2], 2), { epochs: 2, verbose: 0 });
 }
 
-/** The model as loaded from where it was saved. */
+/** Saves a model and loads it. */
 async function reloaded(model: tfl.LayersModel): Promise<tfl.LayersModel> {
   tf.engine().startScope(); // tfjs leaks the copy of the iterations
   const artifacts = await saved(model);
@@ -36,7 +36,7 @@ const whens: readonly [when: string, before: number, after: number][] = [
 describe.each(whens)('with register() %s', (_, before, after) => {
   // Stock TensorFlow.js does not save Adamax.
   it.each(tfOptimizers.filter(([name]) => !name.startsWith('adamax')))(
-    'a model of tf.train.%s loads',
+    'loads a model of tf.train.%s',
     async (_name, make) => {
       const model = net();
       const optimizer = ownTf(make());
@@ -51,7 +51,7 @@ describe.each(whens)('with register() %s', (_, before, after) => {
       ownTf(loaded.optimizer);
       await fit(model);
       await fit(loaded);
-      // tfjs computes Adam's powers of β afresh, which differ in the last bit.
+      // tfjs recomputes Adam's powers of β, which differ in the last bit.
       values(model).forEach((each, i) => {
         expect(values(loaded)[i]).toBeAllClose(each);
       });
@@ -62,7 +62,7 @@ describe.each(whens)('with register() %s', (_, before, after) => {
 describe('instanceof PlasticOptimizer', () => {
   const plan = () => ({ '*': chain(gradientDescent(), scaleBy(0.1)) });
 
-  it('is true of its instances and those of its subclasses only', () => {
+  it('is true only for its instances and those of its subclasses', () => {
     class Mine extends PlasticOptimizer {}
     const [optimizer, mine] = [own(plasticOptimizer(net(), plan())), own(new Mine(plan()))];
     expect([optimizer instanceof PlasticOptimizer, optimizer instanceof Mine]).toEqual([true, false]);
@@ -73,11 +73,11 @@ describe('instanceof PlasticOptimizer', () => {
     }
   });
 
-  it.each(tfOptimizers)('is false of tf.train.%s', (_, make) => {
+  it.each(tfOptimizers)('is false for tf.train.%s', (_, make) => {
     expect((ownTf(make()) as unknown) instanceof PlasticOptimizer).toBe(false);
   });
 
-  it('is true of an optimizer of another copy of this package, which it loads', async () => {
+  it('is true for an optimizer of another copy of this package, and either copy loads it', async () => {
     vi.resetModules();
     onTestFinished(() => register({}));
     const copy = await import('./index.js');
@@ -100,7 +100,7 @@ describe('instanceof PlasticOptimizer', () => {
     }
   });
 
-  it('throws UNKNOWN_FACTORY with the name of a factory that register() did not get', async () => {
+  it('throws UNKNOWN_FACTORY with the name of a factory that register() did not receive', async () => {
     const model = net();
     const optimizer = own(plasticOptimizer(model, { 'out/kernel': local(oja()), '*': plan()['*'] }));
     model.compile({ optimizer, loss: 'meanSquaredError' });
@@ -118,7 +118,7 @@ describe('instanceof PlasticOptimizer', () => {
     expect(await load()).not.toThrow();
   });
 
-  it('says of a loaded optimizer that cannot be rebuilt why it cannot train, whichever copy loads it', async () => {
+  it('throws the reason when a loaded optimizer cannot be rebuilt, in any copy of this package', async () => {
     const model = net();
     const optimizer = own(
       plasticOptimizer(model, {

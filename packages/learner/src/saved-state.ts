@@ -88,9 +88,9 @@ export async function writeState(
   };
   const ofOptimizers = tfjsOptimizers(binding).map(({ optimizer, prefix, iterations, memory }) => {
     if (memory !== null) {
-      const made = take(`${prefix}iter`, iterations);
+      const count = take(`${prefix}iter`, iterations);
       const remembered = memory.map(([name, variable]) => ({ variable, tensor: take(prefix + name, variable) }));
-      return { optimizer, iterations: made, remembered };
+      return { optimizer, iterations: count, remembered };
     }
     const theirs = weights.filter(({ name }) => name.startsWith(prefix));
     for (const { name } of theirs) taken.add(name);
@@ -108,7 +108,7 @@ export async function writeState(
     scaleTensor === null ? 1 : (new Float64Array(new Int32Array(await scaleTensor.data()).buffer)[0] as number);
   if (!(stepScale >= 0 && stepScale < Infinity))
     throw mismatch(`'stepScale' should be at least 0, but is ${stepScale}`);
-  const made = await Promise.all(ofOptimizers.map(async ({ iterations }) => (await iterations?.data())?.[0] ?? 0));
+  const counts = await Promise.all(ofOptimizers.map(async ({ iterations }) => (await iterations?.data())?.[0] ?? 0));
 
   managed.forEach((each, i) => {
     const old = leaves(each.state);
@@ -119,8 +119,9 @@ export async function writeState(
   progress.noteScale(stepScale);
   for (const [i, { optimizer, remembered = [], theirs }] of ofOptimizers.entries()) {
     if (theirs !== undefined) await optimizer.setWeights(theirs);
-    else setIterations(optimizer, made[i] as number);
-    for (const { variable, tensor } of remembered) tf.tidy(() => variable.assign(tf.clone(tensor))); // it may be the same variable
+    else setIterations(optimizer, counts[i] as number);
+    // Clones, since a tensor may be the variable itself.
+    for (const { variable, tensor } of remembered) tf.tidy(() => variable.assign(tf.clone(tensor)));
   }
   return { step, stepScale };
 }

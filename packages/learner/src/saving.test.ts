@@ -39,7 +39,7 @@ beforeAll(async () => {
   await tf.setBackend('cpu');
 });
 
-/** A dropout whose mask follows from the step. */
+/** A dropout whose mask depends on the step. */
 class StepMask extends tfl.layers.Layer implements StepFollower {
   static className = 'StepMask';
   #step = 0;
@@ -58,7 +58,7 @@ class StepMask extends tfl.layers.Layer implements StepFollower {
 }
 tf.serialization.registerClass(StepMask);
 
-/** The same for a process that has only the build. */
+/** The same layer for a process that has only the build. */
 const stepMask = `
 class StepMask extends tfl.layers.Layer {
   static className = 'StepMask';
@@ -119,17 +119,17 @@ const compiled = (model: tfl.LayersModel, optimizer: PlasticOptimizer) => {
   model.compile({ optimizer, loss: 'meanSquaredError' });
   return model;
 };
-/** Two steps an epoch on the same data. */
+/** Two steps per epoch on the same data. */
 async function fit(model: tfl.LayersModel, epochs: number): Promise<void> {
   const data = [xs(), ys()] as const;
   await model.fit(...data, { epochs, batchSize: 3, shuffle: false, verbose: 0 });
   tf.dispose([...data]);
 }
 
-/** A model as `model.save` writes it, through JSON as a file would be. */
+/** Saves a model as `model.save` does, through JSON. */
 async function saved(model: tfl.LayersModel): Promise<{ json: string; artifacts: tf.io.ModelArtifacts }> {
   let json = '';
-  tf.engine().startScope(); // tfjs leaks the copy of the iterations that its own optimizers hand out
+  tf.engine().startScope(); // tfjs leaks the copy of the iterations that its own optimizers return
   await model.save(
     tf.io.withSaveHandler(async ({ weightData, ...rest }) => {
       json = JSON.stringify({ ...rest, weightData: Buffer.from(weightData as ArrayBuffer).toString('base64') });
@@ -150,7 +150,7 @@ const load = async (artifacts: tf.io.ModelArtifacts) => own(await tfl.loadLayers
 const optimizerOf = (model: tfl.LayersModel) => own(model.optimizer as PlasticOptimizer);
 
 describe('getWeights and setWeights', () => {
-  it('carry all that the next step depends on', async () => {
+  it('carry everything that the next step depends on', async () => {
     const byReward = (): Assignment => ({
       Conv_A1: chain(threeFactor(maxAbs(bcm()), scalar({ baseline: 0.9 })), scaleBy(cosine(0.1, 10))),
       convB_2_: chain(threeFactor(maxAbs(swta()), gate({ on: 'surprise', threshold: 0.1, width: 0.5 })), scaleBy(0.1)),
@@ -171,7 +171,7 @@ describe('getWeights and setWeights', () => {
     const optimizer = own(plasticOptimizer(straight, byReward()));
     train(straight, optimizer, 0, 5);
     resumed.setWeights(straight.getWeights());
-    tf.engine().startScope(); // as above
+    tf.engine().startScope(); // the same leak as above
     const weights = (await optimizer.getWeights()).map(({ name, tensor }) => ({ name, tensor: tf.clone(tensor) }));
     train(straight, optimizer, 5, 10);
     const next = own(plasticOptimizer(resumed, byReward()));
@@ -187,7 +187,7 @@ describe('getWeights and setWeights', () => {
     expect(names).toContain('convB_2_/kernel/modulator/baseline/mean');
   });
 
-  it('take what was just given', async () => {
+  it('accept the tensors that getWeights() returned', async () => {
     const [model, oracle] = [net(), net()];
     oracle.setWeights(model.getWeights());
     const optimizer = own(plasticOptimizer(model, byLoss()));
@@ -211,7 +211,7 @@ describe('getWeights and setWeights', () => {
     ],
     ['a tfjs optimizer without its own', (weights) => weights.filter(({ name }) => !name.includes('//')), /iter/],
     ['nothing at all', () => [], /missing/],
-  ])('refuse state that does not fit, and change nothing: %s', async (_, spoil, named) => {
+  ])('refuse a state that does not fit, and change nothing: %s', async (_, spoil, named) => {
     const model = net();
     const optimizer = own(plasticOptimizer(model, byLoss()));
     compiled(model, optimizer);
@@ -232,7 +232,7 @@ describe('getWeights and setWeights', () => {
 });
 
 describe('a model saved with its optimizer', () => {
-  it('goes on where it was, bit for bit', async () => {
+  it('continues bit for bit after loading', async () => {
     register(factories);
     const model = net();
     compiled(model, own(plasticOptimizer(model, byLoss())));
@@ -247,7 +247,7 @@ describe('a model saved with its optimizer', () => {
     expect(values(loaded)).toEqual(values(model));
   });
 
-  it('keeps its spec, whatever the names in it', async () => {
+  it('keeps its spec, for any names in it', async () => {
     register(factories);
     const model = net();
     const { spec } = compiled(model, own(plasticOptimizer(model, byLoss()))).optimizer as PlasticOptimizer;
@@ -257,7 +257,7 @@ describe('a model saved with its optimizer', () => {
     expect(optimizerOf(again).spec).toEqual(JSON.parse(JSON.stringify(spec)));
   });
 
-  it('takes its tfjs optimizers with it when it is disposed of', async () => {
+  it('disposes of its tfjs optimizers when it is disposed of', async () => {
     register(factories);
     const model = net();
     compiled(model, own(plasticOptimizer(model, byLoss())));
@@ -271,7 +271,7 @@ describe('a model saved with its optimizer', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it('goes on in a fresh process', { timeout: 120_000 }, async () => {
+  it('continues bit for bit in a new process', { timeout: 120_000 }, async () => {
     const model = net();
     compiled(model, own(plasticOptimizer(model, byLoss())));
     await fit(model, 2);
@@ -326,8 +326,8 @@ describe('a model saved with its optimizer', () => {
   });
 });
 
-describe('a rule from elsewhere', () => {
-  /** Hebb's rule, of which this project knows nothing. */
+describe('a third-party rule', () => {
+  /** Hebb's rule, which this project does not know. */
   const myRule = (rate = 1): LocalRule => ({
     spec: specOf('myRule', rate),
     init: () => ({}),
@@ -341,7 +341,7 @@ describe('a rule from elsewhere', () => {
     return { model, artifacts: (await saved(model)).artifacts };
   };
 
-  it('that nobody registered leaves a model that loads and predicts, and says why it cannot train', async () => {
+  it('loads and predicts without its factory, and throws UNKNOWN_FACTORY in training', async () => {
     register(factories);
     const { model, artifacts } = await trained();
     const loaded = await load(artifacts);
@@ -362,7 +362,7 @@ describe('a rule from elsewhere', () => {
     expect(values(loaded)).toEqual(values(model));
   });
 
-  it('that was registered goes on', async () => {
+  it('continues bit for bit with its factory', async () => {
     register({ ...factories, myRule });
     const { model, artifacts } = await trained();
     const loaded = await load(artifacts);
@@ -372,7 +372,7 @@ describe('a rule from elsewhere', () => {
     expect(values(loaded)).toEqual(values(model));
   });
 
-  it('written with a plain function for a schedule cannot be rebuilt, and says so', async () => {
+  it('cannot be rebuilt with a plain function for a schedule, and throws UNNAMED_FUNCTION', async () => {
     register(factories);
     const model = net();
     compiled(

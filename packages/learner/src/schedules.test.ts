@@ -1,6 +1,4 @@
-/**
- * A schedule that leaves the range of its hyperparameter ends a step before anything moves, and says which and when.
- */
+/** A schedule that leaves the range of its hyperparameter stops a step, names both and moves nothing. */
 import '@tensorflow/tfjs-backend-cpu';
 import {
   chain,
@@ -43,7 +41,7 @@ const net = () =>
 
 const stepped = (rule: LocalRule) => chain(local(maxAbs(rule)), scaleBy(0.1));
 
-/** Each hyperparameter: its name, what it is given to, a number in its range, and numbers out of it. */
+/** Each hyperparameter: its name, its user, a number in its range, and numbers outside. */
 const hyperparameters: readonly [string, (value: Hyperparameter) => Plasticity, number, readonly number[]][] = [
   ['swta temperature', (value) => stepped(swta({ temperature: value })), 1, [0, -0.01]],
   ['bcm rate', (value) => stepped(bcm({ rate: value })), 0.1, [-0.1, 1.1]],
@@ -64,8 +62,8 @@ async function stateOf(optimizer: PlasticOptimizer): Promise<unknown> {
   return (await optimizer.getWeights()).map(({ name, tensor }) => [name, [...tensor.dataSync()]]);
 }
 
-describe('a schedule', () => {
-  it.each(cases)('of %s that gives %s', async (name, bad, make, good) => {
+describe('a schedule that leaves its range', () => {
+  it.each(cases)('stops a step of %s before anything moves: %s', async (name, bad, make, good) => {
     const model = net();
     const optimizer = own(
       plasticOptimizer(model, {
@@ -91,7 +89,7 @@ describe('a schedule', () => {
     await optimizer.checkFinite();
   });
 
-  it('that cools a competition to 0 is named, not the step size', () => {
+  it('names the temperature, not the step size, when it cools a competition to 0', () => {
     const model = net();
     const optimizer = own(
       plasticOptimizer(model, {

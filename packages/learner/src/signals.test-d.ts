@@ -10,7 +10,7 @@ import { type Assignment, type PlasticOptimizer, plasticOptimizer, type SignalIn
 
 declare module '@ghl/core' {
   interface Signals {
-    /** A third party's: one number per unit of the layer. */
+    /** A third-party signal: one number per unit of the layer. */
     readonly novelty: tf.Tensor;
   }
 }
@@ -20,7 +20,7 @@ declare const optimizer: PlasticOptimizer;
 declare const loss: tf.Scalar;
 
 describe('signals', () => {
-  it('take numbers, tensors and functions by name', () => {
+  it('accept numbers, tensors and functions by name', () => {
     optimizer.minimize(() => loss, { signals: { reward: 1 } });
     optimizer.minimize(() => loss, { signals: { reward: tf.zeros([3]) } });
     optimizer.minimize(() => loss, { signals: { reward: () => 1, loss: () => loss } });
@@ -32,13 +32,13 @@ describe('signals', () => {
     optimizer.minimize(() => loss, { signals: { reward: async () => 1 } });
   });
 
-  it("leave the gradient to the step's own backward pass", () => {
+  it('exclude the gradient, which the step computes itself', () => {
     expectTypeOf<SignalInputs>().not.toHaveProperty('gradient');
     // @ts-expect-error: nobody hands it in
     optimizer.minimize(() => loss, { signals: { gradient: loss } });
   });
 
-  it('grow by declaration merging', () => {
+  it('accept names from declaration merging', () => {
     expectTypeOf<SignalInputs>().toHaveProperty('novelty');
     optimizer.minimize(() => loss, { signals: { novelty: () => tf.zeros([4]) } });
     const byNovelty: WeightModulator<'novelty'> = {
@@ -99,7 +99,7 @@ describe('minimize', () => {
 });
 
 describe('assignments', () => {
-  it('take plasticities, tfjs optimizers and null', () => {
+  it('accept plasticities, tfjs optimizers and null', () => {
     plasticOptimizer(model, { conv: threeFactor(oja(), sign()), bn: null, '*': tf.train.adam() });
     expectTypeOf(local(oja())).toExtend<Assignment[string]>();
     // @ts-expect-error: a rule is no plasticity by itself
@@ -112,7 +112,7 @@ describe('assignments', () => {
 });
 
 describe('the forward pass', () => {
-  it('takes a function that returns a scalar or nothing', () => {
+  it('may return a scalar or nothing', () => {
     optimizer.minimize(() => undefined);
     optimizer.minimize(() => {
       tf.zeros([1]);

@@ -16,7 +16,7 @@ import { lossOf, own, random, twins, values } from './model.fixture.js';
 
 declare module '@ghl/core' {
   interface Signals {
-    /** A third party's: one number per unit of the layer. */
+    /** A third-party signal: one number per unit of the layer. */
     readonly novelty: tf.Tensor;
   }
 }
@@ -42,7 +42,7 @@ function net(): tfl.LayersModel {
   );
 }
 
-/** Reward after each of three steps; the first sets the baseline. */
+/** The reward after each of three steps. The first sets the baseline. */
 const rewards = [0.5, 1.5, -1];
 
 describe('a reward', () => {
@@ -57,7 +57,7 @@ describe('a reward', () => {
 
   it.each(forms)('may be %s instead of a number', (_, form) => {
     const [model, oracle] = twins(net);
-    // Beside a layer whose gradient asks for the signals during the backward pass.
+    // The gradient of another layer needs the signals during the backward pass.
     const make = (): Assignment => ({
       conv: chain(threeFactor(maxAbs(swta()), scalar()), scaleBy(0.1)),
       upper: chain(threeFactor(maxAbs(swta()), sign()), scaleBy(0.1)),
@@ -73,7 +73,7 @@ describe('a reward', () => {
     expect(values(model)[3]).toEqual(values(oracle)[3]);
   });
 
-  it('is asked for once, after the forward pass', () => {
+  it('is evaluated once, after the forward pass', () => {
     const model = net();
     const optimizer = own(
       plasticOptimizer(model, {
@@ -122,7 +122,7 @@ describe('a reward', () => {
     ['maxAbs(swta)', () => maxAbs(swta())],
     ['maxAbs(hpca)', () => maxAbs(hpca())],
     ['bcm', () => bcm()],
-  ])('per example, equal for all, is the reward per batch: %s', (_, rule) => {
+  ])('has the same effect per example, with equal values, as per batch: %s', (_, rule) => {
     const [model, oracle] = twins(net);
     const plan = (per: 'batch' | 'example'): Assignment => {
       const modulator = per === 'example' ? scalar({ per }) : scalar({ per });
@@ -142,7 +142,7 @@ describe('a reward', () => {
     expect(kernelOf(model, 'conv')).not.toEqual(before);
   });
 
-  it('per example weights each example by its own', () => {
+  it('weights each example if it has one number per example', () => {
     const [model, oracle] = twins(net);
     const x = random([2, 4, 4, 2], 1);
     const perExample = own(
@@ -158,7 +158,7 @@ describe('a reward', () => {
     expect(kernelOf(model, 'conv')).not.toEqual(before);
   });
 
-  it('that leaves the gate shut leaves weights bit-identical', () => {
+  it('leaves weights bit-identical if it closes the gate', () => {
     const model = net();
     const plan = chain(threeFactor(maxAbs(swta()), gate({ on: 'reward', threshold: 0 })), scaleBy(0.1));
     const optimizer = own(plasticOptimizer(model, { conv: plan, '*': null }));
@@ -171,7 +171,7 @@ describe('a reward', () => {
   });
 });
 
-describe('a reward for each example of a batch that the layers see in parts', () => {
+describe('a reward per example for a batch that the layers see in parts', () => {
   const plan = (): Assignment => ({
     conv: chain(threeFactor(maxAbs(oja()), scalar({ per: 'example', baseline: 0 })), scaleBy(0.1)),
     '*': null,
@@ -192,7 +192,7 @@ describe('a reward for each example of a batch that the layers see in parts', ()
   };
   const cases = Object.keys(passes).flatMap((way) => [1, 2, 31, 32, 33, 64, 65].map((count) => [way, count] as const));
 
-  it.each(cases)('is as in one batch: %s, %i examples', (way, count) => {
+  it.each(cases)('has the same effect as in one batch: %s, %i examples', (way, count) => {
     const [model, whole] = twins(net);
     const [optimizer, expected] = [own(plasticOptimizer(model, plan())), own(plasticOptimizer(whole, plan()))];
     for (const each of [model, whole]) each.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
@@ -205,7 +205,7 @@ describe('a reward for each example of a batch that the layers see in parts', ()
     expect(kernelOf(model, 'conv')).toBeAllClose(kernelOf(whole, 'conv'), { rtol: 1e-4, atol: 1e-5 });
   });
 
-  it.each([33, 40])('is one number for all too, %i examples', (count) => {
+  it.each([33, 40])('may be one number for all examples, %i examples', (count) => {
     const [model, whole] = twins(net);
     const [optimizer, expected] = [own(plasticOptimizer(model, plan())), own(plasticOptimizer(whole, plan()))];
     const x = random([count, 4, 4, 2], 1);
@@ -216,7 +216,7 @@ describe('a reward for each example of a batch that the layers see in parts', ()
     expect(kernelOf(model, 'conv')).toBeAllClose(kernelOf(whole, 'conv'), { rtol: 1e-4, atol: 1e-5 });
   });
 
-  it('is refused where it has another number than all parts together', () => {
+  it('is refused if its number of values is not the number of examples', () => {
     const model = net();
     const optimizer = own(plasticOptimizer(model, plan()));
     const x = random([33, 4, 4, 2], 1);
@@ -236,21 +236,21 @@ describe('a reward function', () => {
   type Plan = () => Assignment;
   const rewarded = (per: 'batch' | 'example'): Assignment[string] =>
     chain(threeFactor(maxAbs(oja()), per === 'example' ? scalar({ per }) : scalar()), scaleBy(0.1));
-  /** Who else reads what. */
+  /** Other readers of signals. */
   const plans: Record<string, Plan> = {
-    'per batch, nobody reads the gradient': () => ({ conv: rewarded('batch'), '*': null }),
-    'per example, nobody reads the gradient': () => ({ conv: rewarded('example'), '*': null }),
+    'per batch, without a reader of the gradient': () => ({ conv: rewarded('batch'), '*': null }),
+    'per example, without a reader of the gradient': () => ({ conv: rewarded('example'), '*': null }),
     'per batch, another weight reads the gradient': () => ({ conv: rewarded('batch'), '*': descend(0.1) }),
     'per example, another weight reads the gradient': () => ({ conv: rewarded('example'), '*': descend(0.1) }),
     'per batch, a tfjs optimizer reads the gradient': () => ({ conv: rewarded('batch'), '*': own(tf.train.adam(0.1)) }),
-    'per example, beside gradient × rule': () => ({
+    'per example, with gradient × rule': () => ({
       conv: rewarded('example'),
       upper: chain(threeFactor(maxAbs(swta()), sign()), scaleBy(0.1)),
       '*': descend(0.1),
     }),
-    'that nobody reads': () => ({ '*': descend(0.1) }),
+    'without a reader of the reward': () => ({ '*': descend(0.1) }),
   };
-  /** What reads the network's output, as a number or per example, and is not recorded. */
+  /** Functions that read the output of the network without being recorded: one number, or one per example. */
   const readers: Record<string, (output: tf.Tensor, model: tfl.LayersModel, x: tf.Tensor) => number | tf.Tensor> = {
     'on the host': (output) => output.dataSync()[0] as number,
     'on the device': (output) => tf.mean(output),
@@ -269,7 +269,7 @@ describe('a reward function', () => {
   };
   const cases = Object.keys(plans).flatMap((plan) => Object.keys(readers).map((reader) => [plan, reader] as const));
 
-  it.each(cases)('reads the output as a number given beforehand would be: %s, %s', (plan, reader) => {
+  it.each(cases)('has the same effect as a number computed beforehand: %s, %s', (plan, reader) => {
     const [model, oracle] = twins(net);
     const [optimizer, expected] = [
       own(plasticOptimizer(model, plans[plan]!())),
@@ -277,9 +277,9 @@ describe('a reward function', () => {
     ];
     const x = random([3, 4, 4, 2], 1);
     for (let step = 0; step < 3; step++) {
-      const given = tf.tidy(() => {
-        const found = readers[reader]!(oracle.apply(x) as tf.Tensor, oracle, x);
-        return typeof found === 'number' ? tf.scalar(found) : tf.clone(found);
+      const reward = tf.tidy(() => {
+        const value = readers[reader]!(oracle.apply(x) as tf.Tensor, oracle, x);
+        return typeof value === 'number' ? tf.scalar(value) : tf.clone(value);
       });
       let output: tf.Tensor;
       let calls = 0;
@@ -298,17 +298,17 @@ describe('a reward function', () => {
           },
         },
       );
-      if (step > 0) expect(tf.memory().numTensors).toBe(numTensors); // the first makes Adam's moments
+      if (step > 0) expect(tf.memory().numTensors).toBe(numTensors); // the first step creates Adam's moments
       expect(calls).toBe(1);
-      expected.minimize(lossOf(oracle, x), { signals: { reward: given } });
-      given.dispose();
+      expected.minimize(lossOf(oracle, x), { signals: { reward } });
+      reward.dispose();
       values(model).forEach((each, i) => {
         expect(each).toBeAllClose(values(oracle)[i] as number[], { rtol: 1e-5, atol: 1e-6 });
       });
     }
   });
 
-  it.each(Object.keys(plans))('that throws ends the step as it was: %s', (plan) => {
+  it.each(Object.keys(plans))('stops the step without a change if it throws: %s', (plan) => {
     const model = net();
     const optimizer = own(plasticOptimizer(model, plans[plan]!()));
     const x = random([3, 4, 4, 2], 1);
@@ -325,7 +325,7 @@ describe('a reward function', () => {
     expect(optimizer.step).toBe(1);
   });
 
-  it('is not asked where the forward pass fails', () => {
+  it('is not called if the forward pass throws', () => {
     const model = net();
     const optimizer = own(plasticOptimizer(model, { conv: threeFactor(oja(), scalar()), '*': descend(0.1) }));
     let calls = 0;
@@ -336,7 +336,7 @@ describe('a reward function', () => {
     expect(calls).toBe(0);
   });
 
-  it('belongs to the inner of two steps', () => {
+  it('belongs to the inner of two nested steps', () => {
     const model = net();
     const inner = own(plasticOptimizer(model, { conv: threeFactor(oja(), scalar()), '*': null }));
     const outer = own(plasticOptimizer(model, { out: descend(0.1), '*': null }));
@@ -352,7 +352,7 @@ describe('a reward function', () => {
   });
 });
 
-describe('a reward that nobody provides', () => {
+describe('a missing reward', () => {
   const plan: Assignment = { conv: threeFactor(oja(), scalar()), '*': descend(0.1) };
 
   it('is refused before f runs', () => {
@@ -378,7 +378,7 @@ describe('a reward that nobody provides', () => {
     expect(optimizer.step).toBe(0);
   });
 
-  it('is refused under fit before the first step', async () => {
+  it('is refused in fit before the first step', async () => {
     const model = net();
     const optimizer = own(plasticOptimizer(model, plan));
     model.compile({ optimizer, loss: 'meanSquaredError' });
@@ -392,7 +392,7 @@ describe('a reward that nobody provides', () => {
     expect(optimizer.step).toBe(0);
   });
 
-  it('is not missed where its reader does not move', () => {
+  it('is not refused if its reader does not move', () => {
     const model = net();
     const optimizer = own(plasticOptimizer(model, plan));
     const x = random([2, 4, 4, 2], 1);
@@ -402,7 +402,7 @@ describe('a reward that nobody provides', () => {
   });
 });
 
-describe('a signal of the wrong shape', () => {
+describe('a wrong signal', () => {
   it.each<[string, () => unknown]>([
     ['another batch', () => tf.zeros([4])],
     ['two axes', () => tf.zeros([3, 1])],
@@ -410,7 +410,7 @@ describe('a signal of the wrong shape', () => {
     ['a promise', async () => 1],
     ['nothing', () => undefined],
     ['a string', () => '1'],
-  ])('is refused: %s', (_, reward) => {
+  ])('is refused for its shape: %s', (_, reward) => {
     const model = net();
     const optimizer = own(plasticOptimizer(model, { conv: threeFactor(oja(), scalar()), '*': descend(0.1) }));
     const before = values(model);
@@ -437,7 +437,7 @@ describe('a signal of the wrong shape', () => {
       },
       'SIGNAL_SHAPE',
     ],
-  ])('or kind is refused: %s', (_, reward, code) => {
+  ])('is refused for its kind: %s', (_, reward, code) => {
     const model = net();
     const optimizer = own(plasticOptimizer(model, { conv: threeFactor(oja(), scalar()), '*': descend(0.1) }));
     const before = values(model);
@@ -451,7 +451,7 @@ describe('a signal of the wrong shape', () => {
     expect(optimizer.step).toBe(0);
   });
 
-  it.each(['int32', 'bool'] as const)('is not what a tensor of %s has', (dtype) => {
+  it.each(['int32', 'bool'] as const)('is refused for the dtype %s', (dtype) => {
     const [model, oracle] = twins(net);
     const plan = (): Assignment => ({ conv: threeFactor(oja(), scalar({ per: 'example', baseline: 0 })), '*': null });
     const [optimizer, expected] = [own(plasticOptimizer(model, plan())), own(plasticOptimizer(oracle, plan()))];
@@ -466,7 +466,7 @@ describe('a signal of the wrong shape', () => {
     expect(values(model)).toEqual(values(oracle));
   });
 
-  it('is refused for a loss handed in', () => {
+  it('is refused as a loss of the caller', () => {
     const model = net();
     const optimizer = own(plasticOptimizer(model, { conv: threeFactor(oja(), scalar({ on: 'loss' })), '*': null }));
     const loss = random([3], 1);
@@ -475,7 +475,7 @@ describe('a signal of the wrong shape', () => {
     );
   });
 
-  it('is found when layers are called with another batch than the signal has', () => {
+  it('is refused if the layers ran on another batch size', () => {
     const model = net();
     const optimizer = own(plasticOptimizer(model, { conv: threeFactor(oja(), scalar({ per: 'example' })), '*': null }));
     const [two, three] = [random([2, 4, 4, 2], 1), random([3, 4, 4, 2], 1)];
@@ -491,7 +491,7 @@ describe('a signal of the wrong shape', () => {
   });
 });
 
-describe("a third party's signal", () => {
+describe('a third-party signal', () => {
   const byNovelty = (): WeightModulator<'novelty'> => ({
     spec: specOf('byNovelty'),
     actsOn: 'weights',

@@ -4,7 +4,9 @@ import { type AvailableSignals, examplesOf, type LayerUse } from '@ghl/core/engi
 import * as tf from '@tensorflow/tfjs-core';
 import { type Assignment, isPlasticity, type PlannedWeight } from './assignment.js';
 
-/** A signal that `minimize` accepts: a number, a tensor ([] or [batch]), or a function called after the forward pass. */
+/**
+ * A signal that `minimize` accepts: a number, a tensor ([] or [batch]), or a function called after the forward pass.
+ */
 export type SignalInput = number | tf.Tensor | (() => number | tf.Tensor);
 
 /** The signals of one step by name. The step computes the gradient itself. */
@@ -43,8 +45,8 @@ export function checkProvided(moving: ReadonlySet<PlannedWeight>, signals: Signa
  * reward may be the result of a comparison.
  *
  * @param calls The calls of the first recorded layer; empty if there is none.
- * @throws SignalError `SIGNAL_SHAPE`, `SIGNAL_DTYPE`, `SIGNAL_NOT_FINITE` for a number. Tensors are not read here: a flag
- * on the device reports values that are not finite.
+ * @throws SignalError `SIGNAL_SHAPE`, `SIGNAL_DTYPE`, `SIGNAL_NOT_FINITE` for a number. Tensors are not read here: a
+ * flag on the device reports values that are not finite.
  */
 export function evaluate(inputs: SignalInputs, calls: readonly LayerUse[]): AvailableSignals {
   const signals = Object.entries(inputs).flatMap(([name, input]) => {

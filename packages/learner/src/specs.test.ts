@@ -1,6 +1,4 @@
-/**
- * Every rule and modulator of this project, each option at another value than its default, comes back from its spec.
- */
+/** Every rule and modulator of this project is rebuilt from its spec, with values other than the defaults. */
 import '@tensorflow/tfjs-backend-cpu';
 import { specCases } from '@ghl/conformance';
 import {
@@ -34,7 +32,7 @@ beforeAll(async () => {
 
 const plugins: Readonly<Record<string, Factory>> = { bcm, gate, hpca, oja, scalar, sign, swta };
 
-/** Options that differ from the defaults, each in one at least. */
+/** Options that differ from the defaults. Each option appears at least once. */
 const options: Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>> = {
   bcm: [
     {},
@@ -69,9 +67,9 @@ const options: Readonly<Record<string, readonly Readonly<Record<string, unknown>
   swta: [{}, { temperature: 0.3 }, { temperature: cosine(2, 50) }],
 };
 
-/** The names of a factory's options, as it lists them when it is given another. */
+/** The option names of a factory, as its error for an unknown option lists them. */
 function optionsOf(factory: Factory): string[] {
-  if (factory === oja) return []; // takes no argument
+  if (factory === oja) return []; // takes no arguments
   try {
     factory({ unknownToAll: 1 });
   } catch (error) {
@@ -89,15 +87,15 @@ const named = (name: string) =>
   );
 
 describe.each(Object.keys(plugins))('%s', (name) => {
-  it('is tried with each of its options', () => {
+  it('is tested with each of its options', () => {
     const tried = new Set((options[name] ?? []).flatMap((each) => Object.keys(each)));
     expect([...tried].sort()).toEqual(optionsOf(plugins[name] as Factory).sort());
   });
 
-  for (const { title, run } of specCases(named(name), plugins)) it(`all with their options ${title}`, run);
+  for (const { title, run } of specCases(named(name), plugins)) it(`is rebuilt with its options: ${title}`, run);
 });
 
-it('a wrapper of the user is saved with a model, with its arguments', async () => {
+it('a custom wrapper is saved with a model, including its arguments', async () => {
   const trace = (rule: LocalRule, decay = 0.9) =>
     wrap(
       rule,
@@ -126,7 +124,7 @@ it('a wrapper of the user is saved with a model, with its arguments', async () =
   expect(JSON.stringify(optimizer.spec)).toContain('{"name":"trace","args":[{"name":"oja","args":[]},0.5]}');
 });
 
-describe('products of any rule and any modulator', () => {
+describe('products of rules and modulators', () => {
   const rules = ['bcm', 'hpca', 'oja', 'swta'].flatMap((name) => Object.entries(named(name)));
   const modulators = ['gate', 'scalar', 'sign'].flatMap((name) => Object.entries(named(name)));
   const products: Record<string, () => Specified> = {};

@@ -67,9 +67,9 @@ const freezings: Record<string, { readonly assignment?: Assignment; freeze?(mode
       for (const weight of model.trainableWeights) (weight as { trainable: boolean }).trainable = false;
     },
   },
-  "every mover, by '*'": { assignment: { '*': null } },
-  'every mover, by name': { assignment: { first: null, inner: null, out: null } },
-  'the nested model, and every mover around it': {
+  "every updater, by '*'": { assignment: { '*': null } },
+  'every updater, by name': { assignment: { first: null, inner: null, out: null } },
+  'the nested model, and every updater around it': {
     assignment: { inner: chain(gradientDescent()), '*': null },
     freeze: (model) => {
       model.getLayer('inner').trainable = false;
@@ -90,7 +90,7 @@ describe.each(cases)('a frozen model: %s, %s', (freezing, way) => {
     freeze(model);
     const before = values(model);
     const [xs, ys] = [random([4, 3], 1), random([4, 2], 2)];
-    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {}); // tfjs's, of compile()
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {}); // the tensors of tfjs, from compile()
     tf.engine().startScope(); // tfjs leaks when training throws
     const error = await (async () => ways[way]!(model, optimizer, xs, ys))().catch((each: unknown) => each);
     tf.engine().endScope();
@@ -101,7 +101,7 @@ describe.each(cases)('a frozen model: %s, %s', (freezing, way) => {
   });
 });
 
-describe('a list of nothing', () => {
+describe('an empty list', () => {
   it.each(['[]', 'only frozen variables'])('is refused: %s', (what) => {
     const model = net();
     const optimizer = own(plasticOptimizer(model, { out: null, '*': descend() }));
@@ -121,7 +121,7 @@ describe('a generator and a discriminator', () => {
       (tensor, layer) => layer.apply(tensor) as tfl.SymbolicTensor,
       first!.apply(input) as tfl.SymbolicTensor,
     );
-    return tfl.model({ name, inputs: input, outputs: output }); // disposed of with the combined one
+    return tfl.model({ name, inputs: input, outputs: output }); // the combined model disposes of it
   };
 
   function gan(ofDiscriminator: Assignment) {
@@ -145,7 +145,7 @@ describe('a generator and a discriminator', () => {
     ['by the gradient', () => ({ '*': descend() })],
     ['by Adam', () => ({ '*': own(tf.train.adam(0.1)) })],
     ['by a rule', () => ({ '**/kernel': chain(local(maxAbs(oja())), scaleBy(0.1)), '*': descend() })],
-  ])('take turns, the discriminator %s', async (_, assignment) => {
+  ])('alternate, with the discriminator %s', async (_, assignment) => {
     const { generator, discriminator, combined, optimizers } = gan(assignment());
     const [real, noise] = [random([4, 3], 1), random([4, 2], 2)];
     const [one, zero] = [own(tf.ones([4, 1])), own(tf.zeros([4, 1]))];
@@ -166,7 +166,7 @@ describe('a generator and a discriminator', () => {
     }
   });
 
-  it('say so where the discriminator is left frozen', async () => {
+  it('throw NOTHING_TRAINABLE if the discriminator is left frozen', async () => {
     const { discriminator } = gan({ '*': descend() });
     const one = own(tf.ones([4, 1]));
     const before = values(discriminator);

@@ -1,4 +1,4 @@
-/** The step scale: one number that every mover's step is multiplied by, changed at any time, and saved. */
+/** The step scale: one factor of the step of every updater. It can change at any time, and is saved. */
 import '@tensorflow/tfjs-backend-cpu';
 import {
   chain,
@@ -43,7 +43,7 @@ function train(model: tfl.LayersModel, optimizer: tf.Optimizer, from: number, to
   for (let step = from; step < to; step++) optimizer.minimize(lossOf(model, random([4, 3], step + 1)));
 }
 
-const made = (model: tfl.LayersModel, assignment: Assignment) => own(plasticOptimizer(model, assignment));
+const optimizerOf = (model: tfl.LayersModel, assignment: Assignment) => own(plasticOptimizer(model, assignment));
 
 const plasticities: readonly [string, () => Plasticity][] = [
   ['gradient', () => chain(gradientDescent(), decayWeights(0.1), scaleBy(cosine(0.1, 20)))],
@@ -54,12 +54,12 @@ const plasticities: readonly [string, () => Plasticity][] = [
   ['no activity', () => chain(threeFactor(constant(), sign()), scaleBy(0.1))],
 ];
 
-describe('the step of a plasticity at the scale s is that of a chain with scaleBy(s)', () => {
-  it.each(plasticities)('%s', (_, make) => {
+describe('a plasticity at the scale s steps as its chain with scaleBy(s)', () => {
+  it.each(plasticities)('equals the scaled chain: %s', (_, make) => {
     for (const scale of [0.3, 2, 0]) {
       const [model, oracle] = twins(net);
-      const optimizer = made(model, { first: make(), '*': rest });
-      const other = made(oracle, { first: chain(make(), scaleBy(scale)), '*': chain(rest, scaleBy(scale)) });
+      const optimizer = optimizerOf(model, { first: make(), '*': rest });
+      const other = optimizerOf(oracle, { first: chain(make(), scaleBy(scale)), '*': chain(rest, scaleBy(scale)) });
       optimizer.stepScale = scale;
       train(model, optimizer, 0, 3);
       train(oracle, other, 0, 3);
@@ -68,12 +68,12 @@ describe('the step of a plasticity at the scale s is that of a chain with scaleB
   });
 });
 
-describe('the step of a tfjs optimizer at the scale s is W + s·(W′ − W), W′ its own', () => {
-  it.each(tfOptimizers)('%s', (_, make) => {
+describe('a tfjs optimizer at the scale s steps to W + s·(W′ − W), where its own step is W′', () => {
+  it.each(tfOptimizers)('equals the interpolation: %s', (_, make) => {
     for (const scale of [0.3, 2, 0]) {
       const [model, oracle] = twins(net);
       const [theirs, stock] = [ownTf(make()), ownTf(make())];
-      const optimizer = made(model, { '*': theirs });
+      const optimizer = optimizerOf(model, { '*': theirs });
       optimizer.stepScale = scale;
       const variables = oracle.trainableWeights.map((weight) => weight.read() as tf.Variable);
       for (let step = 0; step < 3; step++) {
@@ -90,10 +90,10 @@ describe('the step of a tfjs optimizer at the scale s is W + s·(W′ − W), W�
   });
 });
 
-it('at 1, or back at 1, changes nothing', () => {
+it('a scale of 1, initially or again, changes nothing', () => {
   const [model, oracle] = twins(net);
   const plan = () => ({ first: chain(local(maxAbs(bcm())), scaleBy(0.1)), '*': ownTf(tf.train.adam(0.1)) });
-  const [optimizer, other] = [made(model, plan()), made(oracle, plan())];
+  const [optimizer, other] = [optimizerOf(model, plan()), optimizerOf(oracle, plan())];
   expect(optimizer.stepScale).toBe(1);
   optimizer.stepScale = 0.5;
   optimizer.stepScale = 1;
@@ -102,19 +102,19 @@ it('at 1, or back at 1, changes nothing', () => {
   expect(values(model)).toEqual(values(oracle));
 });
 
-it('at 0 moves no weight, and lets what movers remember go on', async () => {
+it('a scale of 0 moves no weight, and the state of updaters still changes', async () => {
   const [model, oracle] = twins(net);
   const plan = () => ({
     first: chain(threeFactor(maxAbs(swta()), scalar({ on: 'loss' })), scaleBy(0.1)),
     '*': ownTf(tf.train.adam(0.1)),
   });
-  const optimizer = made(model, plan());
+  const optimizer = optimizerOf(model, plan());
   const before = values(model);
   optimizer.stepScale = 0;
   train(model, optimizer, 0, 3);
   expect(values(model)).toEqual(before);
   expect(optimizer.step).toBe(3);
-  const other = made(oracle, plan());
+  const other = optimizerOf(oracle, plan());
   train(oracle, other, 0, 1);
   const remembered = async (each: PlasticOptimizer) =>
     (await each.getWeights()).filter(({ name }) => /baseline|mean|\/m$/.test(name));
@@ -125,9 +125,12 @@ it('at 0 moves no weight, and lets what movers remember go on', async () => {
   );
 });
 
-it('counts for applyGradients, not for computeGradients, and in the statistics', async () => {
+it('the scale applies in applyGradients and the statistics, but not in computeGradients', async () => {
   const [model, oracle] = twins(net);
-  const [optimizer, other] = [made(model, { '*': rest }), made(oracle, { '*': chain(rest, scaleBy(0.25)) })];
+  const [optimizer, other] = [
+    optimizerOf(model, { '*': rest }),
+    optimizerOf(oracle, { '*': chain(rest, scaleBy(0.25)) }),
+  ];
   const f = lossOf(model, random([4, 3], 1));
   const whole = optimizer.computeGradients(f);
   optimizer.stepScale = 0.25;
@@ -144,8 +147,8 @@ it('counts for applyGradients, not for computeGradients, and in the statistics',
   expect(await mine).toEqual(await theirs);
 });
 
-it.each([-1, -1e-300, Number.NaN, Infinity, '1', null, undefined, 1n])('refuses %s', (scale) => {
-  const optimizer = made(net(), { '*': rest });
+it.each([-1, -1e-300, Number.NaN, Infinity, '1', null, undefined, 1n])('refuses the scale %s', (scale) => {
+  const optimizer = optimizerOf(net(), { '*': rest });
   expect(() => Object.assign(optimizer, { stepScale: scale })).toThrow(
     expect.objectContaining({
       name: 'ConfigurationError',
@@ -156,7 +159,7 @@ it.each([-1, -1e-300, Number.NaN, Infinity, '1', null, undefined, 1n])('refuses 
   expect(optimizer.stepScale).toBe(1);
 });
 
-it('is refused after dispose()', () => {
+it('refuses a scale after dispose()', () => {
   const optimizer = plasticOptimizer(net(), { '*': rest });
   optimizer.dispose();
   expect(() => {
@@ -172,20 +175,20 @@ describe('a learning rate', () => {
   });
 
   it.each([0, 0.001, '0.1', null])('cannot be set: %s', (rate) => {
-    const optimizer = made(net(), { '*': ownTf(tf.train.sgd(0.1)) });
+    const optimizer = optimizerOf(net(), { '*': ownTf(tf.train.sgd(0.1)) });
     expect(optimizer.learningRate).toBeUndefined();
     expect(() => Object.assign(optimizer, { learningRate: rate })).toThrow(none);
     expect(() => optimizer.setLearningRate(rate as number)).toThrow(none);
   });
 
-  it('cannot be set in a callback, where the step scale can, which is saved', async () => {
+  it('cannot be set in a callback; the step scale can, and is saved', async () => {
     const [model, oracle] = twins(net);
     const plan = () => ({
       first: chain(threeFactor(maxAbs(swta()), sign()), scaleBy(cosine(0.1, 40))),
       '*': ownTf(tf.train.momentum(0.05, 0.8)),
     });
     const compiled = (it: tfl.LayersModel) => {
-      const optimizer = made(it, plan());
+      const optimizer = optimizerOf(it, plan());
       it.compile({ optimizer, loss: 'meanSquaredError' });
       return optimizer;
     };
@@ -226,31 +229,31 @@ describe('a learning rate', () => {
   });
 });
 
-describe('saved with the rest of the state', () => {
+describe('a saved scale', () => {
   const stateOf = async (scale: number) => {
-    const optimizer = made(net(), { '*': rest });
+    const optimizer = optimizerOf(net(), { '*': rest });
     optimizer.stepScale = scale;
     return (await optimizer.getWeights()).map(({ name, tensor }) => ({ name, tensor: own(tf.clone(tensor)) }));
   };
 
-  it.each([0, 0.1, 1 / 3, 1e-300, 5e-324, Number.MAX_VALUE])('%s is restored exactly', async (scale) => {
-    const optimizer = made(net(), { '*': rest });
+  it.each([0, 0.1, 1 / 3, 1e-300, 5e-324, Number.MAX_VALUE])('is restored exactly: %s', async (scale) => {
+    const optimizer = optimizerOf(net(), { '*': rest });
     await optimizer.setWeights(await stateOf(scale));
     expect(optimizer.stepScale).toBe(scale);
-    const again = made(net(), { '*': rest });
+    const again = optimizerOf(net(), { '*': rest });
     await again.setWeights(await optimizer.getWeights());
     expect(again.stepScale).toBe(scale);
   });
 
-  it('is 1 where an older state does not have it', async () => {
-    const optimizer = made(net(), { '*': rest });
+  it('is 1 if an older state lacks it', async () => {
+    const optimizer = optimizerOf(net(), { '*': rest });
     optimizer.stepScale = 0.5;
     await optimizer.setWeights((await stateOf(0.1)).filter(({ name }) => name !== 'stepScale'));
     expect(optimizer.stepScale).toBe(1);
   });
 
   it.each([-1, Number.NaN, Infinity])('is refused as %s', async (scale) => {
-    const optimizer = made(net(), { '*': rest });
+    const optimizer = optimizerOf(net(), { '*': rest });
     const bits = own(tf.tensor1d(new Int32Array(Float64Array.of(scale).buffer), 'int32'));
     const state = (await stateOf(1)).map((each) => (each.name === 'stepScale' ? { ...each, tensor: bits } : each));
     await expect(optimizer.setWeights(state)).rejects.toMatchObject({ code: 'STATE_MISMATCH' });

@@ -32,7 +32,7 @@ function net(): tfl.LayersModel {
 const stateOf = async (optimizer: PlasticOptimizer) =>
   (await optimizer.getWeights()).map(({ name, tensor }) => [name, Array.from(tensor.dataSync())]);
 
-/** A transform from elsewhere that fails at one step. */
+/** A custom transform that throws at one step. */
 const failing = (bad: number, how: (increment: tf.Tensor) => tf.Tensor): Transform => ({
   spec: specOf('failing', bad),
   init: () => ({ seen: tf.scalar(0) }),
@@ -45,7 +45,7 @@ const failing = (bad: number, how: (increment: tf.Tensor) => tf.Tensor): Transfo
 describe('a step that throws', () => {
   const ways: [string, (increment: tf.Tensor) => tf.Tensor, string | RegExp][] = [
     [
-      'an error of its own',
+      'a custom error',
       () => {
         throw new RangeError('mine');
       },
@@ -54,7 +54,7 @@ describe('a step that throws', () => {
     ['an increment that would be broadcast', (increment) => tf.sum(increment, 0), /increment has the shape \[3\]/],
   ];
 
-  it.each(ways)('in a transform, is no step: %s', async (_, how, message) => {
+  it.each(ways)('changes nothing if a transform throws: %s', async (_, how, message) => {
     const model = net();
     const optimizer = own(
       plasticOptimizer(model, {
@@ -66,7 +66,7 @@ describe('a step that throws', () => {
     );
     const [x, y] = [random([5, 4], 1), random([5, 4], 2)];
     optimizer.minimize(lossOf(model, x));
-    tf.engine().startScope(); // tfjs leaks the copy of the iterations that its own optimizers hand out
+    tf.engine().startScope(); // tfjs leaks the copy of the iterations that its own optimizers return
     const [weights, state] = [values(model), await stateOf(optimizer)];
     const { numTensors } = tf.memory();
     expect(() => optimizer.minimize(lossOf(model, y))).toThrow(message);
@@ -77,7 +77,7 @@ describe('a step that throws', () => {
     expect(optimizer.step).toBe(1);
   });
 
-  it('leaves the next one to go on as if it had not been', () => {
+  it('does not affect the next step', () => {
     let failures = 1;
     const once = (increment: tf.Tensor) => {
       if (failures-- > 0) throw new RangeError('mine');
@@ -101,7 +101,7 @@ describe('a step that throws', () => {
     expect(values(model)).toEqual(values(oracle));
   });
 
-  it('because a state changes its shape, names both', () => {
+  it('names both shapes if a state changes its shape', () => {
     const growing: Transform = {
       spec: specOf('growing'),
       init: () => ({ trace: tf.zeros([1]) }),
@@ -120,7 +120,7 @@ describe('a step that throws', () => {
   });
 });
 
-describe('a function that minimize() cannot make a step of', () => {
+describe('an invalid forward pass', () => {
   const wrong: [string, (model: tfl.LayersModel, x: tf.Tensor) => unknown, object][] = [
     ['none at all', () => 3, { code: 'NOT_A_FUNCTION' }],
     ['one that throws at once', () => () => lossOf(undefined as never, undefined as never)(), { name: 'TypeError' }],
@@ -137,11 +137,11 @@ describe('a function that minimize() cannot make a step of', () => {
     ['one that returns text', () => () => 'loss', { code: 'NOT_A_LOSS' }],
     ['one that returns a list', (model, x) => () => [lossOf(model, x)()], { code: 'NOT_A_LOSS' }],
     ['one that returns whole numbers', () => () => tf.scalar(1, 'int32'), { code: 'NOT_A_LOSS' }],
-    ['one that returns what is no scalar', (model, x) => () => model.apply(x), { code: 'LOSS_SHAPE' }],
+    ['one that returns a tensor of another rank', (model, x) => () => model.apply(x), { code: 'LOSS_SHAPE' }],
     ['one of another model', (_, x) => lossOf(net(), x), { code: 'NO_GRADIENT' }],
   ];
 
-  it.each(wrong)('is refused, and the next goes on: %s', async (_, make, error) => {
+  it.each(wrong)('is refused, and the next step works: %s', async (_, make, error) => {
     const [model, oracle] = twins(net);
     const plan = (): Assignment => ({ first: chain(threeFactor(maxAbs(swta()), sign()), scaleBy(0.1)), '*': rest });
     const [optimizer, never] = [own(plasticOptimizer(model, plan())), own(plasticOptimizer(oracle, plan()))];
@@ -156,7 +156,7 @@ describe('a function that minimize() cannot make a step of', () => {
     expect(values(model)).toEqual(values(oracle));
   });
 
-  it('is not one that uses the optimizer that runs it', async () => {
+  it('is refused if it uses its own optimizer', async () => {
     const model = net();
     const optimizer = own(plasticOptimizer(model, { '*': rest }));
     const f = lossOf(model, random([5, 4], 1));
@@ -188,7 +188,7 @@ describe('a function that minimize() cannot make a step of', () => {
     expect(optimizer.step).toBe(1);
   });
 
-  it('may make a step of another optimizer on the same model', () => {
+  it('may take a step of another optimizer on the same model', () => {
     const model = net();
     const [outer, inner] = [
       own(plasticOptimizer(model, { first: chain(local(maxAbs(oja())), scaleBy(0.1)), '*': null })),
@@ -213,7 +213,7 @@ describe('a function that minimize() cannot make a step of', () => {
 });
 
 describe('two optimizers on one model', () => {
-  it('each keep a state and a step of their own, and fit uses the one compiled last', async () => {
+  it('have separate states and steps, and fit uses the one compiled last', async () => {
     const model = net();
     const plan = (): Assignment => ({ first: chain(local(maxAbs(bcm())), scaleBy(0.1)), '*': rest });
     const [one, other] = [own(plasticOptimizer(model, plan())), own(plasticOptimizer(model, plan()))];
@@ -231,8 +231,8 @@ describe('two optimizers on one model', () => {
   });
 });
 
-describe('a model that', () => {
-  it('has got a layer since is refused, in a loop and under fit', async () => {
+describe('a changed model', () => {
+  it('is refused after a layer is added, in a loop and in fit', async () => {
     const model = net() as tfl.Sequential;
     const optimizer = own(plasticOptimizer(model, { '*': rest }));
     model.add(tfl.layers.dense({ name: 'added', units: 2 }));
@@ -247,7 +247,7 @@ describe('a model that', () => {
     expect(values(model)).toEqual(before);
   });
 
-  it('has been disposed of is refused, and its optimizer can still be disposed of', () => {
+  it('is refused after its disposal, and its optimizer can still be disposed of', () => {
     const model = tfl.sequential({ layers: [tfl.layers.dense({ name: 'out', units: 2, inputShape: [4] })] });
     const { numTensors } = tf.memory();
     const optimizer = plasticOptimizer(model, { '*': rest });
@@ -257,7 +257,7 @@ describe('a model that', () => {
     expect(tf.memory().numTensors).toBe(numTensors - 2);
   });
 
-  it('is not the one that the optimizer was made on is refused under fit', async () => {
+  it('is refused in fit if the optimizer belongs to another model', async () => {
     const [model, other] = twins(net);
     const optimizer = own(plasticOptimizer(model, { '*': rest }));
     other.compile({ optimizer, loss: 'meanSquaredError' });
@@ -270,7 +270,7 @@ describe('a model that', () => {
 });
 
 describe('options', () => {
-  it('that plasticOptimizer() or minimize() does not know are refused; an empty record is fine', () => {
+  it('are refused if plasticOptimizer() or minimize() does not know them, and may be empty', () => {
     const model = net();
     const { numTensors } = tf.memory();
     const unknown = expect.objectContaining({ code: 'UNKNOWN_OPTION' });
@@ -283,7 +283,7 @@ describe('options', () => {
     const f = lossOf(model, random([5, 4], 1));
     expect(() => optimizer.minimize(f, { signal: { reward: 1 } } as object)).toThrow(unknown);
     expect(optimizer.step).toBe(0);
-    // As tfjs has it.
+    // The calls of tfjs.
     optimizer.minimize(f, undefined, null as never);
     optimizer.minimize(f, null as never);
     expect(optimizer.step).toBe(2);
@@ -291,7 +291,7 @@ describe('options', () => {
 });
 
 describe('memory', () => {
-  it('holds about ten tensors as large as the weights at a time, of the thirty that a step makes', async () => {
+  it('holds at most ten of the thirty tensors of a step that are as large as the weights', async () => {
     const [inputs, units] = [200, 100];
     const model = own(tfl.sequential({ layers: [tfl.layers.dense({ name: 'out', units, inputShape: [inputs] })] }));
     const product = chain(threeFactor(maxAbs(swta()), sign()), decayWeights(1e-3), scaleBy(0.1));

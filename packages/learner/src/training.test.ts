@@ -62,7 +62,7 @@ function classifier(): tfl.LayersModel {
 const product = (): Assignment => ({ conv1: ghl(), conv2: hebb(), '*': descend(0.1) });
 
 describe('under fit', () => {
-  it('lowers the loss, counts the steps, and leaves no tensors', async () => {
+  it('lowers the loss, counts the steps, and leaks no tensors', async () => {
     const model = classifier();
     const optimizer = own(plasticOptimizer(model, { conv1: ghl(), conv2: ghl(), '*': descend(0.1) }));
     model.compile({ optimizer, loss: 'categoricalCrossentropy', metrics: ['accuracy'] });
@@ -90,7 +90,7 @@ describe('under fit', () => {
     expect(optimizer.iterations).toBe(36);
   });
 
-  it('is the same as fitDataset, trainOnBatch and a loop of minimize()', async () => {
+  it('has the same result as fitDataset, trainOnBatch and a loop of minimize()', async () => {
     const [one, two] = twins(classifier);
     const [three, four] = twins(classifier);
     for (const model of [three, four]) model.setWeights(one.getWeights());
@@ -124,7 +124,7 @@ describe('under fit', () => {
     }
   });
 
-  it('refuses another model than the one it was made on', async () => {
+  it('refuses a model of another optimizer', async () => {
     const [one, other] = twins(classifier);
     const optimizer = own(plasticOptimizer(one, product()));
     other.compile({ optimizer, loss: 'categoricalCrossentropy' });
@@ -139,7 +139,7 @@ describe('under fit', () => {
 });
 
 describe('models', () => {
-  it('has several inputs and outputs', async () => {
+  it('may have several inputs and outputs', async () => {
     const [a, b] = [tfl.input({ shape: [4] }), tfl.input({ shape: [3] })];
     const first = tfl.layers.dense({ name: 'first', units: 3, activation: 'tanh' }).apply(a) as tfl.SymbolicTensor;
     const second = tfl.layers.dense({ name: 'second', units: 3, activation: 'tanh' }).apply(b) as tfl.SymbolicTensor;
@@ -160,7 +160,7 @@ describe('models', () => {
     });
   });
 
-  it('counts a layer called twice as one layer of one larger batch', () => {
+  it('treat a layer that is called twice as one layer with a larger batch', () => {
     const shared = () => tfl.layers.dense({ name: 'shared', units: 3, activation: 'tanh' });
     const [a, b] = [tfl.input({ shape: [4] }), tfl.input({ shape: [4] })];
     const twice = own(shared()); // a layer called twice outlives its model
@@ -182,7 +182,7 @@ describe('models', () => {
     }
   });
 
-  it('sums the gradients of a layer called twice', () => {
+  it('sum the gradients of a layer that is called twice', () => {
     const shared = own(tfl.layers.dense({ name: 'shared', units: 4, activation: 'tanh' }));
     const input = tfl.input({ shape: [4] });
     const output = shared.apply(shared.apply(input)) as tfl.SymbolicTensor;
@@ -199,7 +199,7 @@ describe('models', () => {
     expect(directions).toEqual(expected.map((each) => -Math.sign(each)));
   });
 
-  it('has nested models, whose layers are labelled by path', () => {
+  it('may be nested, with selectors by path', () => {
     const nested = () => {
       const inner = tfl.sequential({
         name: 'inner',
@@ -236,7 +236,7 @@ describe('models', () => {
     expect(values(model)).toEqual(values(oracle));
   });
 
-  it('has recurrent and wrapped layers, moved by the gradient', () => {
+  it('may have recurrent and wrapped layers, which learn by the gradient', () => {
     const recurrent = () =>
       own(
         tfl.sequential({
@@ -274,7 +274,7 @@ describe('models', () => {
 });
 
 describe('custom loops', () => {
-  it('returns the cost if asked, and null if not', () => {
+  it('return the cost on request, else null', () => {
     const model = classifier();
     const optimizer = own(plasticOptimizer(model, product()));
     const f = lossOf(model, random([2, 6, 6, 2], 1));
@@ -291,8 +291,8 @@ describe('custom loops', () => {
   it.each<[string, (list: tf.Variable[]) => [boolean | StepOptions, tf.Variable[]?]]>([
     ['as third argument', (varList) => [false, varList]],
     ['in the options', (varList) => [{ varList }]],
-    ['beside options', (varList) => [{ signals: { reward: 1 } }, varList]],
-  ])('moves only what varList lists, %s', (_, args) => {
+    ['next to options', (varList) => [{ signals: { reward: 1 } }, varList]],
+  ])('move only the variables in varList, %s', (_, args) => {
     const model = classifier();
     const optimizer = own(plasticOptimizer(model, product()));
     const before = values(model);
@@ -302,7 +302,7 @@ describe('custom loops', () => {
     expect(moved).toEqual([false, false, true, false, false, true]);
   });
 
-  it('refuses a variable that is not its own', () => {
+  it('refuse a variable of another model', () => {
     const [one, other] = twins(classifier);
     const optimizer = own(plasticOptimizer(one, product()));
     expect(() => optimizer.minimize(lossOf(one, random([2, 6, 6, 2], 1)), false, [variableOf(other, 'conv1')])).toThrow(
@@ -310,7 +310,7 @@ describe('custom loops', () => {
     );
   });
 
-  it('takes a function that returns nothing where nobody reads loss or gradient', () => {
+  it('accept a function without a result if the loss and the gradient are not read', () => {
     const model = classifier();
     const optimizer = own(plasticOptimizer(model, { conv1: hebb(), conv2: hebb(), '*': null }));
     const before = values(model);
@@ -326,7 +326,7 @@ describe('custom loops', () => {
     ['the gradient', { conv1: ghl(), '*': null }],
     ['the loss', { conv1: threeFactor(oja(), scalar({ on: 'loss' })), '*': null }],
     ['the gradient, by a tfjs optimizer', { '*': tf.train.sgd(0.1) }],
-  ])('refuses a function that returns nothing where %s is read', (_, assignment) => {
+  ])('refuse a function without a result if %s is read', (_, assignment) => {
     const model = classifier();
     const optimizer = own(plasticOptimizer(model, assignment));
     const before = values(model);
@@ -338,7 +338,7 @@ describe('custom loops', () => {
     expect(optimizer.step).toBe(0);
   });
 
-  it('takes the loss from the signals where f returns none', () => {
+  it('read the loss from the signals if f returns none', () => {
     const model = classifier();
     const optimizer = own(
       plasticOptimizer(model, { conv1: threeFactor(maxAbs(oja()), scalar({ on: 'lossDifference' })), '*': null }),
@@ -353,7 +353,7 @@ describe('custom loops', () => {
     expect(values(model)).not.toEqual(before);
   });
 
-  it('refuses a loss that is no scalar, and one that depends on no weight', () => {
+  it('refuse a loss that is not a scalar, and one that depends on no weight', () => {
     const model = classifier();
     const optimizer = own(plasticOptimizer(model, product()));
     const x = random([2, 6, 6, 2], 1);
@@ -364,7 +364,7 @@ describe('custom loops', () => {
     expect(() => optimizer.minimize(() => tf.scalar(1))).toThrow(expect.objectContaining({ code: 'NO_GRADIENT' }));
   });
 
-  it('does not move what the step did not reach', () => {
+  it('move no weight that the step does not reach', () => {
     const input = tfl.input({ shape: [4] });
     const [left, right] = ['left', 'right'].map(
       (name) => tfl.layers.dense({ name, units: 2 }).apply(input) as tfl.SymbolicTensor,
@@ -393,7 +393,7 @@ async function kernelsOf(step: () => void): Promise<string[]> {
 const count = (kernels: readonly string[], name: string) => kernels.filter((each) => each === name).length;
 
 describe('the kernels of a step', () => {
-  it('are those of a forward pass and of the rule where nobody reads the gradient', async () => {
+  it('are those of the forward pass and the rule if nothing reads the gradient', async () => {
     const model = classifier();
     const optimizer = own(plasticOptimizer(model, { conv1: hebb(), out: hebb(), '*': null }));
     const x = random([2, 6, 6, 2], 1);
@@ -405,7 +405,7 @@ describe('the kernels of a step', () => {
     expect(count(kernels, 'BatchMatMul') + count(kernels, '_FusedMatMul')).toBe(2);
   });
 
-  it('go back no further than somebody reads', async () => {
+  it('propagate the gradient only as far as a reader needs it', async () => {
     const model = classifier();
     const x = random([2, 6, 6, 2], 1);
     const run = (assignment: Assignment) => {
@@ -424,7 +424,7 @@ describe('the kernels of a step', () => {
 });
 
 describe('several optimizers', () => {
-  it('have a step and a state each', () => {
+  it('have separate steps and states', () => {
     const [model, oracle] = twins(classifier);
     const make = (on: tfl.LayersModel): [PlasticOptimizer, PlasticOptimizer] => [
       own(plasticOptimizer(on, { conv1: hebb(0.1), '*': null })),
@@ -439,13 +439,13 @@ describe('several optimizers', () => {
     first.minimize(lossOf(model, x));
     expect([first.step, second.step]).toEqual([3, 2]);
 
-    // The first moves a layer that nothing above it influences; the second sees the first layer move.
+    // The first optimizer moves a layer that the layer above does not affect. The second sees the first layer move.
     const [alone] = make(oracle);
     for (let step = 0; step < 3; step++) alone.minimize(lossOf(oracle, x));
     expect(values(model)[0]).toEqual(values(oracle)[0]);
   });
 
-  it('may be called inside one another', () => {
+  it('may run inside each other', () => {
     const [model, oracle] = twins(classifier);
     const x = random([2, 6, 6, 2], 1);
     const assignments = [
@@ -465,7 +465,7 @@ describe('several optimizers', () => {
   });
 });
 
-describe('what goes wrong inside a step', () => {
+describe('an error inside a step', () => {
   it.each<[string, Assignment, () => never | tf.Scalar]>([
     [
       'in f, before the model',
@@ -481,7 +481,7 @@ describe('what goes wrong inside a step', () => {
         throw new Error('mine');
       },
     ],
-  ])('reaches the caller, and leaves layers and memory as they were: %s', (_, assignment, fail) => {
+  ])('reaches the caller, and leaves layers and memory unchanged: %s', (_, assignment, fail) => {
     const model = classifier();
     const optimizer = own(plasticOptimizer(model, assignment));
     const before = values(model);
@@ -504,7 +504,7 @@ describe('what goes wrong inside a step', () => {
     expect(values(model)).not.toEqual(before);
   });
 
-  it('leaves memory as it was when a signal is found wrong during the backward pass', () => {
+  it('leaks no memory if a signal fails during the backward pass', () => {
     const model = classifier();
     const optimizer = own(
       plasticOptimizer(model, {
@@ -555,7 +555,7 @@ describe('memory', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it('holds the moments of a tfjs optimizer and no more', () => {
+  it('holds only the moments of a tfjs optimizer', () => {
     const model = classifier();
     const adam = own(tf.train.adam(0.01));
     const optimizer = own(plasticOptimizer(model, { conv1: ghl(), '*': adam }));

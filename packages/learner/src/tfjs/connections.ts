@@ -128,7 +128,7 @@ function obstacle(owner: ModelLayer): string | null {
   const name = layer.getClassName();
   const family = familyOf(layer);
   if (family === null) return `a ${name}`;
-  if (!isStock(layer)) return `a ${name} with a call() of its own`;
+  if (!isStock(layer)) return `a ${name} with a custom call()`;
   if (!ownsKernel(layer)) return `a ${name} whose kernel is not one of its trainable weights`;
   if (layer.dataFormat === 'channelsFirst') return `a ${name} with dataFormat 'channelsFirst'`;
   if (layer.padding === 'causal') return `a ${name} with causal padding, which tfjs has not implemented`;

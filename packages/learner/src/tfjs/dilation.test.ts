@@ -77,7 +77,7 @@ const layers: Record<string, { readonly input: number[]; readonly make: Make }> 
         layer: tfl.layers.separableConv2d({ filters: 2, kernelSize: 2, dilationRate: 2 }),
       }),
   },
-  'an op of a forward pass of its own': {
+  'an op of a custom forward pass': {
     input: [5, 5, 1],
     make: (name) => {
       const layer = tfl.layers.conv2d({ name, filters: 2, kernelSize: 2 });
@@ -122,7 +122,7 @@ function slopes(model: tfl.LayersModel, x: tf.Tensor, variable: tf.Variable): nu
 describe.each(Object.keys(layers))('a dilated layer: %s', (kind) => {
   const geometry = layers[kind]!;
 
-  it('and those below it have the gradient of numerical differences', () => {
+  it('and the layers below have the gradient of numerical differences', () => {
     const model = around(geometry);
     const x = random([2, ...geometry.input], 3);
     const variables = model.trainableWeights.map((weight) => weight.read() as tf.Variable);
@@ -136,7 +136,7 @@ describe.each(Object.keys(layers))('a dilated layer: %s', (kind) => {
     });
   });
 
-  it('lets the gradient through while frozen', () => {
+  it('propagates the gradient while frozen', () => {
     const model = around(geometry);
     const x = random([2, ...geometry.input], 4);
     const below = variableOf(model, 'below');
@@ -149,18 +149,18 @@ describe.each(Object.keys(layers))('a dilated layer: %s', (kind) => {
   });
 });
 
-describe('a dilated conv2d whose gradient nobody has', () => {
+describe('a dilated conv2d without a gradient', () => {
   const refused: Record<string, Make> = {
     channelsFirst: (name) =>
       tfl.layers.conv2d({ name, filters: 2, kernelSize: 2, dilationRate: 2, dataFormat: 'channelsFirst' }),
-    'a call() of its own': (name) => {
+    'a custom call()': (name) => {
       const layer = tfl.layers.conv2d({ name, filters: 2, kernelSize: 2, dilationRate: 2 });
       const stock = layer.call.bind(layer);
       layer.call = (x, kwargs) => stock(x, kwargs);
       return layer;
     },
   };
-  it.each(Object.keys(refused))('is refused from the start: %s', (what) => {
+  it.each(Object.keys(refused))('is refused by plasticOptimizer(): %s', (what) => {
     const model = around({ input: [6, 6, 6], make: refused[what] as Make });
     const rule = chain(local(maxAbs(oja())), scaleBy(0.1));
     for (const assignment of [{ '*': gradientDescent() }, { dilated: rule, '*': gradientDescent() }] as Assignment[]) {
@@ -170,7 +170,7 @@ describe('a dilated conv2d whose gradient nobody has', () => {
     }
   });
 
-  it('is refused at the step where a layer hides it, and the next step of another model works', () => {
+  it('is refused at the step if a layer hides it, and another model can then take a step', () => {
     class Block extends tfl.layers.Layer {
       static className = 'Block';
       readonly inner = tfl.layers.conv2d({ filters: 2, kernelSize: 2, dilationRate: 2 });

@@ -1,6 +1,7 @@
 /**
- * The gradients of dilated convolutions, which TensorFlow.js refuses to compute. A dilated filter equals a larger filter
- * with zeros between its taps. ∂x is that of the larger filter; ∂filter is every d-th tap of the larger filter's gradient.
+ * The gradients of dilated convolutions, which TensorFlow.js refuses to compute. A dilated filter equals a larger
+ * filter with zeros between its taps. ∂x is that of the larger filter; ∂filter is every d-th tap of the larger filter's
+ * gradient.
  */
 import * as tf from '@tensorflow/tfjs-core';
 

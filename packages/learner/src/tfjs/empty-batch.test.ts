@@ -1,4 +1,4 @@
-/** From no examples, and from no positions, nothing is learned: the step is refused with a code. */
+/** A step without examples or positions teaches nothing, and is refused with a code. */
 import '@tensorflow/tfjs-backend-cpu';
 import {
   chain,
@@ -69,7 +69,7 @@ const products: [string, (rule: LocalRule) => Plasticity][] = [
   ['scalar on loss', (rule) => threeFactor(rule, scalar({ on: 'loss' }))],
   ['scalar on loss difference', (rule) => threeFactor(rule, scalar({ on: 'lossDifference' }))],
 ];
-/** Connections with what they are given: no examples, then no positions. */
+/** Connections and their inputs: without examples, then without positions. */
 const connections: [string, Connection, number[][]][] = [
   [
     'dense',
@@ -106,7 +106,7 @@ const connections: [string, Connection, number[][]][] = [
 ];
 
 describe.each(products)('%s', (_, productOf) => {
-  it.each(rules)('layerIncrement() refuses what is empty, and leaves the state: %s', (name, rule) => {
+  it.each(rules)('layerIncrement() refuses an empty tensor, and keeps the state: %s', (name, rule) => {
     const perExample = _ === 'scalar per example';
     if (perExample && (name === 'constant' || name.startsWith('rms'))) return;
     const product = chain(productOf(rule), decayWeights(0.1), scaleBy(0.1));
@@ -164,7 +164,7 @@ const plans: [string, () => Assignment][] = [
   ['the gradient, decay and momentum', () => ({ '*': rest })],
   ['rules', () => ({ first: chain(threeFactor(maxAbs(bcm()), scalar({ on: 'loss' })), momentum), '*': rest })],
   ['a rule that looks at no activity', () => ({ first: local(constant()), '*': null })],
-  // Centered, RMSProp makes a NaN of a gradient that is nearly 0.
+  // Centered RMSProp computes NaN for a gradient near 0.
   ...tfOptimizers
     .filter(([name]) => name !== 'rmsprop, centered')
     .map(([name, make]): [string, () => Assignment] => [name, () => ({ '*': ownTf(make()) })]),
@@ -179,24 +179,21 @@ describe.each(plans)('under %s', (_, plan) => {
     ['mean', tf.mean],
     ['sum', tf.sum],
   ];
-  it.each(losses)(
-    'minimize() and computeGradients() refuse an empty batch, whatever the loss: %s',
-    async (__, reduce) => {
-      const [model, assignment] = [net(), plan()];
-      const optimizer = own(plasticOptimizer(model, assignment));
-      optimizer.minimize(lossOf(model, random([5, 4], 1)));
-      const before = await everything(model, optimizer);
-      const none = own(tf.zeros([0, 4]));
-      const f = () => tf.tidy(() => reduce(tf.square(forward(model, none)))) as tf.Scalar;
-      const { numTensors } = tf.memory();
-      expect(() => optimizer.minimize(f)).toThrow(empty);
-      if (!('first' in assignment)) expect(() => optimizer.computeGradients(f)).toThrow(empty);
-      expect(tf.memory().numTensors).toBe(numTensors);
-      expect(await everything(model, optimizer)).toEqual(before);
-      optimizer.minimize(lossOf(model, random([5, 4], 1)));
-      await optimizer.checkFinite();
-    },
-  );
+  it.each(losses)('minimize() and computeGradients() refuse an empty batch for any loss: %s', async (__, reduce) => {
+    const [model, assignment] = [net(), plan()];
+    const optimizer = own(plasticOptimizer(model, assignment));
+    optimizer.minimize(lossOf(model, random([5, 4], 1)));
+    const before = await everything(model, optimizer);
+    const none = own(tf.zeros([0, 4]));
+    const f = () => tf.tidy(() => reduce(tf.square(forward(model, none)))) as tf.Scalar;
+    const { numTensors } = tf.memory();
+    expect(() => optimizer.minimize(f)).toThrow(empty);
+    if (!('first' in assignment)) expect(() => optimizer.computeGradients(f)).toThrow(empty);
+    expect(tf.memory().numTensors).toBe(numTensors);
+    expect(await everything(model, optimizer)).toEqual(before);
+    optimizer.minimize(lossOf(model, random([5, 4], 1)));
+    await optimizer.checkFinite();
+  });
 });
 
 describe('training', () => {
@@ -209,21 +206,21 @@ describe('training', () => {
   const [xs, ys] = [() => random([6, 4], 1), () => random([6, 2], 2)];
   const none = () => [own(tf.zeros([0, 4])), own(tf.zeros([0, 2]))] as const;
 
-  it('with fitDataset() and a last batch without examples rejects, and keeps what the others taught', async () => {
+  it('rejects fitDataset() at an empty last batch, and keeps the earlier steps', async () => {
     const [{ model, optimizer }, whole] = [setUp(), setUp()];
     whole.model.setWeights(model.getWeights());
     const batches = (sizes: readonly number[]) =>
       tfd.generator(function* () {
         for (const size of sizes) yield { xs: tf.slice(xs(), [0], [size]), ys: tf.slice(ys(), [0], [size]) };
       } as never) as tfd.Dataset<tf.TensorContainer>;
-    tf.engine().startScope(); // tfjs leaks tensors where fitDataset() throws
+    tf.engine().startScope(); // tfjs leaks tensors when fitDataset() throws
     await expect(model.fitDataset(batches([4, 6, 0]), { epochs: 1, verbose: 0 })).rejects.toEqual(empty);
     tf.engine().endScope();
     await whole.model.fitDataset(batches([4, 6]), { epochs: 1, verbose: 0 });
     expect(await everything(model, optimizer)).toEqual(await everything(whole.model, whole.optimizer));
   });
 
-  it('with trainOnBatch() on no examples rejects, and changes nothing', async () => {
+  it('rejects trainOnBatch() without examples, and changes nothing', async () => {
     const { model, optimizer } = setUp();
     await model.trainOnBatch(xs(), ys());
     const before = await everything(model, optimizer);
@@ -233,7 +230,7 @@ describe('training', () => {
     expect(await everything(model, optimizer)).toEqual(before);
   });
 
-  it('with fit() on no examples changes nothing', async () => {
+  it('changes nothing in fit() without examples', async () => {
     const { model, optimizer } = setUp();
     const before = await everything(model, optimizer);
     tf.engine().startScope();
@@ -243,7 +240,7 @@ describe('training', () => {
   });
 });
 
-it('a signal without values is refused before anything moves', async () => {
+it('an empty signal is refused before anything moves', async () => {
   for (const modulator of [scalar(), gate({ on: 'surprise', threshold: 0 })]) {
     const model = net();
     const optimizer = own(plasticOptimizer(model, { first: threeFactor(constant(), modulator), '*': null }));
@@ -256,7 +253,7 @@ it('a signal without values is refused before anything moves', async () => {
   }
 });
 
-it('a weight without values stays, and the others move', async () => {
+it('an empty weight does not move, and the others do', async () => {
   class Hollow extends tfl.layers.Layer {
     static className = 'Hollow';
 

@@ -1,4 +1,7 @@
-/** Refuses empty tensors, which teach nothing and whose means are NaN: batches without examples, layers without positions. */
+/**
+ * Refuses empty tensors, which teach nothing and whose means are NaN: batches without examples, layers without
+ * positions.
+ */
 import { checkNotEmpty } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';

@@ -70,7 +70,9 @@ export class Journal {
     this.#undo.push(body);
   }
 
-  /** Ends the record. Keeps all assignments if `ok` is true, and undoes them if not; the choice is made on the device. */
+  /**
+   * Ends the record. Keeps all assignments if `ok` is true, and undoes them if not; the choice is made on the device.
+   */
   commitIf(ok: tf.Tensor): void {
     this.#closed = true;
     this.#replace((now, before) => choose(ok, now, before));

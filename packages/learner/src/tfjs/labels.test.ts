@@ -17,7 +17,7 @@ const rest = chain(gradientDescent(), scaleBy(0.1));
 const ghl = chain(threeFactor(maxAbs(swta()), sign()), scaleBy(0.1));
 const CLASSES = 4;
 
-/** Two outputs only where it is asked for. */
+/** Two outputs on request only. */
 function net(kind: 'sequential' | 'functional' | 'two outputs'): tfl.LayersModel {
   const first = tfl.layers.dense({ name: 'first', units: 3, activation: 'tanh', inputShape: [5] });
   const out = tfl.layers.dense({ name: 'out', units: CLASSES, activation: 'softmax' });
@@ -37,7 +37,7 @@ function compiled(model: tfl.LayersModel, loss: tfl.ModelCompileArgs['loss']): P
   return optimizer;
 }
 
-/** One batch, made anew for each epoch. */
+/** One new batch per epoch. */
 const dataset = (xs: tf.Tensor, ys: tf.TensorContainer) =>
   tfd.generator(function* () {
     yield {
@@ -46,7 +46,7 @@ const dataset = (xs: tf.Tensor, ys: tf.TensorContainer) =>
     };
   } as never) as tfd.Dataset<tf.TensorContainer>;
 
-/** Whether each of the ways in which tfjs trains refuses, having moved nothing. */
+/** Checks that every training method of tfjs refuses the labels and moves nothing. */
 async function refusals(
   model: tfl.LayersModel,
   optimizer: PlasticOptimizer,
@@ -79,7 +79,7 @@ describe('labels of the wrong shape', () => {
   it.each(cases)('are refused, %s of %j', async (loss, shape) => {
     const model = net('sequential');
     const optimizer = compiled(model, loss);
-    // As many examples as classes, so that one label an example would be broadcast.
+    // As many examples as classes, so that one label per example would broadcast.
     const found = await refusals(model, optimizer, random([CLASSES, 5], 1), random([...shape], 2));
     for (const error of found) expect(error).toMatchObject({ name: 'DataError', code: 'LABEL_SHAPE' });
     const [{ message }] = found as [Error];
@@ -87,7 +87,7 @@ describe('labels of the wrong shape', () => {
     expect(message).toContain(`[${CLASSES},${CLASSES}]`);
   });
 
-  it('are one-hot where the loss takes indices', async () => {
+  it('are refused as one-hot labels if the loss takes indices', async () => {
     const model = net('functional');
     const optimizer = compiled(model, 'sparseCategoricalCrossentropy');
     const found = await refusals(model, optimizer, random([3, 5], 1), own(tf.oneHot([0, 1, 2], CLASSES)));
@@ -97,7 +97,7 @@ describe('labels of the wrong shape', () => {
   it.each([
     ['by name', { out: 'categoricalCrossentropy', value: 'meanSquaredError' }],
     ['by place', ['categoricalCrossentropy', 'meanSquaredError']],
-  ] as const)('are found at the output that they are for, losses %s', async (_, loss) => {
+  ] as const)('are refused with the name of their output, losses %s', async (_, loss) => {
     const model = net('two outputs');
     const optimizer = compiled(model, loss as never);
     const found = await refusals(model, optimizer, random([3, 5], 1), [random([3, CLASSES], 2), random([3, 2], 3)]);
@@ -106,7 +106,7 @@ describe('labels of the wrong shape', () => {
     }
   });
 
-  it.each(['fit', 'fitDataset'] as const)('do not stop those of the right shape under %s', async (way) => {
+  it.each(['fit', 'fitDataset'] as const)('do not affect correct labels under %s', async (way) => {
     const model = net('functional');
     const optimizer = compiled(model, 'sparseCategoricalCrossentropy');
     const x = random([3, 5], 1);
@@ -117,7 +117,7 @@ describe('labels of the wrong shape', () => {
     expect(optimizer.step).toBe(2);
   });
 
-  it("are the business of a loss of one's own", async () => {
+  it('are accepted by a custom loss', async () => {
     const model = net('functional');
     const optimizer = compiled(model, (labels: tf.Tensor, output: tf.Tensor) =>
       tf.losses.softmaxCrossEntropy(tf.oneHot(tf.cast(labels, 'int32') as tf.Tensor1D, CLASSES), output),
@@ -128,7 +128,7 @@ describe('labels of the wrong shape', () => {
 });
 
 describe('inputs of the wrong shape', () => {
-  it('are refused under fit', async () => {
+  it('are refused in fit', async () => {
     const model = net('sequential');
     const optimizer = compiled(model, 'categoricalCrossentropy');
     tf.engine().startScope();
@@ -138,7 +138,7 @@ describe('inputs of the wrong shape', () => {
     expect(optimizer.step).toBe(0);
   });
 
-  it('stay errors of tfjs where another optimizer trains the model', async () => {
+  it('keep the errors of tfjs if another optimizer trains the model', async () => {
     const model = net('sequential');
     compiled(model, 'categoricalCrossentropy');
     model.compile({ optimizer: own(tf.train.sgd(0.1)), loss: 'categoricalCrossentropy' });

@@ -1,5 +1,5 @@
 /**
- * Checks the shapes of labels. tfjs does so in `fit` and `trainOnBatch`, with errors of its own. In `fitDataset` it
+ * Checks the shapes of labels. tfjs does so in `fit` and `trainOnBatch`, with its own errors. In `fitDataset` it
  * compares batch sizes only, and broadcasts the labels into the loss.
  */
 import { DataError } from '@ghl/core';

@@ -1,7 +1,7 @@
 /**
- * Overrides of `layer.call` for the duration of one step. Only an override can record the net input y of a layer, before
- * bias and activation. Only here does tfjs request the kernel gradient call by call, so that one pass over x can compute
- * it together with the correlation of the local rule.
+ * Overrides of `layer.call` for the duration of one step. Only an override can record the net input y of a layer,
+ * before bias and activation. Only here does tfjs request the kernel gradient call by call, so that one pass over x can
+ * compute it together with the correlation of the local rule.
  */
 import { UnsupportedError } from '@ghl/core';
 import type { Connection, LayerUse } from '@ghl/core/engine';

@@ -6,8 +6,8 @@ import { expect, it } from 'vitest';
 const source = join(import.meta.dirname, '..');
 
 /**
- * TypeScript refuses private members without a cast through `unknown` or `never`, or a type of this folder. The names of
- * such types end in `Internals`.
+ * TypeScript refuses private members without a cast through `unknown` or `never`, or a type of this folder. The names
+ * of such types end in `Internals`.
  */
 const signs = [
   /\bas unknown as\b/,

@@ -1,6 +1,4 @@
-/**
- * TensorFlow.js's own optimizers in an assignment: saved and resumed bit for bit, whatever was changed, without a leak.
- */
+/** TensorFlow.js's own optimizers in an assignment: saved and resumed bit for bit, and without leaks. */
 import '@tensorflow/tfjs-backend-cpu';
 import { chain, gradientDescent, scaleBy } from '@ghl/core';
 import { loadState, saveState } from '@ghl/core/engine';
@@ -28,14 +26,14 @@ const net = () =>
 
 const rest = chain(gradientDescent(), scaleBy(0.1));
 
-/** Moves all of `out` and a bias by the tfjs optimizer. */
+/** Moves all weights of `out` and one bias by the tfjs optimizer. */
 const planOf = (optimizer: tf.Optimizer) => ({ out: optimizer, 'first/bias': optimizer, '*': rest });
 
 function train(model: tfl.LayersModel, optimizer: tf.Optimizer, from: number, to: number): void {
   for (let step = from; step < to; step++) optimizer.minimize(lossOf(model, random([4, 3], step + 1)));
 }
 
-/** The model with its optimizer as loaded from what `model.save` wrote. */
+/** Saves the model with its optimizer, and loads both. */
 async function reloaded(model: tfl.LayersModel): Promise<[tfl.LayersModel, PlasticOptimizer]> {
   const loaded = own(await tfl.loadLayersModel(tf.io.fromMemory(await saved(model))));
   return [loaded, own(loaded.optimizer as PlasticOptimizer)];
@@ -59,7 +57,7 @@ describe.each(tfOptimizers)('tf.train.%s', (_, make) => {
     expect(values(loaded)).toEqual(values(model));
   });
 
-  it('gives its state to a fresh one, through saveState and loadState', async () => {
+  it('passes its state to a new optimizer through saveState and loadState', async () => {
     const [model, oracle] = twins(net);
     const [theirs, fresh] = [ownTf(make()), ownTf(make())];
     const [straight, resumed] = [
@@ -78,7 +76,7 @@ describe.each(tfOptimizers)('tf.train.%s', (_, make) => {
     expect(values(model)).toEqual(values(oracle));
   });
 
-  it('takes its state back into one that has gone on', async () => {
+  it('restores its state after further steps', async () => {
     const [model, optimizer] = compiled(ownTf(make()));
     train(model, optimizer, 0, 2);
     const weights = model.getWeights().map((weight) => own(tf.clone(weight)));
@@ -114,7 +112,7 @@ describe.each(tfOptimizers)('tf.train.%s', (_, make) => {
   const one = make();
   const fields = Object.keys(one.getConfig());
   disposeOf(one);
-  it.each(fields)('changed in its %s trains on and is loaded as it is then', async (field) => {
+  it.each(fields)('is loaded with the changed setting: %s', async (field) => {
     const theirs = ownTf(make());
     const settings = theirs as unknown as Record<string, number | boolean>;
     const [model, optimizer] = compiled(theirs);
@@ -132,13 +130,13 @@ describe.each(tfOptimizers)('tf.train.%s', (_, make) => {
   });
 });
 
-describe('a setting that tfjs itself ignores is heeded from the next step on', () => {
+describe('a setting that tfjs ignores takes effect at the next step', () => {
   const set: readonly [string, (optimizer: tf.MomentumOptimizer) => void, () => tf.Optimizer][] = [
     ['learningRate', (optimizer) => Object.assign(optimizer, { learningRate: 0.2 }), () => tf.train.momentum(0.2, 0.8)],
     ['setLearningRate()', (optimizer) => optimizer.setLearningRate(0.2), () => tf.train.momentum(0.2, 0.8)],
     ['setMomentum()', (optimizer) => optimizer.setMomentum(0.1), () => tf.train.momentum(0.05, 0.1)],
   ];
-  it.each(set)('%s', (_, change, like) => {
+  it.each(set)('takes effect: %s', (_, change, like) => {
     const [model, oracle] = twins(net);
     const theirs = ownTf(tf.train.momentum(0.05, 0.8));
     const [optimizer, other] = [
@@ -158,8 +156,8 @@ describe('a setting that tfjs itself ignores is heeded from the next step on', (
   });
 });
 
-describe('an optimizer of the user', () => {
-  /** Adam with weight decay, which keeps what Adam keeps. */
+describe('a custom optimizer', () => {
+  /** Adam with weight decay. Its state is that of Adam. */
   class AdamW extends tf.AdamOptimizer {
     static override get className() {
       return 'AdamW';
@@ -207,7 +205,7 @@ describe('an optimizer of the user', () => {
   Forgetful.prototype.getWeights = tf.Optimizer.prototype.getWeights;
   for (const each of [AdamW, Mean, Forgetful]) tf.serialization.registerClass(each as never);
 
-  it('that is one of tfjs with more to do is saved as that one', async () => {
+  it('is saved as a stock optimizer if it extends one', async () => {
     const [model, optimizer] = compiled(ownTf(new AdamW(0.03, 0.8, 0.95)));
     const before = values(model);
     await optimizer.getWeights();
@@ -233,7 +231,7 @@ describe('an optimizer of the user', () => {
     expect(values(model)).toEqual(values(oracle));
   });
 
-  it('that cannot save itself is refused by name when its model is saved', async () => {
+  it('is refused by name on saving if it cannot save itself', async () => {
     const [model, optimizer] = compiled(ownTf(new Forgetful()));
     const refused = {
       name: 'UnsupportedError',

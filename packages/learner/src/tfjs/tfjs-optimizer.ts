@@ -89,11 +89,12 @@ function stockOf(optimizer: tf.Optimizer): tf.Optimizer | null {
 }
 
 /**
- * The state of a stock optimizer by name: `'path/m'` for a weight, `'~accBeta1'` for all weights. tfjs creates the former
- * in the first step. This function creates them before it, so that a new optimizer can take the state of another.
+ * The state of a stock optimizer by name: `'path/m'` for a weight, `'~accBeta1'` for all weights. tfjs creates the
+ * former in the first step. This function creates them before it, so that a new optimizer can take the state of
+ * another.
  *
- * The methods of tfjs have faults: getWeights() leaks a tensor, and Adamax has none. setWeights() leaks the tensors that
- * it replaces, and rounds Adam's powers of β.
+ * The methods of tfjs have faults: getWeights() leaks a tensor, and Adamax has none. setWeights() leaks the tensors
+ * that it replaces, and rounds Adam's powers of β.
  *
  * @returns Null for a custom optimizer, which has its own getWeights().
  */
@@ -133,7 +134,7 @@ export function memoryOf(
   return [...ofWeights, ...ofAll.map(([key, variable]) => [`~${key}`, variable] as const)];
 }
 
-/** Whether a custom optimizer has a getWeights() of its own. */
+/** Whether a custom optimizer has its own getWeights(). */
 export function hasOwnWeights(optimizer: tf.Optimizer): boolean {
   return optimizer.getWeights !== tf.Optimizer.prototype.getWeights;
 }

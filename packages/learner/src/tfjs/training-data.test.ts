@@ -32,7 +32,7 @@ function compiled(model: tfl.LayersModel, args: Partial<tfl.ModelCompileArgs> = 
   return optimizer;
 }
 
-/** One element an epoch, made of the same tensors. */
+/** One element per epoch, made of the same tensors. */
 const dataset = (element: () => unknown) =>
   tfd.generator(function* () {
     yield element();
@@ -84,7 +84,7 @@ describe('labels of whole numbers', () => {
     ),
   );
 
-  it.each(cases)('train as the same in float32 do: %s, %s, %s', async (loss, way, dtype, labels) => {
+  it.each(cases)('train as the same labels in float32 do: %s, %s, %s', async (loss, way, dtype, labels) => {
     const [model, oracle] = twins(net);
     for (const each of [model, oracle]) compiled(each, { loss, metrics: ['accuracy'] });
     const [whole, floats] = [own(labels(dtype)), own(labels('float32'))];
@@ -99,7 +99,7 @@ describe('labels of whole numbers', () => {
     expect(whole.isDisposed).toBe(false);
   });
 
-  it("stay what they are for a loss of the user's own", async () => {
+  it('reach a custom loss without a cast', async () => {
     const model = net();
     const seen = new Set<string>();
     const optimizer = compiled(model, {
@@ -143,7 +143,7 @@ describe('labels of whole numbers', () => {
 describe('class weights', () => {
   const classWeight = { 0: 1, 1: 3, 2: 0.5 };
 
-  it.each(['fit', 'fitDataset'] as const)('weigh the losses, through %s', async (way) => {
+  it.each(['fit', 'fitDataset'] as const)('scale the losses, through %s', async (way) => {
     const [model, stock] = twins(net);
     const optimizer = own(plasticOptimizer(model, { '*': descend() }));
     model.compile({ optimizer, loss: 'categoricalCrossentropy' });
@@ -165,7 +165,7 @@ describe('class weights', () => {
     });
   });
 
-  it.each(['fit', 'fitDataset'] as const)('without one for each class are refused, through %s', async (way) => {
+  it.each(['fit', 'fitDataset'] as const)('are refused without a weight for each class, through %s', async (way) => {
     const model = net();
     const optimizer = compiled(model);
     const [xs, ys] = [random([4, 4], 1), own(oneHot('float32'))];
@@ -217,7 +217,7 @@ describe('weights of examples', () => {
       ),
   };
 
-  it.each(Object.keys(attempts))('are refused, with nothing moved: %s', async (what) => {
+  it.each(Object.keys(attempts))('are refused, and nothing moves: %s', async (what) => {
     for (const model of [
       net(),
       own(tfl.sequential({ layers: [tfl.layers.dense({ units: CLASSES, inputShape: [4] })] })),
@@ -234,7 +234,7 @@ describe('weights of examples', () => {
     }
   });
 
-  it('in a dataset leave no tensors of the element', async () => {
+  it('leak no tensors of the element of a dataset', async () => {
     const model = net();
     compiled(model);
     const made: tf.Tensor[] = [];
@@ -248,7 +248,7 @@ describe('weights of examples', () => {
   });
 });
 
-describe('data that lack something', () => {
+describe('incomplete data', () => {
   const x = () => tf.ones([4, 4]);
   const y = () => oneHot('float32');
   const elements: [what: string, element: () => unknown, error: object][] = [
@@ -306,17 +306,17 @@ describe('data that lack something', () => {
     expect(optimizer.step).toBe(0);
   });
 
-  it('train where they lack nothing, whatever else they have', async () => {
+  it('are accepted if only additional names are present', async () => {
     const model = net(2);
     const optimizer = compiled(model);
     const data = dataset(() => ({ xs: { b: x(), a: x(), c: tf.zeros([1]) }, ys: [y(), y()], id: 'first' }));
-    tf.engine().startScope(); // tfjs disposes of what it uses
+    tf.engine().startScope(); // tfjs disposes of the tensors that it uses
     await model.fitDataset(data, { epochs: 2, verbose: 0 });
     tf.engine().endScope();
     expect(optimizer.step).toBe(2);
   });
 
-  it('stay the business of tfjs where another optimizer trains the model', async () => {
+  it('keep the errors of tfjs if another optimizer trains the model', async () => {
     const model = net(2);
     compiled(model);
     model.compile({ optimizer: own(tf.train.sgd(0.1)), loss: 'meanSquaredError' });

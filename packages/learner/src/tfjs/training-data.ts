@@ -1,6 +1,6 @@
 /**
  * Checks the data that `fit`, `evaluate`, `fitDataset` and `evaluateDataset` receive. tfjs checks them before it calls
- * the optimizer, so only overrides of its own methods can add codes to its errors, cast labels to the dtype of the
+ * the optimizer, so only overrides of the methods of tfjs can add codes to its errors, cast labels to the dtype of the
  * loss, and refuse weights of examples, which tfjs ignores.
  */
 import { ConfigurationError, DataError, GhlError, UnsupportedError } from '@ghl/core';

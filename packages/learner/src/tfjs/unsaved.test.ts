@@ -1,4 +1,4 @@
-/** What TensorFlow.js does not save: said with a code, and mended by compiling again. */
+/** Losses, metrics and files that TensorFlow.js does not save: the errors have codes, and a second compile() helps. */
 import '@tensorflow/tfjs-backend-cpu';
 import { chain, gradientDescent, scaleBy } from '@ghl/core';
 import * as tf from '@tensorflow/tfjs-core';
@@ -20,7 +20,7 @@ function net(outputs: number): tfl.LayersModel {
   return own(tfl.model({ inputs: input, outputs: heads as tfl.SymbolicTensor[] }));
 }
 
-/** A trained model, and it as loaded; tfjs warns of a loss that it finds missing. */
+/** A trained model, and a loaded copy. tfjs warns of a missing loss. */
 async function pair(args: Compiled, outputs: number): Promise<[tfl.LayersModel, tfl.LayersModel]> {
   const model = net(outputs);
   const optimizer = own(plasticOptimizer(model, { '*': chain(gradientDescent(), scaleBy(0.1)) }));
@@ -42,16 +42,16 @@ const mse = 'meanSquaredError';
 
 describe('a model with', () => {
   it.each<[string, Compiled, number, string, RegExp]>([
-    ['a loss of its own', { loss: mine }, 1, 'LOSS_NOT_SAVED', /'a'/],
+    ['a custom loss', { loss: mine }, 1, 'LOSS_NOT_SAVED', /'a'/],
     ['an anonymous loss', { loss: (y, p) => mine(y, p) }, 1, 'LOSS_NOT_SAVED', /'a'/],
     ['a loss of tf.metrics', { loss: tfl.metrics.meanSquaredError }, 1, 'LOSS_NOT_SAVED', /'a'/],
-    ['a loss of its own for two outputs', { loss: mine }, 2, 'LOSS_NOT_SAVED', /'a'/],
-    ['a metric of its own', { loss: mse, metrics: [mine] }, 1, 'METRIC_NOT_SAVED', /'mine'/],
-    ['one metric of its own', { loss: mse, metrics: mine }, 1, 'METRIC_NOT_SAVED', /'mine'/],
+    ['a custom loss for two outputs', { loss: mine }, 2, 'LOSS_NOT_SAVED', /'a'/],
+    ['a custom metric', { loss: mse, metrics: [mine] }, 1, 'METRIC_NOT_SAVED', /'mine'/],
+    ['one custom metric', { loss: mse, metrics: mine }, 1, 'METRIC_NOT_SAVED', /'mine'/],
     ['an anonymous metric', { loss: mse, metrics: [(y, p) => mine(y, p)] }, 1, 'METRIC_NOT_SAVED', /''/],
     ['metrics by output', { loss: mse, metrics: { a: 'accuracy', b: mine } }, 2, 'METRIC_NOT_SAVED', /'mine'/],
     ['a loss and a metric', { loss: mine, metrics: [mine] }, 1, 'LOSS_NOT_SAVED', /'a'/],
-  ])('%s loads and predicts, and trains when it is compiled again', async (_, args, outputs, code, message) => {
+  ])('%s loads and predicts, and trains after it is compiled again', async (_, args, outputs, code, message) => {
     const [model, loaded] = await pair(args, outputs);
     expect(values(loaded)).toEqual(values(model));
     tf.dispose(loaded.predict(random([4, 3], 1)));
@@ -74,7 +74,7 @@ describe('a model with', () => {
     ['losses by output', { loss: { a: mse, b: 'meanAbsoluteError' } }, 2],
     ['metrics', { loss: mse, metrics: ['accuracy', 'mse'] }, 1],
     ['metrics by output', { loss: mse, metrics: { a: 'accuracy' } }, 2],
-  ])('%s by name goes on', async (_, args, outputs) => {
+  ])('%s by name continues', async (_, args, outputs) => {
     const [model, loaded] = await pair(args, outputs);
     await fit(model);
     await fit(loaded);
@@ -84,13 +84,13 @@ describe('a model with', () => {
   it.each<[string, Compiled['loss']]>([
     ['a list', [mine]],
     ['a record', { a: mine }],
-  ])('losses of its own in %s cannot be saved with its optimizer', async (_, loss) => {
+  ])('custom losses in %s cannot be saved with its optimizer', async (_, loss) => {
     const model = net(1);
     model.compile({ optimizer: own(plasticOptimizer(model, { '*': chain(gradientDescent(), scaleBy(0.1)) })), loss });
     await expect(saved(model)).rejects.toMatchObject({ name: 'StateError', code: 'LOSS_NOT_SAVED' });
   });
 
-  it('an optimizer of tfjs is left to tfjs', async () => {
+  it('an optimizer of tfjs keeps the behaviour of tfjs', async () => {
     const model = net(1);
     model.compile({ optimizer: ownTf(tf.train.sgd(0.1)), loss: [mine] });
     await expect(saved(model)).rejects.toThrow('Serialization of non-string loss');
@@ -113,14 +113,14 @@ describe('in Node without tfjs-node', () => {
     'indexeddb://model',
     'downloads://model',
     'other://model',
-  ])('saving to %s is refused, and so is loading from it', async (url) => {
+  ])('refuses to save to %s and to load from it', async (url) => {
     const model = net(1);
     own(plasticOptimizer(model, { '*': chain(gradientDescent(), scaleBy(0.1)) }));
     await expect(model.save(url)).rejects.toMatchObject(refused(url));
     await expect(tfl.loadLayersModel(url)).rejects.toMatchObject(refused(url));
   });
 
-  it('another handler for the URL is used, whenever it comes', async () => {
+  it('uses another handler of the URL, registered at any time', async () => {
     const model = net(1);
     let artifacts: tf.io.ModelArtifacts = {};
     const save = async (given: tf.io.ModelArtifacts) => {
@@ -136,7 +136,7 @@ describe('in Node without tfjs-node', () => {
     expect(values(loaded)).toEqual(values(model));
   });
 
-  it('a fetch of the user’s own is used', async () => {
+  it('uses a custom fetch', async () => {
     const fetchFunc = async () => ({ ok: false, status: 418, url: 'there' }) as Response;
     const loading = tfl.loadLayersModel('file:///model.json', { fetchFunc: fetchFunc as never });
     await expect(loading).rejects.toMatchObject({ cause: { message: expect.stringMatching('418') } });
