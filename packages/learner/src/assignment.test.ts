@@ -85,7 +85,7 @@ describe('selectors', () => {
     });
   });
 
-  it('the bias of a plastic layer goes to the next matching selector', () => {
+  it('the bias of a plastic layer belongs to the next matching selector', () => {
     const selected = selectors(nested(), {
       first: rule,
       'inner/conv': rule,
@@ -158,7 +158,7 @@ describe('an invalid assignment', () => {
     expect(tf.memory().numTensors).toBe(before);
   };
 
-  it('refuses an unknown layer and suggests the nearest name', () => {
+  it('rejects an unknown layer and suggests the nearest name', () => {
     refused(
       { frist: rule, '*': rest },
       { code: 'UNKNOWN_LAYER', message: expect.stringContaining("did you mean 'first'") },
@@ -171,11 +171,11 @@ describe('an invalid assignment', () => {
     refused({ conv: rule, '*': rest }, { code: 'UNKNOWN_LAYER', message: expect.stringContaining('inner/conv') });
   });
 
-  it('refuses a pattern that matches nothing', () => {
+  it('rejects a pattern that matches nothing', () => {
     refused({ 'cnv*': rule, '*': rest }, { code: 'SELECTOR_UNMATCHED', message: expect.stringContaining("'cnv*'") });
   });
 
-  it('refuses two patterns on one weight', () => {
+  it('rejects two patterns on one weight', () => {
     refused(
       { 'f*': rule, '*t': rule, '*': rest },
       { code: 'TWO_PATTERNS', message: expect.stringMatching(/'f\*'.*'\*t'|'\*t'.*'f\*'/) },
@@ -187,7 +187,7 @@ describe('an invalid assignment', () => {
     expect(selectors(model, { 'f*': rule, '*t': rule, first: rest, '*': rest })['first/kernel']).toBe('first');
   });
 
-  it('refuses a trainable weight without a selector', () => {
+  it('rejects a trainable weight without a selector', () => {
     refused(
       { first: rule },
       { code: 'UNCLAIMED_WEIGHT', message: expect.stringContaining('first/bias, inner/conv/kernel') },
@@ -196,14 +196,14 @@ describe('an invalid assignment', () => {
     refused({}, { code: 'UNCLAIMED_WEIGHT' });
   });
 
-  it('refuses a rule on a bias', () => {
+  it('rejects a rule on a bias', () => {
     refused(
       { 'first/bias': rule, '*': rest },
       { code: 'RULE_ON_BIAS', message: expect.stringContaining('first/bias') },
     );
   });
 
-  it('refuses a rule on a layer or weight that no rule can move', () => {
+  it('rejects a rule on a layer or weight that no rule can move', () => {
     refused(
       { bn: rule, '*': rest },
       { code: 'UNSUPPORTED_LAYER', message: expect.stringContaining('BatchNormalization') },
@@ -211,7 +211,7 @@ describe('an invalid assignment', () => {
     refused({ 'bn/gamma': rule, '*': rest }, { code: 'UNSUPPORTED_LAYER' });
   });
 
-  it('refuses a selector that matches nothing that its updater can move', () => {
+  it('rejects a selector that matches nothing that its updater can move', () => {
     refused(
       { flatten: rest, '*': rest },
       { code: 'SELECTOR_CLAIMS_NOTHING', message: expect.stringContaining("'flatten'") },
@@ -223,7 +223,7 @@ describe('an invalid assignment', () => {
     );
   });
 
-  it('refuses a rule, a modulator or any other value in place of a plasticity', () => {
+  it('rejects a rule, a modulator or any other value in place of a plasticity', () => {
     refused({ first: swta(), '*': rest }, { code: 'BAD_UPDATER', message: expect.stringContaining('swta(…)') });
     refused({ first: sign(), '*': rest }, { code: 'BAD_UPDATER', message: expect.stringContaining('sign(…)') });
     refused(
@@ -235,7 +235,7 @@ describe('an invalid assignment', () => {
     }
   });
 
-  it('refuses an assignment that is not a record of updaters', () => {
+  it('rejects an assignment that is not a record of updaters', () => {
     for (const wrong of [undefined, null, 0.1, 'sgd', [rule], rest, own(tf.train.adam())]) {
       refused(wrong, { code: 'BAD_ASSIGNMENT' });
     }
@@ -250,7 +250,7 @@ describe('a rule on an unsupported layer', () => {
     groups: (name) => Object.assign(tfl.layers.conv2d({ name, filters: 2, kernelSize: 2 }), { groups: 2 }),
     dilationRate: (name) => tfl.layers.depthwiseConv2d({ name, kernelSize: 2, dilationRate: 2 }),
   };
-  it.each(Object.keys(images))('refuses a rule on a layer of %s', (what) => {
+  it.each(Object.keys(images))('rejects a rule on a layer of %s', (what) => {
     const model = own(
       tfl.sequential({
         layers: [
@@ -272,7 +272,7 @@ describe('a rule on an unsupported layer', () => {
     own(plasticOptimizer(model, { '*': rest }));
   });
 
-  it('refuses a rule on a recurrent layer', () => {
+  it('rejects a rule on a recurrent layer', () => {
     const lstm = tfl.layers.lstm({ name: 'lstm', units: 2, recurrentInitializer: 'zeros', inputShape: [3, 2] });
     const model = own(tfl.sequential({ layers: [lstm] }));
     expect(() => plasticOptimizer(model, { lstm: rule, '*': rest })).toThrow(
@@ -283,7 +283,7 @@ describe('a rule on an unsupported layer', () => {
     );
   });
 
-  it('refuses a rule on causal padding, which tfjs does not implement', () => {
+  it('rejects a rule on causal padding, which tfjs does not implement', () => {
     const conv = tfl.layers.conv1d({ name: 'conv', filters: 2, kernelSize: 2, padding: 'causal', inputShape: [4, 2] });
     const model = own(tfl.sequential({ layers: [conv] }));
     expect(() => plasticOptimizer(model, { conv: rule, '*': rest })).toThrow(
@@ -298,13 +298,13 @@ describe('an invalid model', () => {
     ['null', null],
     ['a layer', { name: 'conv' }],
     ['a graph model', new (class GraphModel {})()],
-  ])('refuses a model that is %s', (_, model) => {
+  ])('rejects a model that is %s', (_, model) => {
     expect(() => plasticOptimizer(model as tfl.LayersModel, { '*': rest })).toThrow(
       expect.objectContaining({ name: 'UnsupportedError', code: 'NOT_A_MODEL' }),
     );
   });
 
-  it('refuses a model without weights', () => {
+  it('rejects a model without weights', () => {
     expect(() => plasticOptimizer(tfl.sequential(), { '*': rest })).toThrow(
       expect.objectContaining({ code: 'NO_WEIGHTS' }),
     );

@@ -20,7 +20,7 @@ export type Updater = Plasticity | tf.Optimizer | null;
  * - a pattern with `*` (within a name) or `**` (across `/`);
  * - `'*'`, which matches all other weights.
  *
- * A rule moves only kernels, so the bias of a plastic layer goes to the
+ * A rule moves only kernels, so the bias of a plastic layer belongs to the
  * next matching selector.
  */
 export type Assignment = { readonly [selector: string]: Updater };
@@ -268,7 +268,7 @@ function checkSelectors(
 }
 
 /**
- * Refuses trainable weights without a selector.
+ * Rejects trainable weights without a selector.
  *
  * @throws ConfigurationError `UNCLAIMED_WEIGHT`.
  */
@@ -290,7 +290,7 @@ export function refuseUnclaimed(unclaimed: readonly ModelWeight[], assignment: A
 }
 
 /**
- * Refuses trainable weights of the model that belonged to no layer when the plan was made.
+ * Rejects trainable weights of the model that belonged to no layer when the plan was made.
  *
  * @throws ConfigurationError `UNCLAIMED_WEIGHT`.
  */

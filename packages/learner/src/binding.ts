@@ -79,7 +79,7 @@ export function release({ managed, iterations, flags }: Binding): void {
 }
 
 /**
- * Refuses a model whose layers or weights differ from those of the plan. Its cost is linear in the number of layers.
+ * Rejects a model whose layers or weights differ from those of the plan. Its cost is linear in the number of layers.
  *
  * @throws ConfigurationError `MODEL_CHANGED`, UnsupportedError `MODEL_DISPOSED`.
  */

@@ -253,7 +253,7 @@ describe('a constraint', () => {
     expect(Math.min(...variable.dataSync())).toBe(0);
   });
 
-  it('refuses a step whose constraint returns a value that is not finite', async () => {
+  it('rejects a step whose constraint returns a value that is not finite', async () => {
     class Spoilt extends Base {
       apply = (w: tf.Tensor) => tf.div(w, 0);
     }
@@ -267,7 +267,7 @@ describe('a constraint', () => {
     }
   });
 
-  it('refuses an update that is not finite even if its constraint returns finite values', async () => {
+  it('rejects an update that is not finite even if its constraint returns finite values', async () => {
     for (const updater of [chain(gradientDescent(), scaleBy(1e39)), ownTf(tf.train.sgd(1e39))]) {
       const model = net(tfl.constraints.nonNeg())();
       const before = values(model);
@@ -299,7 +299,7 @@ describe('a constraint', () => {
     ['another shape', (w: tf.Tensor) => tf.sum(w, 0)],
     ['another type', (w: tf.Tensor) => tf.cast(w, 'int32')],
     ['nothing', () => undefined],
-  ])('refuses a constraint that returns %s, and moves nothing', (_, apply) => {
+  ])('rejects a constraint that returns %s, and moves nothing', (_, apply) => {
     for (const updater of [rest, ownTf(tf.train.sgd(0.3))]) {
       const model = net(Object.assign(new Box(), { apply }) as unknown as Constraint)();
       const before = values(model);

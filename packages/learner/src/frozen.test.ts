@@ -206,7 +206,7 @@ describe('thawing', () => {
     expect(output).not.toBeAllClose(inference(model), { rtol: 1e-3 });
   });
 
-  it('refuses a thawed layer without a selector', () => {
+  it('rejects a thawed layer without a selector', () => {
     const model = warmNet();
     layerOf(model, 'inner').trainable = false;
     const optimizer = own(plasticOptimizer(model, { first: rest, out: rest }));

@@ -169,7 +169,7 @@ describe('layerwise', () => {
     ]);
   });
 
-  it('refuses selectors that are not layers', () => {
+  it('rejects selectors that are not layers', () => {
     const model = net();
     for (const label of ['conv3', 'conv1/kernel', 'conv*']) {
       expect(() => layerwise(model, { [label]: hebb, '*': rest })).toThrow(

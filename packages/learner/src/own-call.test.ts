@@ -191,7 +191,7 @@ describe.each(cases)('a custom forward pass: %s, %s', (kind, way) => {
 });
 
 describe('a forward pass that is replaced after plasticOptimizer()', () => {
-  it.each(Object.keys(kinds))('refuses steps of the rule until the original is restored: %s', (kind) => {
+  it.each(Object.keys(kinds))('rejects steps of the rule until the original is restored: %s', (kind) => {
     const { input, make } = kinds[kind]!;
     const model = around(input, make);
     const optimizer = own(plasticOptimizer(model, { p: rule(), '*': descend() }));

@@ -429,7 +429,7 @@ describe('a wrong signal', () => {
     ['complex numbers', () => tf.complex([1, 2, 3], [0, 0, 0]), 'SIGNAL_DTYPE'],
     ['null', () => null, 'SIGNAL_SHAPE'],
     [
-      'a tensor that is gone',
+      'a disposed tensor',
       () => {
         const gone = tf.scalar(1);
         gone.dispose();

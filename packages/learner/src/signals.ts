@@ -21,7 +21,7 @@ type ReadsOf<U> = U extends Plasticity<infer R> ? R : never;
 export type RequiredSignal<R extends SignalName> = SignalName extends R ? never : Exclude<R, 'gradient' | 'loss'>;
 
 /**
- * Refuses a step without a signal that an updater reads.
+ * Rejects a step without a signal that an updater reads.
  *
  * @throws SignalError `SIGNAL_MISSING`.
  */

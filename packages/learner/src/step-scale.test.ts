@@ -147,7 +147,7 @@ it('the scale applies in applyGradients and the statistics, but not in computeGr
   expect(await mine).toEqual(await theirs);
 });
 
-it.each([-1, -1e-300, Number.NaN, Infinity, '1', null, undefined, 1n])('refuses the scale %s', (scale) => {
+it.each([-1, -1e-300, Number.NaN, Infinity, '1', null, undefined, 1n])('rejects the scale %s', (scale) => {
   const optimizer = optimizerOf(net(), { '*': rest });
   expect(() => Object.assign(optimizer, { stepScale: scale })).toThrow(
     expect.objectContaining({
@@ -159,7 +159,7 @@ it.each([-1, -1e-300, Number.NaN, Infinity, '1', null, undefined, 1n])('refuses 
   expect(optimizer.stepScale).toBe(1);
 });
 
-it('refuses a scale after dispose()', () => {
+it('rejects a scale after dispose()', () => {
   const optimizer = plasticOptimizer(net(), { '*': rest });
   optimizer.dispose();
   expect(() => {

@@ -90,7 +90,7 @@ export function movingWeights({ plan }: Binding, varList: readonly tf.Variable[]
   return new Set(moving);
 }
 
-/** Refuses a step in which no weight moves, unless statistics of a layer that is not frozen move. */
+/** Rejects a step in which no weight moves, unless statistics of a layer that is not frozen move. */
 function refuseStandstill(plan: Plan, varList: readonly tf.Variable[] | undefined, trains: boolean): void {
   const { model, layers, weights } = plan;
   const isFrozen = frozenIn(plan, varList);

@@ -124,7 +124,7 @@ describe('under fit', () => {
     }
   });
 
-  it('refuses a model of another optimizer', async () => {
+  it('rejects a model of another optimizer', async () => {
     const [one, other] = twins(classifier);
     const optimizer = own(plasticOptimizer(one, product()));
     other.compile({ optimizer, loss: 'categoricalCrossentropy' });

@@ -68,7 +68,7 @@ export function isConvolution(owner: ModelLayer): boolean {
 }
 
 /**
- * Refuses a dilated Conv2D layer for which neither tfjs nor a connection has a gradient.
+ * Rejects a dilated Conv2D layer for which neither tfjs nor a connection has a gradient.
  *
  * @throws UnsupportedError `UNSUPPORTED_LAYER`.
  */
@@ -111,7 +111,7 @@ export function connectionOf(owner: ModelLayer): Connection {
 }
 
 /**
- * Refuses a layer that has no connection.
+ * Rejects a layer that has no connection.
  *
  * @throws UnsupportedError `UNSUPPORTED_LAYER` for another class of layer, a custom `call`, a grouped convolution,
  * `channelsFirst`, causal padding, or dilation in a depthwise layer.

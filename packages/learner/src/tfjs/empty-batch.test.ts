@@ -163,7 +163,7 @@ const rest = chain(gradientDescent(), decayWeights(0.1), momentum, scaleBy(0.1))
 const plans: [string, () => Assignment][] = [
   ['the gradient, decay and momentum', () => ({ '*': rest })],
   ['rules', () => ({ first: chain(threeFactor(maxAbs(bcm()), scalar({ on: 'loss' })), momentum), '*': rest })],
-  ['a rule that looks at no activity', () => ({ first: local(constant()), '*': null })],
+  ['a rule that reads no activity', () => ({ first: local(constant()), '*': null })],
   // Centered RMSProp computes NaN for a gradient near 0.
   ...tfOptimizers
     .filter(([name]) => name !== 'rmsprop, centered')

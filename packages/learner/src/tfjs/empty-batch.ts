@@ -1,5 +1,5 @@
 /**
- * Refuses empty tensors, which teach nothing and whose means are NaN: batches without examples, layers without
+ * Rejects empty tensors, which teach nothing and whose means are NaN: batches without examples, layers without
  * positions.
  */
 import { checkNotEmpty } from '@ghl/core/plugin';

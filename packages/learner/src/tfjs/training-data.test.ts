@@ -32,7 +32,7 @@ function compiled(model: tfl.LayersModel, args: Partial<tfl.ModelCompileArgs> = 
   return optimizer;
 }
 
-/** One element per epoch, made of the same tensors. */
+/** One element per epoch, from the same tensors. */
 const dataset = (element: () => unknown) =>
   tfd.generator(function* () {
     yield element();

@@ -93,7 +93,7 @@ function throwCoded(cause: Error): never {
   );
 }
 
-/** Refuses options that tfjs ignores or does not implement. */
+/** Rejects options that tfjs ignores or does not implement. */
 function refuseWeights(args: object | undefined): void {
   const name = Object.entries(args ?? {}).find(([key, value]) => isWeights(key) && value != null)?.[0];
   if (name !== undefined) throw sampleWeight(`The option '${name}' is`);
@@ -174,7 +174,7 @@ function inOrder(kind: Kind, names: readonly string[], data: Data): tf.Tensor[] 
 }
 
 /**
- * Refuses a record without a tensor for each name.
+ * Rejects a record without a tensor for each name.
  *
  * @throws DataError `INPUT_MISSING`, `LABEL_MISSING`.
  */

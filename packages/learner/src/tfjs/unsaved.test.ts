@@ -113,7 +113,7 @@ describe('in Node without tfjs-node', () => {
     'indexeddb://model',
     'downloads://model',
     'other://model',
-  ])('refuses to save to %s and to load from it', async (url) => {
+  ])('rejects to save to %s and to load from it', async (url) => {
     const model = net(1);
     own(plasticOptimizer(model, { '*': chain(gradientDescent(), scaleBy(0.1)) }));
     await expect(model.save(url)).rejects.toMatchObject(refused(url));
