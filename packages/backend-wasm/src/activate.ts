@@ -194,7 +194,7 @@ function checkUnchanged(
   { threads, variant, winograd }: WasmOptions,
   running: {
     /** The number in the options, and the number that run. */
-    readonly threads: readonly [asked: number | undefined, running: number];
+    readonly threads: readonly [requested: number | undefined, running: number];
     readonly numerics: { readonly variant: Variant; readonly winograd: boolean };
   },
 ): void {
@@ -221,8 +221,8 @@ function elsewhere(name: string, stock: tf.KernelFunc | undefined): tf.KernelFun
   if (stock !== undefined) return stock;
   throw new StateError(
     'BACKEND_GONE',
-    `${name} runs on another WebAssembly backend than activate() made.`,
-    'call activate() again; take the backend away with deactivate(), not with tf.removeBackend().',
+    `${name} runs on another WebAssembly backend than the one of activate().`,
+    'call activate() again; remove the backend with deactivate(), not with tf.removeBackend().',
   );
 }
 

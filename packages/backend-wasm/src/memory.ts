@@ -31,7 +31,7 @@ export class GuardedMemory {
   spare: () => boolean = () => false;
   /** The running kernel, and its outputs. */
   #work: Work | undefined;
-  #made: object[] | undefined;
+  #outputs: object[] | undefined;
   /** The tape of TensorFlow.js when an allocation failed. */
   #tape: Tape;
 
@@ -76,16 +76,16 @@ export class GuardedMemory {
       } finally {
         this.#tensor = undefined;
       }
-      this.#made?.push(dataId);
+      this.#outputs?.push(dataId);
     };
   }
 
   /** Runs a kernel. If it fails, its outputs are freed, which TensorFlow.js does not know yet. */
   guard<T>(work: Work, kernel: () => T): T {
-    const [outerWork, outerMade] = [this.#work, this.#made];
+    const [outerWork, outerOutputs] = [this.#work, this.#outputs];
     const outputs: object[] = [];
     this.#work = work;
-    this.#made = outputs;
+    this.#outputs = outputs;
     try {
       return kernel();
     } catch (error) {
@@ -93,7 +93,7 @@ export class GuardedMemory {
       throw error;
     } finally {
       this.#work = outerWork;
-      this.#made = outerMade;
+      this.#outputs = outerOutputs;
     }
   }
 
