@@ -1,4 +1,4 @@
-/** The command as a user has it: the built `bin/bench.mjs` in processes of its own. */
+/** The command as a user runs it: the built `bin/bench.mjs` in separate processes. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
@@ -83,7 +83,7 @@ const begun = async (race: string, recipe: string) =>
 const weights = async (race: string, recipe: string) => (await new RunFolder(race, recipe, 0).readResult())?.weights;
 
 describe('a race', () => {
-  it('ends with one JSON document, runs that say what they are and nothing of who ran them, and a report', async () => {
+  it('ends with one JSON document, runs that describe themselves and not the user, and a report', async () => {
     const { status, stdout, stderr } = await bench(
       ...SMALL,
       '--recipe',
@@ -165,12 +165,12 @@ describe('a race', () => {
     expect(await weights(join(folder, 'killed'), 'ghl')).toBe(await weights(join(folder, 'straight'), 'ghl'));
   });
 
-  it('goes on after Ctrl-C, whose message says how', async () => {
+  it('resumes after Ctrl-C, with the command of the message', async () => {
     const { child, end } = begin([...SMALL, '--recipe', 'backprop', '--seeds', '1', '--out', 'a race', '--json']);
     while (!(await begun('a race', 'backprop'))) await setTimeout(50);
     child.kill('SIGINT');
     const { status, stdout, stderr } = await end;
-    expect(stderr).toContain('help: go on with `bench run --resume "a race"`');
+    expect(stderr).toContain('help: resume with `bench run --resume "a race"`');
     expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'INTERRUPTED' } });
     expect(status).toBe(130);
     expect(await bench('run', '--resume', 'a race')).toMatchObject({ status: 0 });
@@ -301,7 +301,7 @@ describe('speed', () => {
     expect(document.ghlToBackprop).toBe(median(ghl.ms.map((ms: number, i: number) => ms / backprop.ms[i])));
   });
 
-  it('is a table, without a ratio where there is nothing to compare', async () => {
+  it('is a table, without a ratio if there is nothing to compare', async () => {
     const words = 'speed --network fasthebb-small --batch 2 --recipe ghl --steps 1';
     const { status, stdout } = await bench(...words.split(' '));
     expect(status).toBe(0);
@@ -328,7 +328,7 @@ describe('speed', () => {
 });
 
 describe('doctor', () => {
-  it('says what each backend runs on, or why it does not run and what to do', async () => {
+  it('reports the device of each backend, or the reason and the remedy', async () => {
     const { status, stdout } = await bench('doctor', '--json');
     expect(status).toBe(0);
     const { backends } = JSON.parse(stdout);
@@ -351,7 +351,7 @@ describe('a full disk', () => {
     const race = [...SMALL, '--recipe', 'ghl', '--seeds', '1'];
     expect(await bench(...race, '--out', 'straight')).toMatchObject({ status: 0 });
     const { size } = await stat(join(folder, 'straight', 'ghl', '0', 'checkpoint.bin'));
-    // No file may grow beyond half of a checkpoint; Node is told by an error, as it is by a disk that is full.
+    // No file may grow beyond half of a checkpoint; Node gets an error, as on a full disk.
     const limited = [
       'bash',
       '-c',
@@ -369,14 +369,14 @@ describe('a full disk', () => {
   });
 });
 
-describe('going on', () => {
+describe('resuming', () => {
   beforeEach(async () => {
     const { status } = await bench(...SMALL, '--recipe', 'backprop', '--seeds', '1', '--out', 'race');
     expect(status).toBe(0);
     await rm(join(folder, 'race', 'backprop', '0', 'done.json'));
   }, 60_000);
 
-  /** What is changed behind the bench's back. */
+  /** The changes behind the bench's back. */
   type Plan = { dataset: { checksum: string }; code: string };
   type Manifest = { spec: Record<string, unknown>; backend: { numerics: { variant: string } } };
 
@@ -420,7 +420,7 @@ describe('going on', () => {
     expect(await bench('run', '--resume', 'race', '--epochs', '1')).toMatchObject({ status: 0 });
   });
 
-  it('on another backend needs --inexact, and says where it went on', async () => {
+  it('on another backend needs --inexact, and reports the backend that resumed', async () => {
     const { status, stderr } = await bench('run', '--resume', 'race', '--backend', 'cpu');
     expect([status, stderr]).toEqual([1, expect.stringMatching(/RESUME_INEXACT: .*cpu.*wasm.*\nhelp: .*--inexact/)]);
     const { stdout } = await bench('run', '--resume', 'race', '--backend', 'cpu', '--inexact', '--json');
@@ -430,7 +430,7 @@ describe('going on', () => {
     expect(events.find(({ type }) => type === 'resumed')).toMatchObject({ backend: 'cpu' });
   });
 
-  it('on another backend before there is a checkpoint, begins anew there, and says so', async () => {
+  it('on another backend before the first checkpoint starts again there, and reports it', async () => {
     const run = new RunFolder(join(folder, 'race'), 'backprop', 0);
     await rm(join(run.path, 'checkpoint.bin'));
     const { stdout } = await bench('run', '--resume', 'race', '--backend', 'cpu', '--inexact', '--json');
@@ -439,7 +439,7 @@ describe('going on', () => {
     expect(await readFile(join(folder, 'race', 'report.html'), 'utf8')).toMatch(/ · cpu on /);
   }, 180_000);
 
-  it('with kernels that there are no longer needs --inexact, and says what it took', async () => {
+  it('without the former kernels needs --inexact, and reports the new ones', async () => {
     await change('backprop/0/manifest.json', ({ backend }) => {
       backend.numerics.variant = 'relaxed-7x7';
     });

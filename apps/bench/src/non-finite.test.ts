@@ -1,4 +1,4 @@
-/** Whatever the bench writes it can read, with NaN and ±∞ in any number: every schema, with values made from it. */
+/** The bench can read everything that it writes, with NaN and ±∞ in any number: values for every schema. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -72,7 +72,7 @@ function valuesOf(schema: z.ZodType): fc.Arbitrary<unknown> {
           ...(def.catchall === json && { more: anyJson }),
         })
         .map(
-          // What is optional is left out, not undefined.
+          // Optional fields are omitted and not undefined.
           (value) => Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)),
         );
     case 'string':

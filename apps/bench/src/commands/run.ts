@@ -94,7 +94,7 @@ async function run(options: RunOptions): Promise<Report> {
   try {
     const how = { processes, backend: options.backend ?? plan.backend, inexact: options.inexact ?? false };
     const race = runRace(folder, plan, dataFolder, how, progress);
-    const help = `go on with \`bench run --resume ${folder.shellPath}\`.`;
+    const help = `resume with \`bench run --resume ${folder.shellPath}\`.`;
     const work = Promise.race([race, lock.lost]);
     const failures = await untilInterrupted(work, 'The race', help).finally(() => progress.close());
     const report = await makeReport(folder);
@@ -204,7 +204,7 @@ function checkUnchanged(plan: RacePlan, options: RunOptions): void {
     new StateError(
       'RESUME_MISMATCH',
       `${what} is ${String(now)}; the race began with ${String(before)}.`,
-      'leave the option out to go on, or begin another race in another folder.',
+      'omit the option to resume, or start another race in another folder.',
     );
   for (const [key, value] of Object.entries(options)) {
     if (Object.hasOwn(began, key) && value !== began[key as keyof RunOptions]) {

@@ -36,12 +36,12 @@ export const command: Command<SpeedOptions, SpeedSummary | BackendsSummary> = {
   document: (summary) => summary,
 };
 
-/** Stands for every backend that is made to train fast; plain JavaScript is not. */
+/** Every backend that is optimized for training; plain JavaScript is not. */
 const ALL = 'all';
 const compared = backendNames.filter((name) => name !== 'cpu');
 
 /**
- * Measures one backend or all; progress goes to standard error.
+ * Measures one backend or all, and reports progress on standard error.
  *
  * @throws ConfigurationError `BAD_ARGUMENTS`, and the errors of {@link measureBackend}.
  */

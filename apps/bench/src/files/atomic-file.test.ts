@@ -1,4 +1,4 @@
-/** What a power cut leaves of a file that is being replaced, on a disk that keeps only what it was forced to. */
+/** A power cut while a file is replaced, on a disk that keeps only synchronized data. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,8 +7,8 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { replaceFile } from './atomic-file.js';
 
 /**
- * A disk under the real one. Contents reach it when their file is forced to it, names when their folder is; what was
- * not forced may be there or not.
+ * A model of the disk. It gets contents when their file is synchronized, and names when their folder is. Other data may
+ * be on it or not.
  */
 const disk = vi.hoisted(() => ({
   /** File by name, as last forced. */
@@ -16,7 +16,7 @@ const disk = vi.hoisted(() => ({
   contents: new Map<object, string>(),
   /** Names as the system has them now. */
   now: new Map<string, object>(),
-  /** What `path` may hold after a power cut, one list an operation. */
+  /** The possible contents of `path` after a power cut, one list per operation. */
   after: [] as (string | undefined)[][],
   watched: '',
 }));

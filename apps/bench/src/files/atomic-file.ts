@@ -1,16 +1,16 @@
 /**
- * Files that survive a kill, a power cut and a full disk: a new version is written beside the old one, forced to the
- * disk, and renamed over it, so that one of the two is whole at every instant. Then the folder is forced to the disk,
- * without which a power cut may bring the old version back.
+ * Files that survive a kill, a power cut and a full disk: a new version is written next to the old one, synchronized,
+ * and renamed over it, so that one of the two is complete at every instant. Then the folder is synchronized; otherwise
+ * a power cut might restore the old version.
  */
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { GhlError, StateError } from '@ghl/core';
 
 /**
- * Replaces the file at `path` by `data`, or leaves it as it is.
+ * Replaces the file at `path` by `data`, or leaves it unchanged.
  *
- * @param help What to do where it may not be written.
+ * @param help The remedy if the file cannot be written.
  * @throws StateError `DISK_FULL`, `NOT_WRITABLE`, `WRITE_FAILED`.
  */
 export async function replaceFile(path: string, data: string | Uint8Array, help?: string): Promise<void> {
@@ -20,7 +20,8 @@ export async function replaceFile(path: string, data: string | Uint8Array, help?
     try {
       const file = await open(draft, 'w');
       try {
-        // writeFile goes on after a short write; a single write() on a full disk would cut the file without an error.
+        // writeFile continues after a short write; a single write() on a full disk would truncate the file without an
+        // error.
         await file.writeFile(data);
         await file.sync();
       } finally {
@@ -69,7 +70,7 @@ export async function onDisk<T>(
       throw new StateError(
         'DISK_FULL',
         `${path} could not be written: ${message}.`,
-        'make room, then go on with `bench run --resume DIR`: the last checkpoint stands.',
+        'free disk space, then resume with `bench run --resume DIR`: the last checkpoint is intact.',
         cause,
       );
     }

@@ -66,7 +66,7 @@ export async function loadData({ name, folder, trainSize, validationSize, onProg
   throw new DataError(
     'DATA_NOT_FOUND',
     `${folder} holds none of ${candidates.join(', ')}.`,
-    'give the folder with the files of one, or the folder above it; --dataset NAME says what is missing.',
+    'give the folder with the files of one, or the folder above it; --dataset NAME lists the missing files.',
   );
 }
 

@@ -64,7 +64,7 @@ describe('a lock', () => {
     await expect(take(folder)).rejects.toMatchObject(underWay('on this machine'));
   });
 
-  it('of another machine holds, whatever the number of its process is here, and lapses without renewal', async () => {
+  it('of another machine is valid for any process number, and expires without renewal', async () => {
     await take(folder);
     for (const pid of [dead(), process.pid]) {
       await owned({ machine: 'another', pid });
@@ -79,7 +79,7 @@ describe('a lock', () => {
     await expect(take(folder)).rejects.toMatchObject(underWay('on this machine'));
   });
 
-  it('that nobody has signed yet holds', async () => {
+  it('without an owner yet is valid', async () => {
     await mkdir(join(folder, 'lock'));
     await expect(take(folder)).rejects.toMatchObject(underWay('on another machine'));
     for (const damaged of ['', '{}', 'null', '{"machine":1,"pid":"x"}']) {
@@ -116,6 +116,6 @@ it('makes the folder, and those above it', async () => {
   await expect(take(join(folder, 'file'))).rejects.toMatchObject({ code: 'WRITE_FAILED' });
 });
 
-it.skipIf(process.platform !== 'linux')('refuses a place where the system allows no folder', async () => {
+it.skipIf(process.platform !== 'linux')('rejects a place in which the system allows no folder', async () => {
   await expect(take('/proc/here/there')).rejects.toMatchObject({ code: 'WRITE_FAILED' });
 });

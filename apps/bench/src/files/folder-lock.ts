@@ -47,13 +47,13 @@ export async function lockFolder(folder: string, patience = 0): Promise<Lock> {
   const lost = new Promise<never>((_, reject) => {
     lose = reject;
   });
-  lost.catch(() => {}); // nobody has to listen
+  lost.catch(() => {}); // a listener is optional
   const onCompromised = (cause: Error) =>
     lose(
       new StateError(
         LOCK_LOST,
         `Another process took the lock of ${folder}: ${cause.message}.`,
-        'this process was suspended, or somebody deleted the lock; go on with `bench run --resume` once no other is at work.',
+        'this process was suspended, or the lock was deleted; resume with `bench run --resume` once no other process is at work.',
         cause,
       ),
     );
@@ -87,7 +87,7 @@ function underWay(folder: string, owner: Owner | null): StateError {
   );
 }
 
-/** As the lock's folder is not empty, it is removed with what is in it. */
+/** The folder of the lock is not empty, so it is removed with its contents. */
 const wholeFolders = {
   ...fs,
   rmdir: (path: string, done: fs.NoParamCallback) => fs.rm(path, { recursive: true, force: true }, done),
@@ -109,14 +109,14 @@ function processTable(): string {
   }
 }
 
-/** Names this process as the owner, and leaves the time stamp as it was, by which the lock is known. */
+/** Names this process as the owner, and keeps the time stamp, which identifies the lock. */
 async function sign(path: string): Promise<void> {
   const { atime, mtime } = await stat(path);
   await writeFile(join(path, 'owner.json'), JSON.stringify({ machine, pid: process.pid }));
   await utimes(path, atime, mtime);
 }
 
-/** Null where the owner has not signed yet, or is gone. */
+/** Null if the owner has not signed yet, or has ended. */
 async function ownerOf(path: string): Promise<Owner | null> {
   try {
     return ownerSchema.parse(JSON.parse(await readFile(join(path, 'owner.json'), 'utf8')));

@@ -41,7 +41,7 @@ export class RaceFolder {
       throw new StateError(
         'RACE_EXISTS',
         `${this.path} holds a race already.`,
-        `go on with it: --resume ${this.shellPath}; or give another folder with --out.`,
+        `resume it: --resume ${this.shellPath}; or give another folder with --out.`,
       );
     }
     await replaceFile(this.#localPath, jsonRecord({ dataFolder }));

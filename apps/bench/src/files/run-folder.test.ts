@@ -20,7 +20,7 @@ const resumed = (step: number): RunEvent => ({ type: 'resumed', step, backend: '
 const file = () => join(race, 'ghl', '0', 'events.jsonl');
 
 describe('the events of a run', () => {
-  it('lie where the recipe and the seed say, a line each', async () => {
+  it('are in the folder of recipe and seed, one line each', async () => {
     const log = await folder.openEvents(0);
     await log.append(resumed(1));
     await log.append(resumed(2));
@@ -51,12 +51,12 @@ describe('the events of a run', () => {
     expect(await folder.readEvents()).toEqual([resumed(1)]);
   });
 
-  it('are refused where fewer are left than the checkpoint knew', async () => {
+  it('are rejected if there are fewer than the checkpoint records', async () => {
     await (await folder.openEvents(0)).close();
     await expect(folder.openEvents(10)).rejects.toMatchObject({ code: 'EVENTS_LOST' });
   });
 
-  it.each(['not json', '{"type":"dance","step":1}'])('are refused where one is %s', async (line) => {
+  it.each(['not json', '{"type":"dance","step":1}'])('are rejected if one is %s', async (line) => {
     await (await folder.openEvents(0)).close();
     await writeFile(file(), `${line}\n`);
     await expect(folder.readEvents()).rejects.toMatchObject({

@@ -25,7 +25,7 @@ export interface Command<Options extends object = object, Result = unknown> {
   /** Required words after the name; each is an option of that name. */
   readonly arguments?: readonly { readonly name: string; readonly describe: string }[];
   readonly options: readonly CommandOption[];
-  /** Executes the command; progress goes to standard error. */
+  /** Executes the command, and reports progress on standard error. */
   run(options: Options): Promise<Result>;
   /** The result as text for standard output. */
   text(result: Result): string;

@@ -42,7 +42,7 @@ it('every backend that runs anywhere trains, to the same loss', async () => {
   for (const other of others) expect(Math.abs(other / first - 1)).toBeLessThan(1e-4);
 });
 
-it('refuses a backend that it does not know, with the nearest', async () => {
+it('rejects an unknown backend, and suggests the nearest', async () => {
   await expect(checkBackend('wams')).rejects.toMatchObject({
     code: 'UNKNOWN_BACKEND',
     help: expect.stringContaining("did you mean 'wasm'"),

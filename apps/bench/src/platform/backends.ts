@@ -1,4 +1,4 @@
-/** The backends that `--backend` can name. Each is loaded when it is asked for: native code, and libraries for GPUs. */
+/** The backends that `--backend` can name. Each is loaded on request: native code, and libraries for GPUs. */
 import type { ActiveBackend, BackendAdapter, Support } from '@ghl/core';
 import { unknownName } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
@@ -7,7 +7,7 @@ import * as tf from '@tensorflow/tfjs-core';
 export interface BenchBackendOptions {
   /** Threads that compute; backends without threads do not get it. Default: the backend's own. */
   readonly threads?: number | undefined;
-  /** What an earlier `activate()` said under `numerics`, to be had again. Default: the backend's own choice. */
+  /** The `numerics` of an earlier `activate()`, to get the same results. Default: the choice of the backend. */
   readonly numerics?: ActiveBackend['numerics'] | undefined;
 }
 
@@ -43,7 +43,7 @@ export const backendNames: readonly string[] = Object.keys(backends);
 /**
  * Turns a backend on.
  *
- * @throws ConfigurationError `UNKNOWN_BACKEND`; what the adapter throws.
+ * @throws ConfigurationError `UNKNOWN_BACKEND`; the errors of the adapter.
  */
 export async function activateBackend(
   name: string,
@@ -54,20 +54,20 @@ export async function activateBackend(
   return adapter.activate({ ...(threaded && threads !== undefined && { threads }), ...numerics });
 }
 
-/** Refuses a backend that is unknown, or that cannot run here, before anything is started. */
+/** Throws for a backend that is unknown or cannot run here, before anything starts. */
 export async function checkBackend(name: string): Promise<void> {
   const adapter = await known(name).load();
   const support = await adapter.isSupported();
   if (!support.supported) await adapter.activate();
 }
 
-/** What `bench doctor` says of a backend. */
+/** The report of `bench doctor` on a backend. */
 export interface BackendReport {
   readonly supported: boolean;
-  /** Why not, and what to do; null where it is supported. */
+  /** The reason and the remedy; null if it is supported. */
   readonly reason: string | null;
   readonly help: string | null;
-  /** As `activate()` says them; null where it does not, or was not called. */
+  /** The values of `activate()`; null if it has none, or was not called. */
   readonly device: string | null;
   readonly driver: string | null;
   readonly threads: number | null;
@@ -80,7 +80,7 @@ export function notSupported(reason: string, help: string): BackendReport {
   return { supported: false, reason, help, device: null, driver: null, threads: null, versions: {}, notes: [] };
 }
 
-/** Turns a backend on, and off again, to say what it is. */
+/** Activates a backend to describe it, and deactivates it again. */
 export async function tryBackend(name: string): Promise<BackendReport> {
   const adapter = await known(name).load();
   const support = await adapter.isSupported();

@@ -3,9 +3,9 @@ import { GhlError } from '@ghl/core';
 import { INTERRUPTED } from './failure.js';
 
 /**
- * Waits for work, or for Ctrl-C or SIGTERM if they come first; the work itself goes on until the process ends.
+ * Waits for work, or for Ctrl-C or SIGTERM if they are first. The work itself continues until the process ends.
  *
- * @param what What is stopped, as the subject of a sentence.
+ * @param what The interrupted work, as the subject of a sentence.
  * @throws GhlError `INTERRUPTED` with the help given.
  */
 export async function untilInterrupted<T>(work: Promise<T>, what: string, help: string): Promise<T> {

@@ -24,7 +24,7 @@ export interface RaceWatcher {
   ends(run: PlannedRun, failure: Failure | null): void;
 }
 
-/** The number of concurrent runs, and of threads for each: one run per core, or more threads if there are fewer runs. */
+/** The number of concurrent runs, and of threads of each: one run per core, or more threads if there are fewer runs. */
 export function shareCores(runs: number, processes?: number): { readonly processes: number; readonly threads: number } {
   const cores = availableParallelism();
   const atOnce = Math.min(processes ?? cores, runs);

@@ -208,7 +208,7 @@ const accuracies = (runs: readonly RecordedRun[]) =>
     events.flatMap((event) => (event.type === 'epoch' ? [100 * (event.validation ?? event.test).accuracy] : [])),
   );
 
-/** A round number of per cent above all that are numbers. */
+/** A round percentage above all finite values. */
 const ceiling = (percents: readonly number[]) =>
   Math.min(100, 10 * Math.ceil((Math.max(0, ...percents.filter(Number.isFinite)) + 2) / 10));
 

@@ -121,7 +121,7 @@ describe('the report', () => {
     expect(document.querySelectorAll('img')).toHaveLength(3);
   });
 
-  it('says at its head what computed, and where a run differs', () => {
+  it('names the environment in its head, and the runs that differ', () => {
     const manifest = {
       backend: { name: 'wasm', driver: 'V8', threads: 1 },
       environment: { versions: {}, git: null, cpu: 'a CPU', cores: 2, memoryGiB: 8, platform: 'linux' },
@@ -165,7 +165,7 @@ describe('the report', () => {
     }
   });
 
-  it('is made of runs that all failed, at the first step or before it', () => {
+  it('reports a race whose runs all failed, at the first step or before it', () => {
     const failure: RunEvent = { type: 'failed', step: 0, code: 'RUN_DIED', message: 'It ended.', help: '' };
     for (const before of [[], events(0).slice(0, 1), events(0)]) {
       const failed = runs.map((run) => ({
@@ -212,7 +212,7 @@ it('paints what is finite of a filter that is not', () => {
   expect([...data]).toEqual([0, 0, 255, 255, 255, 255, 0, 255]);
 });
 
-it('writes a spec as the code that it came from', () => {
+it('writes a spec as the code that creates it', () => {
   const spec = { name: 'maxAbs', args: [{ name: 'swta', args: [{ temperature: 1 / 0.65 }] }] };
   expect(specText(spec)).toBe('maxAbs(swta({ temperature: 1.538 }))');
 });

@@ -12,7 +12,7 @@ import { specText } from './spec-text.js';
 import { style } from './style.js';
 import { columns, otherBackends, percent, rows } from './table.js';
 
-/** Told apart by those who see colours differently too (after Okabe and Ito, 2008): on a light page, on a dark one. */
+/** Colours that colour-blind readers can distinguish (after Okabe and Ito, 2008): on a light page, on a dark one. */
 const COLOURS = [
   ['#d55e00', '#ff8a3d'],
   ['#0072b2', '#4da3e0'],
@@ -143,7 +143,7 @@ function numbers(summary: RaceSummary, series: readonly Series[]): string {
   const departs =
     summary.deviations.length === 0
       ? ''
-      : `<p class="faint">The paper's figures are those of its tables 1 and 5. What differs here: ${escaped(summary.deviations.join('; '))}.</p>`;
+      : `<p class="faint">The paper's figures are those of its tables 1 and 5. Differences here: ${escaped(summary.deviations.join('; '))}.</p>`;
   return `<div class="panel scroll"><table><thead><tr>${head}</tr></thead><tbody>${body.join('')}</tbody></table></div>
 <p class="faint">Test accuracy is the last epoch's; “at best validation” is that of the epoch which was best on the images held out. No
 number is chosen by its test accuracy. ± is the sample standard deviation over seeds. Seconds are of training until the
@@ -170,7 +170,7 @@ function alignment(series: readonly Series[], runs: readonly RecordedRun[]): str
     (layer) => `<div class="panel"><h3>${escaped(layer)}</h3>${alignmentCurves(series, runs, layer)}</div>`,
   );
   return `<section>
-<h2>Where each layer goes</h2>
+<h2>Direction of each layer</h2>
 <p>Alignment is the cosine of a layer's increment with −∂L/∂W: 1 is steepest descent, 0 is a step that neither helps nor harms at
 first order, below 0 the loss is climbed.${escaped(rest)}</p>
 <div class="row narrow">${panels.join('')}</div>

@@ -1,4 +1,4 @@
-/** A spec as the code that it came from, for the reader of a report. */
+/** A spec as the code that creates it, for the reader of a report. */
 import type { Json } from '@ghl/core';
 import { isSpec } from '@ghl/core/plugin';
 

@@ -4,7 +4,7 @@ import { backendsText, type RaceSummary, type Statistic } from '@ghl/race';
 import Table from 'cli-table3';
 import { mean } from 'simple-statistics';
 
-/** One row in words: what the terminal and the report both print. */
+/** One row as text, for the terminal and the report. */
 export interface Row {
   readonly recipe: string;
   readonly testAccuracy: string;
@@ -15,7 +15,7 @@ export interface Row {
   readonly paper: string;
 }
 
-/** What stands for a number that there is not. */
+/** The text of a missing number. */
 const NONE = '–';
 
 /** Headings of the columns, and whether the column is shown. */
@@ -68,7 +68,7 @@ export function otherBackends({ backends: [first], recipes }: RaceSummary): stri
   );
 }
 
-/** `mean ± sd`, and how many seeds it is of where that is not all. */
+/** `mean ± sd`, and the number of seeds unless it is all of them. */
 function spread({ n, mean: middle, sd, seeds }: Statistic, format: (value: number) => string): string {
   if (middle === null) return seeds.length > 0 ? NONE : '';
   const part = n < seeds.length ? ` (${n} of ${seeds.length})` : '';

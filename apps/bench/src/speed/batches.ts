@@ -1,4 +1,4 @@
-/** What everybody trains on, in turn: a few batches, kept as numbers, so that they can be handed to other processes. */
+/** The batches on which all candidates train. They are numbers, so that other processes can get them. */
 import * as tf from '@tensorflow/tfjs-core';
 import { type DataChoice, loadData } from '../files/data.js';
 
@@ -40,7 +40,7 @@ export async function loadBatches(choice: DataChoice, size: number): Promise<Bat
   return { dataset, shape, classes, size, images, labels };
 }
 
-/** Batch `index`, from 0 and around, as tensors; whoever asks disposes of them. */
+/** Batch `index`, from 0 and cyclic, as tensors. The caller disposes of them. */
 export function batchAt(
   { shape, classes, size, images, labels }: Batches,
   index: number,

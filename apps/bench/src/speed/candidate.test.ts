@@ -39,7 +39,7 @@ describe('a recipeCandidate', () => {
     for (const { dispose } of [ghl, backprop]) dispose();
   });
 
-  it('says what its step leaves behind', async () => {
+  it('reports the tensors that its step leaves', async () => {
     const { model, step, dispose } = recipeCandidate({ name: 'backprop' }, 'fasthebb-small', batches);
     const left: tf.Tensor[] = [];
     const { apply } = model;

@@ -1,4 +1,4 @@
-/** A recipe in a comparison of speeds: a model and an optimizer of its own, trained as a run would train them. */
+/** A recipe in a comparison of speeds: a separate model and optimizer, trained as in a run. */
 import { plasticOptimizer } from '@ghl/learner';
 import type { PlannedRecipe } from '@ghl/race';
 import { assignmentOf, buildNetwork, trainingStep } from '@ghl/race';
@@ -7,9 +7,7 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { type Batches, batchAt } from './batches.js';
 import { flopPerImage } from './flop.js';
 
-/**
- * Steps of the paper's 100 epochs at batch 64: those that are timed stand at their beginning, where steps are largest.
- */
+/** Steps of the paper's 100 epochs at batch 64. The timed steps are the first ones, which are the largest. */
 export const SCHEDULED_STEPS = 78_200;
 
 /**
@@ -17,7 +15,7 @@ export const SCHEDULED_STEPS = 78_200;
  */
 export const MEMORY_STEPS = 4;
 
-/** What one step came to. */
+/** The result of one step. */
 export interface TimedStep {
   readonly ms: number;
   readonly loss: number;

@@ -1,6 +1,6 @@
 /**
- * How many floating-point operations a training step needs: what speeds are divided into. Products of weights with
- * activities only, counted as direct sums, whatever way a kernel takes: a Winograd convolution does fewer.
+ * The floating-point operations of a training step, from which speeds are computed. Only products of weights with
+ * activities count, as direct sums for any algorithm: a Winograd convolution does fewer.
  */
 import type { Assignment } from '@ghl/learner';
 import type { LayersModel } from '@tensorflow/tfjs-layers';

@@ -45,7 +45,7 @@ const OPPONENTS = ['pytorch'];
 const say = (text: string) => process.stderr.write(`${text}\n`);
 
 /**
- * Measures one backend; progress goes to standard error.
+ * Measures one backend, and reports progress on standard error.
  *
  * @throws ConfigurationError `UNKNOWN_OPPONENT`, `TOO_MANY_THREADS`, and for other names; UnsupportedError `NO_PYTHON`,
  * `NO_TORCH`, before anything is timed; GhlError `INTERRUPTED`.

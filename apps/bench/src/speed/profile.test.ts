@@ -11,7 +11,7 @@ import { type KernelTime, timeKernels } from './profile.js';
 
 beforeAll(() => tf.setBackend('cpu'));
 
-/** A clock that stands still unless it is moved. */
+/** A clock that moves only on request. */
 let now = 0;
 afterEach(() => {
   vi.restoreAllMocks();
@@ -56,7 +56,7 @@ const places = (times: readonly KernelTime[], kernel: string) =>
   times.filter((time) => time.kernel === kernel).map(({ layer, pass, calls }) => ({ layer, pass, calls }));
 
 describe('a profile', () => {
-  it('knows whom each kernel worked for, and how much went through it', async () => {
+  it('attributes each kernel to a layer, and counts its bytes', async () => {
     const { model, step, dispose } = training();
     const times = await timeKernels(model, async () => {
       for (let i = 0; i < STEPS; i++) step();

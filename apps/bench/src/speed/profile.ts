@@ -1,7 +1,7 @@
 /**
- * Where the time of a step goes: every kernel of the active backend is timed while a body runs. Not with `tf.profile`,
- * which reads each result back. On a device that stamps its work with the time, a kernel's is the device's; on another
- * that only enqueues it, the time of that.
+ * The time of each kernel of the active backend while a body runs. `tf.profile` is unsuitable, because it reads each
+ * result back. On a device with time stamps, the time is that of the device. On other devices that only enqueue work,
+ * it is the time to enqueue.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -12,7 +12,7 @@ type Pass = 'forward' | 'backward' | 'update';
 
 /** A row of a profile: all calls of a kernel for one layer in one pass, of an average step. */
 export interface ProfileRow {
-  /** Null in the row of all that was done outside of kernels. */
+  /** Null in the row for the time outside of kernels. */
   readonly kernel: string | null;
   readonly layer: string | null;
   readonly pass: Pass | null;
@@ -20,11 +20,11 @@ export interface ProfileRow {
   readonly ms: number;
   /** Of the step's time. */
   readonly share: number;
-  /** What went in and came out, in 10⁶ bytes. */
+  /** Input and output, in 10⁶ bytes. */
   readonly megabytes: number;
 }
 
-/** Where the time of a recipeCandidate's steps goes, the most first. */
+/** The time of a candidate's steps by kernel, the longest first. */
 export async function profile({ model, step }: RecipeCandidate, steps: number): Promise<ProfileRow[]> {
   let whole = 0;
   const kernels = await timeKernels(model, async () => {
@@ -48,19 +48,19 @@ export async function profile({ model, step }: RecipeCandidate, steps: number): 
 /** All calls of a kernel for one layer in one pass. */
 export interface KernelTime {
   readonly kernel: string;
-  /** The layer that it worked for; null where that cannot be told, as for the loss. */
+  /** The layer of the kernel; null if it is unknown, as for the loss. */
   readonly layer: string | null;
   /** `'update'` is what local rules, modulators and transforms do, and moving the weights. */
   readonly pass: Pass;
   readonly calls: number;
   /** Without the time of kernels that it called. */
   readonly ms: number;
-  /** Sizes of the tensors that went in and came out. */
+  /** Sizes of the input and output tensors. */
   readonly bytes: number;
 }
 
 /**
- * Runs a body and times its kernels. The kernels are as before afterwards, whatever happens.
+ * Runs a body and times its kernels. The kernels are restored in all cases.
  *
  * @param model The model that the body trains.
  */
@@ -122,7 +122,7 @@ function hostClock(): Clock {
 }
 
 /**
- * The time of what a kernel put on the device's queue, which the WebGPU backend counts apart from that of inner
+ * The time of the work that a kernel put on the queue of the device. The WebGPU backend counts it apart from inner
  * kernels.
  */
 function deviceClock<T>(kernel: () => T): { result: T; own: Promise<number> } {
@@ -160,8 +160,8 @@ type Call = { apply: (...values: unknown[]) => unknown };
 
 /**
  * Follows a step: forward kernels belong to the layer that is being applied, backward kernels to the one that put their
- * node on the tape. What a rule does is told by shapes, since it may happen in the middle of either: kernel-shaped, or
- * y with all positions in one axis.
+ * node on the tape. The work of a rule may happen during either. Shapes identify it: kernel-shaped, or y with all
+ * positions in one axis.
  */
 function watch(model: LayersModel): {
   place(shapes: readonly (readonly number[])[]): Place;

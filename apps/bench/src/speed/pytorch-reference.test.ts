@@ -1,4 +1,4 @@
-/** The reference is one: from the same weights, a step of it moves them as ours does. Left out where PyTorch is missing. */
+/** The reference is correct: from the same weights, its step equals ours. Skipped without PyTorch. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -85,7 +85,7 @@ describe('a step of the PyTorch reference', () => {
   });
 });
 
-describe('where there is no PyTorch', () => {
+describe('without PyTorch', () => {
   let folder: string;
 
   beforeAll(async () => {
@@ -95,7 +95,7 @@ describe('where there is no PyTorch', () => {
 
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  it('or no Python, the code says so, and the help how to get it', async ({ skip }) => {
+  it('or without Python, throws a specific code, with help for the installation', async ({ skip }) => {
     vi.stubEnv('PATH', folder);
     await expect(PyTorchReference.start()).rejects.toMatchObject({
       code: 'NO_PYTHON',

@@ -1,5 +1,6 @@
 /**
- * The PyTorch reference of a network, in a process of its own: says what it is to be, and asks it for one step at a time.
+ * The PyTorch reference of a network, in a separate process. This side sends the network, and requests one step at a
+ * time.
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -72,7 +73,7 @@ export class PyTorchReference {
   }
 
   /**
-   * Hands over the network, its weights, the batches and the recipe's constants.
+   * Sends the network, its weights, the batches and the constants of the recipe.
    *
    * @throws UnsupportedError `NO_TWIN` for a layer that the reference does not know.
    */
@@ -108,7 +109,7 @@ export class PyTorchReference {
     await this.#ask({ do: 'begin', setting }, numbers);
   }
 
-  /** Makes a step on batch `index`, from 0 and around; the time is Python's, without the words that went to and fro. */
+  /** Makes a step on batch `index`, from 0 and cyclic. The time is measured in Python, without communication. */
   async step(variant: Variant, index: number): Promise<{ readonly ms: number; readonly loss: number }> {
     return (await this.#ask({ do: 'step', way: variant, batch: index })) as { ms: number; loss: number };
   }
@@ -162,7 +163,7 @@ interface Answer {
   readonly [name: string]: unknown;
 }
 
-/** What a process says, line by line; after its end, for ever that it has ended. */
+/** The output of a process, line by line; after its end, an error for every request. */
 async function* answersOf({ stdout, stderr }: Child): AsyncGenerator<Answer> {
   let output = '';
   stderr.on('data', (chunk: Buffer) => {

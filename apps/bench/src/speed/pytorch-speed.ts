@@ -1,4 +1,4 @@
-/** What the PyTorch reference makes of the same steps, and how ours compare. */
+/** The speed of the PyTorch reference on the same steps, and the comparison with ours. */
 
 import { assignmentOf } from '@ghl/race';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
@@ -20,7 +20,7 @@ export function referenceCandidates(reference: PyTorchReference): Candidate[] {
   }));
 }
 
-/** What was compared, and what came out. */
+/** The comparison and its result. */
 export interface Comparison {
   readonly model: LayersModel;
   readonly network: string;

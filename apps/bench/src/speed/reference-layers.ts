@@ -1,8 +1,8 @@
-/** A network in PyTorch's words: what its reference is built from. */
+/** A network in the terms of PyTorch, from which the reference is built. */
 import { UnsupportedError } from '@ghl/core';
 import type { LayersModel, layers } from '@tensorflow/tfjs-layers';
 
-/** A layer as the reference is told of it. */
+/** A layer as the reference receives it. */
 export type ReferenceLayer = { readonly kind: string; readonly name: string } & Readonly<Record<string, unknown>>;
 
 type Config = Record<string, unknown> & {

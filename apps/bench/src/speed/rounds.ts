@@ -1,12 +1,12 @@
 /**
- * Turns taken in one process: in every round each recipeCandidate makes one step on the same batch, in an order that
- * alternates, so that whatever else the machine does meets all of them alike.
+ * Interleaved timing in one process. In every round, each candidate makes one step on the same batch, in an alternating
+ * order. Other load of the machine therefore affects all candidates equally.
  */
 import { setTimeout } from 'node:timers/promises';
 import { yieldToEventLoop } from '../platform/clock.js';
 import type { GemmPeak } from './gemm-peak.js';
 
-/** Somebody who takes turns. */
+/** A candidate in the rounds. */
 export interface Candidate {
   readonly name: string;
   /** Makes a step on the batch of this number and returns the ms that it took. */

@@ -1,4 +1,4 @@
-/** What a comparison of speeds comes to, under the names that `bench speed --json` has. */
+/** The result of a comparison of speeds, with the names of `bench speed --json`. */
 import type { ActiveBackend } from '@ghl/core';
 import { median, medianAbsoluteDeviation } from 'simple-statistics';
 import type { Environment } from '../platform/environment.js';
@@ -11,7 +11,7 @@ export interface Middle {
   readonly spread: number;
 }
 
-/** How fast somebody trained. */
+/** The speed of one candidate. */
 export interface Speed {
   /** Median of {@link ms}. */
   readonly msPerStep: number;
@@ -34,8 +34,8 @@ export interface RecipeSpeed extends Speed {
   /** Tensors that are more after the timed steps than before them. */
   readonly leakedTensors: number;
   /**
-   * The most that the backend allocated on its device, in MiB; null where that has no memory of its own, or does not
-   * tell.
+   * The peak allocation of the backend on its device, in MiB; null if the device has no separate memory, or does not
+   * report it.
    */
   readonly peakDeviceMiB: number | null;
   readonly profile?: readonly ProfileRow[];
@@ -71,11 +71,11 @@ export interface SpeedSummary {
   /** Its median absolute deviation. */
   readonly ghlToBackpropSpread: number | null;
   readonly pytorch?: PytorchSpeed;
-  /** Processes that were at work in the minute before, as the system averages them; 0 where it does not. */
+  /** The load average of the minute before; 0 if the system has none. */
   readonly loadBefore: number;
   readonly device: string | null;
   readonly driver: string | null;
-  /** Kernels that the backend registered or replaced, and what it had to do without. */
+  /** Kernels that the backend registered or replaced, and missing features. */
   readonly kernels: readonly string[];
   readonly notes: readonly string[];
   /** Which of its kernels the backend chose. */
@@ -83,7 +83,7 @@ export interface SpeedSummary {
   readonly environment: Environment;
 }
 
-/** The document of a comparison of backends: for each, what it came to, or why it did not run. */
+/** The document of a comparison of backends: for each, its result, or the reason why it did not run. */
 export interface BackendsSummary {
   readonly schemaVersion: 1;
   readonly network: string;

@@ -58,7 +58,7 @@ export function backendsText({ network, batch, backends }: BackendsSummary): str
         ]),
   );
   return [
-    `${network}, batch ${batch}: each backend in a process of its own; median ± median absolute deviation`,
+    `${network}, batch ${batch}: each backend in a separate process; median ± median absolute deviation`,
     tableOf(heads, rows, 2),
     ...Object.entries(backends).flatMap(([backend, result]) =>
       'reason' in result
@@ -87,7 +87,7 @@ function against({ versions, threads, gemmPeakGflops, ways, oursToTheirs }: NonN
   const order = Object.keys(VARIANTS) as Variant[];
   return [
     '',
-    `PyTorch ${versions.torch}, Python ${versions.python}, ${count(threads, 'thread')}, a step each in turn with ours`,
+    `PyTorch ${versions.torch}, Python ${versions.python}, ${count(threads, 'thread')}, interleaved with ours`,
     speeds(
       order.map((variant) => [VARIANTS[variant], ways[variant]]),
       [],
