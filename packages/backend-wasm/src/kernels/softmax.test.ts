@@ -29,7 +29,7 @@ function softmax(x: Float32Array, columns: number): Float64Array {
   return y;
 }
 
-it.each([1, 2, 3, 4, 5, 10, 16, 17, 96, 100, 513, 1536, 20000])('equals float64 to 1e-6, row of %i', (columns) => {
+it.each([1, 2, 3, 4, 5, 10, 16, 17, 96, 100, 513, 1536, 20000])('softmax equals float64 to 1e-6, row of %i', (columns) => {
   const rows = columns < 1000 ? 1 + Math.ceil(40000 / columns) : 3;
   for (const scale of [1, 10, 85]) {
     const x = numbers(columns, [rows * columns]).map((value) => scale * value);
@@ -41,7 +41,7 @@ it.each([1, 2, 3, 4, 5, 10, 16, 17, 96, 100, 513, 1536, 20000])('equals float64 
   }
 });
 
-it('is over the last axis, for any number of axes', () => {
+it('softmax is over the last axis, for any number of axes', () => {
   const shape = [2, 3, 4, 5];
   const x = numbers(1, shape);
   const out = tf.softmax(tf.tensor4d(x, shape as [number, number, number, number]));
@@ -49,7 +49,7 @@ it('is over the last axis, for any number of axes', () => {
   expect(relativeError(out.dataSync(), softmax(x, 5))).toBeLessThan(1e-6);
 });
 
-it('supports large and infinite values, and propagates NaN, as the cpu backend does', async () => {
+it('softmax supports large and infinite values, and propagates NaN, as the cpu backend does', async () => {
   const [inf, nan] = [Infinity, Number.NaN];
   const rows = [
     [1e38, 1e38, -1e38, 0, 1],
@@ -68,6 +68,6 @@ it('supports large and infinite values, and propagates NaN, as the cpu backend d
   }
 });
 
-it('of an empty tensor is empty', () => {
+it('softmax of an empty tensor is empty', () => {
   expect(tf.softmax(tf.zeros([0, 5])).shape).toEqual([0, 5]);
 });

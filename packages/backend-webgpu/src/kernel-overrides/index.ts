@@ -4,5 +4,5 @@ import { maxPoolGradient } from './max-pool-gradient.js';
 import { nanOverrides } from './nan-propagation.js';
 import { orderedProducts } from './ordered-products.js';
 
-/** All of them. */
+/** All kernels of this folder. */
 export const stockOverrides: readonly KernelOverride[] = [...nanOverrides, ...orderedProducts, maxPoolGradient];
