@@ -29,7 +29,7 @@ function softmax(x: Float32Array, columns: number): Float64Array {
   return y;
 }
 
-it.each([1, 2, 3, 4, 5, 10, 16, 17, 96, 100, 513, 1536, 20000])('softmax equals float64 to 1e-6, row of %i', (columns) => {
+it.each([1, 2, 3, 4, 5, 10, 16, 17, 96, 100, 513, 1536, 20000])('softmax is float64 to 1e-6, row of %i', (columns) => {
   const rows = columns < 1000 ? 1 + Math.ceil(40000 / columns) : 3;
   for (const scale of [1, 10, 85]) {
     const x = numbers(columns, [rows * columns]).map((value) => scale * value);
