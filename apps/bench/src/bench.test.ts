@@ -206,7 +206,7 @@ describe('a race', () => {
     expect(JSON.parse(resumed.stdout)).toEqual(document);
   });
 
-  it('of which every run diverges is reported, and exits with 1', async () => {
+  it('is reported and exits with 1 if every run diverges', async () => {
     const { status, stdout, stderr } = await bench(...DIVERGING, '--seeds', '2', '--out', 'race');
     expect([status, stderr]).toEqual([1, expect.stringContaining('2 runs failed.\nNON_FINITE_STEP: ')]);
     expect(stdout).toMatch(/│ oja\+raw │ +– │/);
@@ -231,7 +231,7 @@ describe('a race', () => {
     expect(await bench('run', '--resume', 'race')).toMatchObject({ status: 0 });
   });
 
-  it('of which the files of one run are damaged is reported without it', async () => {
+  it('is reported without a run whose files are damaged', async () => {
     const race = [...SMALL, '--recipe', 'ghl,backprop', '--seeds', '1', '--out', 'race'];
     expect(await bench(...race)).toMatchObject({ status: 0 });
     for (const [file, text] of [
@@ -256,7 +256,7 @@ describe('a race', () => {
     }
   });
 
-  it('is the work of one process at a time', async () => {
+  it('is locked by one process at a time', async () => {
     const race = [...SMALL, '--recipe', 'ghl', '--seeds', '1', '--out', 'race'];
     expect(await bench(...race)).toMatchObject({ status: 0 });
     const { release } = await lockFolder(join(folder, 'race'));
@@ -272,7 +272,7 @@ describe('a race', () => {
 });
 
 describe('speed', () => {
-  it('is one JSON document, whose figures follow from its times', async () => {
+  it('prints one JSON document, whose figures follow from its times', async () => {
     const words = 'speed --network fasthebb-small --batch 4 --threads 1 --steps 3 --rule oja --profile --json';
     const { status, stdout } = await bench(...words.split(' '));
     expect(status).toBe(0);
@@ -310,7 +310,7 @@ describe('speed', () => {
     expect(stdout).not.toContain('GHL/BP');
   });
 
-  it('of all backends is one table, and says which did not run', async () => {
+  it('prints one table of all backends, with those that did not run', async () => {
     const words = 'speed --backend all --network fasthebb-small --batch 2 --steps 1';
     const { stdout: json } = await bench(...words.split(' '), '--json');
     const { backends } = JSON.parse(json);
@@ -362,7 +362,7 @@ describe('a full disk', () => {
     ];
     const { status, stderr } = await begin([...race, '--out', 'full'], limited).end;
     expect(stderr).toMatch(/DISK_FULL: .*checkpoint\.bin/);
-    expect(stderr).toContain('help: make room');
+    expect(stderr).toContain('help: free disk space');
     expect(status).toBe(1);
     expect(await bench('run', '--resume', 'full')).toMatchObject({ status: 0 });
     expect(await curve(join(folder, 'full'), 'ghl')).toEqual(await curve(join(folder, 'straight'), 'ghl'));
@@ -386,7 +386,7 @@ describe('resuming', () => {
     await writeFile(join(folder, 'race', file), JSON.stringify(json));
   };
 
-  it('with another option, code, spec or data is refused', async () => {
+  it('is rejected with another option, code, spec or data', async () => {
     const refused = async (says: string, ...words: string[]) => {
       const { status, stdout, stderr } = await bench('run', '--resume', 'race', ...words);
       expect(stderr).toMatch(/RESUME_MISMATCH: .*\nhelp: /);
@@ -453,7 +453,7 @@ describe('resuming', () => {
     });
   });
 
-  it('or reporting, where the report cannot be written, advises what there is', async () => {
+  it('explains the remedy if its report cannot be written', async () => {
     await mkdir(join(folder, 'race', 'report.html.draft'));
     const { status, stderr } = await bench('report', 'race');
     expect([status, stderr]).toEqual([
@@ -493,7 +493,7 @@ describe('bad input', () => {
     expect(stderr).not.toMatch(/^\s+at /m);
   });
 
-  it('in a data file is refused before anything is begun', async () => {
+  it('is rejected in a data file before a race begins', async () => {
     await mkdir(join(folder, 'data'));
     for (const file of ['data_batch_1', 'data_batch_2', 'data_batch_3', 'data_batch_4', 'data_batch_5', 'test_batch']) {
       await writeFile(join(folder, 'data', `${file}.bin`), new Uint8Array(3073 * 2 - (file === 'test_batch' ? 5 : 0)));
@@ -505,7 +505,7 @@ describe('bad input', () => {
   });
 });
 
-it('lists everything that it can name', async () => {
+it('lists every name that it accepts', async () => {
   const { status, stdout } = await bench('list', '--json');
   expect(status).toBe(0);
   expect(JSON.parse(stdout)).toEqual({
@@ -518,7 +518,7 @@ it('lists everything that it can name', async () => {
   });
 });
 
-it('gives its help as a JSON document too', async () => {
+it('prints its help as a JSON document', async () => {
   const { status, stdout } = await bench('run', '--help', '--json');
   expect(status).toBe(0);
   expect(JSON.parse(stdout)).toEqual({ help: expect.stringContaining('--resume') });

@@ -220,7 +220,7 @@ describe('with NaN and ±∞ in any number, the bench reads what it wrote', () =
   });
 });
 
-it('reads the null that earlier versions wrote for NaN, and tells it from the null that means none', async () => {
+it('reads the null that earlier versions wrote for NaN, apart from the null of an absent value', async () => {
   const run = new RunFolder(folder, 'null', 0);
   await (await run.openEvents(0)).close();
   const score = { loss: null, accuracy: 0.086 };
@@ -231,7 +231,7 @@ it('reads the null that earlier versions wrote for NaN, and tells it from the nu
   expect(await run.readEvents()).toEqual([{ ...event, train: read, test: read }]);
 });
 
-it('writes them as strings', async () => {
+it('writes NaN and ±∞ as strings', async () => {
   const values = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1];
   expect(toJson(values)).toBe('["NaN","Infinity","-Infinity",1]');
   const run = new RunFolder(folder, 'text', 0);
@@ -243,7 +243,7 @@ it('writes them as strings', async () => {
   );
 });
 
-it('a statistic is of the finite numbers, and says how many there are', () => {
+it('computes a statistic of the finite numbers, with their count', () => {
   const seeds = [0.5, Number.NaN, 1.5, null, Number.POSITIVE_INFINITY];
   expect(statistic(seeds)).toEqual({ n: 2, mean: 1, sd: Math.SQRT1_2, seeds });
   expect(statistic([Number.NaN, null])).toEqual({ n: 0, mean: null, sd: null, seeds: [Number.NaN, null] });

@@ -58,7 +58,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-it('a power cut leaves the old file or the new one, and the new one once it is replaced', async () => {
+it('keeps the old or the new file in a power cut, and the new one after its replacement', async () => {
   const path = join(folder, 'file');
   disk.watched = path;
   let before: string | undefined;

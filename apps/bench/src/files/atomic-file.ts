@@ -37,7 +37,7 @@ export async function replaceFile(path: string, data: string | Uint8Array, help?
   await onDisk(path, write, help);
 }
 
-/** Windows opens no folder, and keeps its entries in a journal. */
+/** Windows cannot open a folder, and keeps its entries in a journal. */
 async function syncFolder(path: string): Promise<void> {
   try {
     const folder = await open(path, 'r');
@@ -55,11 +55,11 @@ async function syncFolder(path: string): Promise<void> {
 const FULL = ['ENOSPC', 'EDQUOT', 'EFBIG'];
 const FORBIDDEN = ['EACCES', 'EPERM', 'EROFS'];
 
-/** Runs a write to `path`, giving its failure a code and a help line. */
+/** Runs a write to `path`. Its failure gets a code and a help line. */
 export async function onDisk<T>(
   path: string,
   write: () => Promise<T>,
-  help = 'give a folder that can be written to: --out DIR.',
+  help = 'give a writable folder: --out DIR.',
 ): Promise<T> {
   try {
     return await write();

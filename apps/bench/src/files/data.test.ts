@@ -10,7 +10,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-it('names the file that a folder lacks, where it holds the others of a dataset', async () => {
+it('names the missing file of a dataset whose other files are in the folder', async () => {
   await mkdir(join(folder, 'mnist'));
   await writeFile(join(folder, 'mnist', 'train-images-idx3-ubyte'), '');
   await expect(loadData({ folder })).rejects.toMatchObject({
@@ -19,7 +19,7 @@ it('names the file that a folder lacks, where it holds the others of a dataset',
   });
 });
 
-it('names the datasets that it looked for in a folder with none of their files', async () => {
+it('names the datasets if a folder has none of their files', async () => {
   await expect(loadData({ folder })).rejects.toMatchObject({
     code: 'DATA_NOT_FOUND',
     message: expect.stringContaining('cifar10, cifar100, mnist, fashion-mnist'),

@@ -41,7 +41,7 @@ const minutes = 60_000;
 const underWay = (says: string) => ({ code: 'UNDER_WAY', message: expect.stringContaining(says) });
 
 describe('a lock', () => {
-  it('is held by one at a time, under any name of the folder, and leaves nothing', async () => {
+  it('has one holder at a time, under any name of the folder, and leaves no files', async () => {
     const { release } = await take(folder);
     const other = join(folder, '..', folder.split('/').at(-1) as string);
     await expect(take(other)).rejects.toMatchObject(underWay(`number ${process.pid} on this machine`));
@@ -50,14 +50,14 @@ describe('a lock', () => {
     await (await take(folder)).release();
   });
 
-  it('is waited for, where its holder is about to go', async () => {
+  it('is awaited for a while', async () => {
     const { release } = await take(folder);
     const next = take(folder, minutes);
     await release();
     await next;
   });
 
-  it('is free at once where its holder on this machine is dead', async () => {
+  it('is free at once if its holder on this machine is dead', async () => {
     await take(folder);
     await owned({ pid: dead() });
     await take(folder);
@@ -88,7 +88,7 @@ describe('a lock', () => {
     }
   });
 
-  it('is renewed while it is held, and says when another process took it', async () => {
+  it('is renewed while it is held, and reports if another process takes it', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
     const { lost } = await take(folder);
     const path = join(folder, 'lock');
@@ -109,7 +109,7 @@ describe('a lock', () => {
   });
 });
 
-it('makes the folder, and those above it', async () => {
+it('creates the folder and its parents', async () => {
   await take(join(folder, 'a', 'b', 'c'));
   await writeFile(join(folder, 'file'), '');
   await expect(take(join(folder, 'file', 'x'))).rejects.toMatchObject({ code: 'WRITE_FAILED' });

@@ -1,8 +1,8 @@
 /**
- * Keeps two processes from writing to one folder, a race's or a run's, on one machine or on several that share a disk.
- * The lock is a folder `lock` inside it, which exactly one `mkdir` can make, also over NFS. Its holder renews the time
- * stamp, so that the lock of a dead process lapses. `owner.json` in it names the process: on the same machine a lock
- * whose process is dead is taken over at once.
+ * Prevents two processes from writing to one folder, on one machine or on several that share a disk. The lock is a
+ * folder `lock` inside it, which exactly one `mkdir` can create, also over NFS. Its holder renews the time stamp, so
+ * that the lock of a dead process expires. `owner.json` in it names the process: on the same machine, the lock of a
+ * dead process is replaced at once.
  */
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
@@ -15,7 +15,7 @@ import { lock } from 'proper-lockfile';
 import { z } from 'zod';
 import { onDisk } from './atomic-file.js';
 
-/** After how long without renewal a lock lapses, in ms: longer than NFS may answer with an old time stamp (60 s). */
+/** The time in ms after which a lock expires without renewal. NFS may return old time stamps for 60 s. */
 const STALE = 120_000;
 const RENEWAL = 10_000;
 
@@ -24,21 +24,21 @@ export const UNDER_WAY = 'UNDER_WAY';
 /** Code of the error for a lock that another process took. */
 export const LOCK_LOST = 'LOCK_LOST';
 
-// proper-lockfile removes its locks when a signal ends the process. It would also let this one end it, which Node
-// ignores: a write beyond the size that the system allows is an error (EFBIG), not the end.
+// proper-lockfile removes its locks when a signal ends the process. Its handler of SIGXFSZ would also end the process;
+// Node ignores that signal, so that a write beyond the size limit is an error (EFBIG).
 if (process.platform !== 'win32') process.on('SIGXFSZ', () => {});
 
-/** A lock that is held. It ends with the process at the latest. */
+/** A held lock. It ends with the process at the latest. */
 export interface Lock {
-  /** Rejects with StateError `LOCK_LOST` if another process takes the lock; else never settles. */
+  /** Rejects with StateError `LOCK_LOST` if another process takes the lock; otherwise it never settles. */
   readonly lost: Promise<never>;
   release(): Promise<void>;
 }
 
 /**
- * Takes the lock of a folder, which is made if need be.
+ * Takes the lock of a folder. Creates the folder if necessary.
  *
- * @param patience For how many milliseconds to wait for another holder to go.
+ * @param patience Milliseconds to wait for another holder.
  * @throws StateError `UNDER_WAY`; `NOT_WRITABLE` and others of `onDisk`.
  */
 export async function lockFolder(folder: string, patience = 0): Promise<Lock> {
@@ -64,7 +64,7 @@ export async function lockFolder(folder: string, patience = 0): Promise<Lock> {
       const options = { lockfilePath: path, stale: STALE, update: RENEWAL, fs: wholeFolders, onCompromised };
       const release = await onDisk(folder, () => lock(folder, options));
       await onDisk(folder, () => sign(path));
-      // A lock that was lost is released already.
+      // A lost lock is released already.
       return { lost, release: () => release().catch(() => {}) };
     } catch (error) {
       if (((error as StateError).cause as NodeJS.ErrnoException | undefined)?.code !== 'ELOCKED') throw error;
@@ -98,7 +98,7 @@ const ownerSchema = z.object({ machine: z.string(), pid: z.number() });
 
 type Owner = z.infer<typeof ownerSchema>;
 
-/** Where process numbers mean the same: a hash of the machine's name and, in a container, of its table of processes. */
+/** The scope of a process number: a hash of the machine's name and, in a container, of its process table. */
 const machine = createHash('sha256').update(hostname()).update(processTable()).digest('hex').slice(0, 16);
 
 function processTable(): string {
@@ -133,7 +133,7 @@ function runs(pid: number): boolean {
   }
 }
 
-/** As `mkdir` with `recursive`, which never comes back where the system allows no folder, as in /proc. */
+/** As `mkdir` with `recursive`, which never returns if the system allows no folder, as in /proc. */
 async function makeFolder(folder: string): Promise<void> {
   const parent = dirname(resolve(folder));
   try {

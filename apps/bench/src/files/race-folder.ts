@@ -30,7 +30,7 @@ export class RaceFolder {
     return join(this.path, 'race.json');
   }
 
-  /** The data folder on this machine. It is not in the plan, which is made to be shared. */
+  /** The data folder on this machine. It is not in the plan, which can be shared. */
   get #localPath(): string {
     return join(this.path, 'local.json');
   }

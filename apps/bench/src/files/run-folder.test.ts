@@ -31,7 +31,7 @@ describe('the events of a run', () => {
     expect(await folder.readEvents()).toEqual([resumed(1), resumed(2)]);
   });
 
-  it('after the checkpoint are cut, and no other', async () => {
+  it('are removed after the checkpoint only', async () => {
     const log = await folder.openEvents(0);
     await log.append(resumed(1));
     const length = log.length;
@@ -43,7 +43,7 @@ describe('the events of a run', () => {
     expect(await folder.readEvents()).toEqual([resumed(1), resumed(3)]);
   });
 
-  it('may end in half a line, which is not read', async () => {
+  it('may end in an incomplete line, which is ignored', async () => {
     const log = await folder.openEvents(0);
     await log.append(resumed(1));
     await log.close();
@@ -66,7 +66,7 @@ describe('the events of a run', () => {
   });
 });
 
-it('has no manifest and no result before they are written, and says which file is damaged', async () => {
+it('has no manifest and no result before they are written, and names a damaged file', async () => {
   expect(await folder.readManifest()).toBeNull();
   expect(await folder.readResult()).toBeNull();
   await (await folder.openEvents(0)).close();

@@ -34,7 +34,7 @@ async function lossOn(backend: string): Promise<number> {
   return epoch?.type === 'epoch' ? epoch.train.loss : Number.NaN;
 }
 
-it('every backend that runs anywhere trains, to the same loss', async () => {
+it('trains to the same loss on every backend', async () => {
   const losses: number[] = [];
   for (const name of ['wasm', 'cpu']) losses.push(await lossOn(name));
   const [first, ...others] = losses as [number, ...number[]];

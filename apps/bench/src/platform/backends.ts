@@ -5,13 +5,13 @@ import * as tf from '@tensorflow/tfjs-core';
 
 /** Options that the bench gives to an adapter. */
 export interface BenchBackendOptions {
-  /** Threads that compute; backends without threads do not get it. Default: the backend's own. */
+  /** Number of threads, for a backend with threads. Default: the backend's default. */
   readonly threads?: number | undefined;
   /** The `numerics` of an earlier `activate()`, to get the same results. Default: the choice of the backend. */
   readonly numerics?: ActiveBackend['numerics'] | undefined;
 }
 
-/** TensorFlow.js in plain JavaScript: slow, everywhere, and a second opinion. */
+/** TensorFlow.js in plain JavaScript: slow, but available everywhere and independent of the other backends. */
 const cpu: BackendAdapter = {
   name: 'cpu',
   isSupported: async (): Promise<Support> => ({ supported: true }),
@@ -41,7 +41,7 @@ const backends: Readonly<Record<string, Known>> = {
 export const backendNames: readonly string[] = Object.keys(backends);
 
 /**
- * Turns a backend on.
+ * Activates a backend.
  *
  * @throws ConfigurationError `UNKNOWN_BACKEND`; the errors of the adapter.
  */

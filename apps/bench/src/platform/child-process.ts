@@ -1,4 +1,4 @@
-/** Work in a fresh process that does nothing else: one request, one answer. */
+/** A separate process for one request and one answer. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -20,7 +20,7 @@ export interface Child {
   readonly script: string;
   /** Code of the error, the process as the subject of a sentence, and the remedy. */
   readonly died: { readonly code: ErrorCode; readonly what: string; readonly help: string };
-  /** Whether to pass on its standard error; otherwise the error shows the last of it if the process ends early. */
+  /** Whether to print its standard error; otherwise the error shows the end of it if the process ends early. */
   readonly inheritStderr?: boolean;
 }
 

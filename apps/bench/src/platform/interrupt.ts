@@ -1,4 +1,4 @@
-/** Work that a signal stops in good order. */
+/** Work that a signal can stop. */
 import { GhlError } from '@ghl/core';
 import { INTERRUPTED } from './failure.js';
 

@@ -21,7 +21,7 @@ interface Point {
 const { document } = parseHTML('<!doctype html><html><body></body></html>');
 const FONT = { fontSize: '12px', fontFamily: 'inherit', background: 'none' } as const;
 
-/** How a chart is drawn. */
+/** The form of a chart. */
 interface LineChart {
   readonly x: string;
   readonly y: string;
@@ -83,7 +83,7 @@ export function accuracyChart(series: readonly Series[], runs: readonly Recorded
 }
 
 /**
- * Validation accuracy (test accuracy where nothing is held out) after each epoch, over epochs or seconds of training.
+ * Validation accuracy after each epoch, over epochs or seconds of training; test accuracy if no images are held out.
  */
 export function accuracyCurves(
   series: readonly Series[],
@@ -146,7 +146,7 @@ export function alignmentCurves(series: readonly Series[], runs: readonly Record
   );
 }
 
-/** Every seed thin, and their mean, where the seeds share their x, thick. */
+/** A thin line for each seed, and a thick one for their mean if the seeds share their x. */
 function lines(
   series: readonly Series[],
   runs: readonly RecordedRun[],
@@ -223,7 +223,7 @@ function svg(options: Plot.PlotOptions): string {
   return figure.outerHTML;
 }
 
-/** At most a few hundred points: more than a chart has room for says nothing. */
+/** At most a few hundred points: a chart cannot show more. */
 function thin<T>(points: readonly T[], most = 300): T[] {
   const every = Math.ceil(points.length / most);
   return points.filter((_, i) => i % every === 0 || i === points.length - 1);

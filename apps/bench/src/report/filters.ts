@@ -6,7 +6,7 @@ import { PNG } from 'pngjs';
 /** Kernels of a first layer, as the run recorded them. */
 export type FiltersEvent = Extract<RunEvent, { type: 'filters' }>;
 
-/** A picture with its size in pixels, to be shown enlarged. */
+/** A picture with its size in pixels, which a page shows enlarged. */
 export interface Picture {
   readonly url: string;
   readonly width: number;
@@ -14,8 +14,8 @@ export interface Picture {
 }
 
 /**
- * All filters side by side, each stretched to its own range from least to greatest finite weight, a pixel apart. NaN
- * and −∞ are painted as the least, ∞ as the greatest.
+ * All filters in one picture, a pixel apart. The brightness of each ranges from its least to its greatest finite
+ * weight. NaN and −∞ are shown as the least, ∞ as the greatest.
  */
 export function filterPicture({ shape: [height, width, channels, filters], values }: FiltersEvent): Picture {
   const bytes = Buffer.from(values, 'base64');

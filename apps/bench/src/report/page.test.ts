@@ -84,7 +84,7 @@ describe('the report', () => {
   const html = page(plan, runs, summarise(plan, runs));
   const { document } = parseHTML(html);
 
-  it('refers to nothing outside itself, and runs nothing', () => {
+  it('is self-contained and has no scripts', () => {
     expect(html).not.toMatch(/https?:|src="(?!data:)|href=|@import|url\(/);
     const scripts = [...document.querySelectorAll('script')];
     expect(scripts.map((script) => script.getAttribute('type'))).toEqual(['application/json']);
@@ -107,14 +107,14 @@ describe('the report', () => {
     expect(page(plan, runs, summarise(plan, runs))).toBe(html);
   });
 
-  it('shows alignment where a rule acts, and names the layers where it is the gradient', () => {
+  it('shows alignment for layers with a rule, and names the layers that descend their gradient', () => {
     const titles = [...document.querySelectorAll('.panel h3')].map((title) => title.textContent);
     expect(titles).toContain('conv1');
     expect(titles).not.toContain('classifier');
     expect(html).toContain('classifier');
   });
 
-  it('holds its numbers, and names as text', () => {
+  it('contains its numbers, and names as text', () => {
     const embedded = JSON.parse(document.querySelector('#summary')?.textContent ?? '');
     expect(embedded).toEqual(JSON.parse(JSON.stringify(summarise(plan, runs))));
     expect(html).not.toContain('net<script>');
@@ -140,7 +140,7 @@ describe('the report', () => {
     expect(document.querySelector('dl')?.textContent).toContain('wasm, V8, 1; cpu, 1');
   });
 
-  it('draws what is finite, where other numbers are NaN or infinite', () => {
+  it('draws the finite values if others are NaN or infinite', () => {
     const wild = (value: number) => {
       const [first, ...rest] = runs as [RecordedRun, ...RecordedRun[]];
       const score = { loss: value, accuracy: value };
@@ -184,13 +184,13 @@ describe('the report', () => {
     }
   });
 
-  it('is made before any run has ended', () => {
+  it('is possible before any run has ended', () => {
     const begun = runs.map((run) => ({ ...run, state: 'unfinished' as const, events: [], result: null }));
     expect(page(plan, begun, summarise(plan, begun))).toContain('unfinished');
   });
 });
 
-it('paints a filter from its least weight to its greatest', () => {
+it('draws a filter from its least weight to its greatest', () => {
   const event = {
     type: 'filters',
     step: 0,
@@ -204,7 +204,7 @@ it('paints a filter from its least weight to its greatest', () => {
   expect([...data]).toEqual([0, 128, 255, 255, 255, 255, 0, 255]);
 });
 
-it('paints what is finite of a filter that is not', () => {
+it('draws the finite weights of a filter with others', () => {
   const shape = [1, 2, 3, 1] as [number, number, number, number];
   const wild = values([-1, Number.NaN, 1, 1, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]);
   const { url } = filterPicture({ type: 'filters', step: 0, layer: 'conv1', shape, values: wild });

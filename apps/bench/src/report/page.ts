@@ -1,6 +1,6 @@
 /**
- * The report of a race: one HTML page that refers to nothing outside itself. A pure function of the runs: pictures
- * first, then the numbers, then what they depend on.
+ * The report of a race: one self-contained HTML page. A pure function of the runs: pictures first, then the numbers,
+ * then the settings that they depend on.
  */
 
 import type { RacePlan, RaceSummary, RecordedRun, RunManifest } from '@ghl/race';
@@ -145,7 +145,7 @@ function numbers(summary: RaceSummary, series: readonly Series[]): string {
       ? ''
       : `<p class="faint">The paper's figures are those of its tables 1 and 5. Differences here: ${escaped(summary.deviations.join('; '))}.</p>`;
   return `<div class="panel scroll"><table><thead><tr>${head}</tr></thead><tbody>${body.join('')}</tbody></table></div>
-<p class="faint">Test accuracy is the last epoch's; “at best validation” is that of the epoch which was best on the images held out. No
+<p class="faint">Test accuracy is the last epoch's; “at best validation” is that of the epoch with the best validation accuracy. No
 number is chosen by its test accuracy. ± is the sample standard deviation over seeds. Seconds are of training until the
 validation accuracy reaches the target; alignment is the mean over layers at the last measurement.</p>${departs}`;
 }

@@ -11,7 +11,7 @@ export interface RaceDisplay extends RaceWatcher {
   close(): void;
 }
 
-/** Bars if standard error is a terminal, else lines. */
+/** Bars if standard error is a terminal, otherwise lines. */
 export function display(plan: RacePlan): RaceDisplay {
   return process.stderr.isTTY ? bars(plan) : lines(plan);
 }
@@ -124,7 +124,7 @@ function lines(plan: RacePlan): RaceDisplay {
   };
 }
 
-/** Seconds as people say them. */
+/** A duration as text. */
 export function duration(seconds: number): string {
   if (!Number.isFinite(seconds)) return '–';
   const whole = Math.round(seconds);

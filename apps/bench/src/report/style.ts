@@ -1,4 +1,4 @@
-/** How the page looks. Light and dark follow the reader's system. */
+/** The style of the page. Light and dark follow the reader's system. */
 export const style = `
 :root {
   color-scheme: light dark;

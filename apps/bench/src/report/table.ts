@@ -59,7 +59,7 @@ export function table(summary: RaceSummary): string {
   return text.toString();
 }
 
-/** Runs that another backend than the first of the race computed, in whole or in part, a line each. */
+/** Runs that another backend than the first of the race computed, in whole or in part; one line each. */
 export function otherBackends({ backends: [first], recipes }: RaceSummary): string[] {
   return Object.entries(recipes).flatMap(([recipe, { backends }]) =>
     backends.flatMap((own, seed) =>

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type DataChoice, loadData } from '../files/data.js';
 
-/** How many different batches there are. A step takes as long on the next one as on the same. */
+/** Number of different batches. The time of a step does not depend on the batch. */
 const BATCHES = 4;
 
 /** Images and labels. */

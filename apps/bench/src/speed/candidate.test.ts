@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 
 describe('batches', () => {
-  it('are images of the dataset, with labels, again from the first after the last', () => {
+  it('are images of the dataset, with labels, and repeat after the last', () => {
     expect(batches).toMatchObject({ dataset: 'glyphs', shape: [32, 32, 3], size: 2 });
     const [first, again] = [batchAt(batches, 0), batchAt(batches, batches.images.length)];
     expect(first.xs.shape).toEqual([2, 32, 32, 3]);
@@ -26,8 +26,8 @@ describe('batches', () => {
   });
 });
 
-describe('a recipeCandidate', () => {
-  it('trains from the same weights as the others, and leaks nothing', async () => {
+describe('the candidate of a recipe', () => {
+  it('trains from the same weights as the others, and leaks no tensor', async () => {
     const ghl = recipeCandidate({ name: 'ghl' }, 'fasthebb-small', batches);
     const backprop = recipeCandidate({ name: 'backprop' }, 'fasthebb-small', batches);
     const first = [await ghl.step(0), await backprop.step(0)];

@@ -11,7 +11,7 @@ import { flopPerImage } from './flop.js';
 export const SCHEDULED_STEPS = 78_200;
 
 /**
- * Steps after which memory is at its most: the first makes the optimizer's state, later ones use again what was freed.
+ * Steps after which memory is at its peak. The first creates the optimizer's state; later ones reuse freed memory.
  */
 export const MEMORY_STEPS = 4;
 
@@ -19,24 +19,24 @@ export const MEMORY_STEPS = 4;
 export interface TimedStep {
   readonly ms: number;
   readonly loss: number;
-  /** Tensors more than before it. */
+  /** Number of tensors that the step added. */
   readonly leaked: number;
 }
 
-/** One recipe, ready to be trained. */
+/** One recipe, ready to train. */
 export interface RecipeCandidate {
   readonly name: string;
   readonly model: LayersModel;
   /** Floating-point operations of a step, for one image. */
   readonly flopPerImage: number;
-  /** Trains on a batch. The time ends when the device has done all of it. */
+  /** Trains on a batch. The time ends when the device has finished. */
   step(batch: number): Promise<TimedStep>;
-  /** @throws NonFiniteError `NON_FINITE_STEP` where a step was not finite. */
+  /** @throws NonFiniteError `NON_FINITE_STEP` if a step was not finite. */
   checkFinite(): Promise<void>;
   dispose(): void;
 }
 
-/** Builds the network and the optimizer of a recipe; every recipeCandidate begins with the same weights. */
+/** Builds the network and the optimizer of a recipe; every candidate begins with the same weights. */
 export function recipeCandidate(recipe: PlannedRecipe, network: string, batches: Batches): RecipeCandidate {
   const model = buildNetwork(network, batches, 0);
   const assignment = assignmentOf(recipe, network, SCHEDULED_STEPS);
@@ -50,7 +50,7 @@ export function recipeCandidate(recipe: PlannedRecipe, network: string, batches:
       const before = tf.memory().numTensors;
       const from = performance.now();
       const { loss, correct } = trainingStep(model, optimizer, xs, ys);
-      await correct.data(); // made last: when it can be read, the step is over on any device
+      await correct.data(); // computed last: after it is read, the step is complete on any device
       const ms = performance.now() - from;
       const [value] = await loss.data();
       tf.dispose([loss, correct]);

@@ -28,7 +28,7 @@ describe('the operations of a step', () => {
     expect(gigaflop(network, 'signOnly')).toBe(gigaflop(network, 'backprop'));
   });
 
-  it('are those of the products that are made, and of no others', () => {
+  it('count exactly the products that a step computes', () => {
     const model = sequential({
       layers: [
         layers.conv2d({ name: 'conv', inputShape: [9, 9, 2], filters: 3, kernelSize: 3, strides: 2 }),

@@ -9,12 +9,12 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
  * Operations for one image, a multiplication and an addition each. With P positions, fan-in D and K units, a layer's
  * forward product costs 2·P·D·K, and so does each of
  *
- *     the gradient of its weights    where their plasticity reads it
- *     the gradient of its input      where the weights of an earlier layer read theirs
- *     Σ x ⊗ gate                     where a local rule moves it by activity
+ *     the gradient of its weights    if their plasticity reads it
+ *     the gradient of its input      if the weights of an earlier layer read theirs
+ *     Σ x ⊗ gate                     if a local rule with a gate updates it
  *
  * @param model A chain of layers, in order; dense layers and convolutions count.
- * @param assignment What moves which layer, by layer name or `'*'`.
+ * @param assignment The updater of each layer, by layer name or `'*'`.
  */
 export function flopPerImage(model: LayersModel, assignment: Assignment): number {
   let flop = 0;

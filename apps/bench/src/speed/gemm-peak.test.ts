@@ -6,7 +6,7 @@ import { gemmPeak, timeMatMul } from './gemm-peak.js';
 beforeAll(() => tf.setBackend('cpu'));
 
 describe('the GEMM peak', () => {
-  it('is the best of all products, 2·n³ operations each', async () => {
+  it('is the best of all products, with 2·n³ operations each', async () => {
     const ms = [4, 2, 3];
     let round = -1;
     const peak = gemmPeak(async () => ms[round] as number);
@@ -16,7 +16,7 @@ describe('the GEMM peak', () => {
     expect(peak.best()).toBe(peak.gflops[1536]);
   });
 
-  it('tries nothing larger than what takes too long', async () => {
+  it('tries no larger matrix after a product that takes too long', async () => {
     const sides: number[] = [];
     const peak = gemmPeak(async (side) => {
       sides.push(side);
@@ -26,7 +26,7 @@ describe('the GEMM peak', () => {
     expect(sides).toEqual([192, 384]);
   });
 
-  it('is measured on the active backend, and leaves nothing there', async () => {
+  it('is measured on the active backend, and leaves no tensor there', async () => {
     expect(await timeMatMul(8)).toBeGreaterThan(0);
   });
 });

@@ -1,15 +1,15 @@
-/** The yardstick of a machine at a moment: how fast the backend multiplies two matrices and does nothing else. */
+/** The reference speed of a machine: how fast the backend multiplies two matrices at that time. */
 import * as tf from '@tensorflow/tfjs-core';
 
 /** Sides of the square matrices, ascending. */
 const SIDES = [192, 384, 576, 768, 1152, 1536] as const;
 
-/** A product that takes longer than this, in ms, is the largest that is tried. */
+/** A product that takes longer than this, in ms, is the largest one. */
 const LONGEST = 250;
 
-/** Measures in between other work, so that both see the same machine; keeps the best. */
+/** Measures between other work, so that both run under the same conditions; keeps the best. */
 export interface GemmPeak {
-  /** Makes one product of each size. */
+  /** Computes one product of each size. */
   measure(): Promise<void>;
   /** The best so far, in GFLOP/s, by the side of the matrices. */
   readonly gflops: Readonly<Record<number, number>>;
@@ -38,7 +38,7 @@ export async function timeMatMul(side: number): Promise<number> {
   const [a, b] = [tf.fill([side, side], 0.5), tf.fill([side, side], 0.25)];
   const from = performance.now();
   const product = tf.matMul(a as tf.Tensor2D, b as tf.Tensor2D);
-  const corner = tf.slice(product, [0, 0], [1, 1]); // reading it ends the work, wherever that is done
+  const corner = tf.slice(product, [0, 0], [1, 1]); // reading it waits for the work on any device
   await corner.data();
   const ms = performance.now() - from;
   tf.dispose([a, b, product, corner]);

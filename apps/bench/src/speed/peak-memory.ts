@@ -1,4 +1,4 @@
-/** The peak memory of training with a recipe, measured in a fresh process that does nothing else. */
+/** The peak memory of training with a recipe, measured in a separate process. */
 import type { ActiveBackend } from '@ghl/core';
 import type { PlannedRecipe } from '@ghl/race';
 import { askChild } from '../platform/child-process.js';
@@ -24,7 +24,7 @@ export interface PeakMemory {
 }
 
 /**
- * Measures it.
+ * Measures the peak memory of a recipe.
  *
  * @throws GhlError `MEMORY_PROCESS_DIED`, or the error of the process.
  */

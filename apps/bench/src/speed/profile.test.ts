@@ -75,7 +75,7 @@ describe('a profile', () => {
     dispose();
   });
 
-  it('changes nothing, then and afterwards, even where the body throws', async () => {
+  it('changes no result, and restores the kernels even if the body throws', async () => {
     const [watched, plain] = [training(), training()];
     watched.model.setWeights(plain.model.getWeights());
     const kernels = tf.getKernelsForBackend('cpu');
@@ -93,7 +93,7 @@ describe('a profile', () => {
     for (const { dispose } of [watched, plain]) dispose();
   });
 
-  it('counts the time of a kernel that another one calls once', async () => {
+  it('counts the time of a nested kernel once', async () => {
     const { model, dispose } = training();
     const identity = (ms: number): tf.KernelFunc => {
       return ({ inputs }) => {

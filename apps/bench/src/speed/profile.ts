@@ -18,7 +18,7 @@ export interface ProfileRow {
   readonly pass: Pass | null;
   readonly calls: number;
   readonly ms: number;
-  /** Of the step's time. */
+  /** Share of the step's time. */
   readonly share: number;
   /** Input and output, in 10⁶ bytes. */
   readonly megabytes: number;
@@ -50,10 +50,10 @@ export interface KernelTime {
   readonly kernel: string;
   /** The layer of the kernel; null if it is unknown, as for the loss. */
   readonly layer: string | null;
-  /** `'update'` is what local rules, modulators and transforms do, and moving the weights. */
+  /** `'update'` is the work of rules, modulators and transforms, and the change of the weights. */
   readonly pass: Pass;
   readonly calls: number;
-  /** Without the time of kernels that it called. */
+  /** Time without that of kernels that it called. */
   readonly ms: number;
   /** Sizes of the input and output tensors. */
   readonly bytes: number;
@@ -108,7 +108,7 @@ type Clock = <T>(kernel: () => T) => { readonly result: T; readonly own: number 
 
 /** The time until a kernel returns. */
 function hostClock(): Clock {
-  /** For each kernel under variant, the ms of those that it called. */
+  /** For each running kernel, the ms of the kernels that it called. */
   const inner: number[] = [];
   return (kernel) => {
     inner.push(0);
@@ -151,7 +151,7 @@ interface Place {
   readonly pass: Pass;
 }
 
-/** A node of the engine's tape, as far as it matters here. */
+/** The members of a node on the engine's tape that are used here. */
 interface Node {
   gradient?: (dys: tf.Tensor[]) => Record<string, () => tf.Tensor>;
 }
@@ -196,7 +196,7 @@ function watch(model: LayersModel): {
     const kernel = layer.trainableWeights.map(({ shape }) => shape as number[]).find((shape) => shape.length >= 2);
     if (kernel !== undefined) byKernel.set(kernel.join(), layer.name);
     const output = layer.outputShape as (number | null)[];
-    // Of a layer with one position, y in two axes is any layer's.
+    // For a layer with one position, y with two axes may belong to any layer.
     if (kernel !== undefined && output.length > 2) {
       const positions = output.slice(1, -1).reduce((all: number, axis) => all * (axis ?? 1), 1);
       byUnits.set([positions, output.at(-1)].join(), layer.name);

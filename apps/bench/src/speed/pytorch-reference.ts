@@ -15,7 +15,7 @@ import type { Batches } from './batches.js';
 import { SCHEDULED_STEPS } from './candidate.js';
 import { referenceLayers } from './reference-layers.js';
 
-/** Ways in which the reference trains, and what they are. */
+/** The variants of training in the reference, with descriptions. */
 export const VARIANTS = {
   backprop: 'back-propagation',
   ghlPublished: 'GHL as published: patches unfolded',
@@ -50,7 +50,7 @@ export class PyTorchReference {
    */
   static async start(): Promise<PyTorchReference> {
     const child = spawn('python3', [script], { stdio: ['pipe', 'pipe', 'pipe'] });
-    child.stdin.on('error', () => {}); // a process that has ended is noticed by its missing answer
+    child.stdin.on('error', () => {}); // an ended process is detected by its missing answer
     try {
       await once(child, 'spawn');
     } catch (cause) {
@@ -119,7 +119,7 @@ export class PyTorchReference {
     return (await this.#ask({ do: 'matmul', side })).ms as number;
   }
 
-  /** The most memory that its process had, in MiB. */
+  /** The peak memory of its process, in MiB. */
   async peakMemory(): Promise<number> {
     return (await this.#ask({ do: 'peak' })).mebibytes as number;
   }
@@ -143,7 +143,7 @@ export class PyTorchReference {
     await ended;
   }
 
-  /** @throws GhlError `TWIN_FAILED` with what Python said. */
+  /** @throws GhlError `TWIN_FAILED` with the message of Python. */
   async #ask(request: object, numbers: readonly Float32Array[] = []): Promise<Answer> {
     this.#child.stdin.write(`${toJson(request)}\n`);
     for (const each of numbers) this.#child.stdin.write(new Uint8Array(each.buffer, each.byteOffset, each.byteLength));

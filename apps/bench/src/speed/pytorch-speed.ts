@@ -11,7 +11,7 @@ import { middle, type PytorchSpeed, ratios, type Speed, speedOf } from './summar
 
 const variants = Object.keys(VARIANTS) as Variant[];
 
-/** The reference as a player for each of its variants. */
+/** A candidate for each variant of the reference. */
 export function referenceCandidates(reference: PyTorchReference): Candidate[] {
   return variants.map((variant) => ({
     name: `PyTorch ${variant}`,
@@ -35,7 +35,7 @@ export interface Comparison {
   readonly say: (text: string) => void;
 }
 
-/** The reference's numbers. Its memory is measured in a fresh process for each variant, as ours is. */
+/** The reference's numbers. Its memory is measured in a separate process for each variant, as ours is. */
 export async function pytorchSpeed({ versions }: PyTorchReference, comparison: Comparison): Promise<PytorchSpeed> {
   const { model, network, batches, threads, gemmPeakGflops, ours, theirs, say } = comparison;
   const speeds: Partial<Record<Variant, Speed>> = {};

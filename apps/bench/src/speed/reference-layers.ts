@@ -13,7 +13,7 @@ type Config = Record<string, unknown> & {
 };
 
 /**
- * The network in PyTorch's words.
+ * Describes the layers of a network in terms of PyTorch.
  *
  * @throws UnsupportedError `NO_TWIN`.
  */
@@ -66,7 +66,7 @@ export function referenceLayers(model: LayersModel, temperatures: Readonly<Recor
   });
 }
 
-/** Strides, and the padding that PyTorch has to be told, which is the same before and after. */
+/** Strides, and the padding for PyTorch, which is the same before and after. */
 function placed(layer: layers.Layer, input: readonly number[], size: readonly number[], { strides, padding }: Config) {
   const stride = typeof strides === 'number' ? [strides, strides] : strides;
   const pads = size.map((extent, axis) => {

@@ -14,7 +14,7 @@ function candidates(...ms: number[]): { all: Candidate[]; turns: string[] } {
 }
 
 describe('rounds', () => {
-  it('give everybody the same batch, in an order that alternates', async () => {
+  it('give all candidates the same batch, in an alternating order', async () => {
     const { all, turns } = candidates(10, 20, 30);
     const times: number[][] = [];
     for (let round = 0; round < 3; round++) times.push(await runRound(all, round));
@@ -26,7 +26,7 @@ describe('rounds', () => {
     ]);
   });
 
-  it('have the GEMM peak measured before, ten times in between at most, and after', async () => {
+  it('measure the GEMM peak before, at most ten times between, and after', async () => {
     for (const [rounds, measurements] of [
       [1, 2],
       [4, 5],
@@ -43,7 +43,7 @@ describe('rounds', () => {
     }
   });
 
-  it('warm up three times at least, and no longer than asked', async () => {
+  it('warm up at least three times, and at most for the given rounds', async () => {
     vi.spyOn(performance, 'now').mockReturnValue(0);
     const few = candidates(1);
     await warmUp(few.all, 1);

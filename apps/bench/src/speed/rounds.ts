@@ -11,17 +11,17 @@ export interface Candidate {
   readonly name: string;
   /** Makes a step on the batch of this number and returns the ms that it took. */
   step(batch: number): Promise<number>;
-  /** Whether it computes in another process, whose threads must have come to rest before anybody else's turn. */
+  /** Whether it computes in another process, whose threads must be idle before the next step. */
   readonly isRemote?: boolean;
 }
 
-/** How often the GEMM peak is measured in between. */
+/** Number of measurements of the GEMM peak between the rounds. */
 const GEMM_MEASUREMENTS = 10;
 
 /** Time for another process's threads to stop spinning, in ms. */
 const REST = 5;
 
-/** The ms of each player's step in a round, in the candidates' order. */
+/** The ms of each candidate's step in a round, in the order of the candidates. */
 export async function runRound(candidates: readonly Candidate[], round: number): Promise<number[]> {
   const apart = candidates.some(({ isRemote }) => isRemote);
   const order = candidates.map((_, i) => i);
@@ -37,8 +37,8 @@ export async function runRound(candidates: readonly Candidate[], round: number):
 /**
  * Rounds before the timed ones, while code is compiled and memory grows.
  *
- * @param most Rounds at most, but never fewer than 3.
- * @returns The last round's ms, all candidates together.
+ * @param most Greatest number of rounds; at least 3 are made.
+ * @returns The ms of the last round, summed over the candidates.
  */
 export async function warmUp(candidates: readonly Candidate[], most: number): Promise<number> {
   const from = performance.now();
@@ -52,10 +52,10 @@ export async function warmUp(candidates: readonly Candidate[], most: number): Pr
 }
 
 /**
- * The rounds that count, with the GEMM peaks measured before, in between and after.
+ * The timed rounds. The GEMM peak is measured before, between and after them.
  *
- * @param onRound Told how many rounds are over.
- * @returns Each player's times, in the candidates' order.
+ * @param onRound Receives the number of finished rounds.
+ * @returns The times of each candidate, in their order.
  */
 export async function timeRounds(
   candidates: readonly Candidate[],

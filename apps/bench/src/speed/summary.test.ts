@@ -6,7 +6,7 @@ describe('a summary', () => {
     expect(middle([9, 1, 5, 3, 100])).toEqual({ median: 5, spread: 4 });
   });
 
-  it('makes a speed of times', () => {
+  it('computes a speed from times', () => {
     // 64 images of 2 GFLOP in 100 ms are 1,280 GFLOP/s, twice the peak.
     expect(speedOf([90, 100, 120], 64, 2e9, 640, 300)).toEqual({
       msPerStep: 100,
@@ -19,7 +19,7 @@ describe('a summary', () => {
     });
   });
 
-  it('compares steps that were made together', () => {
+  it('compares steps of the same round', () => {
     expect(middle(ratios([3, 8, 30], [2, 4, 10])).median).toBe(2);
   });
 });

@@ -18,20 +18,20 @@ export interface Speed {
   /** Median absolute deviation of {@link ms}. */
   readonly msSpread: number;
   readonly imagesPerSecond: number;
-  /** Operations of a step as direct sums, by its median time, in 10⁹ a second. */
+  /** Operations of a step as direct sums, divided by its median time, in 10⁹ per second. */
   readonly effectiveGflops: number;
-  /** {@link effectiveGflops} by the GEMM peak of the same library in the same run. */
+  /** {@link effectiveGflops} divided by the GEMM peak of the same library in the same run. */
   readonly ofGemmPeak: number;
-  /** The most resident memory of a process that does nothing else, in MiB. */
+  /** The peak resident memory of a separate process, in MiB. */
   readonly peakRssMiB: number;
-  /** Every timed step, in order: steps of the same index were made right after each other. */
+  /** Every timed step, in order. Steps of the same index belong to the same round. */
   readonly ms: readonly number[];
 }
 
-/** How fast a recipe trained. */
+/** The speed of a recipe. */
 export interface RecipeSpeed extends Speed {
   readonly gflopPerImage: number;
-  /** Tensors that are more after the timed steps than before them. */
+  /** Number of tensors that the timed steps added. */
   readonly leakedTensors: number;
   /**
    * The peak allocation of the backend on its device, in MiB; null if the device has no separate memory, or does not
@@ -41,7 +41,7 @@ export interface RecipeSpeed extends Speed {
   readonly profile?: readonly ProfileRow[];
 }
 
-/** The opponent. */
+/** The PyTorch reference. */
 export interface PytorchSpeed {
   readonly versions: { readonly torch: string; readonly python: string };
   readonly threads: number;
@@ -66,7 +66,7 @@ export interface SpeedSummary {
   /** The best by side of the matrices. */
   readonly gemmGflops: Readonly<Record<number, number>>;
   readonly recipes: Readonly<Record<string, RecipeSpeed>>;
-  /** Time of a GHL step by that of a back-propagation step, median over the pairs; null unless both were timed. */
+  /** Time of a GHL step divided by that of back-propagation, median over the pairs; null unless both were timed. */
   readonly ghlToBackprop: number | null;
   /** Its median absolute deviation. */
   readonly ghlToBackpropSpread: number | null;
@@ -102,7 +102,7 @@ export function middle(values: readonly number[]): Middle {
   return { median: median([...values]), spread: medianAbsoluteDeviation([...values]) };
 }
 
-/** Step by step, `a` by `b`. */
+/** The ratio of `a` to `b`, step by step. */
 export function ratios(a: readonly number[], b: readonly number[]): number[] {
   return a.map((value, i) => value / (b[i] as number));
 }

@@ -64,7 +64,7 @@ describe('the text of a comparison', () => {
     expect(text).toMatch(/│ ghl +│ +0\.50 │ +2\.25 │ +1\.13 │/);
   });
 
-  it('adds up a profile, and the smaller rows of it', () => {
+  it('sums a profile and its smaller rows', () => {
     expect(text).toContain('spends its time, in 8 kernels with 12 MB in and out');
     expect(text).toMatch(/│ outside of kernels │.*│ +9\.40 │ +9\.4 │/);
     expect(text).toMatch(/│ 2 smaller ones +│ – +│ – +│ +4 │ +0\.60 │ +0\.6 │ +6\.0 │/);
@@ -72,7 +72,7 @@ describe('the text of a comparison', () => {
   });
 });
 
-it('the text of all backends has every figure, and why the rest did not run', () => {
+it('shows every figure of all backends, and why the others did not run', () => {
   const { recipes } = summary;
   const other = { ...recipes.ghl!, peakDeviceMiB: 512.4 };
   const text = backendsText({

@@ -1,4 +1,4 @@
-/** A comparison of speeds as a person reads it. */
+/** A comparison of speeds as text. */
 import Table from 'cli-table3';
 import type { ProfileRow } from './profile.js';
 import { VARIANTS, type Variant } from './pytorch-reference.js';
@@ -7,10 +7,10 @@ import type { BackendsSummary, Speed, SpeedSummary } from './summary.js';
 /** Rows of a profile are shown down to this share of a step; the rest is one row. */
 const LEAST_SHARE = 0.005;
 
-/** A load average that other processes must have made. */
+/** A load average above which other processes were running. */
 const BUSY = 0.5;
 
-/** Tables and the sentences between them. */
+/** Tables, and sentences between them. */
 export function speedText(summary: SpeedSummary): string {
   const { network, dataset, batch, backend, threads, steps, recipes, pytorch } = summary;
   const { gemmPeakGflops, ghlToBackprop, ghlToBackpropSpread, notes, loadBefore } = summary;
@@ -151,7 +151,7 @@ function profileTable(profile: readonly ProfileRow[]): string {
   );
 }
 
-/** @param left How many columns are words. */
+/** @param left Number of columns with words. */
 function tableOf(head: readonly string[], rows: readonly (readonly string[])[], left = 1): string {
   const table = new Table({
     head: [...head],
