@@ -27,10 +27,10 @@ describe.each([true, false])('with the option subgroups: %s', (subgroups) => {
   });
   afterEach(deactivate);
 
-  /** u and Σₚ u⊙x in float64. */
-  function competed(x: Float32Array, columns: number, temperature: number): [Float64Array, Float64Array] {
+  /** u, Σₚ u⊙x and Σₚ u⊙|x| in float64. */
+  function competed(x: Float32Array, columns: number, temperature: number): [Float64Array, Float64Array, Float64Array] {
     const u = new Float64Array(x.length);
-    const overlap = new Float64Array(columns);
+    const [overlap, size] = [new Float64Array(columns), new Float64Array(columns)];
     for (let at = 0; at < x.length; at += columns) {
       const row = x.subarray(at, at + columns);
       const largest = row.reduce((m, value) => Math.max(m, value));
@@ -39,16 +39,19 @@ describe.each([true, false])('with the option subgroups: %s', (subgroups) => {
       for (const [k, power] of powers.entries()) {
         u[at + k] = power / total;
         overlap[k]! += (power / total) * row[k]!;
+        size[k]! += (power / total) * Math.abs(row[k]!);
       }
     }
-    return [u, overlap];
+    return [u, overlap, size];
   }
 
   async function competitionErrors(shape: readonly [number, number], temperature: number): Promise<number[]> {
     const x = numbers(1, shape).map((value) => 3 * value);
     const actual = await run(COMPETITION, { x: tf.tensor2d(x, [...shape]) }, { temperature });
-    const expected = competed(x, shape[1], temperature);
-    return actual.map((each, i) => relativeError(each, expected[i]!));
+    const [u, overlap, size] = competed(x, shape[1], temperature);
+    // Terms of both signs cancel: the error of their sum is relative to their size.
+    const cancellation = Math.max(...overlap.map(Math.abs)) / Math.max(...size);
+    return [relativeError(actual[0]!, u), relativeError(actual[1]!, overlap) * cancellation];
   }
 
   it('competition returns the softmax at its temperature, and the overlap', async () => {
