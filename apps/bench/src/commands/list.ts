@@ -1,5 +1,6 @@
 /** `bench list`: every name that the command line accepts. */
 import { modulatorNames, networkNames, recipeNames, ruleNames } from '@ghl/race';
+import { recipes } from '@ghl/recipes';
 import { datasetNames } from '../files/data.js';
 import type { Command } from '../options/command.js';
 import { backendNames } from '../platform/backends.js';
@@ -20,8 +21,10 @@ export const command: Command<object, Listing> = {
     backends: backendNames,
   }),
   text: (listing) =>
-    Object.entries(listing)
-      .map(([kind, names]) => `${kind.padEnd(11)} ${names.join('  ')}`)
-      .join('\n'),
+    [
+      ...Object.entries(listing).map(([kind, names]) => `${kind.padEnd(11)} ${names.join('  ')}`),
+      '',
+      ...Object.values(recipes).map(({ name, describe }) => `${name.padEnd(11)} ${describe}`),
+    ].join('\n'),
   document: (listing) => listing,
 };

@@ -49,7 +49,7 @@ export const command: Command<RunOptions, Report> = {
     { flags: '--seeds <n>', describe: 'runs of each recipe, seeds 0 to n - 1 (default: 3)', parse: whole(1) },
     {
       flags: '--epochs <n>',
-      describe: 'times through the training images (default: 4 for a small network, else 100)',
+      describe: "times through the training images (default: those of the network's protocol)",
       parse: whole(1),
     },
     { flags: '--train-size <n>', describe: 'images to train on (default: all)', parse: whole(1) },
@@ -59,7 +59,7 @@ export const command: Command<RunOptions, Report> = {
         'images held out for validation (default: a quarter of --train-size, at most 5000; without it, 500 glyphs or a tenth of the images)',
       parse: whole(0),
     },
-    { flags: '--batch <n>', describe: 'images in a batch (default: 32 for a small network, else 64)', parse: whole(1) },
+    { flags: '--batch <n>', describe: "images in a batch (default: that of the network's protocol)", parse: whole(1) },
     { flags: '--backend <name>', describe: 'backend that computes (default: wasm)' },
     { flags: '--target <accuracy>', describe: 'validation accuracy to time, between 0 and 1', parse: share },
     { flags: '--processes <n>', describe: 'runs at the same time (default: one per core)', parse: whole(1) },
