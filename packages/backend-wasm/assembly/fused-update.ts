@@ -68,10 +68,10 @@ function setNumber(m: FusedUpdate, i: i32, value: f32): void {
   store<f32>(changetype<usize>(m) + PROGRAM + <usize>i * 8 + 4, value);
 }
 
-/** One number for each block. */
+/** Address of the partial result of a block: a norm, or 0 if all its numbers are finite. */
 // @ts-ignore: decorator
 @inline
-function found(block: i32): usize {
+function partialAt(block: i32): usize {
   return control().arena + <usize>block * 4;
 }
 
@@ -87,7 +87,7 @@ export function fusedUpdate(): u32 {
     parallel(FUSED_UPDATE_NORM, tasks);
     let whole: f64 = 0;
     for (let block = 0; block < blocks; block++) {
-      const part = <f64>load<f32>(found(block));
+      const part = <f64>load<f32>(partialAt(block));
       if (norm == RMS) whole += part;
       // NaN compares as false; it must win.
       else if (!(part <= whole)) whole = part;
@@ -97,7 +97,7 @@ export function fusedUpdate(): u32 {
   m.until = m.count;
   parallel(FUSED_UPDATE_WRITE, tasks);
   let finite = true;
-  for (let block = 0; block < blocks; block++) finite = finite && load<f32>(found(block)) == 0;
+  for (let block = 0; block < blocks; block++) finite = finite && load<f32>(partialAt(block)) == 0;
   store<u8>(m.ok, finite ? 1 : 0);
   return 0;
 }
@@ -117,13 +117,13 @@ export function fusedUpdateNormTask(task: i32, thread: i32): void {
         const pair = f64x2.promote_low_f32x4(v128.load64_zero(at));
         sum = f64x2.add(sum, f64x2.mul(pair, pair));
       }
-      store<f32>(found(block), <f32>(f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1)));
+      store<f32>(partialAt(block), <f32>(f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1)));
     } else {
       let largest = f32x4.splat(0);
       for (let at = v; at < last; at += 16) largest = f32x4.max(largest, f32x4.abs(v128.load(at)));
       const a = Mathf.max(f32x4.extract_lane(largest, 0), f32x4.extract_lane(largest, 1));
       const b = Mathf.max(f32x4.extract_lane(largest, 2), f32x4.extract_lane(largest, 3));
-      store<f32>(found(block), Mathf.max(a, b));
+      store<f32>(partialAt(block), Mathf.max(a, b));
     }
   }
 }
@@ -161,7 +161,7 @@ export function fusedUpdateWriteTask(task: i32, thread: i32): void {
     // 0 if all are finite, else NaN.
     rest += f32x4.extract_lane(nothing, 0) + f32x4.extract_lane(nothing, 1);
     rest += f32x4.extract_lane(nothing, 2) + f32x4.extract_lane(nothing, 3);
-    store<f32>(found(block), rest);
+    store<f32>(partialAt(block), rest);
   }
 }
 

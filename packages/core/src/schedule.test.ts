@@ -21,14 +21,14 @@ const noNumbers: readonly [unknown, string][] = [
   [-Infinity, '-Infinity'],
 ];
 
-it.each(noNumbers)('rejects a schedule that returns %o, and names the step', (value, shown) => {
+it.each(noNumbers)('rejects a schedule that returns %o, and names the step', (value, text) => {
   const schedule = () => value as number;
   const badValue = expect.objectContaining({ code: 'BAD_VALUE' });
   expect(() => valueAt(schedule, 7)).toThrow(badValue);
-  expect(() => valueAt(schedule, 7)).toThrow(`A schedule at step 7 is ${shown}.`);
+  expect(() => valueAt(schedule, 7)).toThrow(`A schedule at step 7 is ${text}.`);
   const rate = checkHyperparameter('rate', schedule);
   expect(() => valueAt(rate, 7)).toThrow(badValue);
-  expect(() => valueAt(rate, 7)).toThrow(`rate at step 7 is ${shown}.`);
+  expect(() => valueAt(rate, 7)).toThrow(`rate at step 7 is ${text}.`);
 });
 
 it('rejects an asynchronous schedule, and handles its rejection', async () => {

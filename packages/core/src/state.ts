@@ -83,10 +83,10 @@ function decode(bytes: ArrayBuffer): Record<string, tf.Tensor> {
 
 const describe = (tensor: tf.Tensor) => `${tensor.dtype} [${tensor.shape.join(', ')}]`;
 
-function mismatch(path: string, expected: string, found: string): StateError {
+function mismatch(path: string, expected: string, actual: string): StateError {
   return new StateError(
     'STATE_MISMATCH',
-    `State at '${path}' should be ${expected}, but is ${found}.`,
+    `State at '${path}' should be ${expected}, but is ${actual}.`,
     'load a state into the product that saved it, on weights of the same shape.',
   );
 }

@@ -37,8 +37,8 @@ let index: string;
 let library: Library;
 const packageFolder = () => join(project, 'node_modules/@tensorflow/tfjs-node');
 const cache = () => join(home, 'cache/tensorflow');
-const asked = () => readFileSync(join(home, 'asked'), 'utf8').trim().split('\n');
-const downloads = () => asked().filter((line) => line.includes('download'));
+const requests = () => readFileSync(join(home, 'asked'), 'utf8').trim().split('\n');
+const downloads = () => requests().filter((line) => line.includes('download'));
 
 function program(name: string, script: string): void {
   writeFileSync(join(home, 'bin', name), `#!/bin/sh\necho "${name} $@" >> "${home}/asked"\n${script}\n`);
@@ -124,7 +124,7 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('install
     expect(download).toMatch(/-m pip download tensorflow-cpu==1\.0 .*--no-deps .*--platform manylinux2014_x86_64/);
     // This pip has no such option.
     expect(download).not.toContain('--resume-retries');
-    const compiled = asked().at(-1)!;
+    const compiled = requests().at(-1)!;
     expect(compiled).toMatch(/-DNAPI_VERSION=8 .*tfjs_backend\.cc .*-ltensorflow .*-Wl,-rpath,\$ORIGIN/);
     expect(existsSync(join(compiled.match(/-I(\S*node-api-headers\S*)/)![1]!, 'node_api.h'))).toBe(true);
     expect(readdirSync(join(cache(), 'wheels'))).toEqual([]);
@@ -135,7 +135,7 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('install
     writeFileSync(join(cache(), 'wheels', file), readFileSync(join(index, file)));
     await untilItLoads();
     await untilItLoads();
-    expect(asked().filter((line) => line.includes('download'))).toEqual([]);
+    expect(requests().filter((line) => line.includes('download'))).toEqual([]);
   });
 
   it.each(['cut', 'removed'])('downloads and unpacks a library again if a file was %s', async (how) => {

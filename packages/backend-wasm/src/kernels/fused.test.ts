@@ -75,7 +75,7 @@ describe('fused update', () => {
     return tf.add(weights, v);
   }
 
-  function given(shape: readonly [number, number], seed: number, gradientOf = (g: tf.Tensor) => g): Given {
+  function sample(shape: readonly [number, number], seed: number, gradientOf = (g: tf.Tensor) => g): Given {
     const normal = (size: readonly number[], offset: number) =>
       tf.randomNormal([...size], 0, 1, 'float32', seed + offset);
     return {
@@ -93,7 +93,7 @@ describe('fused update', () => {
     fc.assert(
       fc.property(shapes, program, fc.boolean(), fc.nat(1000), (shape, operations, nonNegative, seed) => {
         tf.tidy(() => {
-          const all = given(shape, seed);
+          const all = sample(shape, seed);
           const [weights, ok] = run(FUSED_UPDATE, { ...all }, { program: operations, nonNegative });
           expect(ok!.dataSync()[0]).toBe(1);
           expect(weights!.shape).toEqual([...shape]);
@@ -113,7 +113,7 @@ describe('fused update', () => {
         [3, 5],
         [300, 70],
       ] as const) {
-        const all = given(shape, 1, poison);
+        const all = sample(shape, 1, poison);
         for (const nonNegative of [false, true]) {
           const [, ok] = run(FUSED_UPDATE, { ...all }, { program: [['gradient'], ['scale', 0.5]], nonNegative });
           expect(ok!.dataSync()[0]).toBe(0);

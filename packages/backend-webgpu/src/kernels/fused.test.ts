@@ -202,7 +202,7 @@ describe('fused kernels', () => {
 
     type Given = Record<'weights' | 'sums' | 'overlap' | 'gradient', Float32Array>;
 
-    function given([rows, units]: readonly [number, number]): Given {
+    function sample([rows, units]: readonly [number, number]): Given {
       const [weights, sums, overlap] = [numbers(1, [rows * units]), numbers(2, [rows * units]), numbers(3, [units])];
       // Some are 0, whose sign is 0.
       return { weights, sums, overlap, gradient: numbers(4, [rows * units]).map((g) => Math.max(g, 0)) };
@@ -261,7 +261,7 @@ describe('fused kernels', () => {
       const shapes = fc.oneof(fc.tuple(nat(90), nat(90)), fc.constant<[number, number]>([700, 301]));
       await fc.assert(
         fc.asyncProperty(shapes, program, fc.boolean(), async (shape, operations, nonNegative) => {
-          const all = given(shape);
+          const all = sample(shape);
           const { weights, ok } = await moved(all, operations, shape, nonNegative);
           expect(ok).toBe(1);
           const expected = plain(operations, all);
@@ -274,7 +274,7 @@ describe('fused kernels', () => {
 
     it('requires only the inputs that its program reads', async () => {
       const shape = [3, 5] as const;
-      const all = given(shape);
+      const all = sample(shape);
       const [weights, sums] = [tf.tensor2d(all.weights, [3, 5]), tf.tensor2d(all.sums, [3, 5])];
       const [actual] = await run(FUSED_UPDATE, { weights, sums }, { program: [['eligibility'], ['scale', 0.5]] });
       expect(
@@ -288,7 +288,7 @@ describe('fused kernels', () => {
         [3, 5],
         [700, 301],
       ] as const) {
-        const all = given(shape);
+        const all = sample(shape);
         all.gradient[sizeOf(shape) - 2] = value;
         all.sums[1] = value;
         const programs: Operation[][] = [

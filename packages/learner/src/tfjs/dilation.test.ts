@@ -114,9 +114,9 @@ function slopes(model: tfl.LayersModel, x: tf.Tensor, variable: tf.Variable): nu
     assign(at.map((each, j) => (i === j ? each + offset : each)));
     return tf.tidy(() => lossOf(model, x)().dataSync()[0] as number);
   };
-  const found = at.map((_, i) => (lossAt(i, 1e-2) - lossAt(i, -1e-2)) / 2e-2);
+  const actual = at.map((_, i) => (lossAt(i, 1e-2) - lossAt(i, -1e-2)) / 2e-2);
   assign(at);
-  return found;
+  return actual;
 }
 
 describe.each(Object.keys(layers))('a dilated layer: %s', (kind) => {
@@ -131,8 +131,8 @@ describe.each(Object.keys(layers))('a dilated layer: %s', (kind) => {
     const optimizer = own(plasticOptimizer(model, { '*': gradientDescent() }));
     optimizer.minimize(lossOf(model, x));
     variables.forEach((_, k) => {
-      const found = values(model)[k]!.map((after, i) => (before[k]?.[i] as number) - after);
-      expect(found).toBeAllClose(expected[k] as number[], { rtol: 5e-3, atol: 5e-3 });
+      const actual = values(model)[k]!.map((after, i) => (before[k]?.[i] as number) - after);
+      expect(actual).toBeAllClose(expected[k] as number[], { rtol: 5e-3, atol: 5e-3 });
     });
   });
 
@@ -144,8 +144,8 @@ describe.each(Object.keys(layers))('a dilated layer: %s', (kind) => {
     const before = Array.from(below.dataSync());
     const optimizer = own(plasticOptimizer(model, { below: gradientDescent(), '*': null }));
     optimizer.minimize(lossOf(model, x));
-    const found = Array.from(below.dataSync(), (after, i) => (before[i] as number) - after);
-    expect(found).toBeAllClose(expected, { rtol: 5e-3, atol: 5e-3 });
+    const actual = Array.from(below.dataSync(), (after, i) => (before[i] as number) - after);
+    expect(actual).toBeAllClose(expected, { rtol: 5e-3, atol: 5e-3 });
   });
 });
 

@@ -80,9 +80,9 @@ describe('labels of the wrong shape', () => {
     const model = net('sequential');
     const optimizer = compiled(model, loss);
     // As many examples as classes, so that one label per example would broadcast.
-    const found = await refusals(model, optimizer, random([CLASSES, 5], 1), random([...shape], 2));
-    for (const error of found) expect(error).toMatchObject({ name: 'DataError', code: 'LABEL_SHAPE' });
-    const [{ message }] = found as [Error];
+    const actual = await refusals(model, optimizer, random([CLASSES, 5], 1), random([...shape], 2));
+    for (const error of actual) expect(error).toMatchObject({ name: 'DataError', code: 'LABEL_SHAPE' });
+    const [{ message }] = actual as [Error];
     expect(message).toContain(`[${shape}]`);
     expect(message).toContain(`[${CLASSES},${CLASSES}]`);
   });
@@ -90,8 +90,8 @@ describe('labels of the wrong shape', () => {
   it('are refused as one-hot labels if the loss takes indices', async () => {
     const model = net('functional');
     const optimizer = compiled(model, 'sparseCategoricalCrossentropy');
-    const found = await refusals(model, optimizer, random([3, 5], 1), own(tf.oneHot([0, 1, 2], CLASSES)));
-    for (const error of found) expect(error).toMatchObject({ code: 'LABEL_SHAPE' });
+    const actual = await refusals(model, optimizer, random([3, 5], 1), own(tf.oneHot([0, 1, 2], CLASSES)));
+    for (const error of actual) expect(error).toMatchObject({ code: 'LABEL_SHAPE' });
   });
 
   it.each([
@@ -100,8 +100,8 @@ describe('labels of the wrong shape', () => {
   ] as const)('are refused with the name of their output, losses %s', async (_, loss) => {
     const model = net('two outputs');
     const optimizer = compiled(model, loss as never);
-    const found = await refusals(model, optimizer, random([3, 5], 1), [random([3, CLASSES], 2), random([3, 2], 3)]);
-    for (const error of found) {
+    const actual = await refusals(model, optimizer, random([3, 5], 1), [random([3, CLASSES], 2), random([3, 2], 3)]);
+    for (const error of actual) {
       expect(error).toMatchObject({ code: 'LABEL_SHAPE', message: expect.stringMatching(/value.*\[3,2\]/) });
     }
   });

@@ -90,10 +90,10 @@ describe('labels of whole numbers', () => {
     const [whole, floats] = [own(labels(dtype)), own(labels('float32'))];
     const xs = random([4, 4], 1);
     const { numTensors } = tf.memory();
-    const [found, expected] = [await ways[way]!(model, xs, whole), await ways[way]!(oracle, xs, floats)];
+    const [actual, expected] = [await ways[way]!(model, xs, whole), await ways[way]!(oracle, xs, floats)];
     expect(tf.memory().numTensors).toBe(numTensors);
     expect(values(model)).toEqual(values(oracle));
-    expect(found instanceof tfl.History ? found.history : found).toEqual(
+    expect(actual instanceof tfl.History ? actual.history : actual).toEqual(
       expected instanceof tfl.History ? expected.history : expected,
     );
     expect(whole.isDisposed).toBe(false);
@@ -237,14 +237,14 @@ describe('weights of examples', () => {
   it('leak no tensors of the element of a dataset', async () => {
     const model = net();
     compiled(model);
-    const made: tf.Tensor[] = [];
+    const tensors: tf.Tensor[] = [];
     const keep = (tensor: tf.Tensor) => {
-      made.push(tensor);
+      tensors.push(tensor);
       return tensor;
     };
     const data = dataset(() => ({ xs: keep(xs()), ys: keep(ys()), sampleWeight: keep(weight()) }));
     await expect(model.fitDataset(data, { epochs: 1, verbose: 0 })).rejects.toMatchObject({ code: 'SAMPLE_WEIGHT' });
-    expect(made.map(({ isDisposed }) => isDisposed)).toEqual([true, true, true]);
+    expect(tensors.map(({ isDisposed }) => isDisposed)).toEqual([true, true, true]);
   });
 });
 

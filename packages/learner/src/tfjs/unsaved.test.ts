@@ -123,8 +123,8 @@ describe('in Node without tfjs-node', () => {
   it('uses another handler of the URL, registered at any time', async () => {
     const model = net(1);
     let artifacts: tf.io.ModelArtifacts = {};
-    const save = async (given: tf.io.ModelArtifacts) => {
-      artifacts = given;
+    const save = async (savedArtifacts: tf.io.ModelArtifacts) => {
+      artifacts = savedArtifacts;
       return { modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: 'JSON' as const } };
     };
     const none = null as unknown as tf.io.IOHandler;
