@@ -1,20 +1,29 @@
 /** Builds a product from its spec. */
 
+import { adam } from './adam.js';
+import { clipByNorm, clipByValue } from './clip.js';
 import { ConfigurationError, unknownName } from './errors.js';
+import { lion } from './lion.js';
 import { constant, maxAbs, rms } from './local-rule.js';
+import { momentum } from './momentum.js';
 import { chain, gradientDescent, local, threeFactor } from './plasticity.js';
 import { cosine } from './schedule.js';
 import { type Factory, isSpec, type Json, type Spec } from './spec.js';
 import { decayWeights, scaleBy } from './transform.js';
 
 const ofCore: Readonly<Record<string, Factory>> = {
+  adam,
   chain,
+  clipByNorm,
+  clipByValue,
   constant,
   cosine,
   decayWeights,
   gradientDescent,
+  lion,
   local,
   maxAbs,
+  momentum,
   rms,
   scaleBy,
   threeFactor,

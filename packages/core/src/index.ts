@@ -1,5 +1,7 @@
 /** The algebra of three-factor learning: local rules, global modulators, and their product on any connection. */
+export { type AdamOptions, adam } from './adam.js';
 export type { ActiveBackend, BackendAdapter, Support } from './backend/adapter.js';
+export { clipByNorm, clipByValue } from './clip.js';
 export type { ErrorCode, ErrorCodes } from './codes.js';
 export {
   ConfigurationError,
@@ -11,8 +13,10 @@ export {
   UnsupportedError,
 } from './errors.js';
 export { currentSpec, fromSpec } from './from-spec.js';
+export { type LionOptions, lion } from './lion.js';
 export { constant, type LocalRule, maxAbs, rms } from './local-rule.js';
 export type { GlobalModulator, SignalName, Signals } from './modulator.js';
+export { type MomentumOptions, momentum } from './momentum.js';
 export { chain, gradientDescent, local, type Plasticity, sgd, threeFactor } from './plasticity.js';
 export { cosine, type Hyperparameter, type Schedule } from './schedule.js';
 export type { Factory, Json, Spec, Specified } from './spec.js';

@@ -5,13 +5,18 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import '@tensorflow/tfjs-backend-cpu';
 import {
+  adam as adamTransform,
   chain,
+  clipByNorm,
+  clipByValue,
   cosine,
   decayWeights,
   gradientDescent,
   type LocalRule,
+  lion,
   local,
   maxAbs,
+  momentum,
   scaleBy,
   threeFactor,
 } from '@ghl/core';
@@ -94,7 +99,7 @@ function net(): tfl.LayersModel {
   );
 }
 
-const descend = () => chain(gradientDescent(), scaleBy(cosine(0.1, 20)));
+const descend = () => chain(gradientDescent(), clipByNorm(1), lion(), scaleBy(cosine(0.01, 20)));
 const byLoss = (): Assignment => {
   const adam = own(tf.train.adam(0.01));
   return {
@@ -103,8 +108,8 @@ const byLoss = (): Assignment => {
       decayWeights(1e-2),
       scaleBy(cosine(0.1, 20)),
     ),
-    convB_2_: chain(threeFactor(maxAbs(bcm()), scalar({ on: 'loss', baseline: 0.9 })), scaleBy(0.1)),
-    hidden_Layer: chain(local(maxAbs(hpca())), scaleBy(0.01)),
+    convB_2_: chain(threeFactor(maxAbs(bcm()), scalar({ on: 'loss', baseline: 0.9 })), momentum(), scaleBy(0.1)),
+    hidden_Layer: chain(local(maxAbs(hpca())), clipByValue(0.5), adamTransform(), scaleBy(0.01)),
     'hidden_Layer/bias': adam,
     out: adam,
     '*': descend(),
