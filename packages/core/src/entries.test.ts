@@ -26,15 +26,18 @@ it('exports to users only the names that they type in a program', () => {
     'cosine',
     'currentSpec',
     'decayWeights',
+    'ema',
     'fromSpec',
     'gradientDescent',
     'lion',
     'local',
     'maxAbs',
     'momentum',
+    'power',
     'rms',
     'scaleBy',
     'sgd',
     'threeFactor',
+    'trace',
   ]);
 });

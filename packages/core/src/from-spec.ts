@@ -7,8 +7,10 @@ import { lion } from './lion.js';
 import { constant, maxAbs, rms } from './local-rule.js';
 import { momentum } from './momentum.js';
 import { chain, gradientDescent, local, threeFactor } from './plasticity.js';
+import { power } from './power.js';
 import { cosine } from './schedule.js';
 import { type Factory, isSpec, type Json, type Spec } from './spec.js';
+import { ema, trace } from './trace.js';
 import { decayWeights, scaleBy } from './transform.js';
 
 const ofCore: Readonly<Record<string, Factory>> = {
@@ -19,14 +21,17 @@ const ofCore: Readonly<Record<string, Factory>> = {
   constant,
   cosine,
   decayWeights,
+  ema,
   gradientDescent,
   lion,
   local,
   maxAbs,
   momentum,
+  power,
   rms,
   scaleBy,
   threeFactor,
+  trace,
 };
 
 /** Present names of the core's factories, by the names in older recorded specs. */

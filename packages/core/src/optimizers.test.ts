@@ -139,7 +139,7 @@ describe('a limit', () => {
     }
   });
 
-  it('clips to 0, and leaves an increment of 0 as it is', () => {
+  it('clips to 0, and does not change an increment of 0', () => {
     const zero = (rows: number[][]) => rows.flat().every((value) => value === 0);
     for (const clip of [clipByValue, clipByNorm]) {
       expect(zero(steps(clip(0), [[3, -4]]))).toBe(true);

@@ -17,8 +17,10 @@ import {
   local,
   maxAbs,
   momentum,
+  power,
   scaleBy,
   threeFactor,
+  trace,
 } from '@ghl/core';
 import type { StepCounter, StepFollower } from '@ghl/core/engine';
 import { specOf } from '@ghl/core/plugin';
@@ -108,7 +110,11 @@ const byLoss = (): Assignment => {
       decayWeights(1e-2),
       scaleBy(cosine(0.1, 20)),
     ),
-    convB_2_: chain(threeFactor(maxAbs(bcm()), scalar({ on: 'loss', baseline: 0.9 })), momentum(), scaleBy(0.1)),
+    convB_2_: chain(
+      threeFactor(trace(power(maxAbs(bcm()), 0.5), 0.9), scalar({ on: 'loss', baseline: 0.9 })),
+      momentum(),
+      scaleBy(0.1),
+    ),
     hidden_Layer: chain(local(maxAbs(hpca())), clipByValue(0.5), adamTransform(), scaleBy(0.01)),
     'hidden_Layer/bias': adam,
     out: adam,
