@@ -27,8 +27,11 @@ it('exports to users only the names that they type in a program', () => {
     'currentSpec',
     'decayWeights',
     'ema',
+    'exponential',
     'fromSpec',
     'gradientDescent',
+    'join',
+    'linear',
     'lion',
     'local',
     'maxAbs',
@@ -39,5 +42,6 @@ it('exports to users only the names that they type in a program', () => {
     'sgd',
     'threeFactor',
     'trace',
+    'warmUp',
   ]);
 });

@@ -9,6 +9,7 @@ import { momentum } from './momentum.js';
 import { chain, gradientDescent, local, threeFactor } from './plasticity.js';
 import { power } from './power.js';
 import { cosine } from './schedule.js';
+import { exponential, join, linear, warmUp } from './schedules.js';
 import { type Factory, isSpec, type Json, type Spec } from './spec.js';
 import { ema, trace } from './trace.js';
 import { decayWeights, scaleBy } from './transform.js';
@@ -22,7 +23,10 @@ const ofCore: Readonly<Record<string, Factory>> = {
   cosine,
   decayWeights,
   ema,
+  exponential,
   gradientDescent,
+  join,
+  linear,
   lion,
   local,
   maxAbs,
@@ -32,6 +36,7 @@ const ofCore: Readonly<Record<string, Factory>> = {
   scaleBy,
   threeFactor,
   trace,
+  warmUp,
 };
 
 /** Present names of the core's factories, by the names in older recorded specs. */

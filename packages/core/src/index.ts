@@ -20,6 +20,7 @@ export { type MomentumOptions, momentum } from './momentum.js';
 export { chain, gradientDescent, local, type Plasticity, sgd, threeFactor } from './plasticity.js';
 export { power } from './power.js';
 export { cosine, type Hyperparameter, type Schedule } from './schedule.js';
+export { exponential, join, linear, warmUp } from './schedules.js';
 export type { Factory, Json, Spec, Specified } from './spec.js';
 export { ema, trace } from './trace.js';
 export { decayWeights, scaleBy, type Transform } from './transform.js';
