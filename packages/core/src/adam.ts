@@ -33,7 +33,7 @@ export interface AdamOptions {
  * // => [ [ -1 ], [ 1 ] ]
  * ```
  */
-export function adam(options: AdamOptions = {}): Transform<{ readonly mean: tf.Tensor; readonly square: tf.Tensor }> {
+export function adam(options: AdamOptions = {}): Transform {
   const { beta1, beta2, epsilon } = readOptions('adam', options, {
     beta1: number(0.9, { least: 0, below: 1 }),
     beta2: number(0.999, { least: 0, below: 1 }),

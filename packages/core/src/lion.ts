@@ -29,7 +29,7 @@ export interface LionOptions {
  * // => [ [ [ -1 ] ], [ [ -1 ] ] ]
  * ```
  */
-export function lion(options: LionOptions = {}): Transform<{ readonly momentum: tf.Tensor }> {
+export function lion(options: LionOptions = {}): Transform {
   const { beta1, beta2 } = readOptions('lion', options, {
     beta1: number(0.9, { least: 0, most: 1 }),
     beta2: number(0.99, { least: 0, most: 1 }),

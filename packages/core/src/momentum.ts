@@ -31,7 +31,7 @@ export interface MomentumOptions {
  * // => [ [ [ -1 ] ], [ [ -1.5 ] ] ]
  * ```
  */
-export function momentum(options: MomentumOptions = {}): Transform<{ readonly momentum: tf.Tensor }> {
+export function momentum(options: MomentumOptions = {}): Transform {
   const { decay, nesterov } = readOptions('momentum', options, {
     decay: hyperparameter(0.9, { least: 0, most: 1 }),
     nesterov: flag(false),
