@@ -5,12 +5,14 @@ import { plugin as gate } from '@ghl/modulator-gate';
 import { plugin as scalar } from '@ghl/modulator-scalar';
 import { plugin as sign } from '@ghl/modulator-sign';
 import { plugin as bcm } from '@ghl/rule-bcm';
+import { plugin as hebb } from '@ghl/rule-hebb';
 import { plugin as hpca } from '@ghl/rule-hpca';
 import { plugin as oja } from '@ghl/rule-oja';
 import { plugin as swta } from '@ghl/rule-swta';
 
 /** Every rule and modulator of this project. */
 export const parts: readonly Plugin[] = [
+  hebb,
   oja,
   swta,
   bcm,
