@@ -99,8 +99,10 @@ export function statelessRule(
 
 /** The inputs of a wrapper. */
 export interface WrapperContext {
-  /** W, kernel-shaped. */
+  /** W, kernel-shaped. Reshaped to [fanIn, fanOut], column k holds the weights of unit k. */
   readonly weights: tf.Tensor;
+  /** Sizes of the layer. */
+  readonly units: Units;
   /** Updates made so far. */
   readonly step: number;
 }
@@ -121,8 +123,8 @@ export interface WrapResult<S extends StateTree> {
 export interface Wrapper<S extends StateTree = any> extends Specified {
   /** Whether `apply` is linear, so that it can act on a ΔW whose gate was modulated per example. */
   readonly linear: boolean;
-  /** The state before the first step, for a ΔW of this shape. */
-  init(kernelShape: readonly number[]): S;
+  /** The state before the first step, for a ΔW of this shape and a layer of these sizes. */
+  init(kernelShape: readonly number[], units: Units): S;
   /** Measures ΔW before any third factor. */
   wrap(eligibility: tf.Tensor, context: WrapperContext, state: S): WrapResult<S>;
   /** The wrapper as an operation, for a backend that fuses a step into one kernel; only for one without state. */

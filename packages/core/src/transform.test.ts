@@ -81,8 +81,9 @@ it('updates a chain without a head as one transform, with the state of each part
   };
   tf.tidy(() => {
     const tail = chain(counter, scaleBy(10), counter);
-    const context = { weights: tf.tensor1d(weights), step: 0 };
-    const first = tail.update(tf.tensor1d([1, 2]), context, tail.init([2]));
+    const units = { fanIn: 1, fanOut: 2, groups: 1 };
+    const context = { weights: tf.tensor1d(weights), units, step: 0 };
+    const first = tail.update(tf.tensor1d([1, 2]), context, tail.init([2], units));
     const second = tail.update(tf.tensor1d([1, 2]), context, first.state);
     expect([...first.increment.dataSync()]).toEqual([10, 20]);
     expect([...second.increment.dataSync()]).toEqual([21, 31]);

@@ -7,11 +7,14 @@ import type { Operation } from './backend/kernels.js';
 import { checkHyperparameter, type Hyperparameter, valueAt } from './schedule.js';
 import { type Spec, type Specified, specOf } from './spec.js';
 import type { Stateless, StateTree } from './state.js';
+import type { Units } from './units.js';
 
 /** The inputs of a transform. */
 export interface TransformContext {
-  /** The weights that the increment will be added to. */
+  /** The weights that the increment will be added to. Reshaped to [fanIn, fanOut], column k is unit k. */
   readonly weights: tf.Tensor;
+  /** Sizes of the layer. Each number of a bias or scale is a unit with one input. */
+  readonly units: Units;
   /** Updates made so far, for schedules. */
   readonly step: number;
 }
@@ -28,7 +31,7 @@ export interface IncrementResult<S extends StateTree> {
 // biome-ignore lint/suspicious/noExplicitAny: a chain mixes state types, which only the transform itself reads
 export interface Transform<S extends StateTree = any> extends Specified {
   /** The state before the first step. */
-  init(shape: readonly number[]): S;
+  init(shape: readonly number[], units: Units): S;
   /** The next increment, and the next state. */
   update(increment: tf.Tensor, context: TransformContext, state: S): IncrementResult<S>;
   /** The transform as an operation at a step, for a backend that fuses; only for one without state. */
@@ -73,7 +76,7 @@ export function sequence(spec: Spec, parts: readonly Transform[]): Transform<rea
   return {
     spec,
     parts,
-    init: (shape) => parts.map((part) => part.init(shape)),
+    init: (shape, units) => parts.map((part) => part.init(shape, units)),
     update(increment, context, states) {
       let delta = increment;
       const next = parts.map((part, i) => {

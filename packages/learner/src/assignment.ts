@@ -1,10 +1,10 @@
 /** Assignments: the updater of each weight, by selector, and their resolution on a model. */
 import { ConfigurationError, type Factory, fromSpec, type Json, type Plasticity, type Spec } from '@ghl/core';
 import type { Connection } from '@ghl/core/engine';
-import { isSpec, unknownName } from '@ghl/core/plugin';
+import { isSpec, type Units, unknownName } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
-import { connectionOf, dilatedIn, hasConnection, refuseDilated } from './tfjs/connections.js';
+import { connectionOf, dilatedIn, hasConnection, refuseDilated, unitsOf } from './tfjs/connections.js';
 import { isTrainable, layersOf, type ModelLayer, type ModelWeight, weightsOf } from './tfjs/model-layers.js';
 import { optimizerFrom } from './tfjs/tfjs-optimizer.js';
 
@@ -31,6 +31,8 @@ export interface PlannedWeight extends ModelWeight {
   readonly updater: Updater;
   /** The geometry of the layer, if a local rule moves the weight. */
   readonly connection: Connection | null;
+  /** The sizes of the layer if this is its kernel; otherwise each number of the last axis is a unit. */
+  readonly units: Units;
 }
 
 /** An assignment resolved on a model. */
@@ -92,7 +94,7 @@ export function resolve(model: tfl.LayersModel, assignment: Assignment): Plan {
     }
     const [selector, updater] = first;
     const connection = isRule(updater) ? connectionOf(weight.owner) : null;
-    planned.push({ ...weight, selector, updater, connection });
+    planned.push({ ...weight, selector, updater, connection, units: connection?.units ?? unitsOf(weight) });
   }
   refuseUnclaimed(unclaimed, assignment);
   refuseStrangers(model, weights);

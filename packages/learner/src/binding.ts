@@ -36,9 +36,9 @@ export function bindTo(model: tfl.LayersModel, assignment: Assignment): Binding 
   const managed: ManagedWeight[] = [];
   tf.tidy(() => {
     for (const planned of plan.weights) {
-      const { updater, weight, connection } = planned;
+      const { updater, weight, units } = planned;
       if (isPlasticity(updater)) {
-        managed.push({ planned, state: initState(updater, variableOf(weight).shape, connection?.units) });
+        managed.push({ planned, state: initState(updater, variableOf(weight).shape, units) });
       } else if (updater !== null) {
         optimizers.set(updater, [...(optimizers.get(updater) ?? []), planned]);
       }

@@ -370,14 +370,14 @@ function plainUpdate(
   { updater, variable, correlations, gradient, state }: UpdateInputs,
   posts: readonly tf.Tensor[],
 ): NewWeight {
-  const { connection, owner, isKernel } = planned;
+  const { owner, units, isKernel } = planned;
   const result = computeIncrement(
     updater,
     {
       weights: variable,
       ...(correlations !== null && { eligibilities: eligibilitiesOf(planned, correlations) }),
       signals: gradient === undefined ? signals : { ...signals, gradient },
-      ...(connection && { units: connection.units }),
+      units,
       batch: batchOf(posts),
       step,
     },

@@ -17,7 +17,7 @@ export interface WeightStep {
   readonly eligibilities?: readonly tf.Tensor[];
   /** At least those that the plasticity reads. */
   readonly signals: AvailableSignals;
-  /** Sizes of the layer; default one input and the weight's last axis as units. */
+  /** Sizes of the layer; default the weight's last axis as units. */
   readonly units?: Units;
   /** Examples in this step's batch. */
   readonly batch: number;
@@ -34,7 +34,7 @@ export interface WeightStep {
  */
 export function computeIncrement(
   { rule, modulator, transforms }: Plasticity,
-  { weights, eligibilities, signals, units, batch, step }: WeightStep,
+  { weights, eligibilities, signals, units = unitsOfWeight(weights.shape), batch, step }: WeightStep,
   state: PlasticityState,
 ): IncrementResult<PlasticityState> {
   checkNotEmpty('A plasticity', { weights });
@@ -46,22 +46,21 @@ export function computeIncrement(
     let measured = eligibilities?.[0] ?? tf.onesLike(weights);
     let modulated = eligibilities?.[1] ?? measured;
     rule.wrappers?.forEach((wrapper, i) => {
-      const { apply, state: next } = wrapper.wrap(measured, { weights, step }, state.wrappers[i] as StateTree);
+      const { apply, state: next } = wrapper.wrap(measured, { weights, units, step }, state.wrappers[i] as StateTree);
       const plain = modulated === measured;
       measured = apply(measured);
       modulated = plain ? measured : apply(modulated);
       wrappers.push(next);
     });
     if (modulator?.actsOn !== 'weights') return { increment: modulated, wrappers, modulator: state.modulator };
-    const sizes = units ?? unitsOfWeight(weights.shape);
     const seen = pick(signals, modulator.reads);
-    const third = modulator.modulate(modulated, seen, { units: sizes, step, batch }, state.modulator);
+    const third = modulator.modulate(modulated, seen, { units, step, batch }, state.modulator);
     checkShape('increment', third.increment, weights.shape);
     return { increment: third.increment, wrappers, modulator: third.state };
   });
   let delta = head.increment;
   const states = transforms.map((transform, i) => {
-    const next = tidyRecord(() => transform.update(delta, { weights, step }, state.transforms[i] as StateTree));
+    const next = tidyRecord(() => transform.update(delta, { weights, units, step }, state.transforms[i] as StateTree));
     checkShape('increment', next.increment, weights.shape);
     delta = next.increment;
     return next.state;

@@ -19,5 +19,5 @@ export * from './increment.js';
 export * from './layer-increment.js';
 export * from './layer-step.js';
 export { type AvailableSignals, batchOf, examplesOf } from './signals.js';
-export { initState, type PlasticityState } from './state.js';
+export { initState, type PlasticityState, unitsOfWeight } from './state.js';
 export * from './step-counter.js';

@@ -19,18 +19,20 @@ export type PlasticityState = {
  * The state before the first step.
  *
  * @param shape Shape of the weight.
- * @param units Sizes of the layer; may be absent for weights that no rule moves (biases).
+ * @param units Sizes of the layer. Default {@link unitsOfWeight}.
  */
 export function initState(plasticity: Plasticity, shape: readonly number[], units?: Units): PlasticityState {
   const { rule, modulator, transforms } = plasticity;
   const sizes = units ?? unitsOfWeight(shape);
   return {
     rule: rule?.init(sizes) ?? {},
-    wrappers: rule?.wrappers?.map((wrapper) => wrapper.init(shape)) ?? [],
+    wrappers: rule?.wrappers?.map((wrapper) => wrapper.init(shape, sizes)) ?? [],
     modulator: modulator?.init(sizes) ?? {},
-    transforms: transforms.map((transform) => transform.init(shape)),
+    transforms: transforms.map((transform) => transform.init(shape, sizes)),
   };
 }
 
-/** The units of a weight without a connection: one input for each unit of its last axis. */
-export const unitsOfWeight = (shape: readonly number[]): Units => ({ fanIn: 1, fanOut: shape.at(-1) ?? 1, groups: 1 });
+/** The units of a weight without a connection: its last axis. A bias of K numbers has K units with one input each. */
+export function unitsOfWeight(shape: readonly number[]): Units {
+  return { fanIn: shape.slice(0, -1).reduce((a, b) => a * b, 1), fanOut: shape.at(-1) ?? 1, groups: 1 };
+}

@@ -1,9 +1,18 @@
 /** The connection of a layer: how its kernel maps its input to its net input. */
 import { UnsupportedError } from '@ghl/core';
-import { type Connection, type ConvolutionOptions, conv1d, conv2d, dense, depthwiseConv2d } from '@ghl/core/engine';
+import {
+  type Connection,
+  type ConvolutionOptions,
+  conv1d,
+  conv2d,
+  dense,
+  depthwiseConv2d,
+  unitsOfWeight,
+} from '@ghl/core/engine';
+import type { Units } from '@ghl/core/plugin';
 import * as tfl from '@tensorflow/tfjs-layers';
-import { internalsOf, kernelOf, type LayerCall, partsOf } from './internals.js';
-import type { ModelLayer } from './model-layers.js';
+import { internalsOf, kernelOf, type LayerCall, partsOf, variableOf } from './internals.js';
+import type { ModelLayer, ModelWeight } from './model-layers.js';
 
 type Kind = Connection['kind'];
 
@@ -108,6 +117,13 @@ export function connectionOf(owner: ModelLayer): Connection {
     dilations: layer.dilationRate ?? [],
     padding: layer.padding,
   } as ConvolutionOptions);
+}
+
+/** The units of a weight, whether a rule can move it or not. Those of a depthwise kernel are grouped by channel. */
+export function unitsOf({ owner, weight, isKernel }: ModelWeight): Units {
+  const { shape } = variableOf(weight);
+  const family = isKernel ? familyOf(owner.layer) : null;
+  return family === null ? unitsOfWeight(shape) : makers[family.kind](shape, {}).units;
 }
 
 /**
