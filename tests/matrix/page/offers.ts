@@ -13,8 +13,8 @@ const backends = { wasm, webgpu };
 export const offers = {
   isolated: async () => crossOriginIsolated,
   support: (backend: keyof typeof backends) => backends[backend].isSupported(),
-  smoke: (backend: keyof typeof backends, options: object = {}) =>
-    smoke(backends[backend], backend === 'wasm' ? { wasmPaths, ...options } : options),
+  smoke: (backend: keyof typeof backends, options: object = {}, compared = '') =>
+    smoke(backends[backend], backend === 'wasm' ? { wasmPaths, ...options } : options, compared),
   /** The result or the error of `activate()`. */
   async activation(backend: keyof typeof backends, options: object = {}) {
     try {
