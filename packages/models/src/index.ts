@@ -13,5 +13,7 @@ export type {
   PublishedResults,
 } from './network.js';
 export * from './networks/index.js';
+export { type ReflectionPad2dOptions, reflectionPad2d } from './reflection-pad.js';
 export { register } from './register.js';
+export { type RepuOptions, repu } from './repu.js';
 export { type TriangleOptions, triangle } from './triangle.js';

@@ -1,6 +1,6 @@
 /** The descriptor of a network: a function that builds it, and the training of the paper's code. */
 import { ConfigurationError } from '@ghl/core';
-import { checkChoice, checkOptions } from '@ghl/core/plugin';
+import { checkChoice, checkNumber, checkOptions } from '@ghl/core/plugin';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { checkSeed } from './dropout.js';
 
@@ -12,8 +12,33 @@ export interface NetworkOptions {
   readonly classes?: number;
   /** Seed of the initial weights and of the dropout masks: any whole number. Default 0. */
   readonly seed?: number;
-  /** Activation after each convolution: ReLU, as in the paper's code, or Triangle, as in its text. Default 'relu'. */
-  readonly activation?: 'relu' | 'triangle';
+  /**
+   * Activation after each convolution: ReLU, as in the paper's code; Triangle, as in its text and in Deep SoftHebb; or
+   * RePU with the powers of Triangle. Default 'relu'.
+   */
+  readonly activation?: 'relu' | 'triangle' | 'repu';
+  /**
+   * The border of the image in convolutions that keep its size: zeros, or a reflection, as in Deep SoftHebb. Networks
+   * whose convolutions are unpadded are the same with both. Default 'zero'.
+   */
+  readonly padding?: 'zero' | 'reflect';
+  /**
+   * Norm of a unit's initial weights in the convolutions, approximately: they are drawn from N(0, radius² / fan-in).
+   * Deep SoftHebb has 25. Default √2, which is He's initialisation.
+   */
+  readonly radius?: number;
+  /** Rate of the dropout before the classifier, in [0, 1). Default 0.5. */
+  readonly dropout?: number;
+  /**
+   * Initial weights of the classifier: uniform within ±1 / √fan-in, as in PyTorch; or uniform from 0 to √(300 /
+   * fan-in), as in the code of Deep SoftHebb, which has 0.1105 for DeepHebb. Default 'symmetric'.
+   */
+  readonly classifier?: 'symmetric' | 'positive';
+}
+
+/** The options of a network, checked, with the defaults. A radius of undefined means √2, without its rounding error. */
+export interface NetworkSettings extends Required<Omit<NetworkOptions, 'radius'>> {
+  readonly radius: number | undefined;
 }
 
 /** A function that builds a network. */
@@ -61,15 +86,18 @@ export interface Network {
   readonly published?: PublishedResults;
 }
 
+const VARIANTS = ['activation', 'padding', 'radius', 'dropout', 'classifier'];
+
 /**
  * Checks the options of a network and fills in the defaults.
  *
  * @param least Smallest height and width that the layers can process.
  * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`, `INPUT_TOO_SMALL`.
  */
-export function checkNetworkOptions(network: string, options: NetworkOptions, least: number): Required<NetworkOptions> {
-  checkOptions(network, options, ['inputShape', 'classes', 'seed', 'activation']);
-  const { inputShape = [32, 32, 3], classes = 10, seed = 0, activation = 'relu' } = options;
+export function checkNetworkOptions(network: string, options: NetworkOptions, least: number): NetworkSettings {
+  checkOptions(network, options, ['inputShape', 'classes', 'seed', ...VARIANTS]);
+  const { inputShape = [32, 32, 3], classes = 10, seed = 0, activation = 'relu', padding = 'zero' } = options;
+  const { radius, dropout = 0.5, classifier = 'symmetric' } = options;
   const isSize = (value: unknown) => Number.isSafeInteger(value) && (value as number) > 0;
   if (!Array.isArray(inputShape) || inputShape.length !== 3 || !inputShape.every(isSize)) {
     throw new ConfigurationError(
@@ -93,6 +121,10 @@ export function checkNetworkOptions(network: string, options: NetworkOptions, le
     );
   }
   checkSeed(`${network}.seed`, seed);
-  checkChoice(`${network}.activation`, activation, ['relu', 'triangle']);
-  return { inputShape, classes, seed, activation };
+  checkChoice(`${network}.activation`, activation, ['relu', 'triangle', 'repu']);
+  checkChoice(`${network}.padding`, padding, ['zero', 'reflect']);
+  if (radius !== undefined) checkNumber(`${network}.radius`, radius, { above: 0 });
+  checkNumber(`${network}.dropout`, dropout, { least: 0, below: 1 });
+  checkChoice(`${network}.classifier`, classifier, ['symmetric', 'positive']);
+  return { inputShape, classes, seed, activation, padding, radius, dropout, classifier };
 }

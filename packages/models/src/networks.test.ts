@@ -18,7 +18,9 @@ import {
   fastHebbSmall,
   type NetworkOptions,
   networks,
+  reflectionPad2d,
   register,
+  repu,
   triangle,
 } from './index.js';
 
@@ -180,13 +182,84 @@ describe.each(Object.entries(networks))('%s', (name, { id, build, constants }) =
     [{ classes: 1 }, 'BAD_VALUE'],
     [{ seed: 0.5 }, 'BAD_VALUE'],
     [{ activation: 'tanh' }, 'BAD_VALUE'],
+    [{ padding: 'same' }, 'BAD_VALUE'],
+    [{ radius: 0 }, 'BAD_VALUE'],
+    [{ dropout: 1 }, 'BAD_VALUE'],
+    [{ classifier: 'zeros' }, 'BAD_VALUE'],
     [{ clases: 10 }, 'UNKNOWN_OPTION'],
   ])('rejects %j', (options, code) => {
     expect(() => build(options as unknown as NetworkOptions)).toThrow(expect.objectContaining({ code }));
   });
 });
 
-describe.each(['relu', 'triangle'] as const)('training, with %s', (activation) => {
+describe('variants of a network', () => {
+  const kernelOf = (model: LayersModel, layer: string) => model.getLayer(layer).getWeights()[0]!;
+  const softHebb = { activation: 'triangle', padding: 'reflect', radius: 25, classifier: 'positive' } as const;
+
+  it('builds Deep SoftHebb in the published order, with reflected borders', () => {
+    const model = deepHebb(softHebb);
+    expect(model.layers.map(({ name, outputShape }) => [name, ...outputShape.slice(1)])).toEqual([
+      ['bn1', 32, 32, 3],
+      ['pad1', 36, 36, 3],
+      ['conv1', 32, 32, 96],
+      ['activation1', 32, 32, 96],
+      ['pool1', 16, 16, 96],
+      ['bn2', 16, 16, 96],
+      ['pad2', 18, 18, 96],
+      ['conv2', 16, 16, 384],
+      ['activation2', 16, 16, 384],
+      ['pool2', 8, 8, 384],
+      ['bn3', 8, 8, 384],
+      ['pad3', 10, 10, 384],
+      ['conv3', 8, 8, 1536],
+      ['activation3', 8, 8, 1536],
+      ['pool3', 4, 4, 1536],
+      ['flatten', 24576],
+      ['dropout', 24576],
+      ['classifier', 10],
+    ]);
+    const powers = [1, 2, 3].map((i) => model.getLayer(`activation${i}`).getConfig().power);
+    expect(powers).toEqual([0.7, 1.4, 1]);
+    const [low, high] = [tf.min(kernelOf(model, 'classifier')), tf.max(kernelOf(model, 'classifier'))];
+    expect(low.dataSync()[0]).toBeGreaterThanOrEqual(0);
+    expect(high.dataSync()[0]).toBeCloseTo(0.11048543, 5);
+  });
+
+  it('starts units at the radius', () => {
+    const norms = (layer: string) =>
+      tf.norm(tf.reshape(kernelOf(deepHebbSmall({ radius: 25 }), layer), [-1, 16]), 2, 0);
+    expect(tf.mean(norms('conv2')).dataSync()[0]).toBeGreaterThan(20);
+    expect(tf.mean(norms('conv2')).dataSync()[0]).toBeLessThan(30);
+    const scaled = tf.mul(kernelOf(deepHebbSmall(), 'conv1'), 25 / Math.SQRT2);
+    expect(kernelOf(deepHebbSmall({ radius: 25 }), 'conv1')).toBeAllClose(scaled, { rtol: 1e-6 });
+  });
+
+  it('uses the padding of the same convolution away from the border', () => {
+    const zero = deepHebbSmall({ inputShape: [12, 12, 3] });
+    const reflect = deepHebbSmall({ inputShape: [12, 12, 3], padding: 'reflect' });
+    const x = tf.randomNormal([1, 12, 12, 3], 0, 1, 'float32', 1);
+    const conv1 = (model: LayersModel) => {
+      const { inputs } = model;
+      return new LayersModel({ inputs, outputs: model.getLayer('conv1').output as SymbolicTensor }).predict(
+        x,
+      ) as tf.Tensor;
+    };
+    const inner = (y: tf.Tensor) => tf.slice(y, [0, 2, 2, 0], [1, 8, 8, 8]);
+    expect(inner(conv1(reflect))).toBeAllClose(inner(conv1(zero)), { rtol: 1e-5, atol: 1e-6 });
+    expect(conv1(reflect).arraySync()).not.toEqual(conv1(zero).arraySync());
+  });
+
+  it('has the dropout rate of the option', () => {
+    expect(deepHebbSmall({ dropout: 0.2 }).getLayer('dropout').getConfig().rate).toBe(0.2);
+    expect(fastHebbSmall({ dropout: 0 }).getLayer('dropout').getConfig().rate).toBe(0);
+  });
+
+  it('builds the same FastHebb with both paddings, since its convolutions have none', () => {
+    expect(values(fastHebbSmall({ padding: 'reflect' }))).toEqual(values(fastHebbSmall()));
+  });
+});
+
+describe.each(['relu', 'triangle', 'repu'] as const)('training, with %s', (activation) => {
   it.each([
     ['deepHebbSmall', deepHebbSmall, 8],
     ['fastHebbSmall', fastHebbSmall, 24],
@@ -234,6 +307,8 @@ describe('a saved model', () => {
         batchNorm({ inputShape: [6, 6, 2], epsilon: 1e-3, momentum: 0.5, center: true, scale: true }),
         layers.conv2d({ filters: 4, kernelSize: 3, useBias: false }),
         triangle({ power: 0.7 }),
+        reflectionPad2d({ padding: 1 }),
+        repu({ power: 1.5 }),
         batchNorm(),
         layers.flatten(),
         dropout({ rate: 0.25, seed: 2 ** 40 }),

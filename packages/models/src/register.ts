@@ -2,6 +2,8 @@
 import { serialization } from '@tensorflow/tfjs-core';
 import { BatchNorm } from './batch-norm.js';
 import { Dropout } from './dropout.js';
+import { ReflectionPad2d } from './reflection-pad.js';
+import { Repu } from './repu.js';
 import { Triangle } from './triangle.js';
 
 /**
@@ -9,5 +11,5 @@ import { Triangle } from './triangle.js';
  * contains one. Building and saving need no registration. Repeated calls have no effect.
  */
 export function register(): void {
-  for (const layer of [BatchNorm, Dropout, Triangle]) serialization.registerClass(layer);
+  for (const layer of [BatchNorm, Dropout, ReflectionPad2d, Repu, Triangle]) serialization.registerClass(layer);
 }

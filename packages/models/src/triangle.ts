@@ -3,6 +3,7 @@ import { checkNumber } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import { layers } from '@tensorflow/tfjs-layers';
 import { checkLayerOptions, type LayerOptions, onlyTensor } from './layer.js';
+import { rectifiedPower } from './repu.js';
 
 /** Options of {@link triangle}, in addition to those of any layer. */
 export interface TriangleOptions extends LayerOptions {
@@ -51,25 +52,10 @@ export class Triangle extends layers.Layer {
 
   override call(inputs: tf.Tensor | tf.Tensor[], kwargs: object): tf.Tensor {
     this.invokeCallHook(inputs, kwargs);
-    return tf.tidy(() => triangleOf(onlyTensor(inputs), this.#power));
+    return tf.tidy(() => rectifiedPower(onlyTensor(inputs), this.#power, (y) => tf.mean(y, -1, true)));
   }
 
   override getConfig(): tf.serialization.ConfigDict {
     return { ...super.getConfig(), power: this.#power };
   }
-}
-
-function triangleOf(input: tf.Tensor, power: number): tf.Tensor {
-  const activate = tf.customGrad((...args) => {
-    const [y, save] = args as [tf.Tensor, tf.GradSaveFunc];
-    const excess = tf.relu(tf.sub(y, tf.mean(y, -1, true)));
-    save([excess]);
-    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => {
-      const r = saved[0]!;
-      const passed = tf.mul(dy, tf.step(r));
-      return power === 1 ? passed : tf.mul(passed, tf.mul(tf.pow(tf.maximum(r, 1e-6), power - 1), power));
-    };
-    return { value: power === 1 ? excess : tf.pow(excess, power), gradFunc };
-  });
-  return activate(input);
 }

@@ -11,11 +11,15 @@ import type { Network, NetworkOptions } from '../network.js';
  *     bn3 conv3 (1536, 3×3) activation3 pool3 (average 2)
  *     flatten dropout (0.5) classifier
  *
- * Convolutions keep the image's size (zero padding), have no bias, and start as PyTorch's `kaiming_normal_`: N(0, 2 /
- * fan-in). `classifier` starts as PyTorch's `Linear`, kernel and bias uniform within ±1 / √fan-in, and ends in a
- * softmax. Compile with `'categoricalCrossentropy'`, which equals PyTorch's `CrossEntropyLoss` of the logits, except
- * that TensorFlow.js clips probabilities to [1e-7, 1 − 1e-7]; a clipped example has no gradient. The batch norms have
- * neither scale nor shift. With Triangle, the powers are Deep SoftHebb's 0.7, 1.4 and 1.
+ * Convolutions keep the image's size, have no bias, and start as PyTorch's `kaiming_normal_`: N(0, 2 / fan-in). With
+ * `padding: 'reflect'`, the layers `pad1`, `pad2` and `pad3` precede them. `classifier` starts as PyTorch's `Linear`,
+ * kernel and bias uniform within ±1 / √fan-in, and ends in a softmax. Compile with `'categoricalCrossentropy'`, which
+ * equals PyTorch's `CrossEntropyLoss` of the logits, except that TensorFlow.js clips probabilities to [1e-7, 1 − 1e-7];
+ * a clipped example has no gradient. The batch norms have neither scale nor shift. With Triangle and RePU, the powers
+ * are Deep SoftHebb's 0.7, 1.4 and 1.
+ *
+ * Deep SoftHebb on CIFAR-10 has `activation: 'triangle'`, `padding: 'reflect'`, `radius: 25`, `classifier: 'positive'`,
+ * and images that are divided by 255.
  *
  * For an image of even size, 'same' pools of 4 with stride 2 are PyTorch's with padding 1; for an odd one they keep one
  * more row and column.

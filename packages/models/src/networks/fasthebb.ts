@@ -14,7 +14,8 @@ import type { Network, NetworkOptions } from '../network.js';
  *     flatten fc5 (4096) activation5 (ReLU) bn5 (with scale and shift) dropout (0.5) classifier
  *
  * Convolutions are unpadded and have no bias. Initial weights and the softmax are as in `deepHebb`, `fc5` as
- * `classifier`. With Triangle, the power is 1 after every convolution.
+ * `classifier`. With Triangle and RePU, the power is 1 after every convolution, so RePU is
+ * ReLU.
  *
  * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`; `INPUT_TOO_SMALL` below 24×24.
  * @see Hebbian Learning with Global Direction, ICASSP 2026, and its code, `FastHebb.py`; Lagani et al., FastHebb.
