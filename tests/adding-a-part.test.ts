@@ -67,16 +67,16 @@ const added: Readonly<Record<string, string>> = {
       text: (greeting) => greeting,
       document: (greeting) => ({ greeting }),
     };`,
-  'packages/rule-subspace/package.json': manifest('rule-subspace'),
-  'packages/rule-subspace/src/index.ts': `
+  'packages/rule-mirror/package.json': manifest('rule-mirror'),
+  'packages/rule-mirror/src/index.ts': `
     import type { LocalRule } from '@ghl/core';
     import { type Plugin, type Stateless, specOf, statelessRule } from '@ghl/core/plugin';
 
-    export function subspace(): LocalRule<Stateless> {
-      return statelessRule(specOf('subspace'), ${HEBB});
+    export function mirror(): LocalRule<Stateless> {
+      return statelessRule(specOf('mirror'), ${HEBB});
     }
 
-    export const plugin: Plugin = { kind: 'rule', name: 'subspace', make: subspace, examples: [[]] };`,
+    export const plugin: Plugin = { kind: 'rule', name: 'mirror', make: mirror, examples: [[]] };`,
   'packages/modulator-novelty/package.json': manifest('modulator-novelty'),
   'packages/modulator-novelty/src/index.ts': `
     import { number, type Plugin, readOptions, specOf, statelessModulator } from '@ghl/core/plugin';
@@ -175,13 +175,13 @@ beforeAll(async () => {
     LIST,
     list
       .replace(/^import \{ plugin as /m, "import { plugin as novelty } from '@ghl/modulator-novelty';\n$&")
-      .replace(/^import \{ plugin as /m, "import { plugin as subspace } from '@ghl/rule-subspace';\n$&")
-      .replace(/^\];/m, '  novelty,\n  subspace,\n];'),
+      .replace(/^import \{ plugin as /m, "import { plugin as mirror } from '@ghl/rule-mirror';\n$&")
+      .replace(/^\];/m, '  novelty,\n  mirror,\n];'),
   );
   await collect();
 
   await mkdir(join(root, 'node_modules/@ghl'), { recursive: true });
-  for (const name of [...copied, ...plugins, 'rule-subspace', 'modulator-novelty']) {
+  for (const name of [...copied, ...plugins, 'rule-mirror', 'modulator-novelty']) {
     await symlink(join(root, 'packages', name), join(root, 'node_modules/@ghl', name), 'dir');
   }
   bench = await createServer({
@@ -212,7 +212,7 @@ it('appears in `bench list`', async () => {
   expect(await command.run({})).toMatchObject({
     networks: expect.arrayContaining(['deephebb', 'one-layer']),
     recipes: expect.arrayContaining(['ghl', 'ojaSign']),
-    rules: expect.arrayContaining(['swta', 'subspace']),
+    rules: expect.arrayContaining(['swta', 'mirror']),
     modulators: expect.arrayContaining(['sign', 'novelty']),
     datasets: expect.arrayContaining(['glyphs', 'stripes']),
   });
@@ -231,8 +231,8 @@ describe('a race', () => {
     [
       'rule and modulator',
       {
-        name: 'subspace+novelty',
-        custom: { rule: 'subspace', ruleOptions: {}, modulator: 'novelty', modulatorOptions: { gain: 2 }, raw: false },
+        name: 'mirror+novelty',
+        custom: { rule: 'mirror', ruleOptions: {}, modulator: 'novelty', modulatorOptions: { gain: 2 }, raw: false },
       },
     ],
   ])('trains the network on the dataset with the %s', async (_, recipe) => {

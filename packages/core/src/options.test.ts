@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { choice, flag, hyperparameter, number, readOptions } from './options.js';
+import { choice, flag, hyperparameter, number, readOptions, whole } from './options.js';
 import { cosine } from './schedule.js';
 
 const read = (options: unknown) =>
@@ -8,11 +8,12 @@ const read = (options: unknown) =>
     theta: number(1),
     mode: choice(['hard', 'soft'], 'soft'),
     divide: flag(false),
+    winners: whole(1, { least: 1 }),
   });
 
 it('supplies the default of each option that is absent', () => {
-  expect(read({})).toEqual({ rate: 0.5, theta: 1, mode: 'soft', divide: false });
-  expect(read({ rate: undefined, theta: 2 })).toEqual({ rate: 0.5, theta: 2, mode: 'soft', divide: false });
+  expect(read({})).toEqual({ rate: 0.5, theta: 1, mode: 'soft', divide: false, winners: 1 });
+  expect(read({ rate: undefined, theta: 2 })).toEqual({ rate: 0.5, theta: 2, mode: 'soft', divide: false, winners: 1 });
 });
 
 it('keeps the spec of a schedule', () => {
@@ -24,6 +25,8 @@ it.each([
   [{ theta: 'x' }, 'BAD_VALUE', 'part theta is "x".'],
   [{ mode: 'firm' }, 'BAD_VALUE', 'part mode is "firm".'],
   [{ divide: 1 }, 'BAD_VALUE', 'part divide is 1.'],
+  [{ winners: 1.5 }, 'BAD_VALUE', 'part winners is 1.5.'],
+  [{ winners: 0 }, 'BAD_VALUE', 'part winners is 0.'],
   [{ tau: 1 }, 'UNKNOWN_OPTION', "part has no option 'tau'."],
   [0.5, 'BAD_VALUE', 'The options of part are 0.5.'],
 ])('rejects the options %j with %s', (options, code, summary) => {

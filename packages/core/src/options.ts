@@ -1,5 +1,6 @@
 /** How a factory reads its options: name, default and range of each, in one place. */
 import { checkBoolean, checkChoice, checkNumber, checkOptions, type NumberRange } from './checks.js';
+import { ConfigurationError } from './errors.js';
 import { checkHyperparameter, type Hyperparameter } from './schedule.js';
 
 /** Checks one option, or supplies its default. `name` is the option's name in messages. */
@@ -35,6 +36,16 @@ export function number(fallback?: number, range: NumberRange = {}): OptionReader
   return (name, value = fallback) => {
     checkNumber(name, value, range);
     return value as number;
+  };
+}
+
+/** A whole number in range. Without a fallback the option is required. */
+export function whole(fallback?: number, range: NumberRange = {}): OptionReader<number> {
+  const read = number(fallback, range);
+  return (name, value) => {
+    const size = read(name, value);
+    if (Number.isSafeInteger(size)) return size;
+    throw new ConfigurationError('BAD_VALUE', `${name} is ${size}.`, 'give a whole number.');
   };
 }
 

@@ -24,7 +24,7 @@ export {
   statelessModulator,
   type WeightModulator,
 } from './modulator.js';
-export { choice, flag, hyperparameter, number, type OptionReader, readOptions } from './options.js';
+export { choice, flag, hyperparameter, number, type OptionReader, readOptions, whole } from './options.js';
 export { type BaselineState, initBaseline, type PredictionError, predictionError } from './prediction-error.js';
 export { checkHyperparameter, valueAt } from './schedule.js';
 export { softmaxCompetition } from './softmax-competition.js';

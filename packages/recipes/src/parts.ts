@@ -6,7 +6,8 @@ import { plugin as scalar } from '@ghl/modulator-scalar';
 import { plugin as sign } from '@ghl/modulator-sign';
 import { plugin as bcm } from '@ghl/rule-bcm';
 import { plugin as hebb } from '@ghl/rule-hebb';
-import { plugin as hpca } from '@ghl/rule-hpca';
+import { plugins as hpca } from '@ghl/rule-hpca';
+import { plugin as krotov } from '@ghl/rule-krotov';
 import { plugin as oja } from '@ghl/rule-oja';
 import { plugin as swta } from '@ghl/rule-swta';
 
@@ -16,7 +17,8 @@ export const parts: readonly Plugin[] = [
   oja,
   swta,
   bcm,
-  hpca,
+  ...hpca,
+  krotov,
   { kind: 'rule', name: 'constant', make: constant, examples: [[]] },
   sign,
   gate,

@@ -10,6 +10,7 @@ import {
 import { column, dot, stepOnce } from '@ghl/conformance/testing';
 import { dense } from '@ghl/core/engine';
 import { describe, expect, it } from 'vitest';
+import { components, gram, identity, input, weights } from './components.fixture.js';
 import { type HpcaOptions, hpca } from './hpca.js';
 
 it('lets unit 2 learn what unit 1 leaves of x = [1, 2]', () => {
@@ -58,32 +59,6 @@ describe.each([{}, { activation: 'relu' }, { scaleByFanIn: true }] as const)('co
     it(title, run);
   }
 });
-
-const components = [
-  [1, 1, 1, 1],
-  [1, -1, 1, -1],
-  [1, 1, -1, -1],
-  [1, -1, -1, 1],
-].map((row) => row.map((each) => each / 2));
-
-// Of mean 0 and covariance QΛQᵀ, Λ = (4, 2, 1, ½): each component twice, once in either direction.
-const input = [1, -1].flatMap((sign) =>
-  [4, 2, 1, 0.5].map((variance, i) => (components[i] as number[]).map((each) => sign * 2 * Math.sqrt(variance) * each)),
-);
-
-const weights = [
-  [0.3, -0.2, 0.4],
-  [-0.8, -0.4, 0.1],
-  [0.5, 0.1, -0.6],
-  [0.4, -0.7, 0.2],
-];
-
-const gram = (matrix: Matrix) => [0, 1, 2].map((j) => [0, 1, 2].map((k) => dot(column(matrix, j), column(matrix, k))));
-const identity = [
-  [1, 0, 0],
-  [0, 1, 0],
-  [0, 0, 1],
-];
 
 it('moves unit k to ± the k-th principal component, and WᵀW to the identity', () => {
   const options = { rule: hpca(), reference: reference(), weights, input, rate: 0.1, steps: 1000 };

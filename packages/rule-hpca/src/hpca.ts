@@ -1,6 +1,6 @@
 /** Hebbian PCA: Sanger's rule, in which each unit learns what the units before it leave unexplained. */
 import type { LocalRule } from '@ghl/core';
-import { choice, flag, type Plugin, readOptions, type Stateless, specOf, statelessRule } from '@ghl/core/plugin';
+import { choice, flag, readOptions, type Stateless, specOf, statelessRule } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** Options of {@link hpca}. */
@@ -45,11 +45,3 @@ export function hpca(options: HpcaOptions = {}): LocalRule<Stateless> {
     return { gate: tf.div(y, divisor), reconstruction: y, scope: 'earlier' };
   });
 }
-
-/** Hebbian PCA, described for lists and tests of parts. */
-export const plugin: Plugin = {
-  kind: 'rule',
-  name: 'hpca',
-  make: hpca,
-  examples: [[], [{ activation: 'relu', scaleByFanIn: true }]],
-};

@@ -1,1 +1,3 @@
 export * from './hpca.js';
+export * from './plugins.js';
+export * from './subspace.js';
