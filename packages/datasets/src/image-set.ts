@@ -404,14 +404,13 @@ function splitOf(
         const epoch = nextEpoch++;
         const first = nextBatch;
         nextBatch = 0;
-        const order = shuffle ? permutation(size, random('order', seed, epoch)) : undefined;
-        for (let batch = first; batch < count; batch++) {
-          const start = batch * batchSize;
-          const filled = Math.min(batchSize, size - start);
+        const order = { batchSize, seed, shuffle, startEpoch: epoch, startBatch: first, dropRemainder };
+        for (const indices of batchIndices(size, order)) {
+          const filled = indices.length;
           const xs = new Float32Array(filled * length);
           const ys = new Float32Array(filled * classes);
           for (let i = 0; i < filled; i++) {
-            const index = order?.[start + i] ?? start + i;
+            const index = indices[i]!;
             const draw = augment ? random('augment', seed, epoch, index) : undefined;
             const shift = () => (draw ? Math.floor(draw() * (2 * PAD + 1)) - PAD : 0);
             write(xs, i * length, index, shift(), shift(), draw !== undefined && draw() < 0.5);
@@ -425,6 +424,22 @@ function splitOf(
       } as () => Generator<Batch>);
     },
   };
+}
+
+/**
+ * The batches of one epoch of {@link Split.batches}, as indices of images: for an iteration over other values of the
+ * same images, such as stored activations.
+ *
+ * @param size The number of images of the split.
+ * @param options The options of `batches`, of which `startEpoch` is the epoch.
+ */
+export function* batchIndices(size: number, options: Omit<BatchOptions, 'augment'>): Generator<Uint32Array> {
+  const { batchSize, seed = 0, shuffle = true, startEpoch = 0, startBatch = 0, dropRemainder = false } = options;
+  const order = shuffle
+    ? permutation(size, random('order', seed, startEpoch))
+    : Uint32Array.from({ length: size }, (_, i) => i);
+  const end = dropRemainder ? size - (size % batchSize) : size;
+  for (let start = startBatch * batchSize; start < end; start += batchSize) yield order.slice(start, start + batchSize);
 }
 
 const BATCH_OPTIONS = ['batchSize', 'seed', 'shuffle', 'augment', 'startEpoch', 'startBatch', 'dropRemainder'];

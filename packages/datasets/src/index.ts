@@ -6,6 +6,7 @@ import './codes.js';
 export {
   type Batch,
   type BatchOptions,
+  batchIndices,
   type ImageSet,
   type ImageSource,
   imageSet,

@@ -2,6 +2,7 @@
 import './codes.js';
 
 export type { Assignment, Updater } from './assignment.js';
+export type { AppliedPart, FrozenPrefix } from './frozen-prefix.js';
 export { layerwise } from './layerwise.js';
 export { PlasticOptimizer, type StepOptions } from './optimizer.js';
 export { plasticOptimizer } from './plastic-optimizer.js';

@@ -10,6 +10,7 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import { type Assignment, assignmentFrom, assignmentSpec, isPlasticity } from './assignment.js';
 import { backward, deferErrors, lossOf } from './backward.js';
 import { type Binding, bindTo, checkUnchanged, release } from './binding.js';
+import { type FrozenPrefix, frozenPrefixOf } from './frozen-prefix.js';
 import { planOverrides } from './override-plan.js';
 import { type NamedTensor, Progress, readState, writeState } from './saved-state.js';
 import { checkProvided, type RequiredSignal, type SignalInputs } from './signals.js';
@@ -176,6 +177,25 @@ export class PlasticOptimizer<Options extends AnyOptions = AnyOptions> extends t
   get reads(): readonly SignalName[] {
     const { managed } = this.#alive();
     return [...new Set(managed.flatMap(({ planned: { updater } }) => (isPlasticity(updater) ? updater.reads : [])))];
+  }
+
+  /**
+   * The layers that no step of this optimizer changes, up to the last single tensor through which every path from the
+   * input to the output of the model passes. A training loop computes that tensor once per example, and takes its steps
+   * on the rest of the model:
+   *
+   *     const features = frozen.prefix.apply(x, { training: false });
+   *     optimizer.minimize(() => loss(frozen.rest.apply(features, { training: true }), y));
+   *
+   * A layer belongs to them if it is frozen, or has no weight and does not depend on the training mode. Stateful
+   * layers, active dropout, batch norm that is not frozen, and layers with a mask do not. Freezing or thawing a layer
+   * later makes the result obsolete.
+   *
+   * @returns null if no layer with weights is frozen up to such a tensor, if the model has several inputs, or if a size
+   * of its input other than the batch is unknown.
+   */
+  frozenPrefix(): FrozenPrefix | null {
+    return frozenPrefixOf(this.#ready().plan);
   }
 
   /**

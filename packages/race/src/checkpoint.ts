@@ -7,7 +7,7 @@ import { StateError } from '@ghl/core';
 import { loadState, saveState } from '@ghl/core/engine';
 import type { PlasticOptimizer } from '@ghl/learner';
 import * as tf from '@tensorflow/tfjs-core';
-import type { LayersModel } from '@tensorflow/tfjs-layers';
+import type { LayersModel, LayerVariable } from '@tensorflow/tfjs-layers';
 import { z } from 'zod';
 import { number, toJson } from './json.js';
 
@@ -151,8 +151,8 @@ async function stateOf(model: LayersModel, optimizer: Pick<PlasticOptimizer, 'ge
   };
 }
 
-/** SHA-256 of all weights and moving statistics of a model. */
-export async function weightsChecksum(model: LayersModel): Promise<string> {
+/** SHA-256 of all weights and moving statistics of a model, or of some layers. */
+export async function weightsChecksum(model: { readonly weights: readonly LayerVariable[] }): Promise<string> {
   const values = await Promise.all(model.weights.map((weight) => weight.read().data()));
   const bytes = new Uint8Array(values.reduce((sum, { byteLength }) => sum + byteLength, 0));
   let offset = 0;

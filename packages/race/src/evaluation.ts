@@ -1,8 +1,11 @@
 /** Evaluation: loss and accuracy of a model on a set of images, at inference. */
-import type { Split } from '@ghl/datasets';
 import * as tf from '@tensorflow/tfjs-core';
-import { type LayersModel, metrics } from '@tensorflow/tfjs-layers';
+import { metrics } from '@tensorflow/tfjs-layers';
 import type { Score } from './events.js';
+import type { AppliedModel, Examples } from './examples.js';
+
+/** Images in a batch of evaluation, which keeps nothing for a backward pass. */
+export const EVALUATION_BATCH = 100;
 
 /** Per example: the cross-entropy of the softmax output with the one-hot label, and 1 if the prediction is correct. */
 export function lossAndCorrect(
@@ -21,8 +24,8 @@ export function lossAndCorrect(
  * @param onImages Called after each batch with its number of images; the next batch waits for it.
  */
 export async function evaluate(
-  model: LayersModel,
-  split: Split,
+  model: AppliedModel,
+  split: Examples,
   batchSize: number,
   onImages: (count: number) => Promise<void> = async () => {},
 ): Promise<Score | null> {

@@ -1,6 +1,13 @@
 /** Plan, trainer, events, checkpoint and summary of a run. The caller supplies a storage and a clock. */
 import './codes.js';
 
+export {
+  type ActivationCache,
+  type CacheLimits,
+  type CacheRequest,
+  cacheActivations,
+  defaultCacheLimits,
+} from './activation-cache.js';
 export { buildNetwork, buildRun } from './build.js';
 export {
   encodeCheckpoint,
@@ -13,6 +20,7 @@ export {
 export type { Clock } from './clock.js';
 export { evaluate, lossAndCorrect } from './evaluation.js';
 export { eventSchema, type RunEvent, type Score } from './events.js';
+export type { AppliedModel, BatchSource, ExampleBatch, ExampleSet, Examples } from './examples.js';
 export { type Failure, failureOf } from './failure.js';
 export { json, number, toJson } from './json.js';
 export { manifestSchema, type RunManifest } from './manifest.js';
@@ -29,7 +37,7 @@ export {
 } from './plan.js';
 export { assignmentOf, modulatorNames, recipeNames, ruleNames } from './recipe.js';
 export { type RunResult, resultSchema } from './result.js';
-export { EventLog, jsonRecord, parseJson, RunRecord } from './run-record.js';
+export { type ActivationSource, EventLog, jsonRecord, parseJson, type ReadableLog, RunRecord } from './run-record.js';
 export { type Statistic, statistic } from './statistic.js';
 export { type StepScore, trainingStep } from './step.js';
 export { type AppendLog, MemoryStorage, type RunStorage } from './storage.js';

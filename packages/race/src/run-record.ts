@@ -5,6 +5,8 @@
  *     events.jsonl     the events, in order; appended to
  *     checkpoint.bin   the state to resume from; replaced as a whole
  *     done.json        the result; written last
+ *     activations.bin  activations of a frozen prefix that do not fit in memory; deleted at the end of the phase
+ *     activations.json their input; written after them
  */
 import { StateError } from '@ghl/core';
 import { z } from 'zod';
@@ -19,8 +21,16 @@ const MANIFEST = 'manifest.json';
 const EVENTS = 'events.jsonl';
 const CHECKPOINT = 'checkpoint.bin';
 const RESULT = 'done.json';
+const ACTIVATIONS = 'activations.bin';
+const ACTIVATIONS_SOURCE = 'activations.json';
 
 const NEWLINE = 10;
+
+/** The input of activations, as JSON. */
+export type ActivationSource = { readonly [name: string]: unknown };
+
+/** A log whose bytes can be read from any position. */
+export type ReadableLog = AppendLog & Required<Pick<AppendLog, 'read'>>;
 
 /** Reads and writes the records of one run. */
 export class RunRecord {
@@ -104,9 +114,41 @@ export class RunRecord {
     await log.close();
   }
 
+  /**
+   * Opens the activations of a frozen prefix. null if the storage reads only whole records.
+   *
+   * @param source Their input. Activations of another source are deleted.
+   * @param length Their bytes once they are complete. If there are fewer, they are deleted.
+   */
+  async openActivations(source: ActivationSource, length: number): Promise<ReadableLog | null> {
+    const stored = await this.#readJson(ACTIVATIONS_SOURCE, z.unknown());
+    const log = await this.#storage.open(ACTIVATIONS);
+    if (log.read === undefined) {
+      await log.close();
+      await this.removeActivations();
+      return null;
+    }
+    if (toJson(stored) !== toJson(source) || log.length !== length) {
+      await this.#storage.remove(ACTIVATIONS_SOURCE);
+      await log.truncate(0);
+    }
+    return log as ReadableLog;
+  }
+
+  /** Records that the activations are complete. Call it after `sync()`. */
+  completeActivations(source: ActivationSource): Promise<void> {
+    return this.#storage.write(ACTIVATIONS_SOURCE, jsonRecord(source));
+  }
+
+  /** Deletes the activations of a frozen prefix. */
+  async removeActivations(): Promise<void> {
+    for (const name of [ACTIVATIONS_SOURCE, ACTIVATIONS]) await this.#storage.remove(name);
+  }
+
   /** Deletes the records of a run that has no manifest. */
   async clear(): Promise<void> {
     for (const name of [EVENTS, CHECKPOINT, RESULT]) await this.#storage.remove(name);
+    await this.removeActivations();
   }
 
   async #readJson<T>(name: string, schema: z.ZodType<T>): Promise<T | null> {

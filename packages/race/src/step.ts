@@ -1,8 +1,8 @@
 /** One training step, which a run repeats and `bench speed` times. */
 import type { PlasticOptimizer } from '@ghl/learner';
 import * as tf from '@tensorflow/tfjs-core';
-import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { lossAndCorrect } from './evaluation.js';
+import type { AppliedModel } from './examples.js';
 
 /** Scores of a batch before its step updates the weights, still on the device. The caller disposes of them. */
 export interface StepScore {
@@ -14,7 +14,7 @@ export interface StepScore {
 
 /** Trains on one batch. The reward, if a rule reads it, is 1 for an image classified correctly, else 0. */
 export function trainingStep(
-  model: LayersModel,
+  model: AppliedModel,
   optimizer: PlasticOptimizer,
   xs: tf.Tensor,
   ys: tf.Tensor2D,

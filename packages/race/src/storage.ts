@@ -18,6 +18,8 @@ export interface AppendLog {
   readonly length: number;
   /** Appends bytes. */
   append(bytes: Uint8Array): Promise<void>;
+  /** Fills `into` with the bytes from `position`. Absent if the storage reads only whole records. */
+  read?(position: number, into: Uint8Array): Promise<void>;
   /** Cuts the record to a length. */
   truncate(length: number): Promise<void>;
   /** Resolves once all bytes would survive a crash, so that a checkpoint may refer to them. */

@@ -9,7 +9,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { encodeCheckpoint, firstPosition, loadCheckpoint, type Position, weightsChecksum } from './checkpoint.js';
 import type { Clock } from './clock.js';
-import { evaluate } from './evaluation.js';
+import { EVALUATION_BATCH, evaluate } from './evaluation.js';
 import type { RunEvent, Score } from './events.js';
 import { failureOf } from './failure.js';
 import { firstFilters } from './filters.js';
@@ -20,9 +20,6 @@ import { type StepScore, trainingStep } from './step.js';
 
 /** Steps between two reads of the loss, and between two events. */
 const WINDOW = 10;
-
-/** Images in a batch of evaluation, which keeps nothing for a backward pass. */
-const EVALUATION_BATCH = 100;
 
 /** Steps per epoch whose alignment is measured; fewer in a short epoch, where every other step is timed instead. */
 const MEASUREMENTS = 4;

@@ -59,6 +59,29 @@ export function inferenceCall(layer: tfl.layers.Layer): LayerCall {
 }
 
 /**
+ * Runs a layer in inference mode, and reports whether its output depends on the training mode or carries a mask.
+ *
+ * @param events `onTraining` is called if the layer reads the training mode, `onMask` if its output has a mask.
+ */
+export function watchTraining(
+  layer: tfl.layers.Layer,
+  { onTraining, onMask }: { onTraining(): void; onMask(): void },
+): LayerCall {
+  const { call } = layer as { call: LayerCall };
+  return (inputs, kwargs) => {
+    if (layer.supportsMasking && layer.computeMask(inputs) != null) onMask();
+    const watched = {
+      ...kwargs,
+      get training() {
+        onTraining();
+        return false;
+      },
+    };
+    return call.call(layer, inputs, watched);
+  };
+}
+
+/**
  * Overrides the calls of some layers while `body` runs, then restores the original calls.
  *
  * @param body Receives a function that runs another function with the original calls.
