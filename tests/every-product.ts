@@ -116,9 +116,10 @@ const products: Product[] = names.kinds.flatMap((kind, k) =>
 
 const modulatorOf = (name: string) => modulators[name]?.() ?? null;
 
-/** A factor per example cannot reach a ΔW that is not linear in its gate. */
+/** A factor per example or per activity cannot reach a ΔW that is not linear in its gate. */
 const isAllowed = ([, modulator, rule, wrapper]: Product): boolean =>
-  modulatorOf(modulator)?.actsOn !== 'example' || (wrapper !== 'rms' && rules[rule]?.().active !== false);
+  ['weights', undefined].includes(modulatorOf(modulator)?.actsOn) ||
+  (wrapper !== 'rms' && rules[rule]?.().active !== false);
 
 /** Every rule on every kind of layer, with the modulators and the wrappers in rotation. */
 const sample: Product[] = names.kinds.flatMap((kind, k) =>
@@ -179,7 +180,8 @@ export function everyProduct(backend: BackendAdapter, { sampled, steps }: Effort
       tf.tidy(() => {
         const x = tf.randomNormal([4, ...inputShape], 0, 1, 'float32', step + 1);
         const f = () => tf.mean(tf.square(model.apply(x, { training: true }) as tf.Tensor)) as tf.Scalar;
-        optimizer.minimize(f, { signals: { reward: tf.tensor1d([0, step, 1, 0.5]) } });
+        const target = tf.tensor2d([1, 0, 0, 1, 1, 0, 0, 1], [4, 2]);
+        optimizer.minimize(f, { signals: { reward: tf.tensor1d([0, step, 1, 0.5]), input: x, target } });
       });
     }
     const moved = await kernel();
@@ -191,8 +193,9 @@ export function everyProduct(backend: BackendAdapter, { sampled, steps }: Effort
     const remembered = await state();
     expect(() =>
       tf.tidy(() => {
-        const f = () => tf.sum(model.apply(tf.zeros([0, ...inputShape]), { training: true }) as tf.Tensor) as tf.Scalar;
-        optimizer.minimize(f, { signals: { reward: tf.zeros([0]) } });
+        const x = tf.zeros([0, ...inputShape]);
+        const f = () => tf.sum(model.apply(x, { training: true }) as tf.Tensor) as tf.Scalar;
+        optimizer.minimize(f, { signals: { reward: tf.zeros([0]), input: x, target: tf.zeros([0, 2]) } });
       }),
     ).toThrow(expect.objectContaining({ code: 'EMPTY_TENSOR' }));
     expect(await kernel()).toEqual(moved);

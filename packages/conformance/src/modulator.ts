@@ -36,13 +36,13 @@ export interface ModulatorClaims {
   /** The author's modulator in float64. */
   readonly reference: ModulatorReference;
   /**
-   * The scope of one factor: each `'weight'`, each `'unit'`, the whole `'layer'`, or each `'example'` if the modulator
-   * acts on the gate.
+   * The scope of one factor: each `'weight'`, each `'unit'`, the whole `'layer'`, or, if the modulator acts on the
+   * gate, each `'example'` or each `'activity'`.
    */
-  readonly factor: 'weight' | 'unit' | 'layer' | 'example';
+  readonly factor: 'weight' | 'unit' | 'layer' | 'example' | 'activity';
   /** The factories that rebuild the modulator from its `spec`, by the name in it: `{ sign }`. */
   readonly plugins: Readonly<Record<string, Factory>>;
-  /** Whether the increment is linear in ΔW. Required unless the factor is per example. */
+  /** Whether the increment is linear in ΔW. Required unless the modulator acts on the gate. */
   readonly linear?: boolean;
   /** Whether a constant added to the reward and the loss changes nothing. Required if it reads one of these. */
   readonly baselined?: boolean;
@@ -60,15 +60,17 @@ export interface ModulatorClaims {
 
 const TOLERANCE = 1e-5;
 const BATCH = 5;
+/** Positions of each example in a layer other than a dense one. */
+const POSITIONS = 3;
 
 /**
  * The cases of a global modulator. Case ids: `reference`, `signals`, `factor-shape`, `purity`, `leaks`, `finite`,
- * `empty`, `state-structure`, `resume`, `spec`; `linearity` unless the factor is per example, and
- * `example-equals-scalar` if it is; `baseline`, `descent`, `magnitude`, `all-or-nothing` and `schedules` for the
- * claims made.
+ * `empty`, `state-structure`, `resume`, `spec`; `linearity` if the modulator acts on ΔW, `example-equals-scalar` if it
+ * has a factor per example, `activity-on-gate` if it has one per activity; `baseline`, `descent`, `magnitude`,
+ * `all-or-nothing` and `schedules` for the claims made.
  *
- * The kit passes gradients in [−1, 1), some of which are 0, losses in [0.5, 1.5), and rewards in [−1, 1), one or one
- * per example. Choose thresholds inside these ranges.
+ * The kit passes gradients, y, inputs and targets in [−1, 1), losses in [0.5, 1.5), and rewards in [−1, 1), one or one
+ * per example. Some gradients are 0. Choose thresholds inside these ranges.
  *
  * @param factory Makes the modulator. Each case calls it.
  * @param claims Facts about it.
@@ -91,11 +93,13 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
           for (const [step, actual] of steps.entries()) {
             const inputs = await evaluate(() => ({
               eligibility: eligibilityOf(sample, step),
+              post: postOf(sample, step),
               signals: { ...signalsOf(sample, claims, step) },
             }));
             const expected = reference.modulate(
               {
                 eligibility: Array.from((inputs.get('eligibility') as Snapshot).values),
+                post: Array.from((inputs.get('post') as Snapshot).values),
                 signals: Object.fromEntries(
                   [...part(inputs, 'signals/')].map(([name, { values }]) => [name, Array.from(values)]),
                 ),
@@ -160,21 +164,26 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
           for (const [step, { result }] of steps
             .map((each) => ({ result: each.get('result') as Snapshot }))
             .entries()) {
-            const perExample = factory().actsOn === 'example';
-            const shape = perExample ? [BATCH] : sample.geometry.kernelShape;
+            const { actsOn } = factory();
+            const shapes = {
+              example: [BATCH],
+              activity: [BATCH * positionsOf(sample), sample.units.fanOut],
+              weights: sample.geometry.kernelShape,
+            };
+            const shape = shapes[actsOn];
             check(
               result.dtype === 'float32' && String(result.shape) === String(shape),
               'MISMATCH',
               `The result is ${result.dtype} [${result.shape.join(', ')}]; expected float32 [${shape.join(', ')}].`,
-              'give an increment the shape of ΔW, and a factor per example the shape [batch].',
+              'give an increment the shape of ΔW, a factor per example [batch], and one per activity the shape of post.',
             );
             const eligibility = await evaluate(() => eligibilityOf(sample, step));
             kinds.add(
-              perExample ? 'example' : coarsest(result.values, (eligibility.get('') as Snapshot).values, sample),
+              actsOn !== 'weights' ? actsOn : coarsest(result.values, (eligibility.get('') as Snapshot).values, sample),
             );
           }
         }
-        const finest = (['example', 'weight', 'unit', 'layer'] as const).find((each) => kinds.has(each));
+        const finest = (['activity', 'example', 'weight', 'unit', 'layer'] as const).find((each) => kinds.has(each));
         check(
           finest === claims.factor,
           'FALSE_CLAIM',
@@ -189,20 +198,20 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
       run: async () => {
         for (const sample of samples) {
           const modulator = factory();
-          const eligibility = tf.tidy(() => eligibilityOf(sample, 1));
+          const [eligibility, post] = [tf.tidy(() => eligibilityOf(sample, 1)), tf.tidy(() => postOf(sample, 1))];
           const signals = tf.tidy(() => signalsOf(sample, claims, 1) as never) as Signals;
           await trace(modulator, sample, {
             count: 1,
             use: async (state) => {
-              const inputs = { eligibility, signals: { ...signals }, state };
+              const inputs = { eligibility, post, signals: { ...signals }, state };
               const before = await snapshot(inputs);
-              const run = () => apply(modulator, eligibility, signals, sample, 1, state);
+              const run = () => apply(modulator, { eligibility, post }, signals, sample, 1, state);
               const [one, two] = [await evaluate(run), await evaluate(run)];
               const help = 'return the next state, and do not change the arguments.';
               checkIdentical('an argument after the call', await snapshot(inputs), before, 'IMPURE', help);
               checkIdentical('a second equal call', two, one, 'IMPURE', `${help} Keep nothing outside the state.`);
             },
-          }).finally(() => tf.dispose([eligibility, signals] as never));
+          }).finally(() => tf.dispose([eligibility, post, signals] as never));
         }
       },
     },
@@ -239,14 +248,18 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
       title: 'stays finite on the signals of zero examples, or rejects them with a code',
       run: async () => {
         const reads = factory().reads as readonly string[];
-        if (reads.every((name) => name === 'gradient' || name === 'loss')) return; // of which there is one in any case
+        const { actsOn } = factory();
+        // There is one gradient and one loss in any case.
+        if (actsOn !== 'activity' && reads.every((name) => name === 'gradient' || name === 'loss')) return;
         for (const sample of samples) {
           const modulator = factory();
           const use = async (state: StateTree) => {
             const actual = await unlessEmpty(() => {
               const own = claims.signals?.(sample.geometry.kernelShape, 0, 1);
-              const signals = { ...signalsOf(sample, {}, 1), ...own, reward: tf.zeros([0]) } as Signals;
-              return apply(modulator, eligibilityOf(sample, 1), signals, sample, 1, state, 0);
+              const none = { reward: tf.zeros([0]), input: tf.zeros([0, 3]), target: tf.zeros([0, 2]) };
+              const signals = { ...signalsOf(sample, {}, 1), ...own, ...none } as Signals;
+              const layer = { eligibility: eligibilityOf(sample, 1), post: postOf(sample, 1, 1, 0) };
+              return apply(modulator, layer, signals, sample, 1, state, 0);
             });
             const help = 'begin with checkNotEmpty(name, signals) of @ghl/core: a mean over zero examples is NaN.';
             if (actual !== null) checkFinite('Without examples, a step', actual, help);
@@ -298,6 +311,16 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
         }
       },
     });
+  } else if (claims.factor === 'activity') {
+    cases.push({
+      id: 'activity-on-gate',
+      title: 'multiplies each number of the gate by its factor, in every geometry',
+      run: async () => {
+        for (const sample of ruleSamples) {
+          for (const scope of ['own', 'all', 'none'] as const) await checkGate(factory(), claims, sample, scope);
+        }
+      },
+    });
   } else if (linear !== undefined) {
     cases.push(
       claimed('linearity', linear, ['is linear in ΔW', 'is not linear in ΔW'], async (sample) => {
@@ -307,8 +330,10 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
           const actual = await evaluate(() => {
             const [a, b] = [eligibilityOf(sample, 1), eligibilityOf(sample, 2)];
             const combine = (x: tf.Tensor, y: tf.Tensor) => tf.sub(tf.mul(x, 0.5), tf.mul(y, 2));
-            const run = (eligibility: tf.Tensor) =>
-              apply(modulator, eligibility, signalsOf(sample, claims, 1), sample, 1, state).result;
+            const run = (eligibility: tf.Tensor) => {
+              const layer = { eligibility, post: postOf(sample, 1) };
+              return apply(modulator, layer, signalsOf(sample, claims, 1), sample, 1, state).result;
+            };
             return { whole: run(combine(a, b)), parts: combine(run(a), run(b)) };
           });
           const [whole, parts] = [actual.get('whole'), actual.get('parts')] as [Snapshot, Snapshot];
@@ -416,6 +441,14 @@ function samplesOf(reads: readonly SignalName[]): ModulatorSample[] {
 const eligibilityOf = ({ geometry: { kernelShape } }: ModulatorSample, step: number, scale = 1) =>
   tf.tensor(numbers(200 + step, kernelShape, scale), [...kernelShape]);
 
+const positionsOf = ({ geometry: { kind } }: ModulatorSample) => (kind === 'dense' ? 1 : POSITIONS);
+
+/** y of a step, [P, K]. */
+function postOf(sample: ModulatorSample, step: number, scale = 1, batch = BATCH): tf.Tensor2D {
+  const shape: [number, number] = [batch * positionsOf(sample), sample.units.fanOut];
+  return tf.tensor2d(numbers(250 + step, shape, scale), shape);
+}
+
 /** Every fifth gradient is 0. */
 const drawnGradient = ({ geometry: { kernelShape } }: ModulatorSample, step: number) =>
   numbers(300 + step, kernelShape).map((value, i) => (i % 5 === 3 ? 0 : value));
@@ -434,17 +467,20 @@ function signalsOf(
   { signals }: Pick<ModulatorClaims, 'signals'>,
   step: number,
   { scale = 1, shift = 0, quadratic = false }: Variation = {},
+  batch = BATCH,
 ): Signals {
   const { kernelShape } = sample.geometry;
   const gradient = quadratic ? quadraticOf(sample, step).gradient : drawnGradient(sample, step);
   const [loss] = numbers(400 + step, [1], 0.5);
-  const reward = numbers(500 + step, [BATCH]);
+  const reward = numbers(500 + step, [batch]);
   const change = (value: tf.Tensor) => tf.add(tf.mul(value, scale), shift);
   return {
-    ...signals?.(kernelShape, BATCH, step),
+    ...signals?.(kernelShape, batch, step),
     gradient: tf.mul(tf.tensor(gradient, [...kernelShape]), scale),
     loss: change(tf.scalar(1 + (loss as number))) as tf.Scalar,
     reward: change(sample.rewards === 'each' ? tf.tensor1d(reward) : tf.scalar(reward[0] as number)),
+    input: tf.tensor(numbers(520 + step, [batch, 3], scale), [batch, 3]),
+    target: tf.tensor(numbers(540 + step, [batch, 2], scale), [batch, 2]),
   } as Signals;
 }
 
@@ -491,16 +527,19 @@ function coarsest(
 
 function apply(
   modulator: GlobalModulator,
-  eligibility: tf.Tensor,
+  { eligibility, post }: { readonly eligibility: tf.Tensor; readonly post: tf.Tensor2D },
   signals: Signals,
-  { units }: ModulatorSample,
+  { units }: Pick<ModulatorSample, 'units'>,
   step: number,
   state: StateTree,
   batch = BATCH,
 ): { readonly result: tf.Tensor; readonly state: StateTree } {
   const context = { units, step, batch };
-  if (modulator.actsOn === 'example') {
-    const { factor, state: next } = modulator.factor(signals, context, state);
+  if (modulator.actsOn !== 'weights') {
+    const { factor, state: next } =
+      modulator.actsOn === 'example'
+        ? modulator.factor(signals, context, state)
+        : modulator.factor(signals, { ...context, post }, state);
     return { result: factor, state: next };
   }
   const { increment, state: next } = modulator.modulate(eligibility, signals, context, state);
@@ -532,8 +571,9 @@ async function traceOf(
           `The modulator reads '${missing}', which the kit does not have.`,
           'make it in claims.signals.',
         );
-        const eligibility = eligibilityOf(sample, step, variation.scale);
-        const { result, state: next } = apply(modulator, eligibility, watch(inputs), sample, step, state);
+        const { scale } = variation;
+        const layer = { eligibility: eligibilityOf(sample, step, scale), post: postOf(sample, step, scale) };
+        const { result, state: next } = apply(modulator, layer, watch(inputs), sample, step, state);
         return { result, state: cloneState(next) } as never;
       }) as ReturnType<typeof apply>;
       tf.dispose(state as never);
@@ -560,6 +600,58 @@ export function competitive(scope: Scope): LocalRule {
     init: () => ({}),
     gate: ({ post }, state) => ({ gate: tf.softmax(post), reconstruction: post, scope, state }),
   });
+}
+
+/** Checks that the product's increment is that of a rule whose gate was multiplied by the factors beforehand. */
+async function checkGate(modulator: GlobalModulator, claims: ModulatorClaims, sample: Sample, scope: Scope) {
+  const { geometry, preShape } = sample;
+  const connection = connectionOf(geometry);
+  const { units } = connection;
+  const batch = preShape[0] as number;
+  const rule = competitive(scope);
+  const product = threeFactor(rule, modulator);
+  const actual = await evaluate(() => {
+    const kernel = tf.tensor(numbers(7, geometry.kernelShape), [...geometry.kernelShape]);
+    let state = initState(product, geometry.kernelShape, units);
+    const results: StateTree[] = [];
+    for (const step of [0, 1]) {
+      const pre = tf.tensor(numbers(100 + step, preShape), [...preShape]);
+      const calls = [{ pre, post: connection.forward(pre, kernel) }];
+      const inputs = signalsOf({ geometry, units, rewards: 'one' }, claims, step, {}, batch);
+      const layer = { connection, kernel, calls, signals: inputs, step };
+      const post = tf.reshape(calls[0]?.post as tf.Tensor, [-1, units.fanOut]) as tf.Tensor2D;
+      const { result } = apply(
+        modulator,
+        { eligibility: kernel, post },
+        inputs,
+        { units },
+        step,
+        state.modulator,
+        batch,
+      );
+      const bare = (factor: tf.Tensor | null): LocalRule => ({
+        ...rule,
+        wrappers: [],
+        gate(context, before) {
+          const gates = rule.gate(context, before);
+          return factor === null ? gates : { ...gates, gate: tf.mul(gates.gate, factor) as tf.Tensor2D };
+        },
+      });
+      const run = (each: LocalRule) =>
+        layerIncrement(local(each), layer, initState(local(each), geometry.kernelShape, units)).increment;
+      // maxAbs divides by the largest ΔW of the gate that was not modulated.
+      const expected = tf.divNoNan(run(bare(result)), tf.max(tf.abs(run(bare(null)))));
+      const outcome = layerIncrement(product, layer, state);
+      results.push({ made: outcome.increment, expected });
+      state = outcome.state;
+    }
+    return results;
+  });
+  for (const step of [0, 1]) {
+    const values = (name: string) => Array.from((actual.get(`${step}/${name}`) as Snapshot).values);
+    const help = 'give each number of post one factor, in the order of post.';
+    checkClose(`The increment of step ${step}, scope ${scope},`, values('made'), values('expected'), TOLERANCE, help);
+  }
 }
 
 /** Checks that one reward for all examples gives one factor, and the increment is that factor times ΔW. */

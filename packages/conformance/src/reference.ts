@@ -301,7 +301,12 @@ export function numbersAt(state: ReferenceState, path: string): number[] {
 export interface ReferenceModulatorContext {
   /** ΔW, flat; weight (d, k) is number d·K + k. */
   readonly eligibility: readonly number[];
-  /** The signals by name, each flat: the gradient in the order of ΔW, one loss, one reward or one per example. */
+  /** y, flat; activity (p, k) is number p·K + k. */
+  readonly post: readonly number[];
+  /**
+   * The signals by name, each flat: the gradient in the order of ΔW, one loss, one reward or one per example; inputs
+   * and targets example by example.
+   */
   readonly signals: Readonly<Record<string, readonly number[]>>;
   /** Sizes of the layer. */
   readonly units: Units;
@@ -313,7 +318,7 @@ export interface ReferenceModulatorContext {
 
 /** The output of a modulator's reference for one step. */
 export interface ReferenceModulation {
-  /** The increment, in the order of ΔW, or the factor of each example. */
+  /** The increment, in the order of ΔW, or the factor of each example or activity. */
   readonly result: readonly number[];
   /** The state after this step; absent for a modulator without state. */
   readonly state?: ReferenceState;

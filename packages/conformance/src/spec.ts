@@ -114,6 +114,8 @@ async function steps(plasticity: Plasticity): Promise<Tree[]> {
         gradient: tensor(200 + step, geometry.kernelShape),
         loss: tf.scalar(1 + Math.sin(step)),
         reward: tensor(300 + step, [batch]),
+        input: tensor(400 + step, [batch, 3]),
+        target: tensor(500 + step, [batch, 2]),
       };
       const calls = [{ pre, post: connection.forward(pre, kernel) }];
       const { increment, state: next } = layerIncrement(

@@ -40,6 +40,7 @@ it('exports to users only the names that they type in a program', () => {
     'rms',
     'scaleBy',
     'sgd',
+    'sum',
     'threeFactor',
     'trace',
     'warmUp',

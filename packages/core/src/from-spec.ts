@@ -6,7 +6,7 @@ import { ConfigurationError, unknownName } from './errors.js';
 import { lion } from './lion.js';
 import { constant, maxAbs, rms } from './local-rule.js';
 import { momentum } from './momentum.js';
-import { chain, gradientDescent, local, threeFactor } from './plasticity.js';
+import { chain, gradientDescent, local, sum, threeFactor } from './plasticity.js';
 import { power } from './power.js';
 import { cosine } from './schedule.js';
 import { exponential, join, linear, warmUp } from './schedules.js';
@@ -34,6 +34,7 @@ const ofCore: Readonly<Record<string, Factory>> = {
   power,
   rms,
   scaleBy,
+  sum,
   threeFactor,
   trace,
   warmUp,

@@ -17,7 +17,7 @@ export { type LionOptions, lion } from './lion.js';
 export { constant, type LocalRule, maxAbs, rms } from './local-rule.js';
 export type { GlobalModulator, SignalName, Signals } from './modulator.js';
 export { type MomentumOptions, momentum } from './momentum.js';
-export { chain, gradientDescent, local, type Plasticity, sgd, threeFactor } from './plasticity.js';
+export { chain, gradientDescent, local, type Plasticity, sgd, sum, threeFactor } from './plasticity.js';
 export { power } from './power.js';
 export { cosine, type Hyperparameter, type Schedule } from './schedule.js';
 export { exponential, join, linear, warmUp } from './schedules.js';

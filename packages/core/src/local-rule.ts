@@ -272,7 +272,12 @@ export function constant(): LocalRule<Stateless> {
 
 /** The name of the factory of a rule, without its wrappers. */
 export function ruleName(rule: LocalRule): string {
+  return bareSpec(rule).name;
+}
+
+/** The spec of a rule without its wrappers. */
+export function bareSpec(rule: LocalRule): Spec {
   let spec: Spec = rule.spec;
   for (let depth = rule.wrappers?.length ?? 0; depth > 0; depth--) spec = spec.args[0] as unknown as Spec;
-  return spec.name;
+  return spec;
 }

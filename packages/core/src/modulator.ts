@@ -1,7 +1,7 @@
 /**
  * A global modulator: the third factor. It multiplies the ΔW of a local rule by a signal that reaches the whole
  * network. A factor acts on ΔW if it has the shape of the weights, is one number, or is one number per unit. A factor
- * per example acts on the gate, before the examples are summed.
+ * per example or per activity acts on the gate, before the examples are summed.
  */
 import type * as tf from '@tensorflow/tfjs-core';
 import type { Operation } from './backend/kernels.js';
@@ -21,6 +21,10 @@ export interface Signals {
   readonly loss: tf.Scalar;
   /** r: one number [], or one per example [batch]. */
   readonly reward: tf.Tensor;
+  /** The network's input of the batch, [batch, …]. */
+  readonly input: tf.Tensor;
+  /** The labels of the batch as the loss receives them, [batch, …]. */
+  readonly target: tf.Tensor;
 }
 
 /** The name of a signal. */
@@ -77,11 +81,43 @@ export interface PerExampleModulator<R extends SignalName = SignalName, S extend
   factor(signals: Pick<Signals, R>, context: ModulatorContext, state: S): FactorResult<S>;
 }
 
-/** A third factor of either kind. */
+/** The context of a third factor per activity. */
+export interface ActivityContext extends ModulatorContext {
+  /**
+   * y = x·W of this layer, before bias and non-linearity: [P, K]. The P / batch rows of one example are consecutive, in
+   * the order of the batch, also if the layer was called several times: `reshape(post, [batch, -1])` has one row per
+   * example.
+   */
+  readonly post: tf.Tensor2D;
+}
+
+/** The output of a third factor per activity for one step. */
+export interface ActivityFactorResult<S extends StateTree> {
+  /** m: one number per activity, [P, K], in the order of `post`. */
+  readonly factor: tf.Tensor2D;
+  /** The modulator's state after this step. */
+  readonly state: S;
+}
+
+/**
+ * A third factor with one number per activity, which acts on the gate: G becomes m⊙G, and M follows. It may read its
+ * own layer's y, which is local.
+ */
+// biome-ignore lint/suspicious/noExplicitAny: as above
+export interface PerActivityModulator<R extends SignalName = SignalName, S extends StateTree = any>
+  extends Modulator<R, S> {
+  /** Each number of G. */
+  readonly actsOn: 'activity';
+  /** m: one number per activity, [P, K]. */
+  factor(signals: Pick<Signals, R>, context: ActivityContext, state: S): ActivityFactorResult<S>;
+}
+
+/** A third factor of any kind. */
 // biome-ignore lint/suspicious/noExplicitAny: as above
 export type GlobalModulator<R extends SignalName = SignalName, S extends StateTree = any> =
   | WeightModulator<R, S>
-  | PerExampleModulator<R, S>;
+  | PerExampleModulator<R, S>
+  | PerActivityModulator<R, S>;
 
 /**
  * A modulator of weights without state, from its spec, the signals that it reads, and the function from ΔW to the

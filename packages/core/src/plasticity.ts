@@ -16,10 +16,12 @@ import { scaleBy, sequence, type Transform } from './transform.js';
  * @typeParam R Names of the signals that it reads.
  */
 export interface Plasticity<R extends SignalName = SignalName> extends Specified {
-  /** The local factor; null for plain gradient descent. */
+  /** The local factor; null for plain gradient descent and for a sum. */
   readonly rule: LocalRule | null;
   /** The third factor; null if there is none. */
   readonly modulator: GlobalModulator | null;
+  /** The plasticities whose increments are added, if the head is a sum. */
+  readonly terms?: readonly Plasticity[];
   /** Applied to the increment in order. */
   readonly transforms: readonly Transform[];
   /** The signals without which no step can be made. */
@@ -30,8 +32,8 @@ export interface Plasticity<R extends SignalName = SignalName> extends Specified
  * The product of a local rule and a global modulator.
  *
  * @throws ConfigurationError `BAD_VALUE` unless `rule` is a local rule and `modulator` a global modulator.
- * `PER_EXAMPLE_REFUSED` if the modulator has a factor per example, and the rule's ΔW is not linear in its gate (`rms`,
- * `constant`, a trace), so that no per-example factor can reach it.
+ * `PER_EXAMPLE_REFUSED` if the modulator has a factor per example or per activity, and the rule's ΔW is not linear in
+ * its gate (`rms`, `constant`, a trace), so that no such factor can reach it.
  * @example
  * ```ts
  * import { stepOnce } from '@ghl/conformance/testing';
@@ -55,10 +57,10 @@ export function threeFactor<R extends SignalName>(rule: LocalRule, modulator: Gl
     'give a global modulator second: threeFactor(swta(), sign()).',
   );
   const obstacle = rule.active === false ? ruleName(rule) : rule.wrappers?.find(({ linear }) => !linear)?.spec.name;
-  if (modulator.actsOn === 'example' && obstacle !== undefined) {
+  if (modulator.actsOn !== 'weights' && obstacle !== undefined) {
     throw new ConfigurationError(
       'PER_EXAMPLE_REFUSED',
-      `${modulator.spec.name} has one factor per example, but ${obstacle} sums over the examples before it.`,
+      `${modulator.spec.name} has one factor per ${modulator.actsOn}, but ${obstacle} sums over the examples before it.`,
       `use a modulator with one factor per batch, or a rule without ${obstacle}.`,
     );
   }
@@ -112,6 +114,38 @@ export function gradientDescent(): Plasticity<'gradient'> {
 }
 
 /**
+ * A head that adds the increments of several plasticities. Each keeps its own third factor, transforms and state. The
+ * sum reads every signal that one of them reads. Transforms after it act on the total.
+ *
+ * It moves every weight if all parts are sums or chains of gradient descent. With a local rule, it moves only kernels.
+ *
+ * @param parts At least one plasticity. The order changes the rounding only.
+ * @throws ConfigurationError `BAD_VALUE` unless each part is a plasticity.
+ * @example
+ * ```ts
+ * import { stepOnce } from '@ghl/conformance/testing';
+ * import { chain, gradientDescent, local, scaleBy, sum } from '@ghl/core';
+ * import { oja } from '@ghl/rule-oja';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * // −∂L/∂W = [−3, 1], and ΔW = [−2, 2].
+ * const hybrid = sum(gradientDescent(), chain(local(oja()), scaleBy(0.5)));
+ * const layer = { input: [[1, 2]], weights: [[1], [0.5]] };
+ * console.log(stepOnce(hybrid, layer, { gradient: [[3], [-1]] }));
+ * // => [ [ -4 ], [ 2 ] ]
+ * ```
+ */
+export function sum<R extends SignalName>(
+  ...parts: readonly [Plasticity<R>, ...(readonly Plasticity<R>[])]
+): Plasticity<R> {
+  const help = 'give plasticities: sum(gradientDescent(), chain(local(rule), scaleBy(1e-3))).';
+  if (parts.length === 0) throw new ConfigurationError('BAD_VALUE', 'sum has no part.', help);
+  for (const [i, part] of parts.entries()) checkPart(`Part ${i + 1} of sum`, part, 'transforms', help);
+  const reads = [...new Set(parts.flatMap((part) => part.reads))];
+  return { spec: specOf('sum', ...parts), rule: null, modulator: null, terms: parts, transforms: [], reads };
+}
+
+/**
  * The head, and transforms applied to its increment in order. A chain is a plasticity, so chains nest. Without a head
  * it is a transform, the named tail of other chains: `const step = chain(decayWeights(5e-2), scaleBy(1e-2))`.
  *
@@ -139,7 +173,7 @@ export function chain(first: Plasticity | Transform, ...rest: readonly Transform
       'The head of chain',
       first,
       'transforms',
-      'begin with threeFactor(rule, modulator), local(rule) or gradientDescent().',
+      'begin with threeFactor(rule, modulator), local(rule), gradientDescent() or sum(…).',
     );
   }
   for (const [i, transform] of rest.entries()) {
@@ -175,6 +209,16 @@ export function chain(first: Plasticity | Transform, ...rest: readonly Transform
  */
 export function sgd(stepSize: Hyperparameter): Plasticity<'gradient'> {
   return chain(gradientDescent(), scaleBy(stepSize));
+}
+
+/** The local rules of a plasticity: none for gradient descent, and those of all terms of a sum. */
+export function rulesOf({ rule, terms }: Plasticity): LocalRule[] {
+  return terms?.flatMap(rulesOf) ?? (rule === null ? [] : [rule]);
+}
+
+/** Whether a rule of the plasticity reads x and y. */
+export function readsActivity(plasticity: Plasticity): boolean {
+  return rulesOf(plasticity).some(({ active }) => active !== false);
 }
 
 function checkRule(product: string, rule: unknown): void {

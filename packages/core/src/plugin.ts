@@ -18,8 +18,11 @@ export {
   wrap,
 } from './local-rule.js';
 export {
+  type ActivityContext,
+  type ActivityFactorResult,
   type FactorResult,
   type ModulatorContext,
+  type PerActivityModulator,
   type PerExampleModulator,
   statelessModulator,
   type WeightModulator,

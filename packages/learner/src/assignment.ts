@@ -1,6 +1,6 @@
 /** Assignments: the updater of each weight, by selector, and their resolution on a model. */
 import { ConfigurationError, type Factory, fromSpec, type Json, type Plasticity, type Spec } from '@ghl/core';
-import type { Connection } from '@ghl/core/engine';
+import { type Connection, rulesOf } from '@ghl/core/engine';
 import { isSpec, type Units, unknownName } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import type * as tfl from '@tensorflow/tfjs-layers';
@@ -176,7 +176,7 @@ export function isPlasticity(updater: Updater): updater is Plasticity {
 }
 
 function isRule(updater: Updater): boolean {
-  return isPlasticity(updater) && updater.rule !== null;
+  return isPlasticity(updater) && rulesOf(updater).length > 0;
 }
 
 const PATTERN = 1;

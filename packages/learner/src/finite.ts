@@ -1,6 +1,7 @@
 /** Steps that are not finite: detected by flags on the device, reported as errors. */
 import { NonFiniteError } from '@ghl/core';
 import { ALL_FINITE, hasKernel } from '@ghl/core/backend';
+import { rulesOf } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
 import { isPlasticity, type Updater } from './assignment.js';
 import { outOfJournals } from './tfjs/journal.js';
@@ -103,7 +104,7 @@ function nonFinite(
   bad: { readonly loss: boolean; readonly signals: boolean },
 ): NonFiniteError {
   const plastic = isPlasticity(updater);
-  const normalised = !plastic || updater.rule === null || (updater.rule.wrappers ?? []).length > 0;
+  const normalised = !plastic || rulesOf(updater).every(({ wrappers = [] }) => wrappers.length > 0);
   const readsSignals = plastic && updater.reads.some((name) => name !== 'gradient' && name !== 'loss');
   const cause = bad.loss
     ? 'the loss was not finite either. Look for NaN or infinite values in the inputs and labels, then lower the step size.'

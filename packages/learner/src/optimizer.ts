@@ -13,7 +13,7 @@ import { type Binding, bindTo, checkUnchanged, release } from './binding.js';
 import { type FrozenPrefix, frozenPrefixOf } from './frozen-prefix.js';
 import { planOverrides } from './override-plan.js';
 import { type NamedTensor, Progress, readState, writeState } from './saved-state.js';
-import { checkProvided, type RequiredSignal, type SignalInputs } from './signals.js';
+import { checkProvided, type RequiredSignal, type SignalInputs, signalsOf } from './signals.js';
 import { type LayerStatistics, type MeasuredLayer, readStatistics } from './statistics.js';
 import { withStep } from './step-counter.js';
 import { refuseEmptyTensors } from './tfjs/empty-batch.js';
@@ -23,6 +23,7 @@ import { withJournal } from './tfjs/journal.js';
 import { withOverrides } from './tfjs/layer-overrides.js';
 import { codeFileErrors } from './tfjs/node-files.js';
 import { disposeOf } from './tfjs/tfjs-optimizer.js';
+import { recordTrainingBatches, trainingBatchOf } from './tfjs/training-batch.js';
 import { codeDataErrors } from './tfjs/training-data.js';
 import { codeUnsavedLosses } from './tfjs/unsaved.js';
 import {
@@ -116,6 +117,7 @@ export class PlasticOptimizer<Options extends AnyOptions = AnyOptions> extends t
   bind(model: tfl.LayersModel): void {
     this.#status = { name: 'ready', binding: bindTo(model, { ...this.#assignment() }) };
     codeDataErrors(this);
+    recordTrainingBatches();
     codeUnsavedLosses(this);
     codeFileErrors();
   }
@@ -217,9 +219,10 @@ export class PlasticOptimizer<Options extends AnyOptions = AnyOptions> extends t
     const binding = this.#ready();
     const stepOptions: StepOptions = typeof options === 'boolean' ? { returnCost: options } : { ...options };
     checkOptions('minimize', stepOptions, ['returnCost', 'varList', 'signals']);
-    const { returnCost = false, signals = {} } = stepOptions;
+    const { returnCost = false } = stepOptions;
     const listed = stepOptions.varList ?? varList ?? undefined;
     const moving = movingWeights(binding, listed);
+    const signals = signalsOf(moving, stepOptions.signals ?? {}, trainingBatchOf(this));
     checkProvided(moving, signals);
 
     const measurement = this.#measurement;

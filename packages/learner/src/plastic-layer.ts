@@ -8,6 +8,7 @@ import {
   type LayerUse,
   leaves,
   type PlasticityState,
+  readsActivity,
 } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Listener } from './tfjs/layer-overrides.js';
@@ -15,7 +16,7 @@ import type { Listener } from './tfjs/layer-overrides.js';
 /** The gates of a layer, and their correlations with x. */
 export interface Correlations {
   readonly gates: LayerGates;
-  /** Xᵀ·G for the gate, and for the modulated gate if there is one. */
+  /** Xᵀ·G for each gate. */
   readonly sums: readonly tf.Tensor[];
 }
 
@@ -54,11 +55,10 @@ export function plasticLayer(
   let gates: LayerGates | null = null;
   let state: PlasticityState | null = null;
   const cotangentsOf = (index: number) => [...(gates?.cotangents[index] ?? [])];
-  const active = plasticity.rule !== null && plasticity.rule.active !== false;
 
   return {
     calls,
-    ...(active && {
+    ...(readsActivity(plasticity) && {
       onCall(call: LayerUse) {
         calls.push(call);
         owned.push(call.pre, call.post);

@@ -1,5 +1,5 @@
-import { local, type Plasticity, sgd, threeFactor } from '@ghl/core';
-import type { WeightModulator } from '@ghl/core/plugin';
+import { chain, local, type Plasticity, scaleBy, sgd, sum, threeFactor } from '@ghl/core';
+import type { PerActivityModulator, WeightModulator } from '@ghl/core/plugin';
 import { scalar } from '@ghl/modulator-scalar';
 import { sign } from '@ghl/modulator-sign';
 import { oja } from '@ghl/rule-oja';
@@ -74,6 +74,28 @@ describe('minimize', () => {
     learner.minimize(() => loss, { signals: { reward: 1, novelty: () => tf.zeros([4]) } });
     // @ts-expect-error: no novelty
     learner.minimize(() => loss, { signals: { reward: 1 } });
+  });
+
+  it('requires the input and the labels that a modulator reads', () => {
+    const byLabels = {} as PerActivityModulator<'input' | 'target'>;
+    const learner = plasticOptimizer(model, { a: chain(threeFactor(oja(), byLabels), scaleBy(0.1)), '*': sgd(0.1) });
+    learner.minimize(() => loss, { signals: { input: tf.zeros([2, 3]), target: () => tf.zeros([2, 1]) } });
+    // @ts-expect-error: no target
+    learner.minimize(() => loss, { signals: { input: tf.zeros([2, 3]) } });
+    // @ts-expect-error: no options
+    learner.minimize(() => loss);
+    model.compile({ optimizer: learner, loss: 'meanSquaredError' });
+  });
+
+  it('requires the signals of every part of a sum', () => {
+    const total = sum(sgd(0.1), byReward, chain(local(oja()), scaleBy(0.1)));
+    expectTypeOf(total).toEqualTypeOf<Plasticity<'gradient' | 'reward'>>();
+    expectTypeOf(sum(local(oja()))).toEqualTypeOf<Plasticity<never>>();
+    plasticOptimizer(model, { a: total }).minimize(() => loss, { signals: { reward: 1 } });
+    // @ts-expect-error: no reward
+    plasticOptimizer(model, { a: total }).minimize(() => loss);
+    // @ts-expect-error: a rule is no plasticity by itself
+    sum(oja());
   });
 
   it('requires no signal that the step computes itself', () => {

@@ -3,9 +3,11 @@ import { type Plasticity, SignalError, type SignalName } from '@ghl/core';
 import { type AvailableSignals, examplesOf, type LayerUse } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
 import { type Assignment, isPlasticity, type PlannedWeight } from './assignment.js';
+import type { TrainingBatch } from './tfjs/training-batch.js';
 
 /**
- * A signal that `minimize` accepts: a number, a tensor ([] or [batch]), or a function called after the forward pass.
+ * A signal that `minimize` accepts: a number, a tensor, or a function called after the forward pass. A reward has the
+ * shape [] or [batch], `input` and `target` have [batch, …].
  */
 export type SignalInput = number | tf.Tensor | (() => number | tf.Tensor);
 
@@ -17,7 +19,7 @@ export type SignalsOf<A extends Assignment> = { [Selector in keyof A]: ReadsOf<A
 
 type ReadsOf<U> = U extends Plasticity<infer R> ? R : never;
 
-/** The signals of `R` that the caller must provide. None if `R` is not known statically. */
+/** The signals of `R` that the caller of `minimize` must provide. None if `R` is not known statically. */
 export type RequiredSignal<R extends SignalName> = SignalName extends R ? never : Exclude<R, 'gradient' | 'loss'>;
 
 /**
@@ -35,14 +37,35 @@ export function checkProvided(moving: ReadonlySet<PlannedWeight>, signals: Signa
     throw new SignalError(
       'SIGNAL_MISSING',
       `The plasticity of ${path} reads '${missing}', which is missing${names.length > 0 ? ` (given: ${names.join(', ')})` : ''}.`,
-      `pass it to minimize(f, { signals: { ${missing} } }). fit() provides only gradient and loss.`,
+      `pass it to minimize(f, { signals: { ${missing} } }). fit() provides only gradient and loss, and input and target of a model with one of each.`,
     );
   }
 }
 
 /**
- * Evaluates the signals as tensors, and calls those that are functions. Casts `loss` and `reward` to float32, since a
- * reward may be the result of a comparison.
+ * The signals of a step: those of the caller, and the input and labels of `fit` if a moving weight reads them. Leaves
+ * out an input and labels that nothing reads, so that they are neither evaluated nor kept.
+ *
+ * @param batch The batch that a method of tfjs trains on; undefined in a custom loop.
+ */
+export function signalsOf(
+  moving: ReadonlySet<PlannedWeight>,
+  given: SignalInputs,
+  batch: TrainingBatch | undefined,
+): SignalInputs {
+  const reads = new Set([...moving].flatMap(({ updater }) => (isPlasticity(updater) ? updater.reads : [])));
+  const only = (tensors: readonly tf.Tensor[] = []) => (tensors.length === 1 ? tensors[0] : undefined);
+  const { input = only(batch?.inputs), target = only(batch?.targets), ...others } = given;
+  return {
+    ...others,
+    ...(reads.has('input') && input !== undefined && { input }),
+    ...(reads.has('target') && target !== undefined && { target }),
+  };
+}
+
+/**
+ * Evaluates the signals as tensors, and calls those that are functions. Casts signals of this library to float32, since
+ * a reward may be the result of a comparison.
  *
  * @param calls The calls of the first recorded layer; empty if there is none.
  * @throws SignalError `SIGNAL_SHAPE`, `SIGNAL_DTYPE`, `SIGNAL_NOT_FINITE` for a number. Tensors are not read here: a
@@ -58,14 +81,14 @@ export function evaluate(inputs: SignalInputs, calls: readonly LayerUse[]): Avai
 }
 
 function tensorOf(name: string, value: unknown, calls: readonly LayerUse[]): tf.Tensor {
-  if (typeof value === 'number') {
+  if (typeof value === 'number' && name !== 'input' && name !== 'target') {
     if (Number.isFinite(value)) return tf.scalar(value);
     throw new SignalError('SIGNAL_NOT_FINITE', `Signal '${name}' is ${value}.`, 'give a finite number.');
   }
   if (!isTensor(value)) throw wrongShape(name, `the value ${String(value)}`, calls);
   if (value.isDisposed) throw wrongShape(name, 'a tensor that was disposed of', calls);
   if (!fits(name, value, calls)) throw wrongShape(name, `shape [${value.shape}]`, calls);
-  if (name !== 'loss' && name !== 'reward') return value;
+  if (!['loss', 'reward', 'input', 'target'].includes(name)) return value;
   if (['float32', 'int32', 'bool'].includes(value.dtype)) return tf.cast(value, 'float32');
   throw new SignalError(
     'SIGNAL_DTYPE',
@@ -77,19 +100,28 @@ function tensorOf(name: string, value: unknown, calls: readonly LayerUse[]): tf.
 /** The instanceof of tfjs reads a property, so it throws for null. */
 const isTensor = (value: unknown): value is tf.Tensor => value != null && value instanceof tf.Tensor;
 
-/** A loss is one number. A reward is one number, or one per example. Readers check the shape of any other signal. */
-function fits(name: string, { rank, size }: tf.Tensor, calls: readonly LayerUse[]): boolean {
+/**
+ * A loss is one number. A reward is one number, or one per example. Inputs and targets have a row per example. Readers
+ * check the shape of any other signal.
+ */
+function fits(name: string, { rank, shape, size }: tf.Tensor, calls: readonly LayerUse[]): boolean {
   if (name === 'loss') return rank === 0;
+  if (name === 'input' || name === 'target') return rank > 0 && hasExamples(calls, shape[0] as number);
   if (name !== 'reward' || rank === 0) return true;
   if (rank !== 1) return false;
-  return calls.length === 0 || size === calls[0]?.post.shape[0] || examplesOf(calls, size) !== null;
+  return hasExamples(calls, size);
 }
+
+const hasExamples = (calls: readonly LayerUse[], count: number) =>
+  calls.length === 0 || count === calls[0]?.post.shape[0] || examplesOf(calls, count) !== null;
 
 function wrongShape(name: string, value: string, calls: readonly LayerUse[]): SignalError {
   const batches = calls.map(({ post }) => post.shape[0]).join(' + ');
   return new SignalError(
     'SIGNAL_SHAPE',
     `Signal '${name}' has ${value}${batches === '' ? '' : ` in a batch of ${batches}`}.`,
-    'give one number, a tensor of one number or of one number per example, or a function that returns it.',
+    name === 'input' || name === 'target'
+      ? 'give a tensor with one row per example of the batch, or a function that returns it.'
+      : 'give one number, a tensor of one number or of one number per example, or a function that returns it.',
   );
 }

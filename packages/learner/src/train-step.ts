@@ -14,6 +14,7 @@ import {
   leaves,
   mapLeaves,
   type PlasticityState,
+  readsActivity,
 } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
 import {
@@ -411,7 +412,7 @@ function checkState({ planned, state: before }: ManagedWeight, after: Plasticity
   );
 }
 
-/** Whether an updater is a local rule that reads x and y. */
+/** Whether an updater has a local rule that reads x and y. */
 export function needsActivity(updater: Updater): boolean {
-  return isPlasticity(updater) && updater.rule !== null && updater.rule.active !== false;
+  return isPlasticity(updater) && readsActivity(updater);
 }

@@ -37,7 +37,7 @@ it('has two modes', () => {
 });
 
 it('accepts new signals by declaration merging', () => {
-  expectTypeOf<SignalName>().toEqualTypeOf<'gradient' | 'loss' | 'reward' | 'novelty'>();
+  expectTypeOf<SignalName>().toEqualTypeOf<'gradient' | 'loss' | 'reward' | 'input' | 'target' | 'novelty'>();
   expectTypeOf<AvailableSignals['novelty']>().toEqualTypeOf<tf.Tensor | undefined>();
   const curious: WeightModulator<'novelty'> = {
     spec: { name: 'curious', args: [] },

@@ -2,6 +2,7 @@
  * The floating-point operations of a training step, from which speeds are computed. Only products of weights with
  * activities count, as direct sums for any algorithm: a Winograd convolution does fewer.
  */
+import { readsActivity } from '@ghl/core/engine';
 import type { Assignment } from '@ghl/learner';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 
@@ -23,7 +24,7 @@ export function flopPerImage(model: LayersModel, assignment: Assignment): number
     const label = Object.hasOwn(assignment, layer.name) ? layer.name : '*';
     const mover = assignment[label] ?? null;
     const reads = mover !== null && 'reads' in mover && mover.reads.includes('gradient');
-    const follows = mover !== null && 'rule' in mover && mover.rule !== null && mover.rule.active !== false;
+    const follows = mover !== null && 'rule' in mover && readsActivity(mover);
     const kernel = layer.trainableWeights.map(({ shape }) => shape).find((shape) => shape.length >= 2);
     if (kernel !== undefined) {
       const output = layer.outputShape as (number | null)[];

@@ -346,7 +346,7 @@ const mutants: Mutant[] = [
   {
     name: 'factor that depends on the place in the batch',
     fails: ['reference', 'example-equals-scalar'],
-    make: () => {
+    make: (): PerExampleModulator<'reward'> => {
       const sound = relative();
       return {
         ...sound,
@@ -361,7 +361,7 @@ const mutants: Mutant[] = [
   {
     name: 'one factor for all where each example has its own',
     fails: ['factor-shape'],
-    make: () => {
+    make: (): PerExampleModulator<'reward'> => {
       const sound = relative();
       return {
         ...sound,

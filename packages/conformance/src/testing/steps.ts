@@ -74,9 +74,10 @@ export function stepOnce(part: LocalRule | Plasticity, layer: PlainLayer, signal
 /**
  * Applies a modulator to the same ΔW once for each element of `signals`. State passes from step to step.
  *
- * @param eligibility ΔW, [D][K].
+ * @param values ΔW, [D][K]. For a modulator with a factor per activity, y as [P][K].
  * @param batch Examples in the batch.
- * @returns The increment of each step, [D][K]. For a modulator with a factor per example, the factors as one row.
+ * @returns The increment of each step, [D][K]. For a modulator with a factor per example, the factors as one row. For
+ * one with a factor per activity, the factors as [P][K].
  * @example
  * ```ts
  * import { modulateEach } from '@ghl/conformance/testing';
@@ -89,22 +90,27 @@ export function stepOnce(part: LocalRule | Plasticity, layer: PlainLayer, signal
  */
 export function modulateEach<R extends SignalName>(
   modulator: GlobalModulator<R>,
-  eligibility: number[][],
+  values: number[][],
   signals: readonly PlainSignals[],
   batch = 1,
 ): number[][][] {
   return tf.tidy(() => {
-    const delta = tf.tensor2d(eligibility);
-    const [fanIn, fanOut] = delta.shape;
+    const matrix = tf.tensor2d(values);
+    const [fanIn, fanOut] = matrix.shape;
     const units = { fanIn, fanOut, groups: 1 };
     let state = modulator.init(units);
-    return signals.map((values, step) => {
+    return signals.map((ofStep, step) => {
       const context = { units, step, batch };
-      const tensors = tensorsOf(values, delta.shape) as never;
+      const tensors = tensorsOf(ofStep, matrix.shape) as never;
       if (modulator.actsOn === 'weights') {
-        const result = modulator.modulate(delta, tensors, context, state);
+        const result = modulator.modulate(matrix, tensors, context, state);
         state = result.state;
         return result.increment.arraySync() as number[][];
+      }
+      if (modulator.actsOn === 'activity') {
+        const result = modulator.factor(tensors, { ...context, post: matrix }, state);
+        state = result.state;
+        return result.factor.arraySync();
       }
       const result = modulator.factor(tensors, context, state);
       state = result.state;

@@ -7,24 +7,26 @@ import type { LayerStep } from './layer-step.js';
 import { run, tidyRecord } from './tensors.js';
 
 /**
- * The second phase: ΔW = Xᵀ·G − W·M, kernel-shaped, for G and, if there is one, for m⊙G.
+ * The second phase: ΔW = Xᵀ·G − W·M, kernel-shaped, for each gate that {@link computeIncrement} reads.
  *
- * @param correlated Xᵀ·G for each of them, which a learner forms together with back-propagation's filter gradient.
+ * @param correlated Xᵀ·G of each gate, which a learner forms together with back-propagation's filter gradient.
  */
 export function computeEligibilities(
   { connection, kernel }: Pick<LayerStep, 'connection' | 'kernel'>,
-  { overlaps, scope }: LayerGates,
+  { overlaps, scopes, order }: LayerGates,
   correlated: readonly tf.Tensor[],
 ): tf.Tensor[] {
-  return overlaps.map((m, i) =>
+  const eligibilities = overlaps.map((m, i) =>
     tidyRecord(() => {
       const hebbian = correlated[i] as tf.Tensor;
       if (m === null) return hebbian;
       const weights = tf.reshape(kernel, [-1, connection.units.fanOut]) as tf.Tensor2D;
-      const reconstructed = m.rank === 1 ? tf.mul(weights, m) : reconstruct(weights, m as tf.Tensor2D, scope);
+      const reconstructed =
+        m.rank === 1 ? tf.mul(weights, m) : reconstruct(weights, m as tf.Tensor2D, scopes[i] as Scope);
       return tf.sub(hebbian, tf.reshape(reconstructed, kernel.shape));
     }),
   );
+  return order.map((index) => eligibilities[index] as tf.Tensor);
 }
 
 /** W·M. M is an upper triangle if units subtract their own and earlier reconstructions. */

@@ -211,10 +211,10 @@ describe('a factor per example', () => {
     });
   });
 
-  it('correlates [G, m⊙G] in one pass', () => {
+  it('correlates [G, m⊙G] in one pass if a wrapper measures ΔW', () => {
     tf.tidy(() => {
       const layer = step(dense([3, 4]), [[3, 3]], reward());
-      const plasticity = threeFactor(additive, perExample([1, 2, 3]));
+      const plasticity = threeFactor(maxAbs(additive), perExample([1, 2, 3]));
       const state = initState(plasticity, [3, 4], layer.connection.units);
       const opened = computeGates(plasticity, { ...layer, step: 0 }, state);
       expect(opened?.cotangents.map((each) => each.length)).toEqual([2]);

@@ -4,15 +4,17 @@ import type { Plasticity } from '../plasticity.js';
 
 /**
  * The operations that are equivalent to {@link computeIncrement} at a step, for a backend that fuses them. Null if a
- * part of the plasticity has state or no operation, or if there are more than {@link MAX_OPERATIONS}.
+ * part of the plasticity has state or no operation, if its head is a sum, or if there are more than
+ * {@link MAX_OPERATIONS}.
  *
  * @param scale Factor of the final increment. Default 1, which costs no operation.
  */
 export function fusedOperations(
-  { rule, modulator, transforms }: Plasticity,
+  { rule, modulator, transforms, terms }: Plasticity,
   step: number,
   scale = 1,
 ): Operation[] | null {
+  if (terms !== undefined) return null;
   const head: Operation = rule === null ? ['gradient'] : rule.active === false ? ['one'] : ['eligibility'];
   const parts = [
     head,

@@ -5,6 +5,7 @@ import type { Plasticity } from '../plasticity.js';
 import type { StateTree } from '../state.js';
 import type { IncrementResult } from '../transform.js';
 import type { Units } from '../units.js';
+import { eligibilityCount } from './gates.js';
 import { type AvailableSignals, pick } from './signals.js';
 import { type PlasticityState, unitsOfWeight } from './state.js';
 import { checkShape, tidyRecord } from './tensors.js';
@@ -13,7 +14,7 @@ import { checkShape, tidyRecord } from './tensors.js';
 export interface WeightStep {
   /** W, kernel-shaped, or a weight that no rule moves (a bias). */
   readonly weights: tf.Tensor;
-  /** ΔW of G, and of m⊙G; absent if the plasticity has no rule, or its rule reads no activity. */
+  /** ΔW of each gate, as `computeEligibilities` returns them; absent if no rule reads activity. */
   readonly eligibilities?: readonly tf.Tensor[];
   /** At least those that the plasticity reads. */
   readonly signals: AvailableSignals;
@@ -26,45 +27,79 @@ export interface WeightStep {
 }
 
 /**
- * The third phase: ΔW, signals → Δ, which is added to the weights. Wrappers, the third factor, then the transforms.
+ * The third phase: ΔW, signals → Δ, which is added to the weights. Wrappers, the third factor, then the transforms. In
+ * a sum, each term has all of these before the terms are added.
  *
  * @throws SignalError `SIGNAL_MISSING`; DataError `EMPTY_TENSOR` for weights or a signal without values.
  * @throws ConfigurationError `WRONG_SHAPE` unless the increments of the modulator and of each transform have the shape
  * of the weights.
  */
 export function computeIncrement(
-  { rule, modulator, transforms }: Plasticity,
-  { weights, eligibilities, signals, units = unitsOfWeight(weights.shape), batch, step }: WeightStep,
+  plasticity: Plasticity,
+  weightStep: WeightStep,
   state: PlasticityState,
 ): IncrementResult<PlasticityState> {
+  const { weights, units = unitsOfWeight(weights.shape), step } = weightStep;
   checkNotEmpty('A plasticity', { weights });
-  const head = tidyRecord(() => {
-    const wrappers: StateTree[] = [];
-    if (rule === null) {
-      return { increment: tf.neg(pick(signals, ['gradient']).gradient), wrappers, modulator: state.modulator };
-    }
-    let measured = eligibilities?.[0] ?? tf.onesLike(weights);
-    let modulated = eligibilities?.[1] ?? measured;
-    rule.wrappers?.forEach((wrapper, i) => {
-      const { apply, state: next } = wrapper.wrap(measured, { weights, units, step }, state.wrappers[i] as StateTree);
-      const plain = modulated === measured;
-      measured = apply(measured);
-      modulated = plain ? measured : apply(modulated);
-      wrappers.push(next);
-    });
-    if (modulator?.actsOn !== 'weights') return { increment: modulated, wrappers, modulator: state.modulator };
-    const seen = pick(signals, modulator.reads);
-    const third = modulator.modulate(modulated, seen, { units, step, batch }, state.modulator);
-    checkShape('increment', third.increment, weights.shape);
-    return { increment: third.increment, wrappers, modulator: third.state };
-  });
-  let delta = head.increment;
-  const states = transforms.map((transform, i) => {
+  const { increment, ...head } = tidyRecord(() =>
+    (plasticity.terms === undefined ? headIncrement : sumOfTerms)(plasticity, weightStep, state),
+  );
+  let delta = increment;
+  const transforms = plasticity.transforms.map((transform, i) => {
     const next = tidyRecord(() => transform.update(delta, { weights, units, step }, state.transforms[i] as StateTree));
     checkShape('increment', next.increment, weights.shape);
     delta = next.increment;
     return next.state;
   });
-  const { wrappers, modulator: modulatorState } = head;
-  return { increment: delta, state: { rule: state.rule, wrappers, modulator: modulatorState, transforms: states } };
+  return { increment: delta, state: { ...state, ...head, transforms } };
+}
+
+/** The increment of a head, and the parts of its state that this phase changes. */
+interface HeadIncrement extends Partial<PlasticityState> {
+  readonly increment: tf.Tensor;
+}
+
+function headIncrement(
+  { rule, modulator }: Plasticity,
+  { weights, eligibilities, signals, units = unitsOfWeight(weights.shape), batch, step }: WeightStep,
+  state: PlasticityState,
+): HeadIncrement {
+  if (rule === null) return { increment: tf.neg(pick(signals, ['gradient']).gradient) };
+  const wrappers: StateTree[] = [];
+  let measured = eligibilities?.[0] ?? tf.onesLike(weights);
+  let modulated = eligibilities?.[1] ?? measured;
+  rule.wrappers?.forEach((wrapper, i) => {
+    const { apply, state: next } = wrapper.wrap(measured, { weights, units, step }, state.wrappers[i] as StateTree);
+    const plain = modulated === measured;
+    measured = apply(measured);
+    modulated = plain ? measured : apply(modulated);
+    wrappers.push(next);
+  });
+  if (modulator?.actsOn !== 'weights') return { increment: modulated, wrappers };
+  const seen = pick(signals, modulator.reads);
+  const third = modulator.modulate(modulated, seen, { units, step, batch }, state.modulator);
+  checkShape('increment', third.increment, weights.shape);
+  return { increment: third.increment, wrappers, modulator: third.state };
+}
+
+function sumOfTerms(
+  { terms = [] }: Plasticity,
+  { eligibilities, ...weightStep }: WeightStep,
+  state: PlasticityState,
+): HeadIncrement {
+  let first = 0;
+  const results = terms.map((term, i) => {
+    const own = eligibilities?.slice(first, first + eligibilityCount(term));
+    first += eligibilityCount(term);
+    return computeIncrement(
+      term,
+      own === undefined ? weightStep : { ...weightStep, eligibilities: own },
+      state.terms[i] as PlasticityState,
+    );
+  });
+  const increments = results.map(({ increment }) => increment);
+  return {
+    increment: increments.length === 1 ? (increments[0] as tf.Tensor) : tf.addN(increments),
+    terms: results.map((result) => result.state),
+  };
 }

@@ -10,11 +10,13 @@
  *
  * The functions are pure: wrap them in `tf.tidy` and keep the results.
  */
+
+export { readsActivity, rulesOf } from '../plasticity.js';
 export { leaves, loadState, mapLeaves, saveState } from '../state.js';
 export * from './connection.js';
 export * from './eligibility.js';
 export * from './fused.js';
-export * from './gates.js';
+export { computeGates, type LayerGates } from './gates.js';
 export * from './increment.js';
 export * from './layer-increment.js';
 export * from './layer-step.js';

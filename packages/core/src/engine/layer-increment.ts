@@ -11,7 +11,7 @@ import type { PlasticityState } from './state.js';
 
 /** The result of {@link layerIncrement}. */
 export interface LayerIncrement extends IncrementResult<PlasticityState> {
-  /** ΔW of G, and of m⊙G, before wrappers; kernel-shaped. Absent if the rule reads no activity. */
+  /** ΔW of each gate, before wrappers; kernel-shaped. Absent if no rule reads activity. */
   readonly eligibilities?: readonly tf.Tensor[];
 }
 

@@ -64,4 +64,30 @@ export function examplesOf(calls: readonly LayerUse[], count: number): number[] 
   return ways.length === 2 && String(ways[0]) !== String(ways[1]) ? null : (ways[0] ?? null);
 }
 
+/**
+ * The number of examples of the signals that have one row per example; undefined if there is none.
+ *
+ * @param signals Those that a modulator reads.
+ */
+export function examplesIn({ input, target, reward }: AvailableSignals): number | undefined {
+  return [input, target, reward].find((signal) => signal !== undefined && signal.rank > 0)?.shape[0];
+}
+
+/**
+ * The calls of each round in the order of their examples. Each round is one pass of all `count` examples through one
+ * place of the layer in the model.
+ *
+ * @returns Null if {@link examplesOf} finds no order.
+ */
+export function roundsOf(calls: readonly LayerUse[], count: number): number[][] | null {
+  const firsts = examplesOf(calls, count);
+  if (firsts === null) return null;
+  const rounds: number[][] = [];
+  firsts.forEach((first, call) => {
+    const round = firsts.slice(0, call).filter((earlier) => earlier === first).length;
+    rounds[round] = [...(rounds[round] ?? []), call];
+  });
+  return rounds.map((round) => round.sort((a, b) => (firsts[a] as number) - (firsts[b] as number)));
+}
+
 const sum = (numbers: readonly number[]) => numbers.reduce((total, each) => total + each, 0);

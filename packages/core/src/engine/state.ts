@@ -13,6 +13,8 @@ export type PlasticityState = {
   readonly modulator: StateTree;
   /** The state of each transform of the chain, in order. */
   readonly transforms: readonly StateTree[];
+  /** The state of each term, if the head is a sum. */
+  readonly terms: readonly PlasticityState[];
 };
 
 /**
@@ -22,13 +24,14 @@ export type PlasticityState = {
  * @param units Sizes of the layer. Default {@link unitsOfWeight}.
  */
 export function initState(plasticity: Plasticity, shape: readonly number[], units?: Units): PlasticityState {
-  const { rule, modulator, transforms } = plasticity;
+  const { rule, modulator, transforms, terms } = plasticity;
   const sizes = units ?? unitsOfWeight(shape);
   return {
     rule: rule?.init(sizes) ?? {},
     wrappers: rule?.wrappers?.map((wrapper) => wrapper.init(shape, sizes)) ?? [],
     modulator: modulator?.init(sizes) ?? {},
     transforms: transforms.map((transform) => transform.init(shape, sizes)),
+    terms: terms?.map((term) => initState(term, shape, sizes)) ?? [],
   };
 }
 
