@@ -32,7 +32,7 @@ const rest = chain(gradientDescent(), scaleBy(0.1));
 const hybrid = () => sum(gradientDescent(), chain(local(maxAbs(swta())), scaleBy(0.05)));
 
 describe('a sum', () => {
-  it('moves a kernel by the sum of what its parts would move it', () => {
+  it('moves a kernel by the sum of the increments of its parts', () => {
     const models = [net(), net(), net()] as const;
     for (const model of models) model.setWeights(models[0].getWeights());
     const x = random([5, 4, 4, 2], 1);

@@ -13,7 +13,7 @@ import { computeGates, initState, type LayerStep, type LayerUse, layerIncrement 
 const rule = (scope: Scope): LocalRule =>
   statelessRule(specOf('rule', scope), ({ post }) => ({ gate: tf.softmax(post), reconstruction: post, scope }));
 
-/** m is a function of y, and of what the context says. */
+/** m is a function of y and the sizes of the batch. */
 const perActivity = (factor: (context: ActivityContext) => tf.Tensor): PerActivityModulator<never> => ({
   spec: specOf('perActivity'),
   actsOn: 'activity',

@@ -1,6 +1,6 @@
 /**
- * The batch of `fit`, `fitDataset` and `trainOnBatch`, for the signals `input` and `target`. tfjs passes an optimizer only a
- * function without arguments, so the function that takes the batch is overridden.
+ * The batch of `fit`, `fitDataset` and `trainOnBatch`, for the signals `input` and `target`. tfjs passes an optimizer
+ * only a function without arguments, so the function that takes the batch is overridden.
  */
 import type * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
