@@ -59,10 +59,10 @@ export interface LocalRuleReference {
 export function unitsOf({ kind, kernelShape }: LayerGeometry): Units {
   const last = kernelShape.at(-1) as number;
   const channels = kernelShape.at(-2) as number;
-  const fanIn = kernelShape.slice(0, -1).reduce((product, size) => product * size, 1);
+  const taps = kernelShape.slice(0, -2).reduce((product, size) => product * size, 1);
   return kind === 'depthwiseConv2d'
-    ? { fanIn: fanIn / channels, fanOut: channels * last, groups: channels }
-    : { fanIn, fanOut: last, groups: 1 };
+    ? { fanIn: taps, fanOut: channels * last, taps, groups: channels }
+    : { fanIn: taps * channels, fanOut: last, taps, groups: 1 };
 }
 
 /** The windows of one spatial axis. */

@@ -81,7 +81,7 @@ it('updates a chain without a head as one transform, with the state of each part
   };
   tf.tidy(() => {
     const tail = chain(counter, scaleBy(10), counter);
-    const units = { fanIn: 1, fanOut: 2, groups: 1 };
+    const units = { fanIn: 1, fanOut: 2, taps: 1, groups: 1 };
     const context = { weights: tf.tensor1d(weights), units, step: 0 };
     const first = tail.update(tf.tensor1d([1, 2]), context, tail.init([2], units));
     const second = tail.update(tf.tensor1d([1, 2]), context, first.state);

@@ -59,12 +59,12 @@ const net = () =>
   );
 
 const kernels: Record[] = [
-  [[3, 3, 3, 2], { fanIn: 27, fanOut: 2, groups: 1 }],
-  [[2, 2, 2, 2], { fanIn: 4, fanOut: 4, groups: 2 }],
-  [[3, 4, 5], { fanIn: 12, fanOut: 5, groups: 1 }],
-  [[35, 2], { fanIn: 35, fanOut: 2, groups: 1 }],
+  [[3, 3, 3, 2], { fanIn: 27, fanOut: 2, taps: 9, groups: 1 }],
+  [[2, 2, 2, 2], { fanIn: 4, fanOut: 4, taps: 4, groups: 2 }],
+  [[3, 4, 5], { fanIn: 12, fanOut: 5, taps: 3, groups: 1 }],
+  [[35, 2], { fanIn: 35, fanOut: 2, taps: 1, groups: 1 }],
 ];
-const biases: Record[] = [2, 4, 5, 2].map((size) => [[size], { fanIn: 1, fanOut: size, groups: 1 }]);
+const biases: Record[] = [2, 4, 5, 2].map((size) => [[size], { fanIn: 1, fanOut: size, taps: 1, groups: 1 }]);
 
 it('gives a transform the units of each kernel and bias that gradient descent moves', () => {
   const { records, transform } = recording();

@@ -4,7 +4,7 @@ import type { Plugin } from '@ghl/core/plugin';
 import { plugin as gate } from '@ghl/modulator-gate';
 import { plugin as scalar } from '@ghl/modulator-scalar';
 import { plugin as sign } from '@ghl/modulator-sign';
-import { plugin as bcm } from '@ghl/rule-bcm';
+import { plugins as bcm } from '@ghl/rule-bcm';
 import { plugin as hebb } from '@ghl/rule-hebb';
 import { plugins as hpca } from '@ghl/rule-hpca';
 import { plugin as krotov } from '@ghl/rule-krotov';
@@ -16,7 +16,7 @@ export const parts: readonly Plugin[] = [
   hebb,
   oja,
   swta,
-  bcm,
+  ...bcm,
   ...hpca,
   krotov,
   { kind: 'rule', name: 'constant', make: constant, examples: [[]] },

@@ -6,7 +6,6 @@ import {
   flag,
   hyperparameter,
   number,
-  type Plugin,
   readOptions,
   specOf,
   valueAt,
@@ -69,11 +68,3 @@ export function bcm(options: BcmOptions = {}): LocalRule<BcmState> {
     },
   };
 }
-
-/** BCM, described for lists and tests of parts. */
-export const plugin: Plugin = {
-  kind: 'rule',
-  name: 'bcm',
-  make: bcm,
-  examples: [[], [{ divide: true }]],
-};

@@ -1,1 +1,3 @@
 export * from './bcm.js';
+export * from './hwta-bcm.js';
+export * from './plugins.js';

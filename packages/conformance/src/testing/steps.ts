@@ -97,7 +97,7 @@ export function modulateEach<R extends SignalName>(
   return tf.tidy(() => {
     const matrix = tf.tensor2d(values);
     const [fanIn, fanOut] = matrix.shape;
-    const units = { fanIn, fanOut, groups: 1 };
+    const units = { fanIn, fanOut, taps: 1, groups: 1 };
     let state = modulator.init(units);
     return signals.map((ofStep, step) => {
       const context = { units, step, batch };

@@ -182,10 +182,11 @@ describe.each(layers)('$name', ({ connection, preShape }) => {
   });
 
   it('reports its sizes', () => {
-    const { fanIn, fanOut, groups } = connection.units;
+    const { fanIn, fanOut, taps, groups } = connection.units;
     const weights = connection.kernelShape.reduce((product, size) => product * size, 1);
     expect(fanIn * fanOut).toBe(weights);
     expect(groups).toBe(connection.kind === 'depthwiseConv2d' ? 2 : 1);
+    expect(taps * (preShape.at(-1) as number)).toBe(fanIn * groups);
     tf.tidy(() => {
       expect(connection.forward(tensor(1, preShape), tensor(2, connection.kernelShape)).shape.at(-1)).toBe(fanOut);
     });

@@ -57,7 +57,7 @@ export function dense(kernelShape: readonly [number, number]): Connection {
   return {
     kind: 'dense',
     kernelShape,
-    units: { fanIn, fanOut, groups: 1 },
+    units: { fanIn, fanOut, taps: 1, groups: 1 },
     forward: (pre, kernel) =>
       tf.reshape(tf.matMul(rows(pre, fanIn), kernel as tf.Tensor2D), [...pre.shape.slice(0, -1), fanOut]),
     correlate: (pre, cotangents) =>
@@ -81,7 +81,7 @@ export function conv2d(
   return {
     kind: 'conv2d',
     kernelShape,
-    units: { fanIn: height * width * channels, fanOut: filters, groups: 1 },
+    units: { fanIn: height * width * channels, fanOut: filters, taps: height * width, groups: 1 },
     ...convolution(kernelShape, options, {
       forward: (x, filter, geometry) => run('Conv2D', { x, filter }, { ...geometry, dilations: [1, 1] }),
       correlate: (x, dys, geometry, filterShape) => {
@@ -116,7 +116,7 @@ export function depthwiseConv2d(
   return {
     kind: 'depthwiseConv2d',
     kernelShape,
-    units: { fanIn: height * width, fanOut: channels * multiplier, groups: channels },
+    units: { fanIn: height * width, fanOut: channels * multiplier, taps: height * width, groups: channels },
     ...convolution(kernelShape, options, {
       forward: (x, filter, geometry) => run('DepthwiseConv2dNative', { x, filter }, { ...geometry, dilations }),
       correlate: (x, dys, geometry, filterShape) =>

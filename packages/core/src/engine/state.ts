@@ -37,5 +37,5 @@ export function initState(plasticity: Plasticity, shape: readonly number[], unit
 
 /** The units of a weight without a connection: its last axis. A bias of K numbers has K units with one input each. */
 export function unitsOfWeight(shape: readonly number[]): Units {
-  return { fanIn: shape.slice(0, -1).reduce((a, b) => a * b, 1), fanOut: shape.at(-1) ?? 1, groups: 1 };
+  return { fanIn: shape.slice(0, -1).reduce((a, b) => a * b, 1), fanOut: shape.at(-1) ?? 1, taps: 1, groups: 1 };
 }
