@@ -2,12 +2,15 @@
 import {
   type BackendAdapter,
   chain,
+  constant,
   type GlobalModulator,
   gradientDescent,
   type LocalRule,
   local,
   maxAbs,
+  normalizeUnits,
   type Plasticity,
+  permuted,
   rms,
   scaleBy,
   threeFactor,
@@ -39,6 +42,10 @@ const wrappers: Record<string, (rule: LocalRule) => LocalRule> = {
   raw: (rule) => rule,
   maxAbs,
   rms: (rule) => rms(maxAbs(rule)),
+  'maxAbs per unit': (rule) => maxAbs(rule, { per: 'unit' }),
+  'rms per unit': (rule) => rms(maxAbs(rule), { per: 'unit' }),
+  normalizeUnits: (rule) => normalizeUnits(maxAbs(rule)),
+  permuted: (rule) => permuted(maxAbs(rule), 1),
 };
 
 const modulators: Record<string, (() => GlobalModulator) | null> = { none: null, ...examplesOf('modulator') };
@@ -119,7 +126,9 @@ const modulatorOf = (name: string) => modulators[name]?.() ?? null;
 /** A factor per example or per activity cannot reach a ΔW that is not linear in its gate. */
 const isAllowed = ([, modulator, rule, wrapper]: Product): boolean =>
   ['weights', undefined].includes(modulatorOf(modulator)?.actsOn) ||
-  (wrapper !== 'rms' && rules[rule]?.().active !== false);
+  (isLinear(wrapper) && rules[rule]?.().active !== false);
+
+const isLinear = (wrapper: string) => wrappers[wrapper]?.(constant()).wrappers?.every(({ linear }) => linear) ?? true;
 
 /** Every rule on every kind of layer, with the modulators and the wrappers in rotation. */
 const sample: Product[] = names.kinds.flatMap((kind, k) =>

@@ -510,7 +510,7 @@ it('lists every name that it accepts', async () => {
   expect(status).toBe(0);
   expect(JSON.parse(stdout)).toEqual({
     networks: expect.arrayContaining(['deephebb', 'fasthebb', 'deephebb-small', 'fasthebb-small']),
-    recipes: ['ghl', 'backprop', 'signOnly', 'signMatched', 'localOnly'],
+    recipes: ['ghl', 'backprop', 'signOnly', 'signMatched', 'localOnly', 'ghlUnit', 'signPermuted'],
     rules: expect.arrayContaining(['oja', 'swta', 'bcm', 'hpca']),
     modulators: expect.arrayContaining(['sign', 'gate', 'scalar']),
     datasets: expect.arrayContaining(['glyphs', 'cifar10', 'cifar100', 'mnist', 'fashion-mnist']),

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { checkBoolean, checkChoice, checkNumber, checkOptions } from './checks.js';
-import { constant, maxAbs } from './local-rule.js';
+import { constant } from './local-rule.js';
 import type { GlobalModulator } from './modulator.js';
+import { maxAbs } from './normalize.js';
 import { chain, gradientDescent, local, threeFactor } from './plasticity.js';
 import { specOf } from './spec.js';
 import { scaleBy } from './transform.js';

@@ -36,6 +36,8 @@ it('exports to users only the names that they type in a program', () => {
     'local',
     'maxAbs',
     'momentum',
+    'normalizeUnits',
+    'permuted',
     'power',
     'rms',
     'scaleBy',

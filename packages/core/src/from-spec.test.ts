@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { currentSpec, fromSpec } from './from-spec.js';
-import { constant, type LocalRule, maxAbs, rms, ruleName } from './local-rule.js';
+import { constant, type LocalRule, ruleName } from './local-rule.js';
+import { maxAbs, rms } from './normalize.js';
 import { chain, gradientDescent, local, type Plasticity, sgd, threeFactor } from './plasticity.js';
 import { cosine } from './schedule.js';
 import { isSpec, type Spec, type Specified, specOf } from './spec.js';

@@ -4,8 +4,10 @@ import { adam } from './adam.js';
 import { clipByNorm, clipByValue } from './clip.js';
 import { ConfigurationError, unknownName } from './errors.js';
 import { lion } from './lion.js';
-import { constant, maxAbs, rms } from './local-rule.js';
+import { constant } from './local-rule.js';
 import { momentum } from './momentum.js';
+import { maxAbs, normalizeUnits, rms } from './normalize.js';
+import { permuted } from './permuted.js';
 import { chain, gradientDescent, local, sum, threeFactor } from './plasticity.js';
 import { power } from './power.js';
 import { cosine } from './schedule.js';
@@ -31,6 +33,8 @@ const ofCore: Readonly<Record<string, Factory>> = {
   local,
   maxAbs,
   momentum,
+  normalizeUnits,
+  permuted,
   power,
   rms,
   scaleBy,

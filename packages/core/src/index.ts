@@ -14,9 +14,11 @@ export {
 } from './errors.js';
 export { currentSpec, fromSpec } from './from-spec.js';
 export { type LionOptions, lion } from './lion.js';
-export { constant, type LocalRule, maxAbs, rms } from './local-rule.js';
+export { constant, type LocalRule } from './local-rule.js';
 export type { GlobalModulator, SignalName, Signals } from './modulator.js';
 export { type MomentumOptions, momentum } from './momentum.js';
+export { maxAbs, type NormOptions, normalizeUnits, rms } from './normalize.js';
+export { permuted } from './permuted.js';
 export { chain, gradientDescent, local, type Plasticity, sgd, sum, threeFactor } from './plasticity.js';
 export { power } from './power.js';
 export { cosine, type Hyperparameter, type Schedule } from './schedule.js';

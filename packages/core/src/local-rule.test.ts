@@ -3,7 +3,8 @@ import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { dense, initState, layerIncrement } from './engine/index.js';
-import { constant, type LocalRule, maxAbs, rms, type Scope, statelessRule } from './local-rule.js';
+import { constant, type LocalRule, type Scope, statelessRule } from './local-rule.js';
+import { maxAbs, rms } from './normalize.js';
 import { local } from './plasticity.js';
 import { specOf } from './spec.js';
 

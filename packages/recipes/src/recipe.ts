@@ -63,17 +63,17 @@ const readers = {
  * The assignment of a recipe.
  *
  * @param recipe The recipe's name, for messages.
- * @param head Makes the head of a layer from its temperature.
+ * @param head Makes the head of a layer from its temperature and its position among the layers.
  */
 export function assignment(
   recipe: string,
   options: RecipeOptions,
-  head: (temperature: number) => Plasticity,
+  head: (temperature: number, index: number) => Plasticity,
 ): Assignment {
   const { temperatures, step, decay, restStep, steps } = readOptions(recipe, options, readers);
-  const layers = Object.entries(temperatures).map(([layer, temperature]) => [
+  const layers = Object.entries(temperatures).map(([layer, temperature], index) => [
     layer,
-    chain(head(temperature), decayWeights(decay), scaleBy(cosine(step, steps))),
+    chain(head(temperature, index), decayWeights(decay), scaleBy(cosine(step, steps))),
   ]);
   return { ...Object.fromEntries(layers), '*': chain(gradientDescent(), scaleBy(cosine(restStep, steps))) };
 }

@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import '@tensorflow/tfjs-backend-cpu';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { factories, ghl, parts, product, recipes } from './index.js';
+import { factories, ghl, ghlUnit, parts, product, recipes, signPermuted } from './index.js';
 
 const constants = { step: 1e-2, decay: 5e-2, restStep: 5e-3 };
 const specs = (assignment: Assignment) =>
@@ -28,8 +28,29 @@ it('assigns GHL to each layer with a temperature, and gradient descent to all ot
 });
 
 it('keeps the order and the names of the recipes', () => {
-  expect(Object.keys(recipes)).toEqual(['ghl', 'backprop', 'signOnly', 'signMatched', 'localOnly']);
+  expect(Object.keys(recipes)).toEqual([
+    'ghl',
+    'backprop',
+    'signOnly',
+    'signMatched',
+    'localOnly',
+    'ghlUnit',
+    'signPermuted',
+  ]);
   for (const [name, recipe] of Object.entries(recipes)) expect(recipe.name).toBe(name);
+});
+
+it('normalizes units in ghlUnit, and shuffles each layer by its own seed in signPermuted', () => {
+  const options = { ...constants, temperatures: { a: 2, b: 3 }, steps: 10 };
+  const heads = (assignment: Assignment) => Object.values(specs(assignment)).map((spec) => spec.args[0]);
+  const ghlOf = (temperature: number) => call('maxAbs', call('swta', { temperature }));
+  const third = call('sign', { mode: 'magnitude' });
+  expect(heads(ghlUnit(options)).slice(0, 2)).toEqual(
+    [2, 3].map((temperature) => call('threeFactor', call('normalizeUnits', ghlOf(temperature)), third)),
+  );
+  expect(heads(signPermuted(options)).slice(0, 2)).toEqual(
+    [2, 3].map((temperature, i) => call('threeFactor', call('permuted', ghlOf(temperature), i), third)),
+  );
 });
 
 it('makes a product of any rule, raw or wrapped in maxAbs', () => {

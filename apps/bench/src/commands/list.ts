@@ -22,9 +22,9 @@ export const command: Command<object, Listing> = {
   }),
   text: (listing) =>
     [
-      ...Object.entries(listing).map(([kind, names]) => `${kind.padEnd(11)} ${names.join('  ')}`),
+      ...Object.entries(listing).map(([kind, names]) => `${kind.padEnd(12)} ${names.join('  ')}`),
       '',
-      ...Object.values(recipes).map(({ name, describe }) => `${name.padEnd(11)} ${describe}`),
+      ...Object.values(recipes).map(({ name, describe }) => `${name.padEnd(12)} ${describe}`),
     ].join('\n'),
   document: (listing) => listing,
 };

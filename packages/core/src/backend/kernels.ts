@@ -34,9 +34,9 @@ export const BATCH_NORM_GRADIENT = 'GhlBatchNormGrad';
 
 /**
  * A weight's step in one kernel: inputs `weights` W, and `sums` Σ, `overlap` m [K] and `gradient` g as far as the
- * attribute `program`, a list of at most {@link MAX_OPERATIONS} of {@link Operation}, reads them. The outputs are W +
- * v, or max(W + v, 0) if the attribute `nonNegative` is true, and a flag: whether all of W + v is finite. May be
- * registered as {@link FILTER_GRADIENTS}.
+ * attribute `program`, a list of at most {@link MAX_OPERATIONS} of {@link Operation}, reads them. Entry i belongs to
+ * unit i mod K; the attribute `units` is K. The outputs are W + v, or max(W + v, 0) if the attribute `nonNegative` is
+ * true, and a flag: whether all of W + v is finite. May be registered as {@link FILTER_GRADIENTS}.
  */
 export const FUSED_UPDATE = 'GhlMove';
 
@@ -96,6 +96,11 @@ export type Operation =
   | readonly ['eligibility' | 'gradient' | 'one']
   /** v / max|v| over the whole weight, or 0 if max|v| is 0; √mean(v²) for all of v. */
   | readonly ['maxAbs' | 'rms']
+  /**
+   * The same over the weights of each unit; and v_k·r / RMS(v_k) for each unit k, where r² is the mean of RMS(v_k)²
+   * over the units with v_k ≠ 0. A v_k of 0 stays at 0.
+   */
+  | readonly ['unitMaxAbs' | 'unitRms' | 'normalizeUnits']
   /** −sign(g)·|v|; −sign(g)·v. */
   | readonly ['magnitude' | 'flip']
   /** a·v; v − a·W. */

@@ -2,21 +2,29 @@
 import type { Recipe } from '../recipe.js';
 import { recipe as backprop } from './backprop.js';
 import { recipe as ghl } from './ghl.js';
+import { recipe as ghlUnit } from './ghl-unit.js';
 import { recipe as localOnly } from './local-only.js';
 import { recipe as signMatched } from './sign-matched.js';
 import { recipe as signOnly } from './sign-only.js';
+import { recipe as signPermuted } from './sign-permuted.js';
 
 export { backprop } from './backprop.js';
 export { ghl } from './ghl.js';
+export { ghlUnit } from './ghl-unit.js';
 export { localOnly } from './local-only.js';
 export { signMatched } from './sign-matched.js';
 export { signOnly } from './sign-only.js';
+export { signPermuted } from './sign-permuted.js';
 
 /** The recipes by name. */
-export const recipes: Readonly<Record<'ghl' | 'backprop' | 'signOnly' | 'signMatched' | 'localOnly', Recipe>> = {
+export const recipes: Readonly<
+  Record<'ghl' | 'backprop' | 'signOnly' | 'signMatched' | 'localOnly' | 'ghlUnit' | 'signPermuted', Recipe>
+> = {
   ghl: ghl,
   backprop: backprop,
   signOnly: signOnly,
   signMatched: signMatched,
   localOnly: localOnly,
+  ghlUnit: ghlUnit,
+  signPermuted: signPermuted,
 };
