@@ -15,9 +15,10 @@ import {
   saveState,
 } from './engine/index.js';
 import { fromSpec } from './from-spec.js';
-import { constant, type LocalRule, maxAbs, rms, statelessRule } from './local-rule.js';
+import { constant, type LocalRule, statelessRule } from './local-rule.js';
 import { type PerExampleModulator, statelessModulator } from './modulator.js';
 import { momentum } from './momentum.js';
+import { maxAbs, rms } from './normalize.js';
 import { tensor } from './numbers.fixture.js';
 import { chain, gradientDescent, local, type Plasticity, sum, threeFactor } from './plasticity.js';
 import { specOf } from './spec.js';

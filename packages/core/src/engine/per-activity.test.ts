@@ -2,8 +2,9 @@
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
-import { constant, type LocalRule, maxAbs, rms, type Scope, statelessRule, wrap } from '../local-rule.js';
+import { constant, type LocalRule, type Scope, statelessRule, wrap } from '../local-rule.js';
 import type { ActivityContext, PerActivityModulator, PerExampleModulator } from '../modulator.js';
+import { maxAbs, rms } from '../normalize.js';
 import { tensor } from '../numbers.fixture.js';
 import { local, type Plasticity, threeFactor } from '../plasticity.js';
 import { specOf } from '../spec.js';
