@@ -10,6 +10,7 @@ const graph = [
   ['learner', ['core']],
   ['datasets', ['core']],
   ['models', ['core']],
+  ['evaluation', ['core']],
   ['recipes', ['core', 'rule-[^/]+', 'modulator-[^/]+', 'learner']],
   ['race', ['core', 'learner', 'models', 'datasets', 'recipes']],
 ];
@@ -58,9 +59,9 @@ export default {
     },
     {
       name: 'race-knows-no-host',
-      comment: 'The race package runs in Node and in browsers: it imports no module of Node.',
+      comment: 'A race and an evaluation run in Node and in browsers: they import no module of Node.',
       severity: 'error',
-      from: { path: '^packages/race/', pathNot: tests },
+      from: { path: '^packages/(race|evaluation)/', pathNot: tests },
       to: { dependencyTypes: ['core'] },
     },
     ...benchFolders.map((folder, i) => ({

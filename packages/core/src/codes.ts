@@ -124,6 +124,12 @@ export interface ErrorCodes {
    */
   readonly UNKNOWN_FACTORY: ConfigurationError;
   /**
+   * The model has no layer of that name.
+   *
+   * @remarks Use one of the names that the message lists.
+   */
+  readonly UNKNOWN_LAYER: ConfigurationError;
+  /**
    * The name of a network is unknown.
    *
    * @remarks Use one of the names that the message lists.
@@ -148,6 +154,13 @@ export interface ErrorCodes {
    * @remarks Use NHWC (`'channelsLast'`).
    */
   readonly UNSUPPORTED_DATA_FORMAT: UnsupportedError;
+  /**
+   * A local rule cannot train a layer of this kind, or one whose `call()` is not that of TensorFlow.js; or a dilated
+   * layer has no gradient.
+   *
+   * @remarks Use `gradientDescent()` for that layer; for a dilated one, the stock layer, channels last.
+   */
+  readonly UNSUPPORTED_LAYER: UnsupportedError;
   /**
    * A file could not be written.
    *

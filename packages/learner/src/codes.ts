@@ -235,12 +235,6 @@ declare module '@ghl/core' {
      */
     readonly UNCLAIMED_WEIGHT: ConfigurationError;
     /**
-     * The model has no layer of that name.
-     *
-     * @remarks Use one of the names that the message lists.
-     */
-    readonly UNKNOWN_LAYER: ConfigurationError;
-    /**
      * A saved model names an optimizer that TensorFlow.js does not have.
      *
      * @remarks Use one of the names that the message lists.
@@ -252,12 +246,5 @@ declare module '@ghl/core' {
      * @remarks Create the optimizer on the model whose weights it moves.
      */
     readonly UNKNOWN_VARIABLE: ConfigurationError;
-    /**
-     * A local rule cannot train a layer of this kind, or one whose `call()` is not that of TensorFlow.js; or a dilated
-     * layer has no gradient.
-     *
-     * @remarks Use `gradientDescent()` for that layer; for a dilated one, the stock layer, channels last.
-     */
-    readonly UNSUPPORTED_LAYER: UnsupportedError;
   }
 }
