@@ -95,9 +95,33 @@ const VARIANTS = ['activation', 'padding', 'radius', 'dropout', 'classifier'];
  * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`, `INPUT_TOO_SMALL`.
  */
 export function checkNetworkOptions(network: string, options: NetworkOptions, least: number): NetworkSettings {
-  checkOptions(network, options, ['inputShape', 'classes', 'seed', ...VARIANTS]);
-  const { inputShape = [32, 32, 3], classes = 10, seed = 0, activation = 'relu', padding = 'zero' } = options;
-  const { radius, dropout = 0.5, classifier = 'symmetric' } = options;
+  const image = checkImageOptions(network, options, least, VARIANTS);
+  const { activation = 'relu', padding = 'zero', radius, dropout = 0.5, classifier = 'symmetric' } = options;
+  checkChoice(`${network}.activation`, activation, ['relu', 'triangle', 'repu']);
+  checkChoice(`${network}.padding`, padding, ['zero', 'reflect']);
+  if (radius !== undefined) checkNumber(`${network}.radius`, radius, { above: 0 });
+  checkNumber(`${network}.dropout`, dropout, { least: 0, below: 1 });
+  checkChoice(`${network}.classifier`, classifier, ['symmetric', 'positive']);
+  return { ...image, activation, padding, radius, dropout, classifier };
+}
+
+/** The options that every network has. */
+export type ImageOptions = Pick<NetworkOptions, 'inputShape' | 'classes' | 'seed'>;
+
+/**
+ * Checks the options that every network has and fills in the defaults.
+ *
+ * @param own Names of the other options of this network.
+ * @throws As {@link checkNetworkOptions}.
+ */
+export function checkImageOptions(
+  network: string,
+  options: ImageOptions,
+  least: number,
+  own: readonly string[] = [],
+): Required<ImageOptions> {
+  checkOptions(network, options, ['inputShape', 'classes', 'seed', ...own]);
+  const { inputShape = [32, 32, 3], classes = 10, seed = 0 } = options;
   const isSize = (value: unknown) => Number.isSafeInteger(value) && (value as number) > 0;
   if (!Array.isArray(inputShape) || inputShape.length !== 3 || !inputShape.every(isSize)) {
     throw new ConfigurationError(
@@ -121,10 +145,5 @@ export function checkNetworkOptions(network: string, options: NetworkOptions, le
     );
   }
   checkSeed(`${network}.seed`, seed);
-  checkChoice(`${network}.activation`, activation, ['relu', 'triangle', 'repu']);
-  checkChoice(`${network}.padding`, padding, ['zero', 'reflect']);
-  if (radius !== undefined) checkNumber(`${network}.radius`, radius, { above: 0 });
-  checkNumber(`${network}.dropout`, dropout, { least: 0, below: 1 });
-  checkChoice(`${network}.classifier`, classifier, ['symmetric', 'positive']);
-  return { inputShape, classes, seed, activation, padding, radius, dropout, classifier };
+  return { inputShape, classes, seed };
 }

@@ -9,19 +9,31 @@ import {
   sequential,
 } from '@tensorflow/tfjs-layers';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { hahVggLayers } from './hah-vgg-layers.js';
 import {
   batchNorm,
   deepHebb,
   deepHebbSmall,
+  divisiveNorm,
   dropout,
   fastHebb,
   fastHebbSmall,
+  hahVgg16,
+  hahVgg16Small,
+  ibHebb,
+  ibHebbSmall,
+  layerNorm,
   type NetworkOptions,
   networks,
+  oneHidden,
+  oneHiddenSmall,
+  powerLoss,
   reflectionPad2d,
   register,
   repu,
+  topFraction,
   triangle,
+  unitNormConv2d,
 } from './index.js';
 
 beforeAll(async () => {
@@ -164,16 +176,147 @@ describe.each([
   });
 });
 
+describe('oneHidden', () => {
+  it('has the sizes of the publication, and no bias', () => {
+    const model = oneHidden();
+    expect(model.layers.map(({ name, outputShape }) => [name, ...outputShape.slice(1)])).toEqual([
+      ['flatten', 784],
+      ['hidden', 2000],
+      ['activation', 2000],
+      ['classifier', 10],
+      ['beta', 10],
+      ['output', 10],
+    ]);
+    expect([parameters(model, 'hidden'), parameters(model, 'classifier')]).toEqual([1_568_000, 20_000]);
+    expect(model.countParams()).toBe(1_588_000);
+    expect(model.getLayer('activation').getConfig().power).toBe(4.5);
+    const [kernel] = model.getLayer('hidden').getWeights();
+    expect(tf.sqrt(tf.mean(tf.square(kernel!))).dataSync()[0]).toBeCloseTo(1, 2);
+  });
+
+  it('computes tanh(β·S·RePU(x·W)) and learns by the power loss', async () => {
+    const options = { inputShape: [1, 3, 1], classes: 2, power: 2, beta: 0.1, output: 'tanh' } as const;
+    const model = oneHiddenSmall(options);
+    const x = tf.tensor4d([1, -1, 0.5, 0, 2, 1], [2, 1, 3, 1]);
+    const [w, s] = model.getWeights().map((weight) => weight.arraySync() as number[][]) as [number[][], number[][]];
+    const expected = [[1, -1, 0.5], [0, 2, 1]].map((image) => {
+      const y = w[0]!.map((_, k) => image.reduce((sum, value, d) => sum + value * w[d]![k]!, 0));
+      return s[0]!.map((_, c) => Math.tanh(0.1 * y.reduce((sum, each, k) => sum + Math.max(0, each) ** 2 * s[k]![c]!, 0)));
+    }); // biome-ignore format: kept
+    expect((model.predict(x) as tf.Tensor).dataSync()).toBeAllClose(expected.flat(), { rtol: 1e-4, atol: 1e-5 });
+    const optimizer = tf.train.sgd(1e-3);
+    model.compile({ optimizer, loss: powerLoss({ power: 4 }) });
+    const losses: number[] = [];
+    for (let i = 0; i < 3; i++) losses.push((await model.trainOnBatch(x, tf.tensor2d([[1, 0], [0, 1]]))) as number); // biome-ignore format: kept
+    expect(losses[2]).toBeLessThan(losses[0]!);
+    optimizer.dispose();
+  });
+
+  it.each([{ power: 0 }, { beta: -1 }, { output: 'relu' }])('rejects %j', (options) => {
+    expect(() => oneHiddenSmall(options as object)).toThrow(expect.objectContaining({ code: 'BAD_VALUE' }));
+  });
+});
+
+describe('ibHebb', () => {
+  it('has the sizes of its authors, with layer normalisation before the pools', () => {
+    const model = ibHebb();
+    expect(['conv1', 'conv2', 'classifier'].map((layer) => parameters(model, layer))).toEqual([3584, 295_168, 163_850]);
+    expect(model.countParams()).toBe(462_602);
+    expect(model.layers.map(({ name, outputShape }) => [name, ...outputShape.slice(1)])).toEqual([
+      ['input', 32, 32, 3],
+      ['conv1', 32, 32, 128],
+      ['activation1', 32, 32, 128],
+      ['norm1', 32, 32, 128],
+      ['pool1', 16, 16, 128],
+      ['conv2', 16, 16, 256],
+      ['activation2', 16, 16, 256],
+      ['norm2', 16, 16, 256],
+      ['pool2', 8, 8, 256],
+      ['flatten', 16384],
+      ['classifier', 10],
+    ]);
+    const [kernel, bias] = model.getLayer('conv2').getWeights() as [tf.Tensor, tf.Tensor];
+    expect(tf.sqrt(tf.mean(tf.square(kernel))).dataSync()[0]! * Math.sqrt(9 * 128)).toBeCloseTo(1, 2);
+    expect(tf.max(tf.abs(bias)).dataSync()[0]).toBe(0);
+  });
+
+  it('learns', async () => {
+    const model = ibHebbSmall({ inputShape: [4, 4, 1], classes: 2 });
+    const optimizer = tf.train.sgd(0.05);
+    model.compile({ optimizer, loss: 'categoricalCrossentropy' });
+    const before = values(model);
+    await model.trainOnBatch(tf.randomUniform([2, 4, 4, 1], 0, 1, 'float32', 1), tf.oneHot([0, 1], 2));
+    for (const [i, weight] of values(model).entries()) expect(weight).not.toEqual(before[i]);
+    optimizer.dispose();
+  });
+});
+
+describe('hahVgg16', () => {
+  it('has the sizes of VGG-16, and six convolutions of unit norm', () => {
+    const model = hahVgg16();
+    const convolutions = model.layers.filter(({ name }) => name.startsWith('conv'));
+    expect(convolutions.map((layer) => layer.outputShape.slice(1))).toEqual([
+      ...Array(2).fill([32, 32, 64]),
+      ...Array(2).fill([16, 16, 128]),
+      ...Array(3).fill([8, 8, 256]),
+      ...Array(3).fill([4, 4, 512]),
+      ...Array(3).fill([2, 2, 512]),
+    ]);
+    expect(convolutions.reduce((sum, layer) => sum + layer.countParams(), 0)).toBe(14_710_464);
+    expect(convolutions.map((layer) => layer.getClassName())).toEqual([
+      ...Array(6).fill('GhlUnitNormConv2d'),
+      ...Array(7).fill('Conv2D'),
+    ]);
+    expect(parameters(model, 'classifier')).toBe(5130);
+    const trainable = model.trainableWeights.reduce(
+      (sum, { shape }) => sum + tf.util.sizeFromShape(shape as number[]),
+      0,
+    );
+    expect(trainable).toBe(14_710_464 + 6656 + 5130);
+  });
+
+  it('computes the same for a brighter image and for rescaled units in its first block', () => {
+    const model = hahVgg16Small({ inputShape: [32, 32, 1] });
+    const { inputs } = model;
+    const top = new LayersModel({ inputs, outputs: model.getLayer('top1').output as SymbolicTensor });
+    const x = tf.randomUniform([1, 32, 32, 1], 0, 1, 'float32', 1);
+    const y = top.predict(x) as tf.Tensor;
+    expect(top.predict(tf.mul(x, 3)) as tf.Tensor).toBeAllClose(y, { rtol: 1e-4, atol: 1e-5 });
+    const conv = model.getLayer('conv1');
+    conv.setWeights([tf.mul(conv.getWeights()[0]!, tf.range(1, 9))]);
+    expect(top.predict(x) as tf.Tensor).toBeAllClose(y, { rtol: 1e-4, atol: 1e-5 });
+    const passing = tf.sum(tf.cast(tf.greater(y, 0), 'float32'), [1, 2]).dataSync();
+    expect(Math.max(...passing)).toBe(1024 - Math.floor(0.8 * 1024));
+  });
+
+  it('learns', async () => {
+    const model = hahVggLayers('narrow', 1, { inputShape: [32, 32, 1], classes: 2 });
+    const optimizer = tf.train.sgd(0.05);
+    model.compile({ optimizer, loss: 'categoricalCrossentropy' });
+    const [x, labels] = [tf.randomUniform([2, 32, 32, 1], 0, 1, 'float32', 1), tf.oneHot([0, 1], 2)];
+    const before = values(model);
+    await model.trainOnBatch(x, labels);
+    for (const [i, weight] of values(model).entries()) expect(weight).not.toEqual(before[i]);
+    optimizer.dispose();
+  });
+});
+
 describe.each(Object.entries(networks))('%s', (name, { id, build, constants }) => {
   it('has the name of its file', () => {
     expect(id).toBe(name);
   });
 
-  it('has a temperature for each of its convolutions', () => {
-    const convolutions = build(small)
-      .layers.filter((layer) => layer.getClassName() === 'Conv2D')
-      .map((layer) => layer.name);
-    expect(Object.keys(constants.temperatures)).toEqual(convolutions);
+  it('has a temperature for each layer that competes', () => {
+    if (!name.endsWith('-small')) {
+      const { temperatures } = networks[`${name}-small` as keyof typeof networks].constants;
+      expect(Object.keys(constants.temperatures)).toEqual(Object.keys(temperatures));
+      return;
+    }
+    const model = build(small);
+    const ofClass = (type: string) =>
+      model.layers.filter((layer) => layer.getClassName() === type).map((layer) => layer.name);
+    const competing = [ofClass('GhlUnitNormConv2d'), ofClass('Conv2D'), ['hidden']];
+    expect(Object.keys(constants.temperatures)).toEqual(competing.find((layers) => layers.length > 0));
   });
 
   it.each([
@@ -181,15 +324,22 @@ describe.each(Object.entries(networks))('%s', (name, { id, build, constants }) =
     [{ inputShape: [32, 32.5, 3] }, 'BAD_VALUE'],
     [{ classes: 1 }, 'BAD_VALUE'],
     [{ seed: 0.5 }, 'BAD_VALUE'],
-    [{ activation: 'tanh' }, 'BAD_VALUE'],
-    [{ padding: 'same' }, 'BAD_VALUE'],
-    [{ radius: 0 }, 'BAD_VALUE'],
-    [{ dropout: 1 }, 'BAD_VALUE'],
-    [{ classifier: 'zeros' }, 'BAD_VALUE'],
     [{ clases: 10 }, 'UNKNOWN_OPTION'],
   ])('rejects %j', (options, code) => {
     expect(() => build(options as unknown as NetworkOptions)).toThrow(expect.objectContaining({ code }));
   });
+});
+
+describe.each([
+  ['deepHebbSmall', deepHebbSmall],
+  ['fastHebbSmall', fastHebbSmall],
+])('%s', (_, build) => {
+  it.each([{ activation: 'tanh' }, { padding: 'same' }, { radius: 0 }, { dropout: 1 }, { classifier: 'zeros' }])(
+    'rejects %j',
+    (options) => {
+      expect(() => build(options as unknown as NetworkOptions)).toThrow(expect.objectContaining({ code: 'BAD_VALUE' }));
+    },
+  );
 });
 
 describe('variants of a network', () => {
@@ -249,6 +399,16 @@ describe('variants of a network', () => {
     expect(conv1(reflect).arraySync()).not.toEqual(conv1(zero).arraySync());
   });
 
+  it('has RePU with the powers of Triangle', () => {
+    const model = deepHebbSmall({ activation: 'repu' });
+    const activations = [1, 2, 3].map((i) => model.getLayer(`activation${i}`));
+    expect(activations.map((layer) => [layer.getClassName(), layer.getConfig().power])).toEqual([
+      ['GhlRepu', 0.7],
+      ['GhlRepu', 1.4],
+      ['GhlRepu', 1],
+    ]);
+  });
+
   it('has the dropout rate of the option', () => {
     expect(deepHebbSmall({ dropout: 0.2 }).getLayer('dropout').getConfig().rate).toBe(0.2);
     expect(fastHebbSmall({ dropout: 0 }).getLayer('dropout').getConfig().rate).toBe(0);
@@ -259,7 +419,7 @@ describe('variants of a network', () => {
   });
 });
 
-describe.each(['relu', 'triangle', 'repu'] as const)('training, with %s', (activation) => {
+describe.each(['relu', 'triangle'] as const)('training, with %s', (activation) => {
   it.each([
     ['deepHebbSmall', deepHebbSmall, 8],
     ['fastHebbSmall', fastHebbSmall, 24],
@@ -309,6 +469,10 @@ describe('a saved model', () => {
         triangle({ power: 0.7 }),
         reflectionPad2d({ padding: 1 }),
         repu({ power: 1.5 }),
+        unitNormConv2d({ filters: 3, kernelSize: 2, strides: 2, padding: 'same' }),
+        divisiveNorm({ sigma: 0.3 }),
+        topFraction({ fraction: 0.9 }),
+        layerNorm({ epsilon: 1e-3 }),
         batchNorm(),
         layers.flatten(),
         dropout({ rate: 0.25, seed: 2 ** 40 }),

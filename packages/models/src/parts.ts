@@ -60,7 +60,8 @@ export function classifierLayer(fanIn: number, { classes, classifier, seed }: Ne
   return layers.dense({ name, units: classes, activation: 'softmax', ...start });
 }
 
-function uniformStart(name: string, fanIn: number, seed: number) {
+/** The initial kernel and bias of PyTorch's `Linear`. */
+export function uniformStart(name: string, fanIn: number, seed: number) {
   const bound = 1 / Math.sqrt(fanIn);
   const uniform = (weight: string) =>
     initializers.randomUniform({ minval: -bound, maxval: bound, seed: seedFor(seed, `${name}/${weight}`) });
