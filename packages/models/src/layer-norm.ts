@@ -11,8 +11,8 @@ export interface LayerNormOptions extends LayerOptions {
 }
 
 /**
- * Layer normalisation over the last axis: y = (x − μ) / √(σ² + ε), with the mean and the biased variance of the channels
- * of one position. It has no weights, and is the same in training and at inference.
+ * Layer normalisation over the last axis: y = (x − μ) / √(σ² + ε), with the mean and the biased variance of the
+ * channels of one position. It has no weights, and is the same in training and at inference.
  *
  * The layer of TensorFlow.js throws in the backward pass if it has neither scale nor shift.
  *

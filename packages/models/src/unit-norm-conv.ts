@@ -24,7 +24,7 @@ const OWN = ['filters', 'kernelSize', 'strides', 'padding', 'kernelInitializer']
 /**
  * A convolution without bias whose output is divided by the norm of each unit: z_k = (x · w_k) / (‖w_k‖ + 1e-6).
  *
- * The norm is part of the function that is differentiated, so ∂L/∂w_k is orthogonal to w_k, but for the 1e-6. The
+ * The norm is part of the function that is differentiated, so ∂L/∂w_k is orthogonal to w_k, up to the 1e-6. The
  * division comes after the net input: a local rule of `@ghl/core` sees y_k = x · w_k, as in a stock convolution.
  *
  * @returns A layer from [batch, h, w, channels] to [batch, h′, w′, filters], a subclass of TensorFlow.js's Conv2D.

@@ -4,7 +4,7 @@ import { hahVggLayers } from '../hah-vgg-layers.js';
 import type { ImageOptions, Network } from '../network.js';
 
 /**
- * `hahVgg16` with an eighth of the channels: 8, 8, 16, 16, 32 ×3 and 64 ×6; 230,616 convolution weights.
+ * `hahVgg16` with an eighth of the channels: 8, 8, 16, 16, 32 ×3 and 64 ×6; 230,040 convolution weights.
  *
  * @throws As `hahVgg16`.
  * @example
