@@ -214,7 +214,8 @@ export function everyProduct(backend: BackendAdapter, { sampled, steps }: Effort
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it.each(Object.values(recipes))(`${steps} steps of $name keep the number of tensors`, ({ assign }) => {
+  const onePhase = Object.values(recipes).filter((recipe) => 'assign' in recipe);
+  it.each(onePhase)(`${steps} steps of $name keep the number of tensors`, ({ assign }) => {
     const { build, constants } = networks['deephebb-small'];
     const model = build({ inputShape: [8, 8, 1], classes: 3 });
     const optimizer = plasticOptimizer(model, assign({ ...constants, steps }));

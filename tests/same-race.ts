@@ -32,7 +32,6 @@ export async function race(options: { readonly wasmPaths?: string } = {}): Promi
     const { model, phases } = buildRun(plan, run, data);
     const result = await train({ model, phases, data, seed: run.seed, record, clock, backend: plan.backend });
     runs.push({ run, events: (await record.readEvents()).map(withoutTimes), result: withoutTimes(result) });
-    for (const { optimizer } of phases) optimizer.dispose();
     model.dispose();
   }
   await backend.deactivate();

@@ -5,7 +5,14 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { type LayersModel, layers, sequential } from '@tensorflow/tfjs-layers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { encodeCheckpoint, firstPosition, loadCheckpoint, type Position, weightsChecksum } from './checkpoint.js';
+import {
+  decodeCheckpoint,
+  encodeCheckpoint,
+  firstPosition,
+  type Position,
+  restoreState,
+  weightsChecksum,
+} from './checkpoint.js';
 
 const owned: { dispose(): unknown }[] = [];
 
@@ -17,8 +24,11 @@ afterEach(() => {
   for (const each of owned.splice(0)) each.dispose();
 });
 
-const load = (bytes: Uint8Array, model: LayersModel, optimizer: PlasticOptimizer) =>
-  loadCheckpoint(bytes, 'checkpoint.bin', model, optimizer);
+async function load(bytes: Uint8Array, model: LayersModel, optimizer: PlasticOptimizer): Promise<Position> {
+  const { position, state } = await decodeCheckpoint(bytes, 'checkpoint.bin');
+  await restoreState(state, model, optimizer);
+  return position;
+}
 
 /** A layer whose rule keeps thresholds, so that there is state to lose. */
 function trainee(units = 3): { model: LayersModel; optimizer: PlasticOptimizer; step(): void } {

@@ -20,8 +20,15 @@ const sumsSchema = z.object({ images: number, loss: number, correct: number });
 /** Schema of `numerics` of an active backend. */
 export const numericsSchema = z.record(z.string(), z.union([z.string(), z.boolean()]));
 
+/** Where the first phase begins, and the one phase of old checkpoints. */
+const FIRST_PHASE = { index: 0, epoch: 0, step: 0, trainMs: 0, trainedImages: 0 } as const;
+
 /** Schema of {@link Position}. */
 export const positionSchema = z.object({
+  /** The current phase, and `epoch`, `step`, `trainMs` and `trainedImages` when it began. */
+  phase: z
+    .object({ index: number, epoch: number, step: number, trainMs: number, trainedImages: number })
+    .default(FIRST_PHASE),
   step: number,
   /** Epochs finished. */
   epoch: number,
@@ -51,6 +58,7 @@ export type Position = z.infer<typeof positionSchema>;
 /** The position before the first step. */
 export function firstPosition(shuffleSeed: number, numerics: Position['numerics']): Position {
   return {
+    phase: FIRST_PHASE,
     step: 0,
     epoch: 0,
     batch: 0,
@@ -82,26 +90,35 @@ export async function encodeCheckpoint(
   return bytes;
 }
 
+/** A checkpoint that has been read. */
+export interface Checkpoint {
+  readonly position: Position;
+  /** Model and optimizer, for {@link restoreState}. */
+  readonly state: ArrayBuffer;
+}
+
 /**
- * Loads a checkpoint into model and optimizer.
+ * Reads the bytes of a checkpoint.
  *
  * @param place The checkpoint's name in messages.
- * @returns The position.
- * @throws StateError `CORRUPT_CHECKPOINT`, or `STATE_MISMATCH` if it belongs to a different model.
+ * @throws StateError `CORRUPT_CHECKPOINT`.
  */
-export async function loadCheckpoint(
-  bytes: Uint8Array,
-  place: string,
-  model: LayersModel,
-  optimizer: PlasticOptimizer,
-): Promise<Position> {
+export async function decodeCheckpoint(bytes: Uint8Array, place: string): Promise<Checkpoint> {
   const { header, state } = await decode(place, bytes);
+  return { position: header.position, state };
+}
+
+/**
+ * Loads the state of a checkpoint into the model and the optimizer of its phase.
+ *
+ * @throws StateError `STATE_MISMATCH` if it belongs to a different model.
+ */
+export async function restoreState(state: ArrayBuffer, model: LayersModel, optimizer: PlasticOptimizer): Promise<void> {
   const loaded = load(state, await stateOf(model, optimizer));
   model.setWeights(Object.values(loaded.model));
   const names = Object.keys(loaded.optimizer);
   await optimizer.setWeights(names.map((name) => ({ name, tensor: loaded.optimizer[name] as tf.Tensor })));
   tf.dispose(loaded);
-  return header.position;
 }
 
 function load(bytes: ArrayBuffer, like: TrainingState): TrainingState {

@@ -46,6 +46,12 @@ declare module '@ghl/core' {
      */
     readonly UNEXPECTED: GhlError;
     /**
+     * The name of a loss is unknown.
+     *
+     * @remarks Use one of the names that the message lists.
+     */
+    readonly UNKNOWN_LOSS: ConfigurationError;
+    /**
      * The name of a modulator is unknown.
      *
      * @remarks Use one of the names that the message lists.

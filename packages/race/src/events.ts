@@ -17,9 +17,9 @@ export const eventSchema = z.discriminatedUnion('type', [
     type: z.literal('steps'),
     step: number,
     epoch: number,
-    /** Mean over the images of the steps since the last such event. */
-    loss: number,
-    accuracy: number,
+    /** Mean over the images of the steps since the last such event; absent in a phase that reads no labels. */
+    loss: number.optional(),
+    accuracy: number.optional(),
     images: number,
     learningRate: z.record(z.string(), number),
     ...timesSchema.shape,
@@ -35,9 +35,12 @@ export const eventSchema = z.discriminatedUnion('type', [
     step: number,
     /** Epochs finished. */
     epoch: number,
-    train: scoreSchema,
+    /** Null in a phase that reads no labels. */
+    train: scoreSchema.nullable(),
+    /** Null without validation images, and in a phase that reads no labels. */
     validation: scoreSchema.nullable(),
-    test: scoreSchema,
+    /** Null in a phase that reads no labels, except at the end of the run. */
+    test: scoreSchema.nullable(),
     ...timesSchema.shape,
   }),
   z.object({

@@ -8,13 +8,15 @@ export {
   cacheActivations,
   defaultCacheLimits,
 } from './activation-cache.js';
-export { buildNetwork, buildRun } from './build.js';
+export { type BuiltRun, buildNetwork, buildRun } from './build.js';
 export {
+  type Checkpoint,
+  decodeCheckpoint,
   encodeCheckpoint,
   firstPosition,
-  loadCheckpoint,
   type Position,
   positionSchema,
+  restoreState,
   weightsChecksum,
 } from './checkpoint.js';
 export type { Clock } from './clock.js';
@@ -27,15 +29,17 @@ export { manifestSchema, type RunManifest } from './manifest.js';
 export { networkNames, networkOf } from './network.js';
 export {
   type PlannedPhase,
+  type PlannedProtocol,
   type PlannedRecipe,
   type PlannedRun,
   phasesOf,
+  phasesText,
   plannedRuns,
   planSchema,
   type RacePlan,
-  stepsPerEpoch,
+  stepsOf,
 } from './plan.js';
-export { assignmentOf, modulatorNames, recipeNames, ruleNames } from './recipe.js';
+export { assignmentOf, checkRecipe, modulatorNames, planRecipe, recipeNames, recipeOf, ruleNames } from './recipe.js';
 export { type RunResult, resultSchema } from './result.js';
 export { type ActivationSource, EventLog, jsonRecord, parseJson, type ReadableLog, RunRecord } from './run-record.js';
 export { type Statistic, statistic } from './statistic.js';
@@ -44,6 +48,7 @@ export { type AppendLog, MemoryStorage, type RunStorage } from './storage.js';
 export {
   backendsOf,
   backendsText,
+  type PhaseSummary,
   type RaceSummary,
   type RecipeSummary,
   type RecordedRun,

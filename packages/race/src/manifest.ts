@@ -9,8 +9,10 @@ export const manifestSchema = z.object({
   schemaVersion: z.literal(1),
   plan: planSchema,
   recipe: z.string(),
-  /** The optimizer's spec as JSON. */
+  /** The optimizer's spec as JSON; of several phases, that of the first. */
   spec: z.record(z.string(), json),
+  /** The specs of the phases after the first. */
+  laterSpecs: z.array(z.record(z.string(), json)).optional(),
   seed: number,
   parameters: number,
   backend: z.object({ name: z.string(), numerics: numericsSchema.optional() }).catchall(json),

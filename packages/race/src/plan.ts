@@ -17,6 +17,13 @@ const customSchema = z.strictObject({
   raw: z.boolean(),
 });
 
+/** A protocol of a recipe, with the epochs of this race. */
+const protocolSchema = z.strictObject({
+  network: z.record(z.string(), json).optional(),
+  data: z.record(z.string(), json).optional(),
+  phases: z.array(z.strictObject({ epochs: positive, batch: positive, loss: z.string().optional() })).min(1),
+});
+
 /** Schema of {@link RacePlan}. */
 export const planSchema = z.strictObject({
   schemaVersion: z.literal(1),
@@ -28,7 +35,9 @@ export const planSchema = z.strictObject({
     validationSize: wholeNumber,
     testSize: positive,
   }),
-  recipes: z.array(z.strictObject({ name: z.string(), custom: customSchema.optional() })).min(1),
+  recipes: z
+    .array(z.strictObject({ name: z.string(), custom: customSchema.optional(), protocol: protocolSchema.optional() }))
+    .min(1),
   seeds: positive,
   epochs: positive,
   batch: positive,
@@ -39,8 +48,8 @@ export const planSchema = z.strictObject({
 });
 
 /**
- * Recipes, network and data of a race. `custom` replaces the recipe of that name; `code` is a version of all code that
- * computes.
+ * Recipes, network and data of a race. `custom` replaces the recipe of that name; `epochs` and `batch` are those of the
+ * recipes without `protocol`; `code` is a version of all code that computes.
  */
 export type RacePlan = z.infer<typeof planSchema>;
 
@@ -53,16 +62,24 @@ export interface PlannedRun {
   readonly seed: number;
 }
 
-/** A phase of a run: its recipe trains for some epochs. */
-export interface PlannedPhase {
-  readonly recipe: PlannedRecipe;
-  readonly epochs: number;
-  readonly batch: number;
+/** A recipe's own phases, and its options for network and images. */
+export type PlannedProtocol = NonNullable<PlannedRecipe['protocol']>;
+
+/** A phase of a run. */
+export type PlannedPhase = PlannedProtocol['phases'][number];
+
+/** The phases of a recipe, in order: its own, or one with the epochs and the batch of the race. */
+export function phasesOf({ epochs, batch }: RacePlan, { protocol }: PlannedRecipe): readonly PlannedPhase[] {
+  return protocol?.phases ?? [{ epochs, batch }];
 }
 
-/** The phases of a run, in order. Every run has one phase today; a list leaves room for more. */
-export function phasesOf({ epochs, batch }: RacePlan, { recipe }: PlannedRun): readonly [PlannedPhase] {
-  return [{ recipe, epochs, batch }];
+/** The length and the batches of some phases: `1 epoch in batches of 10, then 50 in batches of 64`. */
+export function phasesText(phases: readonly Pick<PlannedPhase, 'epochs' | 'batch'>[]): string {
+  return phases
+    .map(
+      ({ epochs, batch }, i) => `${epochs}${i > 0 ? '' : epochs === 1 ? ' epoch' : ' epochs'} in batches of ${batch}`,
+    )
+    .join(', then ');
 }
 
 /** The runs of a race, seed by seed: an interrupted race compares all recipes on the finished seeds. */
@@ -70,7 +87,7 @@ export function plannedRuns({ recipes, seeds }: RacePlan): PlannedRun[] {
   return Array.from({ length: seeds }, (_, seed) => recipes.map((recipe) => ({ recipe, seed }))).flat();
 }
 
-/** Steps per epoch; the last batch may be smaller. */
-export function stepsPerEpoch({ dataset, batch }: Pick<RacePlan, 'dataset' | 'batch'>): number {
-  return Math.ceil(dataset.trainSize / batch);
+/** Steps of a phase; the last batch of an epoch may be smaller. */
+export function stepsOf({ dataset }: Pick<RacePlan, 'dataset'>, { epochs, batch }: PlannedPhase): number {
+  return epochs * Math.ceil(dataset.trainSize / batch);
 }

@@ -2,7 +2,8 @@
 import { ConfigurationError } from '@ghl/core';
 import { type Plugin, unknownName } from '@ghl/core/plugin';
 import type { Assignment } from '@ghl/learner';
-import { parts, product, type Recipe, recipes } from '@ghl/recipes';
+import { type OnePhaseRecipe, type ProtocolPhase, parts, product, type Recipe, recipes } from '@ghl/recipes';
+import { lossOf } from './loss.js';
 import { networkOf } from './network.js';
 import type { PlannedRecipe } from './plan.js';
 
@@ -19,19 +20,82 @@ export const ruleNames: readonly string[] = rules.map(({ name }) => name);
 export const modulatorNames: readonly string[] = modulators.map(({ name }) => name);
 
 /**
+ * A recipe for a plan. A recipe with its own phases keeps them, so that the plan states them.
+ *
+ * @param epochs The epochs of the race. A recipe with its own phases divides them: each phase has one, and the others
+ * are in proportion to the other epochs of its protocol. Default: the epochs of its protocol.
+ * @throws ConfigurationError `UNKNOWN_RECIPE`.
+ */
+export function planRecipe(name: string, epochs?: number): PlannedRecipe {
+  const recipe = recipeOf(name);
+  if ('assign' in recipe) return { name };
+  const { network, data, phases } = recipe.protocol;
+  const lengths = divide(
+    epochs,
+    phases.map((phase) => phase.epochs),
+  );
+  return {
+    name,
+    protocol: {
+      ...(network && { network }),
+      ...(data && { data }),
+      phases: phases.map(({ batch, loss }, i) => ({ epochs: lengths[i] as number, batch, ...(loss && { loss }) })),
+    },
+  };
+}
+
+/** At least one epoch for each phase; the others in proportion to the others of the protocol. */
+function divide(epochs: number | undefined, published: readonly number[]): readonly number[] {
+  const others = published.map((each) => each - 1);
+  const all = others.reduce((sum, each) => sum + each, 0);
+  const left = Math.max(0, (epochs ?? all + published.length) - published.length);
+  const weights = all > 0 ? others : published;
+  const total = all > 0 ? all : published.length;
+  let weight = 0;
+  return weights.map((each) => {
+    const before = Math.round((left * weight) / total);
+    weight += each;
+    return 1 + Math.round((left * weight) / total) - before;
+  });
+}
+
+/**
  * The assignment of a recipe to the weights of a network, with the constants of that network.
  *
+ * @param steps Updates in the phase.
+ * @param phase The phase of a recipe with its own phases. Default: the first, with the epochs of its protocol.
  * @throws ConfigurationError `UNKNOWN_NETWORK`, `UNKNOWN_RECIPE`, `UNKNOWN_RULE`, `UNKNOWN_MODULATOR`,
  * `SENSELESS_PAIR`, and the errors of rule, modulator and their product.
  */
-export function assignmentOf({ name, custom }: PlannedRecipe, network: string, steps: number): Assignment {
-  const assign = custom === undefined ? recipeOf(name).assign : customRecipe(custom);
-  return assign({ ...networkOf(network).constants, steps });
+export function assignmentOf(
+  { name, custom }: PlannedRecipe,
+  network: string,
+  steps: number,
+  phase: { readonly index: number; readonly epochs?: number } = { index: 0 },
+): Assignment {
+  const recipe = custom === undefined ? recipeOf(name) : { assign: customRecipe(custom) };
+  const options = { ...networkOf(network).constants, steps };
+  if ('assign' in recipe) return recipe.assign(options);
+  const { assign, epochs } = recipe.protocol.phases[phase.index] as ProtocolPhase;
+  return assign({ ...options, epochs: phase.epochs ?? epochs });
 }
 
-function recipeOf(name: string): Recipe {
+/** @throws ConfigurationError `UNKNOWN_RECIPE`. */
+export function recipeOf(name: string): Recipe {
   if (!Object.hasOwn(recipes, name)) throw unknownName('recipe', name, recipeNames);
   return recipes[name as keyof typeof recipes];
+}
+
+/**
+ * Builds the assignment of every phase of a recipe.
+ *
+ * @throws As {@link assignmentOf}; ConfigurationError `UNKNOWN_LOSS`.
+ */
+export function checkRecipe(recipe: PlannedRecipe, network: string): void {
+  for (const [index, { loss, epochs }] of (recipe.protocol?.phases ?? [{ loss: undefined, epochs: 1 }]).entries()) {
+    lossOf(loss);
+    assignmentOf(recipe, network, epochs, { index, epochs });
+  }
 }
 
 function customRecipe({
@@ -40,7 +104,7 @@ function customRecipe({
   modulator,
   modulatorOptions,
   raw,
-}: NonNullable<PlannedRecipe['custom']>): Recipe['assign'] {
+}: NonNullable<PlannedRecipe['custom']>): OnePhaseRecipe['assign'] {
   const rulePart = partOf('rule', rules, rule);
   const modulatorPart = modulator === null ? null : partOf('modulator', modulators, modulator);
   if (rule === 'constant' && modulator !== 'sign') {

@@ -6,25 +6,30 @@ import type { AppliedModel } from './examples.js';
 
 /** Scores of a batch before its step updates the weights, still on the device. The caller disposes of them. */
 export interface StepScore {
-  /** Mean cross-entropy. */
+  /** Mean loss. */
   readonly loss: tf.Scalar;
   /** Images classified correctly. */
   readonly correct: tf.Scalar;
 }
 
-/** Trains on one batch. The reward, if a rule reads it, is 1 for an image classified correctly, else 0. */
+/**
+ * Trains on one batch. The reward, if a rule reads it, is 1 for an image classified correctly, else 0.
+ *
+ * @param lossName Name of the loss. Default: the cross-entropy.
+ */
 export function trainingStep(
   model: AppliedModel,
   optimizer: PlasticOptimizer,
   xs: tf.Tensor,
   ys: tf.Tensor2D,
+  lossName?: string,
 ): StepScore {
   const rewarded = optimizer.reads.includes('reward');
   let correct: tf.Tensor1D | undefined;
   try {
     const loss = optimizer.minimize(
       () => {
-        const scores = lossAndCorrect(model.apply(xs, { training: true }) as tf.Tensor2D, ys);
+        const scores = lossAndCorrect(model.apply(xs, { training: true }) as tf.Tensor2D, ys, lossName);
         correct = tf.keep(scores.correct);
         return tf.mean(scores.loss) as tf.Scalar;
       },

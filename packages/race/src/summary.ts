@@ -2,9 +2,17 @@
 
 import type { RunEvent } from './events.js';
 import { type Failure, failureOf } from './failure.js';
+import { DEFAULT_LOSS } from './loss.js';
 import type { RunManifest } from './manifest.js';
 import { deviations, paperAccuracy } from './paper.js';
-import { type PlannedRun, plannedRuns, type RacePlan } from './plan.js';
+import {
+  type PlannedProtocol,
+  type PlannedRecipe,
+  type PlannedRun,
+  phasesOf,
+  plannedRuns,
+  type RacePlan,
+} from './plan.js';
 import type { RunResult } from './result.js';
 import type { RunRecord } from './run-record.js';
 import { type Statistic, statistic } from './statistic.js';
@@ -21,8 +29,19 @@ export interface RecordedRun {
   readonly damage?: Failure;
 }
 
+/** One phase of a recipe. */
+export interface PhaseSummary {
+  readonly epochs: number;
+  readonly batch: number;
+  readonly loss: string;
+  /** Selectors of the weights that learn; null before a run has begun. */
+  readonly learns: readonly string[] | null;
+}
+
 /** The results of one recipe. */
 export interface RecipeSummary {
+  /** How it changes network and images, and its phases. */
+  readonly protocol: Pick<PlannedProtocol, 'network' | 'data'> & { readonly phases: readonly PhaseSummary[] };
   /** After the last epoch, as a share of 1. */
   readonly testAccuracy: Statistic;
   /** Of the epoch that was best on the validation images. */
@@ -129,12 +148,12 @@ export function summarise(plan: RacePlan, runs: readonly RecordedRun[]): RaceSum
     threads,
     target,
     recipes: Object.fromEntries(
-      plan.recipes.map(({ name }) => [
-        name,
+      plan.recipes.map((recipe) => [
+        recipe.name,
         summariseRecipe(
           plan,
-          name,
-          runs.filter((run) => run.recipe === name),
+          recipe,
+          runs.filter((run) => run.recipe === recipe.name),
         ),
       ]),
     ),
@@ -148,12 +167,13 @@ export function summarise(plan: RacePlan, runs: readonly RecordedRun[]): RaceSum
   };
 }
 
-function summariseRecipe(plan: RacePlan, name: string, runs: readonly RecordedRun[]): RecipeSummary {
+function summariseRecipe(plan: RacePlan, recipe: PlannedRecipe, runs: readonly RecordedRun[]): RecipeSummary {
   const of = (pick: (result: RunResult, run: RecordedRun) => number | null | undefined) =>
     statistic(runs.map((run) => (run.result === null ? null : (pick(run.result, run) ?? null))));
   const finished = runs.filter(({ result }) => result !== null);
   const layers = Object.keys(finished[0] === undefined ? {} : lastAlignment(finished[0]));
   return {
+    protocol: protocolSummary(plan, recipe, runs),
     testAccuracy: of(({ testAccuracy }) => testAccuracy),
     bestValidation: {
       validationAccuracy: of(({ best }) => best?.validationAccuracy),
@@ -162,14 +182,35 @@ function summariseRecipe(plan: RacePlan, name: string, runs: readonly RecordedRu
     secondsToTarget: of((_, { events }) => secondsTo(plan.target, events)),
     imagesPerSecond: of(({ imagesPerSecond }) => imagesPerSecond),
     alignment: Object.fromEntries(layers.map((layer) => [layer, of((_, run) => lastAlignment(run)[layer])])),
-    paper: paperAccuracy(plan, name),
+    paper: paperAccuracy(plan, recipe.name),
     backends: runs.map(backendsOf),
+  };
+}
+
+function protocolSummary(
+  plan: RacePlan,
+  recipe: PlannedRecipe,
+  runs: readonly RecordedRun[],
+): RecipeSummary['protocol'] {
+  const { network, data } = recipe.protocol ?? {};
+  const manifest = runs.find((run) => run.manifest?.spec !== undefined)?.manifest ?? null;
+  const specs = manifest === null ? [] : [manifest.spec, ...(manifest.laterSpecs ?? [])];
+  return {
+    ...(network && { network }),
+    ...(data && { data }),
+    phases: phasesOf(plan, recipe).map(({ epochs, batch, loss = DEFAULT_LOSS }, i) => {
+      const spec = specs[i];
+      const learns = spec === undefined ? null : Object.keys(spec).filter((selector) => spec[selector] !== null);
+      return { epochs, batch, loss, learns };
+    }),
   };
 }
 
 function secondsTo(target: number, events: readonly RunEvent[]): number | null {
   for (const event of events) {
-    if (event.type === 'epoch' && (event.validation ?? event.test).accuracy >= target) return event.trainMs / 1000;
+    if (event.type !== 'epoch') continue;
+    const score = event.validation ?? event.test;
+    if (score !== null && score.accuracy >= target) return event.trainMs / 1000;
   }
   return null;
 }

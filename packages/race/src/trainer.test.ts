@@ -1,7 +1,7 @@
 import { activate } from '@ghl/backend-wasm';
 import { chain, gradientDescent, scaleBy } from '@ghl/core';
 import { glyphs, type ImageSet } from '@ghl/datasets';
-import { type Assignment, plasticOptimizer } from '@ghl/learner';
+import type { Assignment } from '@ghl/learner';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { buildNetwork } from './build.js';
@@ -34,12 +34,10 @@ async function once(
   { epochs = EPOCHS, batch = BATCH, ...options }: Partial<Run & Phase> = {},
 ) {
   const model = buildNetwork(NETWORK, data, 0);
-  const optimizer = plasticOptimizer(model, assignment);
   try {
-    const phases = [{ optimizer, epochs, batch }] as const;
+    const phases = [{ assignment, epochs, batch }] as const;
     return await train({ model, phases, data, seed: 0, record, clock, backend: 'wasm', ...options });
   } finally {
-    optimizer.dispose();
     model.dispose();
   }
 }
@@ -141,8 +139,8 @@ describe('the events of a run', () => {
 
     // The first step's loss, from the model alone: 25 such steps are one window apart.
     const [end] = events.filter((event) => event.type === 'epoch');
-    const mean = windows.reduce((sum, { loss, images }) => sum + loss * images, 0) / TRAIN;
-    expect(end?.train.loss).toBeCloseTo(mean, 10);
+    const mean = windows.reduce((sum, { loss, images }) => sum + (loss ?? Number.NaN) * images, 0) / TRAIN;
+    expect(end?.train?.loss).toBeCloseTo(mean, 10);
     const aligned = events.filter((event) => event.type === 'alignment');
     expect(aligned.map(({ step }) => step)).toEqual([1, 8, 15, 22]);
     for (const { layers } of aligned) expect(layers.conv2?.alignment).toBeCloseTo(1, 4);
@@ -202,7 +200,7 @@ describe('training that ends in numbers that are not finite', () => {
       const events = await record.readEvents();
       expect(events.at(-1)).toMatchObject({ type: 'failed', code: 'NON_FINITE_LOSS', step: STEPS });
       const [, end] = events.filter((event) => event.type === 'epoch');
-      expect(end?.test.loss).toBeNaN();
+      expect(end?.test?.loss).toBeNaN();
     }
   });
 

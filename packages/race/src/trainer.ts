@@ -1,13 +1,20 @@
 /**
- * The training loop of one run: steps, evaluation after each epoch, events, checkpoints. Its numbers depend only on its
- * input; time decides only when it writes a checkpoint.
+ * The training loop of one run: phases of steps, evaluation after each epoch, events, checkpoints. Its numbers depend
+ * only on its input; time decides only when it writes a checkpoint.
  */
 import { NonFiniteError, StateError } from '@ghl/core';
-import type { ImageSet } from '@ghl/datasets';
-import type { PlasticOptimizer } from '@ghl/learner';
+import type { ImageSet, Split } from '@ghl/datasets';
+import { type Assignment, type PlasticOptimizer, plasticOptimizer } from '@ghl/learner';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { encodeCheckpoint, firstPosition, loadCheckpoint, type Position, weightsChecksum } from './checkpoint.js';
+import {
+  decodeCheckpoint,
+  encodeCheckpoint,
+  firstPosition,
+  type Position,
+  restoreState,
+  weightsChecksum,
+} from './checkpoint.js';
 import type { Clock } from './clock.js';
 import { EVALUATION_BATCH, evaluate } from './evaluation.js';
 import type { RunEvent, Score } from './events.js';
@@ -26,36 +33,41 @@ const MEASUREMENTS = 4;
 
 /** The progress of a run, for a display. */
 export interface Progress {
-  /** Epochs finished. */
+  /** The current phase, from 0, and the number of phases. */
+  readonly phase: number;
+  readonly phases: number;
+  /** Epochs finished, of all phases. */
   readonly epoch: number;
   readonly epochs: number;
   readonly step: number;
   readonly steps: number;
   /** The step at which training started or resumed. */
   readonly firstStep: number;
+  /** NaN before the first loss of a run was read, and in a phase that reads no labels. */
   readonly loss: number;
   /** Of training, without evaluation and logging; null before a step was timed. */
   readonly imagesPerSecond: number | null;
-  /** Time left at the pace so far, with evaluation and logging. */
+  /** Time left at the pace of this phase, with evaluation and logging. Later phases count by their images. */
   readonly secondsLeft: number;
   /** Present while the model is evaluated, after an epoch's last step. */
   readonly evaluated?: { readonly images: number; readonly of: number; readonly ms: number };
   /** Present at the end of an epoch. */
-  readonly ended?: { readonly validation: Score | null; readonly test: Score };
+  readonly ended?: { readonly validation: Score | null; readonly test: Score | null };
 }
 
-/** A phase of a run: an optimizer trains the model for some epochs. */
+/** A phase of a run: a new optimizer trains the model for some epochs. */
 export interface Phase {
-  readonly optimizer: PlasticOptimizer;
+  readonly assignment: Assignment;
   readonly epochs: number;
   readonly batch: number;
+  /** Name of the loss. Default: the cross-entropy. */
+  readonly loss?: string | undefined;
 }
 
 /** One run. */
 export interface Run {
   readonly model: LayersModel;
-  /** Every run has one phase today; a list leaves room for more. */
-  readonly phases: readonly [Phase];
+  readonly phases: readonly [Phase, ...Phase[]];
   readonly data: ImageSet;
   readonly seed: number;
   readonly record: RunRecord;
@@ -83,35 +95,49 @@ export interface Run {
  */
 export async function train(run: Run): Promise<RunResult> {
   const { model, phases, record, backend, numerics = {}, inexact = false } = run;
-  const [{ optimizer, epochs }] = phases;
-  const checkpoint = await record.readCheckpoint();
-  const position = checkpoint
-    ? await loadCheckpoint(checkpoint.bytes, checkpoint.place, model, optimizer)
-    : firstPosition(run.seed, numerics);
-  if (!sameNumerics(position.numerics, numerics)) {
-    if (!inexact) throw resumeInexact(JSON.stringify(numerics), JSON.stringify(position.numerics));
-    position.numerics = numerics;
+  const written = await record.readCheckpoint();
+  const checkpoint = written && (await decodeCheckpoint(written.bytes, written.place));
+  const position = checkpoint?.position ?? firstPosition(run.seed, numerics);
+  const optimizer = plasticOptimizer(model, phaseAt(phases, position).assignment);
+  try {
+    if (checkpoint) await restoreState(checkpoint.state, model, optimizer);
+    if (!sameNumerics(position.numerics, numerics)) {
+      if (!inexact) throw resumeInexact(JSON.stringify(numerics), JSON.stringify(position.numerics));
+      position.numerics = numerics;
+    }
+  } catch (error) {
+    optimizer.dispose();
+    throw error;
   }
   const events = await record.openEvents(position.eventsLength);
+  const trainer = new Trainer(run, position, events, optimizer);
   try {
     const first = checkpoint
       ? ({ type: 'resumed', step: position.step, backend, numerics } as const)
       : await firstFilters(model, 0);
     if (first !== null) await events.append(first);
-    const trainer = new Trainer(run, position, events);
-    try {
-      while (position.epoch < epochs) await trainer.epoch();
-    } finally {
-      trainer.dispose();
-    }
+    await trainer.train();
     return await finish(run, position, events);
   } catch (error) {
     const { code, message, help } = failureOf(error);
     await events.append({ type: 'failed', step: position.step, code, message, help }).catch(() => {});
     throw error;
   } finally {
+    trainer.dispose();
     await events.close();
   }
+}
+
+const phaseAt = (phases: Run['phases'], { phase }: Position) => phases[phase.index] as Phase;
+
+/**
+ * Whether a phase learns from labels. In a phase of local rules alone the classifier is untrained: its loss and its
+ * accuracy mean nothing.
+ */
+function readsLabels({ assignment }: Phase): boolean {
+  return Object.values(assignment).some(
+    (updater) => updater !== null && (!('reads' in updater) || updater.reads.length > 0),
+  );
 }
 
 function sameNumerics(a: Position['numerics'], b: Position['numerics']): boolean {
@@ -130,14 +156,13 @@ export function resumeInexact(now: string, before: string): StateError {
 
 class Trainer {
   readonly #run: Run;
-  readonly #phase: Phase;
   readonly #clock: Clock;
   readonly #position: Position;
   readonly #events: EventLog;
-  readonly #stepsPerEpoch: number;
-  readonly #startedAt: number;
-  readonly #startedStep: number;
-  readonly #startedEvalMs: number;
+  readonly #firstStep: number;
+  #optimizer: PlasticOptimizer;
+  /** When this process began the phase, its step then, and the time of evaluation up to then. */
+  #started: { readonly at: number; readonly step: number; readonly evalMs: number };
   /** Steps whose loss and number of correct predictions are still on the device. */
   #pending: (StepScore & { readonly images: number })[] = [];
   /** Start of the time that training is still to be charged. */
@@ -147,28 +172,69 @@ class Trainer {
   #progressAt = 0;
   #loss = Number.NaN;
 
-  constructor(run: Run, position: Position, events: EventLog) {
+  constructor(run: Run, position: Position, events: EventLog, optimizer: PlasticOptimizer) {
     this.#run = run;
-    [this.#phase] = run.phases;
     this.#clock = run.clock;
     this.#position = position;
     this.#events = events;
-    this.#startedAt = this.#checkpointAt = this.#clock.now();
-    this.#stepsPerEpoch = Math.ceil(run.data.train.size / this.#phase.batch);
-    this.#startedStep = position.step;
-    this.#startedEvalMs = position.evalMs;
+    this.#optimizer = optimizer;
+    this.#firstStep = position.step;
+    this.#checkpointAt = this.#clock.now();
+    this.#started = this.#start();
   }
 
-  /** Frees tensors that a failure left on the device. */
+  /** Frees the optimizer, and tensors that a failure left on the device. */
   dispose(): void {
+    this.#optimizer.dispose();
     tf.dispose(this.#pending.flatMap(({ loss, correct }) => [loss, correct]));
   }
 
+  /** Trains to the end of the last phase. */
+  async train(): Promise<void> {
+    for (;;) {
+      while (this.#position.epoch < this.#position.phase.epoch + this.#phase.epochs) await this.#epoch();
+      if (this.#isLastPhase) return;
+      this.#nextPhase();
+    }
+  }
+
+  get #phase(): Phase {
+    return phaseAt(this.#run.phases, this.#position);
+  }
+
+  get #isLastPhase(): boolean {
+    return this.#position.phase.index === this.#run.phases.length - 1;
+  }
+
+  get #stepsPerEpoch(): number {
+    return this.#stepsPerEpochOf(this.#phase);
+  }
+
+  #stepsPerEpochOf({ batch }: Phase): number {
+    return Math.ceil(this.#run.data.train.size / batch);
+  }
+
+  #start(): { readonly at: number; readonly step: number; readonly evalMs: number } {
+    return { at: this.#clock.now(), step: this.#position.step, evalMs: this.#position.evalMs };
+  }
+
+  /** Begins the next phase with a new optimizer. A process that resumes at the end of a phase does the same. */
+  #nextPhase(): void {
+    const { epoch, step, trainMs, trainedImages, phase } = this.#position;
+    this.#optimizer.dispose();
+    this.#position.phase = { index: phase.index + 1, epoch, step, trainMs, trainedImages };
+    this.#optimizer = plasticOptimizer(this.#run.model, this.#phase.assignment);
+    this.#loss = Number.NaN;
+    this.#started = this.#start();
+  }
+
   /** Trains to the end of the current epoch, evaluates, and records both. */
-  async epoch(): Promise<void> {
+  async #epoch(): Promise<void> {
     const { data, model } = this.#run;
-    const { batch: batchSize } = this.#phase;
+    const { batch: batchSize, epochs, loss: lossName } = this.#phase;
+    const labelled = readsLabels(this.#phase);
     const position = this.#position;
+    const stepsPerEpoch = this.#stepsPerEpoch;
     const batches = await data.train
       .batches({ batchSize, seed: position.shuffleSeed, startEpoch: position.epoch, startBatch: position.batch })
       .iterator();
@@ -176,8 +242,8 @@ class Trainer {
     for (let next = await batches.next(); !next.done; next = await batches.next()) {
       const { xs, ys } = next.value;
       try {
-        const measured = position.batch % Math.max(2, Math.ceil(this.#stepsPerEpoch / MEASUREMENTS)) === 0;
-        if (measured) await this.#measuredStep(xs, ys);
+        const measured = position.batch % Math.max(2, Math.ceil(stepsPerEpoch / MEASUREMENTS)) === 0;
+        if (labelled && measured) await this.#measuredStep(xs, ys);
         else this.#step(xs, ys);
       } finally {
         tf.dispose([xs, ys]);
@@ -185,23 +251,33 @@ class Trainer {
       position.batch += 1;
       position.step += 1;
       await this.#clock.yieldToEventLoop();
-      if (position.batch % WINDOW === 0 || position.batch === this.#stepsPerEpoch) await this.#closeWindow();
+      if (position.batch % WINDOW === 0 || position.batch === stepsPerEpoch) await this.#closeWindow();
       else if (this.#clock.now() - this.#progressAt > 1000) await this.#read();
       if (this.#clock.now() - this.#progressAt > 250) this.#reportProgress();
-      if (position.batch < this.#stepsPerEpoch) await this.#checkpointIfDue();
+      if (position.batch < stepsPerEpoch) await this.#checkpointIfDue();
     }
     this.#reportProgress();
 
+    const isEnd = this.#isLastPhase && position.epoch + 1 === position.phase.epoch + epochs;
     const from = this.#clock.now();
     const evaluated = { images: 0, of: data.validation.size + data.test.size, ms: 0 };
-    const onImages = (count: number) => {
-      evaluated.images += count;
-      evaluated.ms = this.#clock.now() - from;
-      if (this.#clock.now() - this.#progressAt > 250) this.#reportProgress({ evaluated });
-      return this.#clock.yieldToEventLoop();
+    const scores = async (split: Split) => {
+      if (!labelled && !isEnd) return null;
+      return evaluate(
+        model,
+        split,
+        EVALUATION_BATCH,
+        (count) => {
+          evaluated.images += count;
+          evaluated.ms = this.#clock.now() - from;
+          if (this.#clock.now() - this.#progressAt > 250) this.#reportProgress({ evaluated });
+          return this.#clock.yieldToEventLoop();
+        },
+        lossName,
+      );
     };
-    const validation = await evaluate(model, data.validation, EVALUATION_BATCH, onImages);
-    const test = (await evaluate(model, data.test, EVALUATION_BATCH, onImages)) as Score;
+    const validation = await scores(data.validation);
+    const test = await scores(data.test);
     position.evalMs += this.#clock.now() - from;
 
     const { images, loss, correct } = position.sums;
@@ -212,7 +288,7 @@ class Trainer {
       type: 'epoch',
       step: position.step,
       epoch: position.epoch,
-      train: { loss: loss / images, accuracy: correct / images },
+      train: labelled ? { loss: loss / images, accuracy: correct / images } : null,
       validation,
       test,
       ...this.#times(),
@@ -222,9 +298,8 @@ class Trainer {
   }
 
   #step(xs: tf.Tensor, ys: tf.Tensor2D): void {
-    const { model } = this.#run;
-    const { optimizer } = this.#phase;
-    this.#pending.push({ images: ys.shape[0], ...trainingStep(model, optimizer, xs, ys) });
+    const score = trainingStep(this.#run.model, this.#optimizer, xs, ys, this.#phase.loss);
+    this.#pending.push({ images: ys.shape[0], ...score });
   }
 
   /** A measured step is not timed: training is charged the average time of its other steps. */
@@ -232,7 +307,7 @@ class Trainer {
     await this.#read();
     const position = this.#position;
     const from = this.#clock.now();
-    const statistics = this.#phase.optimizer.measureNextStep();
+    const statistics = this.#optimizer.measureNextStep();
     this.#step(xs, ys);
     const layers = Object.fromEntries(
       Object.entries(await statistics).map(([layer, { alignment, signAgreement, incrementNorm }]) => [
@@ -241,7 +316,9 @@ class Trainer {
       ]),
     );
     await this.#read(false);
-    const average = (position.trainMs / (position.trainedImages || Number.POSITIVE_INFINITY)) * ys.shape[0];
+    const ms = position.trainMs - position.phase.trainMs;
+    const images = position.trainedImages - position.phase.trainedImages;
+    const average = (ms / (images || Number.POSITIVE_INFINITY)) * ys.shape[0];
     position.trainMs += average;
     if (average > 0) position.trainedImages += ys.shape[0];
     position.logMs += this.#clock.now() - from - average;
@@ -281,10 +358,9 @@ class Trainer {
       type: 'steps',
       step: position.step,
       epoch: position.epoch,
-      loss: loss / images,
-      accuracy: correct / images,
+      ...(readsLabels(this.#phase) && { loss: loss / images, accuracy: correct / images }),
       images,
-      learningRate: learningRates(this.#phase.optimizer.spec, position.step - 1),
+      learningRate: learningRates(this.#optimizer.spec, position.step - position.phase.step - 1),
       ...this.#times(),
     });
     this.#chargedFrom = this.#clock.now();
@@ -292,7 +368,8 @@ class Trainer {
 
   /** Throws before anything that is not finite is logged or kept. */
   async #checkFinite(): Promise<void> {
-    await this.#phase.optimizer.checkFinite();
+    await this.#optimizer.checkFinite();
+    if (!readsLabels(this.#phase)) return;
     const { step, window, sums } = this.#position;
     if (window.images > 0) this.#loss = window.loss / window.images;
     if (Number.isFinite(sums.loss)) return;
@@ -318,7 +395,7 @@ class Trainer {
     await this.#clock.yieldToEventLoop();
     await this.#events.sync();
     this.#position.eventsLength = this.#events.length;
-    await record.writeCheckpoint(await encodeCheckpoint(this.#position, model, this.#phase.optimizer));
+    await record.writeCheckpoint(await encodeCheckpoint(this.#position, model, this.#optimizer));
     this.#checkpointAt = this.#clock.now();
     this.#checkpointCost = this.#checkpointAt - from;
     this.#position.logMs += this.#checkpointCost;
@@ -338,21 +415,37 @@ class Trainer {
 
   #reportProgress(more: Pick<Progress, 'ended' | 'evaluated'> = {}): void {
     this.#progressAt = this.#clock.now();
-    const { step, epoch, evalMs } = this.#position;
-    const { onProgress } = this.#run;
-    const { epochs } = this.#phase;
-    const steps = epochs * this.#stepsPerEpoch;
+    const { step, epoch, evalMs, phase } = this.#position;
+    const { onProgress, phases } = this.#run;
+    const { batch, epochs: epochsOfPhase } = this.#phase;
+    const later = phases.slice(phase.index + 1);
+    const stepsOf = (each: Phase) => each.epochs * this.#stepsPerEpochOf(each);
+    const phaseEnd = phase.step + stepsOf(this.#phase);
+    const steps = later.reduce((sum, each) => sum + stepsOf(each), phaseEnd);
+    const epochs = later.reduce((sum, each) => sum + each.epochs, phase.epoch + epochsOfPhase);
     const { evaluated } = more;
-    const elapsed = this.#progressAt - this.#startedAt - (evalMs - this.#startedEvalMs);
-    const pace = (elapsed - (evaluated?.ms ?? 0)) / (step - this.#startedStep);
-    const evaluation = evaluated ? (evaluated.ms * evaluated.of) / evaluated.images : evalMs / epoch || 0;
-    const msLeft = (steps - step) * pace + (epochs - epoch) * evaluation - (evaluated?.ms ?? 0);
+    const elapsed = this.#progressAt - this.#started.at - (evalMs - this.#started.evalMs);
+    const pace = (elapsed - (evaluated?.ms ?? 0)) / (step - this.#started.step);
+    const stepsLeft = later.reduce((sum, each) => sum + (stepsOf(each) * each.batch) / batch, phaseEnd - step);
+    const evaluationsOf = (each: Phase, count: number) => (readsLabels(each) ? count : 0);
+    const epochsDone = epoch - phase.epoch;
+    const done = phases.slice(0, phase.index).reduce((sum, each) => sum + evaluationsOf(each, each.epochs), 0);
+    const evaluation = evaluated
+      ? (evaluated.ms * evaluated.of) / evaluated.images
+      : evalMs / (done + evaluationsOf(this.#phase, epochsDone)) || 0;
+    const evaluationsLeft = later.reduce(
+      (sum, each) => sum + evaluationsOf(each, each.epochs),
+      evaluationsOf(this.#phase, epochsOfPhase - epochsDone),
+    );
+    const msLeft = stepsLeft * pace + evaluationsLeft * evaluation - (evaluated?.ms ?? 0);
     onProgress?.({
+      phase: phase.index,
+      phases: phases.length,
       epoch,
       epochs,
       step,
       steps,
-      firstStep: this.#startedStep,
+      firstStep: this.#firstStep,
       loss: this.#loss,
       imagesPerSecond: imagesPerSecond(this.#position),
       secondsLeft: msLeft / 1000,
@@ -361,13 +454,12 @@ class Trainer {
   }
 }
 
-async function finish({ model, phases, record }: Run, position: Position, log: EventLog): Promise<RunResult> {
-  const [{ epochs }] = phases;
+async function finish({ model, record }: Run, position: Position, log: EventLog): Promise<RunResult> {
   const filters = await firstFilters(model, position.step);
   if (filters !== null) await log.append(filters);
   await log.sync();
-  const ends = (await record.readEvents()).filter((event) => event.type === 'epoch');
-  const last = ends.at(-1) as (typeof ends)[number];
+  const ends = (await record.readEvents()).filter(isEvaluated);
+  const last = ends.at(-1) as EvaluatedEpoch;
   if (!hasLosses(last)) {
     const { validation, test } = last;
     const losses = `The loss was ${test.loss} on the test images${validation === null ? '' : ` and ${validation.loss} on the validation images`}`;
@@ -384,7 +476,7 @@ async function finish({ model, phases, record }: Run, position: Position, log: E
     if (validation === null || !hasLosses(end) || validation.accuracy <= (best?.validationAccuracy ?? -1)) continue;
     best = { epoch, validationAccuracy: validation.accuracy, testAccuracy: test.accuracy };
   }
-  const { step, trainMs, evalMs, logMs } = position;
+  const { step, epoch: epochs, trainMs, evalMs, logMs } = position;
   const result: RunResult = {
     schemaVersion: 1,
     steps: step,
@@ -401,8 +493,12 @@ async function finish({ model, phases, record }: Run, position: Position, log: E
   return result;
 }
 
+type EvaluatedEpoch = Extract<RunEvent, { type: 'epoch' }> & { readonly test: Score };
+
+const isEvaluated = (event: RunEvent): event is EvaluatedEpoch => event.type === 'epoch' && event.test !== null;
+
 /** Whether the losses on validation and test images are finite. */
-const hasLosses = ({ validation, test }: Extract<RunEvent, { type: 'epoch' }>) =>
+const hasLosses = ({ validation, test }: EvaluatedEpoch) =>
   Number.isFinite(test.loss) && Number.isFinite(validation?.loss ?? 0);
 
 const emptySums = () => ({ images: 0, loss: 0, correct: 0 });

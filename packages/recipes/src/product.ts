@@ -1,6 +1,6 @@
 /** A recipe of any rule and modulator. */
 import { type GlobalModulator, type LocalRule, local, maxAbs, threeFactor } from '@ghl/core';
-import { assignment, type Recipe } from './recipe.js';
+import { assignment, type OnePhaseRecipe } from './recipe.js';
 
 /** Any rule, and any modulator or none, for {@link product}. */
 export interface ProductOptions {
@@ -31,7 +31,7 @@ export interface ProductOptions {
  * // => [ 'conv1', 'conv2', 'conv3', '*' ]
  * ```
  */
-export function product({ rule, modulator, raw = false }: ProductOptions): Recipe['assign'] {
+export function product({ rule, modulator, raw = false }: ProductOptions): OnePhaseRecipe['assign'] {
   return (options) =>
     assignment('product', options, (temperature) => {
       const bare = typeof rule === 'function' ? rule(temperature) : rule;

@@ -2,14 +2,15 @@
 import { join, resolve } from 'node:path';
 import { ConfigurationError, StateError } from '@ghl/core';
 import {
-  assignmentOf,
+  checkRecipe,
   networkOf,
   type PlannedRecipe,
   type PlannedRun,
+  phasesOf,
+  phasesText,
   plannedRuns,
   type RacePlan,
   resumeInexact,
-  stepsPerEpoch,
   toJson,
 } from '@ghl/race';
 import { loadData, targetOf } from '../files/data.js';
@@ -42,14 +43,15 @@ interface RunOptions extends WorkloadOptions {
 
 export const command: Command<RunOptions, Report> = {
   name: 'run',
-  describe: 'race recipes; without options, all of them on generated glyphs with 3 seeds',
+  describe: 'race recipes; without options, all of one phase on generated glyphs with 3 seeds',
   isDefault: true,
   options: [
-    ...workloadOptions('all'),
+    ...workloadOptions('all of one phase'),
     { flags: '--seeds <n>', describe: 'runs of each recipe, seeds 0 to n - 1 (default: 3)', parse: whole(1) },
     {
       flags: '--epochs <n>',
-      describe: "times through the training images (default: those of the network's protocol)",
+      describe:
+        "times through the training images; a recipe with a protocol divides them among its phases (default: the protocol's, else the network's)",
       parse: whole(1),
     },
     { flags: '--train-size <n>', describe: 'images to train on (default: all)', parse: whole(1) },
@@ -59,7 +61,11 @@ export const command: Command<RunOptions, Report> = {
         'images held out for validation (default: a quarter of --train-size, at most 5000; without it, 500 glyphs or a tenth of the images)',
       parse: whole(0),
     },
-    { flags: '--batch <n>', describe: "images in a batch (default: that of the network's protocol)", parse: whole(1) },
+    {
+      flags: '--batch <n>',
+      describe: "images in a batch of a recipe of one phase (default: the network's)",
+      parse: whole(1),
+    },
     { flags: '--backend <name>', describe: 'backend that computes (default: wasm)' },
     { flags: '--target <accuracy>', describe: 'validation accuracy to time, between 0 and 1', parse: share },
     { flags: '--processes <n>', describe: 'runs at the same time (default: one per core)', parse: whole(1) },
@@ -117,8 +123,8 @@ async function begin(options: RunOptions, say: (text: string) => void): Promise<
   const { network = DEFAULTS.network, backend = DEFAULTS.backend, seeds = DEFAULTS.seeds } = options;
   const { epochs, batch } = { ...networkOf(network).protocol, ...options };
   await checkBackend(backend);
-  const recipes = selectedRecipes(options);
-  for (const recipe of recipes) assignmentOf(recipe, network, 1);
+  const recipes = selectedRecipes(options, options.epochs);
+  for (const recipe of recipes) checkRecipe(recipe, network);
 
   const dataFolder = options.data === undefined ? null : resolve(options.data);
   const data = await loadData({
@@ -153,10 +159,8 @@ async function begin(options: RunOptions, say: (text: string) => void): Promise<
   const folder = new RaceFolder(options.out ?? join('results', `${network}-${data.name}-${stamp}`));
   const lock = await lockFolder(folder.path);
   await folder.begin(plan, dataFolder);
-  say(
-    `${recipes.map(({ name }) => name).join(', ')} on ${network} and ${data.name}: ${count(seeds, 'seed')}, ${count(epochs, 'epoch')} of ` +
-      `${count(stepsPerEpoch(plan), 'step')}, into ${folder.shellPath}`,
-  );
+  say(`${network} and ${data.name}, ${count(seeds, 'seed')}, into ${folder.shellPath}`);
+  for (const recipe of recipes) say(`${recipe.name}: ${phasesText(phasesOf(plan, recipe))}`);
   return { folder, plan, dataFolder, lock };
 }
 
@@ -216,7 +220,7 @@ function checkUnchanged(plan: RacePlan, options: RunOptions): void {
   }
   if (options.recipe !== undefined || options.rule !== undefined) {
     const now = selectedRecipes(options);
-    const list = (recipes: readonly PlannedRecipe[]) => toJson(recipes);
+    const list = (recipes: readonly PlannedRecipe[]) => toJson(recipes.map(({ protocol: _, ...recipe }) => recipe));
     if (list(now) !== list(plan.recipes)) throw differs('recipe', list(now), list(plan.recipes));
   }
 }

@@ -1,6 +1,6 @@
 /** `bench speed`: times the training steps of recipes against each other, and against PyTorch. */
 import { ConfigurationError } from '@ghl/core';
-import { assignmentOf, failureOf, networkOf } from '@ghl/race';
+import { checkRecipe, failureOf, networkOf } from '@ghl/race';
 import type { Command } from '../options/command.js';
 import { whole } from '../options/values.js';
 import { selectedRecipes, workloadOptions } from '../options/workload.js';
@@ -17,7 +17,7 @@ export const command: Command<SpeedOptions, SpeedSummary | BackendsSummary> = {
   name: 'speed',
   describe: 'time the training steps of recipes against each other, on one machine at one time',
   options: [
-    ...workloadOptions('ghl,backprop'),
+    ...workloadOptions('ghl,backprop; a protocol of several phases is timed phase by phase'),
     { flags: '--batch <n>', describe: 'images in a batch (default: 64)', parse: whole(1) },
     {
       flags: '--backend <name>',
@@ -58,7 +58,7 @@ async function speed(options: SpeedOptions): Promise<SpeedSummary | BackendsSumm
   const { network = DEFAULTS.network, batch = DEFAULTS.batch } = options;
   networkOf(network);
   for (const recipe of selectedRecipes({ ...options, recipe: options.recipe ?? DEFAULTS.recipe })) {
-    assignmentOf(recipe, network, 1);
+    checkRecipe(recipe, network);
   }
   const backends: Record<string, SpeedSummary | NotRun> = {};
   const work = async () => {

@@ -1,5 +1,5 @@
 /** The images of a dataset, by its name or from a folder. */
-import { ConfigurationError, DataError } from '@ghl/core';
+import { ConfigurationError, DataError, type Json } from '@ghl/core';
 import { unknownName } from '@ghl/core/plugin';
 import type { ImageSet } from '@ghl/datasets';
 import { type Dataset, type DownloadProgress, dataset, datasets } from '@ghl/datasets/node';
@@ -22,6 +22,8 @@ export interface DataChoice {
   readonly folder?: string;
   readonly trainSize?: number;
   readonly validationSize?: number;
+  /** Further options of the dataset, such as its normalisation. */
+  readonly options?: Readonly<Record<string, Json>>;
   readonly onProgress?: (progress: DownloadProgress) => void;
 }
 
@@ -32,10 +34,12 @@ export interface DataChoice {
  * `DATA_NOT_FOUND` and others of `@ghl/datasets`, such as `DATA_INCOMPLETE` if part of one dataset is there, or
  * `CHECKSUM_MISMATCH` if the files only have its names.
  */
-export async function loadData({ name, folder, trainSize, validationSize, onProgress }: DataChoice): Promise<ImageSet> {
+export async function loadData(choice: DataChoice): Promise<ImageSet> {
+  const { name, folder, trainSize, validationSize, options, onProgress } = choice;
   // To evaluate a tenth of all images would take longer than to train on a small part of them.
   const heldOut = validationSize ?? (trainSize === undefined ? undefined : Math.min(5000, Math.ceil(trainSize / 4)));
   const sizes = {
+    ...options,
     ...(trainSize !== undefined && { trainSize }),
     ...(heldOut !== undefined && { validationSize: heldOut }),
   };

@@ -1,7 +1,6 @@
 /** Options for the workload: network, images and recipes. */
 import { ConfigurationError, type Json } from '@ghl/core';
-import { unknownName } from '@ghl/core/plugin';
-import { type PlannedRecipe, recipeNames } from '@ghl/race';
+import { type PlannedRecipe, planRecipe, recipeNames } from '@ghl/race';
 import { parts } from '@ghl/recipes';
 import type { CommandOption } from './command.js';
 import { names, record } from './values.js';
@@ -56,15 +55,18 @@ export function workloadOptions(recipes: string): CommandOption[] {
   ];
 }
 
+/** The recipes that a race trains by default: those without a protocol, which have the epochs of the network. */
+const defaultNames = recipeNames.filter((name) => planRecipe(name).protocol === undefined);
+
 /**
- * The recipes that the options select; all if they select none.
+ * The recipes that the options select; if they select none, each recipe of one phase.
  *
+ * @param epochs Divided among the phases of a protocol. Default: those of the protocol.
  * @throws ConfigurationError `UNKNOWN_RECIPE`; `NO_RULE` for options of a rule without a rule.
  */
-export function selectedRecipes(options: RecipeOptions): PlannedRecipe[] {
+export function selectedRecipes(options: RecipeOptions, epochs?: number): PlannedRecipe[] {
   const { recipe, rule, modulator, ruleOptions, modulatorOptions, raw } = options;
-  for (const name of recipe ?? []) if (!recipeNames.includes(name)) throw unknownName('recipe', name, recipeNames);
-  const named = (recipe ?? (rule === undefined ? recipeNames : [])).map((name) => ({ name }));
+  const named = (recipe ?? (rule === undefined ? defaultNames : [])).map((name) => planRecipe(name, epochs));
   if (rule === undefined) {
     for (const [option, value] of Object.entries({ modulator, ruleOptions, modulatorOptions, raw })) {
       if (value === undefined) continue;

@@ -28,9 +28,9 @@ function onDevice(): number | null {
   return bytes === undefined ? null : bytes / 2 ** 20;
 }
 
-await serve<MemoryTask, PeakMemory>(async ({ recipe, network, backend, threads, numerics, batches }) => {
+await serve<MemoryTask, PeakMemory>(async ({ choice, network, backend, threads, numerics, batches }) => {
   await activateBackend(backend, { threads, numerics });
-  const { step } = recipeCandidate(recipe, network, batches);
+  const { step } = recipeCandidate(choice, network, batches);
   for (let i = 0; i < MEMORY_STEPS; i++) await step(i);
   return { host: peak(), device: onDevice() };
 });

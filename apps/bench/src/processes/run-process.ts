@@ -42,7 +42,13 @@ async function runTask(task: Task, onProgress: (progress: Progress) => void): Pr
   const { plan, race, dataFolder, inexact } = task;
   const { recipe, seed } = task.run;
   const { name, checksum, trainSize, validationSize } = plan.dataset;
-  const data = await loadData({ name, trainSize, validationSize, ...(dataFolder !== null && { folder: dataFolder }) });
+  const data = await loadData({
+    name,
+    trainSize,
+    validationSize,
+    ...(recipe.protocol?.data && { options: recipe.protocol.data }),
+    ...(dataFolder !== null && { folder: dataFolder }),
+  });
   if (data.checksum !== checksum) throw otherThan('the images', `SHA-256 ${data.checksum}`, checksum);
 
   const folder = new RunFolder(race, recipe.name, seed);
@@ -50,12 +56,14 @@ async function runTask(task: Task, onProgress: (progress: Progress) => void): Pr
   const { lost } = await lockFolder(folder.path, 60_000);
   const before = await folder.readManifest();
   const backend = await activateAgain(task, before);
-  const { model, phases } = buildRun(plan, task.run, data);
+  const { model, phases, specs } = buildRun(plan, task.run, data);
+  const [spec, ...laterSpecs] = specs as [RunManifest['spec'], ...RunManifest['spec'][]];
   const manifest: RunManifest = {
     schemaVersion: 1,
     plan,
     recipe: recipe.name,
-    spec: phases[0].optimizer.spec as RunManifest['spec'],
+    spec,
+    ...(laterSpecs.length > 0 && { laterSpecs }),
     seed,
     parameters: model.countParams(),
     // The name for --backend, which can differ from the one that TensorFlow.js uses.
@@ -94,7 +102,8 @@ function checkSame(path: string, before: RunManifest, now: RunManifest, inexact:
     if (!isDeepStrictEqual(a, b)) throw otherThan(`${what} of ${path}`, toJson(b), toJson(a));
   };
   same('the plan', before.plan, now.plan);
-  same('the spec', currentSpec(before.spec), json.parse(JSON.parse(toJson(now.spec))));
+  const specs = ({ spec, laterSpecs = [] }: RunManifest) => [spec, ...laterSpecs];
+  same('the spec', specs(before).map(currentSpec), json.parse(JSON.parse(toJson(specs(now)))));
   if (inexact) return;
   if (before.backend.name !== now.backend.name) throw resumeInexact(now.backend.name, before.backend.name);
   same('Node', before.environment.versions.node, now.environment.versions.node);

@@ -1,6 +1,6 @@
 /** The charts of the report, as SVG text. A recipe's marks have its class, so that the page can hide them. */
 
-import type { RecordedRun } from '@ghl/race';
+import type { RecordedRun, RunEvent } from '@ghl/race';
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
 
@@ -98,16 +98,11 @@ export function accuracyCurves(
     series,
     runs,
     ({ events }) =>
-      events.flatMap((event) =>
-        event.type === 'epoch'
-          ? [
-              {
-                x: over === 'epochs' ? event.epoch : event.trainMs / 1000,
-                y: 100 * (event.validation ?? event.test).accuracy,
-              },
-            ]
-          : [],
-      ),
+      events.flatMap((event) => {
+        const score = scoreOf(event);
+        if (event.type !== 'epoch' || score === null) return [];
+        return [{ x: over === 'epochs' ? event.epoch : event.trainMs / 1000, y: 100 * score.accuracy }];
+      }),
     {
       x: over === 'epochs' ? 'epochs' : 'seconds of training',
       y: `${heldOut ? 'validation' : 'test'} accuracy, %`,
@@ -123,7 +118,12 @@ export function lossCurves(series: readonly Series[], runs: readonly RecordedRun
   return lines(
     series,
     runs,
-    ({ events }) => thin(events.flatMap((event) => (event.type === 'steps' ? [{ x: event.step, y: event.loss }] : []))),
+    ({ events }) =>
+      thin(
+        events.flatMap((event) =>
+          event.type === 'steps' && event.loss !== undefined ? [{ x: event.step, y: event.loss }] : [],
+        ),
+      ),
     { x: 'steps', y: 'training loss, cross-entropy' },
     true,
   );
@@ -205,8 +205,14 @@ function lines(
 
 const accuracies = (runs: readonly RecordedRun[]) =>
   runs.flatMap(({ events }) =>
-    events.flatMap((event) => (event.type === 'epoch' ? [100 * (event.validation ?? event.test).accuracy] : [])),
+    events.flatMap((event) => {
+      const score = scoreOf(event);
+      return score === null ? [] : [100 * score.accuracy];
+    }),
   );
+
+/** The score of an epoch by which runs are compared; null for another event, and in a phase that reads no labels. */
+const scoreOf = (event: RunEvent) => (event.type === 'epoch' ? (event.validation ?? event.test) : null);
 
 /** A round percentage above all finite values. */
 const ceiling = (percents: readonly number[]) =>

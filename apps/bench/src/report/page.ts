@@ -58,6 +58,7 @@ ${incomplete(summary)}${elsewhere(summary)}
 ${percent(plan.target, 0)} %.</p>
 ${numbers(summary, series)}
 </section>
+${protocols(plan, summary)}
 <section>
 <h2>How it gets there</h2>
 <div class="row">
@@ -67,7 +68,7 @@ ${numbers(summary, series)}
 <p class="faint">Seconds are of training alone, in a process with ${plan.threads === 1 ? 'one thread' : `${plan.threads} threads`}; evaluation and logging are left out.</p>
 </section>
 ${alignment(series, runs)}
-${filters(series, runs)}
+${filters(plan, series, runs)}
 ${provenance(plan, manifest, runs)}
 <script type="application/json" id="summary">${toJson(summary).replaceAll('<', '\\u003c')}</script>
 </body>
@@ -76,13 +77,15 @@ ${provenance(plan, manifest, runs)}
 }
 
 function subtitle(
-  { seeds, epochs, batch, dataset }: RacePlan,
+  { recipes, seeds, epochs, batch, dataset }: RacePlan,
   { backend }: RaceSummary,
   manifest: RunManifest | null,
 ): string {
   const parts = [
     `${seeds} ${seeds === 1 ? 'seed' : 'seeds'}`,
-    `${epochs} ${epochs === 1 ? 'epoch' : 'epochs'} of ${thousands(dataset.trainSize)} images in batches of ${batch}`,
+    recipes.every(({ protocol }) => protocol)
+      ? `${thousands(dataset.trainSize)} images to train`
+      : `${epochs} ${epochs === 1 ? 'epoch' : 'epochs'} of ${thousands(dataset.trainSize)} images in batches of ${batch}`,
     `${thousands(dataset.validationSize)} images held out, ${thousands(dataset.testSize)} to test`,
     ...(manifest === null ? [] : [`${thousands(manifest.parameters)} weights`]),
     `${backend}${manifest === null ? '' : ` on ${manifest.environment.cpu}`}`,
@@ -150,6 +153,29 @@ number is chosen by its test accuracy. ± is the sample standard deviation over 
 validation accuracy reaches the target; alignment is the mean over layers at the last measurement.</p>${departs}`;
 }
 
+/** How the recipes train, if one of them has its own protocol. */
+function protocols(plan: RacePlan, { recipes }: RaceSummary): string {
+  if (plan.recipes.every(({ protocol }) => protocol === undefined)) return '';
+  const titles = ['recipe', 'network', 'images', 'phase', 'epochs', 'batch', 'learns', 'loss'];
+  const head = titles.map((title) => `<th scope="col">${title}</th>`).join('');
+  const body = Object.entries(recipes).flatMap(([name, { protocol }]) =>
+    protocol.phases.map(({ epochs, batch, loss, learns }, i) => {
+      const options = [protocol.network, protocol.data].map((each) => (each ? specText(each) : 'as the race'));
+      const what =
+        learns === null ? '–' : learns.map((selector) => (selector === '*' ? 'the rest' : selector)).join(', ');
+      const first = i === 0 ? [name, ...options] : ['', '', ''];
+      const cells = [...first, `${i + 1} of ${protocol.phases.length}`, `${epochs}`, `${batch}`, what, loss];
+      return `<tr>${cells.map((cell) => `<td>${escaped(cell)}</td>`).join('')}</tr>`;
+    }),
+  );
+  return `<section class="protocols">
+<h2>How the protocols differ</h2>
+<div class="panel scroll"><table><thead><tr>${head}</tr></thead><tbody>${body.join('')}</tbody></table></div>
+<p class="faint">Epochs are counted over all phases. A phase that reads no labels has neither loss nor accuracy, and a point only
+where a classifier learns. All phases of a recipe train the same model.</p>
+</section>`;
+}
+
 function alignment(series: readonly Series[], runs: readonly RecordedRun[]): string {
   const layers = new Set(
     runs.flatMap(({ events }) =>
@@ -177,7 +203,7 @@ first order, below 0 the loss is climbed.${escaped(rest)}</p>
 </section>`;
 }
 
-function filters(series: readonly Series[], runs: readonly RecordedRun[]): string {
+function filters(plan: RacePlan, series: readonly Series[], runs: readonly RecordedRun[]): string {
   const recorded = ({ events }: RecordedRun) =>
     events.filter((event): event is FiltersEvent => event.type === 'filters');
   const first = runs.find((run) => recorded(run).length > 0);
@@ -189,9 +215,10 @@ function filters(series: readonly Series[], runs: readonly RecordedRun[]): strin
     const last = run === undefined ? undefined : recorded(run).at(-1);
     return last === undefined ? [] : [filterPanel(name, last, className)];
   });
+  const same = plan.recipes.some(({ protocol }) => protocol?.network) ? 'Recipes with the same network' : 'All recipes';
   return `<section class="filters">
 <h2>What the first layer sees</h2>
-<p>The ${start.shape[3]} filters of <code>${escaped(start.layer)}</code>, seed ${seed}, each stretched to its own range. All recipes begin with the same ones.</p>
+<p>The ${start.shape[3]} filters of <code>${escaped(start.layer)}</code>, seed ${seed}, each stretched to its own range. ${same} begin with the same ones.</p>
 <div class="row narrow">${filterPanel('before training', start, 'start')}${panels.join('')}</div>
 </section>`;
 }
@@ -235,8 +262,12 @@ function provenance(plan: RacePlan, manifest: RunManifest | null, runs: readonly
   const specs = plan.recipes.flatMap(({ name }) => {
     const own = runs.find((run) => run.recipe === name && run.manifest !== null)?.manifest;
     if (own === undefined || own === null) return [];
-    const labels = Object.entries(own.spec).map(([label, spec]) => `${label}: ${specText(spec)}`);
-    return [`<h3>${escaped(name)}</h3><pre>${escaped(labels.join('\n'))}</pre>`];
+    const specs = [own.spec, ...(own.laterSpecs ?? [])];
+    return specs.flatMap((each, i) => {
+      const phase = specs.length > 1 ? `, phase ${i + 1}` : '';
+      const selectors = Object.entries(each).map(([selector, spec]) => `${selector}: ${specText(spec)}`);
+      return [`<h3>${escaped(name)}${phase}</h3><pre>${escaped(selectors.join('\n'))}</pre>`];
+    });
   });
   return `<section>
 <h2>What the numbers depend on</h2>

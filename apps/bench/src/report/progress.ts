@@ -1,7 +1,7 @@
 /** The display of a race while it runs, on standard error: a bar per run on a terminal, plain lines elsewhere. */
 
 import type { PlannedRun, Progress, RacePlan } from '@ghl/race';
-import { plannedRuns, stepsPerEpoch } from '@ghl/race';
+import { phasesOf, plannedRuns, stepsOf } from '@ghl/race';
 import cliProgress from 'cli-progress';
 import type { RaceWatcher } from '../processes/race.js';
 import { percent } from './table.js';
@@ -18,8 +18,9 @@ export function display(plan: RacePlan): RaceDisplay {
 
 const nameOf = ({ recipe, seed }: PlannedRun) => `${recipe.name} ${seed}`;
 
-const fields = ({ epoch, epochs, loss, imagesPerSecond, secondsLeft, evaluated, ended }: Progress) => ({
+const fields = ({ phase, phases, epoch, epochs, loss, imagesPerSecond, secondsLeft, evaluated, ended }: Progress) => ({
   epoch:
+    (phases > 1 ? `phase ${phase + 1}/${phases} ` : '') +
     `epoch ${Math.min(epoch + (ended ? 0 : 1), epochs)}/${epochs}` +
     (evaluated ? ` evaluating ${Math.floor((100 * evaluated.images) / evaluated.of)} %` : ''),
   loss: Number.isFinite(loss) ? loss.toFixed(3) : '–',
@@ -29,7 +30,9 @@ const fields = ({ epoch, epochs, loss, imagesPerSecond, secondsLeft, evaluated, 
 
 function bars(plan: RacePlan): RaceDisplay {
   const runs = plannedRuns(plan);
-  const steps = plan.epochs * stepsPerEpoch(plan);
+  const stepsOfRun = ({ recipe }: PlannedRun) =>
+    phasesOf(plan, recipe).reduce((sum, phase) => sum + stepsOf(plan, phase), 0);
+  const steps = runs.reduce((sum, run) => sum + stepsOfRun(run), 0);
   const width = Math.max(...runs.map((run) => nameOf(run).length));
   const multi = new cliProgress.MultiBar({
     format: `{name} {bar} {epoch} · step {value}/{total} · loss {loss} · {speed} · {left} left`,
@@ -43,7 +46,7 @@ function bars(plan: RacePlan): RaceDisplay {
     linewrap: false,
   });
   const race = multi.create(
-    steps * runs.length,
+    steps,
     0,
     { name: 'race'.padEnd(width), ended: 0, left: '–' },
     { format: `{name} {bar} {ended} of ${runs.length} runs · {left} left` },
@@ -58,24 +61,27 @@ function bars(plan: RacePlan): RaceDisplay {
   const updateRace = () => {
     const all = [...done.values()].reduce((sum, each) => sum + each, 0);
     const pace = (performance.now() - startedAt) / 1000 / (all - before);
-    race.update(all, { ended, left: duration((steps * runs.length - all) * pace) });
+    race.update(all, { ended, left: duration((steps - all) * pace) });
   };
   return {
     skips(run) {
-      done.set(nameOf(run), steps);
-      before += steps;
+      done.set(nameOf(run), stepsOfRun(run));
+      before += stepsOfRun(run);
       ended += 1;
       updateRace();
     },
     begins(run) {
       const name = nameOf(run).padEnd(width);
-      bars.set(nameOf(run), multi.create(steps, 0, { name, epoch: 'starts', loss: '–', speed: '–', left: '–' }));
+      bars.set(
+        nameOf(run),
+        multi.create(stepsOfRun(run), 0, { name, epoch: 'starts', loss: '–', speed: '–', left: '–' }),
+      );
     },
     progress(run, progress) {
       if (!done.has(nameOf(run))) before += progress.firstStep;
       done.set(nameOf(run), progress.step);
       bars.get(nameOf(run))?.update(progress.step, fields(progress));
-      if (progress.ended && progress.epoch === progress.epochs) {
+      if (progress.ended?.test && progress.epoch === progress.epochs) {
         say(run, `test accuracy ${percent(progress.ended.test.accuracy)} %`);
       }
       updateRace();
@@ -112,7 +118,7 @@ function lines(plan: RacePlan): RaceDisplay {
       const recent = performance.now() - (lastLine.get(nameOf(run)) ?? 0) < 10_000;
       if (ended === undefined && recent) return;
       lastLine.set(nameOf(run), performance.now());
-      const scores = ended
+      const scores = ended?.test
         ? `, ${ended.validation ? `validation ${percent(ended.validation.accuracy)} %, ` : ''}test ${percent(ended.test.accuracy)} %`
         : '';
       say(run, `${epoch}, step ${step}/${steps}, loss ${loss}${scores}, ${speed}, ${left} left`);

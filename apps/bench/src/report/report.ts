@@ -1,9 +1,10 @@
 /** The report of a race: its numbers as a table and as a page. */
 import { relative } from 'node:path';
-import { type Failure, type RaceSummary, readRuns, summarise } from '@ghl/race';
+import { type Failure, phasesText, type RaceSummary, readRuns, summarise } from '@ghl/race';
 import { replaceFile } from '../files/atomic-file.js';
 import type { RaceFolder } from '../files/race-folder.js';
 import { page } from './page.js';
+import { specText } from './spec-text.js';
 import { otherBackends, table } from './table.js';
 
 /** The numbers, and the path of the page. */
@@ -29,8 +30,22 @@ export function reportText({ summary, path }: Report): string {
   const missing = summary.incomplete.map(
     ({ recipe, seed, state, code }) => `${recipe} ${seed}: ${state}${code ? `, ${code}` : ''}`,
   );
+  const { epochs, batch } = summary;
+  const protocols = Object.entries(summary.recipes).flatMap(
+    ([
+      recipe,
+      {
+        protocol: { network, data, phases },
+      },
+    ]) => {
+      const isCommon = phases.length === 1 && phases[0]?.epochs === epochs && phases[0].batch === batch;
+      if (isCommon && !network && !data) return [];
+      const options = Object.entries({ network, data }).map(([what, value]) => value && `, ${what} ${specText(value)}`);
+      return [`${recipe}: ${phasesText(phases)}${options.join('')}`];
+    },
+  );
   const others = otherBackends(summary).map((each) => `not on ${summary.backends[0]} alone: ${each}`);
-  return [table(summary), ...missing, ...others, `report: ${relative('', path)}`].join('\n');
+  return [table(summary), ...protocols, ...missing, ...others, `report: ${relative('', path)}`].join('\n');
 }
 
 /** The summary with the path of the page. */

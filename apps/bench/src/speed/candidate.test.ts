@@ -28,8 +28,8 @@ describe('batches', () => {
 
 describe('the candidate of a recipe', () => {
   it('trains from the same weights as the others, and leaks no tensor', async () => {
-    const ghl = recipeCandidate({ name: 'ghl' }, 'fasthebb-small', batches);
-    const backprop = recipeCandidate({ name: 'backprop' }, 'fasthebb-small', batches);
+    const ghl = recipeCandidate({ recipe: { name: 'ghl' }, phase: 0 }, 'fasthebb-small', batches);
+    const backprop = recipeCandidate({ recipe: { name: 'backprop' }, phase: 0 }, 'fasthebb-small', batches);
     const first = [await ghl.step(0), await backprop.step(0)];
     expect(first[0]?.loss).toBe(first[1]?.loss);
     const second = [await ghl.step(1), await backprop.step(1)];
@@ -40,7 +40,11 @@ describe('the candidate of a recipe', () => {
   });
 
   it('reports the tensors that its step leaves', async () => {
-    const { model, step, dispose } = recipeCandidate({ name: 'backprop' }, 'fasthebb-small', batches);
+    const { model, step, dispose } = recipeCandidate(
+      { recipe: { name: 'backprop' }, phase: 0 },
+      'fasthebb-small',
+      batches,
+    );
     const left: tf.Tensor[] = [];
     const { apply } = model;
     model.apply = (...values) => {

@@ -1,4 +1,4 @@
-/** A recipe in a comparison of speeds: a separate model and optimizer, trained as in a run. */
+/** A phase of a recipe in a comparison of speeds: a separate model and optimizer, trained as in a run. */
 import { plasticOptimizer } from '@ghl/learner';
 import type { PlannedRecipe } from '@ghl/race';
 import { assignmentOf, buildNetwork, trainingStep } from '@ghl/race';
@@ -23,7 +23,7 @@ export interface TimedStep {
   readonly leaked: number;
 }
 
-/** One recipe, ready to train. */
+/** One phase of a recipe, ready to train. */
 export interface RecipeCandidate {
   readonly name: string;
   readonly model: LayersModel;
@@ -36,20 +36,40 @@ export interface RecipeCandidate {
   dispose(): void;
 }
 
-/** Builds the network and the optimizer of a recipe; every candidate begins with the same weights. */
-export function recipeCandidate(recipe: PlannedRecipe, network: string, batches: Batches): RecipeCandidate {
-  const model = buildNetwork(network, batches, 0);
-  const assignment = assignmentOf(recipe, network, SCHEDULED_STEPS);
+/** A recipe of one phase, or one phase of a recipe. */
+export interface CandidateChoice {
+  readonly recipe: PlannedRecipe;
+  /** From 0. */
+  readonly phase: number;
+}
+
+/** The candidates of some recipes: one for each phase. */
+export function candidateChoices(recipes: readonly PlannedRecipe[]): CandidateChoice[] {
+  return recipes.flatMap((recipe) => (recipe.protocol?.phases ?? [null]).map((_, phase) => ({ recipe, phase })));
+}
+
+/**
+ * Builds the network and the optimizer of a phase. Every candidate begins with the same weights, unless a protocol
+ * changes the network.
+ */
+export function recipeCandidate(
+  { recipe, phase }: CandidateChoice,
+  network: string,
+  batches: Batches,
+): RecipeCandidate {
+  const model = buildNetwork(network, batches, 0, recipe.protocol?.network);
+  const assignment = assignmentOf(recipe, network, SCHEDULED_STEPS, { index: phase });
+  const phases = recipe.protocol?.phases ?? [];
   const optimizer = plasticOptimizer(model, assignment);
   return {
-    name: recipe.name,
+    name: phases.length > 1 ? `${recipe.name}, phase ${phase + 1}` : recipe.name,
     model,
     flopPerImage: flopPerImage(model, assignment),
     async step(batch) {
       const { xs, ys } = batchAt(batches, batch);
       const before = tf.memory().numTensors;
       const from = performance.now();
-      const { loss, correct } = trainingStep(model, optimizer, xs, ys);
+      const { loss, correct } = trainingStep(model, optimizer, xs, ys, phases[phase]?.loss);
       await correct.data(); // computed last: after it is read, the step is complete on any device
       const ms = performance.now() - from;
       const [value] = await loss.data();

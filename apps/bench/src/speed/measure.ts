@@ -3,14 +3,14 @@ import { loadavg } from 'node:os';
 import { resolve } from 'node:path';
 import { ConfigurationError } from '@ghl/core';
 import { unknownName } from '@ghl/core/plugin';
-import { assignmentOf, networkOf, type PlannedRecipe } from '@ghl/race';
+import { checkRecipe, networkOf, type PlannedRecipe } from '@ghl/race';
 import cliProgress from 'cli-progress';
 import { selectedRecipes, type WorkloadOptions } from '../options/workload.js';
 import { activateBackend, checkBackend } from '../platform/backends.js';
 import { environment } from '../platform/environment.js';
 import { untilInterrupted } from '../platform/interrupt.js';
 import { loadBatches } from './batches.js';
-import { type RecipeCandidate, recipeCandidate } from './candidate.js';
+import { type CandidateChoice, candidateChoices, type RecipeCandidate, recipeCandidate } from './candidate.js';
 import { gemmPeak, timeMatMul } from './gemm-peak.js';
 import { peakMemory } from './peak-memory.js';
 import { profile } from './profile.js';
@@ -56,7 +56,7 @@ export async function measureBackend(options: SpeedOptions): Promise<SpeedSummar
   networkOf(network);
   await checkBackend(backend);
   const recipes = selectedRecipes({ ...options, recipe: options.recipe ?? DEFAULTS.recipe });
-  for (const recipe of recipes) assignmentOf(recipe, network, 1);
+  for (const recipe of recipes) checkRecipe(recipe, network);
   const reference = against === undefined ? null : await PyTorchReference.start();
   try {
     return await untilInterrupted(
@@ -91,7 +91,8 @@ async function measure(
     ...(options.data !== undefined && { folder: resolve(options.data) }),
   };
   const batches = await loadBatches(choice, batch);
-  const candidates = recipes.map((recipe) => recipeCandidate(recipe, network, batches));
+  const choices = candidateChoices(recipes);
+  const candidates = choices.map((choice) => recipeCandidate(choice, network, batches));
   const first = candidates[0] as RecipeCandidate;
   await reference?.begin(first.model, network, batches, threads);
 
@@ -125,8 +126,8 @@ async function measure(
     if (options.profile) say(`profiling ${name}`);
     const rows = options.profile && (await profile(each, Math.min(steps, PROFILED_STEPS)));
     say(`measuring the memory of ${name}`);
-    const recipe = recipes[i] as PlannedRecipe;
-    const memory = await peakMemory({ recipe, network, backend, threads, numerics: active.numerics, batches });
+    const choice = choices[i] as CandidateChoice;
+    const memory = await peakMemory({ choice, network, backend, threads, numerics: active.numerics, batches });
     speeds[name] = {
       ...speedOf(times[i] as number[], batch, flopPerImage, gemm.best(), memory.host),
       gflopPerImage: flopPerImage / 1e9,

@@ -1,12 +1,12 @@
 /** The peak memory of training with a recipe, measured in a separate process. */
 import type { ActiveBackend } from '@ghl/core';
-import type { PlannedRecipe } from '@ghl/race';
 import { askChild } from '../platform/child-process.js';
 import type { Batches } from './batches.js';
+import type { CandidateChoice } from './candidate.js';
 
 /** The request to the process that measures memory. */
 export interface MemoryTask {
-  readonly recipe: PlannedRecipe;
+  readonly choice: CandidateChoice;
   readonly network: string;
   readonly backend: string;
   readonly threads: number;
@@ -31,7 +31,7 @@ export interface PeakMemory {
 export function peakMemory(task: MemoryTask): Promise<PeakMemory> {
   const died = {
     code: 'MEMORY_PROCESS_DIED',
-    what: `The process that measures the memory of ${task.recipe.name}`,
+    what: `The process that measures the memory of ${task.choice.recipe.name}`,
     help: 'often memory ran out: try a smaller --batch.',
   } as const;
   return askChild({ script: 'processes/memory-process', died }, task);

@@ -3,6 +3,7 @@ import type { Recipe } from '../recipe.js';
 import { recipe as backprop } from './backprop.js';
 import { recipe as ghl } from './ghl.js';
 import { recipe as ghlUnit } from './ghl-unit.js';
+import { recipe as hpcaFastHebb } from './hpca-fast-hebb.js';
 import { recipe as localOnly } from './local-only.js';
 import { recipe as signMatched } from './sign-matched.js';
 import { recipe as signOnly } from './sign-only.js';
@@ -11,6 +12,7 @@ import { recipe as signPermuted } from './sign-permuted.js';
 export { backprop } from './backprop.js';
 export { ghl } from './ghl.js';
 export { ghlUnit } from './ghl-unit.js';
+export { hpcaFastHebb } from './hpca-fast-hebb.js';
 export { localOnly } from './local-only.js';
 export { signMatched } from './sign-matched.js';
 export { signOnly } from './sign-only.js';
@@ -18,7 +20,10 @@ export { signPermuted } from './sign-permuted.js';
 
 /** The recipes by name. */
 export const recipes: Readonly<
-  Record<'ghl' | 'backprop' | 'signOnly' | 'signMatched' | 'localOnly' | 'ghlUnit' | 'signPermuted', Recipe>
+  Record<
+    'ghl' | 'backprop' | 'signOnly' | 'signMatched' | 'localOnly' | 'ghlUnit' | 'hpcaFastHebb' | 'signPermuted',
+    Recipe
+  >
 > = {
   ghl: ghl,
   backprop: backprop,
@@ -26,5 +31,6 @@ export const recipes: Readonly<
   signMatched: signMatched,
   localOnly: localOnly,
   ghlUnit: ghlUnit,
+  hpcaFastHebb: hpcaFastHebb,
   signPermuted: signPermuted,
 };
