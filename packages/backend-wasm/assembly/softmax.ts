@@ -2,23 +2,30 @@
  * Softmax over the last axis: y = exp((x − max x) / τ) / Σ exp((x − max x) / τ) for each row. Since x − max x may
  * overflow for the largest numbers, the exponent is (x/2 − max x / 2) · (2/τ). A row that fits the first-level cache is
  * read from memory and written to it once. Competition also sums x · y over the rows, while they are in the
- * second-level cache.
+ * second-level cache. Its gate may also be signed, or be 1 for the winner.
  */
 import { BLOCK, read, write } from './elementwise';
 import { ExpConstants, powers, setConstants } from './exp';
-import { ceilDiv, max, min } from './pack';
+import { ceilDiv, clear, max, min } from './pack';
 import { args, needed, parallel, reserve } from './threads';
 import { FEW, maximumOf, Reduction, rowsOfBlock, STRIP, sumBlockTask } from './reductions';
 import { ADD_BLOCKS, COMPETE, SOFTMAX } from '../dist/wasm/tasks';
 
-/** a is x, b its softmax, and y the sum of their products over the rows, for competition. */
+/** a is x, b its softmax or gate, and y the sum of their products over the rows, for competition. */
 @unmanaged
 class Softmax extends Reduction {
   /** 2/τ. */
   sharpness: f32;
+  /** 0, SIGNED or WINNER. */
+  form: i32;
   /** The first of ExpConstants. */
   constants: f32;
 }
+
+/** The softmax of the first largest number of a row, and the others with their sign changed. */
+const SIGNED: i32 = 1;
+/** 1 for the first largest number of a row, and 0 for the others. */
+const WINNER: i32 = 2;
 
 /** Columns whose powers are added in single precision. */
 const STRETCH: i32 = 512;
@@ -35,7 +42,7 @@ function constants(p: Softmax): ExpConstants {
   return changetype<ExpConstants>(changetype<usize>(p) + offsetof<Softmax>('constants'));
 }
 
-/** Softmax at a temperature, and Σₚ x · softmax(x / τ) of each column. */
+/** The gate of a competition at a temperature, and Σₚ x · gate of each column. */
 export function compete(): u32 {
   const p = args<Softmax>();
   const blocks = ceilDiv(p.rows, rowsOfBlock(p));
@@ -69,19 +76,35 @@ function softmaxRows(p: Softmax, first: i32, count: i32): void {
   const end = min(p.rows, first + count);
   for (let row = first; row < end; row++) {
     const at = <usize>row * p.columns * 4;
-    softmaxRow(p.a + at, p.b + at, p.columns, p.sharpness, constants(p));
+    competeRow(p.form, p.a + at, p.b + at, p.columns, p.sharpness, constants(p));
   }
 }
 
-function softmaxRow(x: usize, y: usize, columns: i32, sharpness: f32, c: ExpConstants): void {
+function competeRow(form: i32, x: usize, y: usize, columns: i32, sharpness: f32, c: ExpConstants): void {
   // The sum propagates a NaN that the maximum ignores.
   const largest = maximumOf(false, x, columns);
+  if (form == WINNER) {
+    clear(y, columns);
+    store<f32>(y + (<usize>indexOf(x, columns, largest) << 2), 1);
+    return;
+  }
   let sum: f64 = 0;
   for (let i = 0; i < columns; i += STRETCH) {
     const n = min(STRETCH, columns - i);
     sum += powers(c, x + <usize>i * 4, y + <usize>i * 4, f32x4.splat(-0.5 * largest), f32x4.splat(sharpness), n);
   }
-  scale(y, f32x4.splat(<f32>(1 / sum)), columns);
+  scale(y, f32x4.splat(<f32>((form == SIGNED ? -1 : 1) / sum)), columns);
+  if (form != SIGNED) return;
+  const winner = y + (<usize>indexOf(x, columns, largest) << 2);
+  store<f32>(winner, -load<f32>(winner));
+}
+
+/** The first index of a value, or the last index of all if there is none. */
+function indexOf(x: usize, n: i32, value: f32): i32 {
+  let i = 0;
+  while (i + 4 <= n && !v128.any_true(f32x4.eq(v128.load(x + (<usize>i << 2)), f32x4.splat(value)))) i += 4;
+  while (i < n - 1 && load<f32>(x + (<usize>i << 2)) != value) i++;
+  return i;
 }
 
 function scale(y: usize, factor: v128, n: i32): void {

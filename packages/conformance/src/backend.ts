@@ -1,7 +1,7 @@
 /** The cases of a backend: its kernels against float64 loops, and its description of itself. */
 import { type BackendAdapter, UnsupportedError } from '@ghl/core';
 import type { Connection } from '@ghl/core/engine';
-import { softmaxCompetition } from '@ghl/core/plugin';
+import { hardCompetition, softmaxCompetition } from '@ghl/core/plugin';
 import * as tf from '@tensorflow/tfjs-core';
 import { type ConformanceCase, check, checkClose, checkNoLeak, evaluate, evaluateOne, type Snapshot } from './case.js';
 import {
@@ -29,7 +29,7 @@ const OWN_KERNELS = 'compare the kernels of this map, at this geometry, with loo
 /**
  * The cases of a backend adapter. Each activates it first and leaves it active. Case ids: `is-supported`,
  * `activate-idempotent`, `<dense|conv1d|conv2d|depthwise>-<forward|correlate|backward>`, `shared-correlate`,
- * `elementwise`, `sign`, `softmax`, `competition`, `deterministic`, `memory`, `reactivate`.
+ * `elementwise`, `sign`, `softmax`, `competition`, `winners`, `deterministic`, `memory`, `reactivate`.
  *
  * A case throws ConformanceError `UNSUPPORTED` if the backend cannot run, so call `isSupported()` before you run
  * them.
@@ -187,18 +187,43 @@ export function backendCases(adapter: BackendAdapter, claims: BackendClaims = {}
           ...[size, size, size, size, size].map(Math.fround),
         ]);
         for (const temperature of TEMPERATURES) {
-          const actual = await evaluate(() => {
-            const y = tf.tensor2d(post, [post.length / columns, columns]);
-            const { gate, overlap = tf.sum(tf.mul(gate, y), 0) } = softmaxCompetition(y, temperature);
-            return { gate, overlap };
-          });
-          const { gate, overlap } = competed(post, columns, temperature);
-          const help = 'subtract the largest y of the row first, halved: y/2 − max y / 2, then multiply by 2/τ.';
-          checkClose(`the gate at τ = ${temperature}`, (actual.get('gate') as Snapshot).values, gate, 1e-5, help);
-          // Sums may exceed the range of float32.
-          const bounded = (sums: ArrayLike<number>) => Array.from(sums, (sum) => Math.min(sum, 3e38));
-          const sums = (actual.get('overlap') as Snapshot).values;
-          checkClose(`Σ gate · y at τ = ${temperature}`, bounded(sums), bounded(overlap), 1e-5, help);
+          for (const losers of [1, -1] as const) {
+            const actual = await evaluate(() => {
+              const y = tf.tensor2d(post, [post.length / columns, columns]);
+              const { gate, overlap = tf.sum(tf.mul(gate, y), 0) } = softmaxCompetition(y, temperature, losers);
+              return { gate, overlap };
+            });
+            const { gate, overlap } = competed(post, columns, temperature, losers);
+            const where = `at τ = ${temperature}${losers === 1 ? '' : ', with losers × −1,'}`;
+            const help = 'subtract the largest y of the row first, halved: y/2 − max y / 2, then multiply by 2/τ.';
+            checkClose(`the gate ${where}`, (actual.get('gate') as Snapshot).values, gate, 1e-5, help);
+            // Sums may exceed the range of float32.
+            const bounded = (sums: ArrayLike<number>) =>
+              Array.from(sums, (sum) => Math.max(-3e38, Math.min(sum, 3e38)));
+            const sums = (actual.get('overlap') as Snapshot).values;
+            checkClose(`Σ gate · y ${where}`, bounded(sums), bounded(overlap), 1e-5, help);
+          }
+        }
+      }),
+    },
+    {
+      id: 'winners',
+      title: 'selects the units with the largest y, and the first of equal ones',
+      run: activated(async () => {
+        for (const columns of [1, 5, 70, 300, 2100]) {
+          // Few distinct numbers, so most are equal to others.
+          const post = numbers(3, [6, columns]).map((value) => Math.round(3 * value));
+          for (const winners of [1, 3]) {
+            const actual = await evaluateOne(() => hardCompetition(tf.tensor2d(post, [6, columns]), winners).gate);
+            const expected = [0, 1, 2, 3, 4, 5].flatMap((p) => {
+              const row = [...post.subarray(p * columns, (p + 1) * columns)];
+              const order = row.map((_, k) => k).sort((j, k) => (row[k] as number) - (row[j] as number));
+              return row.map((_, k) => Number(order.slice(0, winners).includes(k)));
+            });
+            const help =
+              'return the lowest index of the largest number from ArgMax, or from your kernel of competition.';
+            checkClose(`the gate of ${winners} of ${columns} units`, actual, expected, 0, help);
+          }
         }
       }),
     },
@@ -266,15 +291,16 @@ const TEMPERATURES: readonly number[] = [
   ...[1e37, 2 ** 126, 3e38, 1e39, 1e45, 1e300, Number.MAX_VALUE],
 ];
 
-/** u = softmax(y/τ) of each row, and Σₚ u⊙y of each column, in float64. */
-function competed(post: readonly number[], columns: number, temperature: number) {
+/** u = softmax(y/τ) of each row, × `losers` except for the winner, and Σₚ u⊙y of each column, in float64. */
+function competed(post: readonly number[], columns: number, temperature: number, losers: number) {
   const gate: number[] = [];
   const overlap = new Float64Array(columns);
   for (let at = 0; at < post.length; at += columns) {
     const row = post.slice(at, at + columns);
     const largest = Math.max(...row);
     const powers = row.map((y) => Math.exp((y - largest) / temperature));
-    gate.push(...powers.map((power) => power / total(powers)));
+    const winner = row.indexOf(largest);
+    gate.push(...powers.map((power, k) => ((k === winner ? 1 : losers) * power) / total(powers)));
     for (const [k, y] of row.entries()) overlap[k] = (overlap[k] as number) + (gate[at + k] as number) * y;
   }
   return { gate, overlap };

@@ -30,7 +30,7 @@ export {
 export { choice, flag, hyperparameter, number, type OptionReader, readOptions, whole } from './options.js';
 export { type BaselineState, initBaseline, type PredictionError, predictionError } from './prediction-error.js';
 export { checkHyperparameter, valueAt } from './schedule.js';
-export { softmaxCompetition } from './softmax-competition.js';
+export { hardCompetition, softmaxCompetition } from './softmax-competition.js';
 export { isSpec, specOf } from './spec.js';
 export type { Stateless, StateTree } from './state.js';
 export { type IncrementResult, statelessTransform, type TransformContext } from './transform.js';

@@ -1,5 +1,13 @@
 /** Compares fused kernels with the plain kernels that they replace. */
-import { ALL_FINITE, BATCH_NORM, BATCH_NORM_GRADIENT, CHOOSE, COMPETITION, FUSED_UPDATE } from '@ghl/core/backend';
+import {
+  ALL_FINITE,
+  BATCH_NORM,
+  BATCH_NORM_GRADIENT,
+  CHOOSE,
+  COMPETITION,
+  type CompetitionForm,
+  FUSED_UPDATE,
+} from '@ghl/core/backend';
 import type { Operation } from '@ghl/core/plugin';
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
@@ -217,6 +225,29 @@ describe('competition', () => {
         });
       }),
       { numRuns: 40 },
+    );
+  });
+
+  it('changes the sign of the losers, and selects the first winner, in rows of any width', () => {
+    const shapes = fc.tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 1100 }));
+    fc.assert(
+      fc.property(shapes, fc.constantFrom(0.01, 1, 4), (shape, temperature) => {
+        tf.tidy(() => {
+          // Few distinct values, so most are equal to others.
+          const x = tf.round(tf.randomNormal(shape, 0, 3, 'float32', 1));
+          const gate = (form: CompetitionForm) => {
+            const [g, overlap] = run(COMPETITION, { x }, { temperature, form }) as [tf.Tensor, tf.Tensor];
+            expect(overlap.dataSync()).toBeAllClose(tf.sum(tf.mul(g, x), 0).dataSync(), { rtol: 1e-4, atol: 1e-5 });
+            return g.arraySync() as number[][];
+          };
+          const first = (x.arraySync() as number[][]).map((row) => row.indexOf(Math.max(...row)));
+          const shares = gate('shares');
+          const signed = shares.map((row, p) => row.map((share, k) => (k === first[p] ? share : -share)));
+          expect(gate('signed')).toEqual(signed);
+          expect(gate('winner')).toEqual(shares.map((row, p) => row.map((_, k) => Number(k === first[p]))));
+        });
+      }),
+      { numRuns: 20 },
     );
   });
 });

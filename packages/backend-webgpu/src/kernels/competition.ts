@@ -1,12 +1,13 @@
 /**
- * Softmax competition: u = softmax(x/τ) of each row of x [P, K], and Σₚ u⊙x of each column. Since x − max x may
+ * Softmax competition: u = softmax(x/τ) of each row of x [P, K], as shares, signed, or 1 for the winner only, and Σₚ
+ * u⊙x of each column. Since x − max x may
  * overflow for the largest numbers, u is computed from exp((x/2 − max x / 2) · (2/τ)).
  *
  * A team of invocations processes one row at a time, and keeps it in registers. Each invocation sums u⊙x of its columns
  * over the rows of its team. A second pass sums over the teams. Rows too wide for registers are read again, and u⊙x is
  * summed in a separate pass.
  */
-import { COMPETITION } from '@ghl/core/backend';
+import { COMPETITION, type CompetitionForm } from '@ghl/core/backend';
 import { checkNotEmpty } from '@ghl/core/plugin';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
@@ -19,7 +20,11 @@ const mostPerInvocation = 8;
 
 export const competition = kernel(
   COMPETITION,
-  ({ inputs: { x }, attrs: { temperature }, backend }: KernelCall<{ x: TensorInfo }, { temperature: number }>) => {
+  ({
+    inputs: { x },
+    attrs: { temperature, form = 'shares' },
+    backend,
+  }: KernelCall<{ x: TensorInfo }, { temperature: number; form?: CompetitionForm }>) => {
     checkNotEmpty(COMPETITION, { x });
     const [rows, columns] = x.shape as [number, number];
     const shares = makeOutput(backend, x.shape);
@@ -35,7 +40,7 @@ export const competition = kernel(
     const reduction = rowReduction(backend, team);
     runPass(backend, {
       name: COMPETITION,
-      variant: `${team} ${fused ? perInvocation : 'wide'} ${reduction.enable.join()}`,
+      variant: `${form} ${team} ${fused ? perInvocation : 'wide'} ${reduction.enable.join()}`,
       outputs: { u: { tensor: shares }, ...(fused && { overlap: { tensor: parts } }) },
       inputs: { x: { tensor: x } },
       integers: { rows, columns, turns },
@@ -46,7 +51,7 @@ export const competition = kernel(
         ${reduction.start}
         let lane = local % ${team};
         let team = local / ${team};
-        ${fused ? keepRow(perInvocation, team, teams) : readAgain(team, teams)}`,
+        ${fused ? keepRow(form, perInvocation, team, teams) : readAgain(form, team, teams)}`,
     });
     const overlap = fused
       ? sumColumns(backend, COMPETITION, [partCount, columns], { parts }, ['parts[i]'])[0]!
@@ -59,7 +64,7 @@ export const competition = kernel(
 /** Below any float32 except −∞. */
 const least = '-3.40282346e38';
 
-function keepRow(perInvocation: number, team: number, teams: number): string {
+function keepRow(form: CompetitionForm, perInvocation: number, team: number, teams: number): string {
   const all = (line: (c: number) => string) => Array.from({ length: perInvocation }, (_, c) => line(c)).join('\n');
   return `
     ${all((c) => `var overlap${c} = 0.0; let column${c} = lane + ${c * team};`)}
@@ -74,6 +79,10 @@ function keepRow(perInvocation: number, team: number, teams: number): string {
       var largest = ${least};
       ${all((c) => `largest = max(largest, x${c});`)}
       largest = rowMax(largest, local);
+      ${winnerOf(
+        form,
+        all((c) => `first = max(first, select(${least}, -f32(column${c}), inside${c} & (x${c} == largest)));`),
+      )}
       var total = 0.0;
       ${all(
         (c) => `
@@ -83,9 +92,9 @@ function keepRow(perInvocation: number, team: number, teams: number): string {
       total = rowSum(total, local);
       ${all(
         (c) => `if (inside${c}) {
-        let share = power${c} / total;
-        u[at${c}] = share;
-        overlap${c} += share * x${c};
+        let gate = ${gateOf(form, `power${c} / total`, `column${c}`)};
+        u[at${c}] = gate;
+        overlap${c} += gate * x${c};
       }`,
       )}
     }
@@ -96,28 +105,45 @@ function keepRow(perInvocation: number, team: number, teams: number): string {
     )}`;
 }
 
-function readAgain(team: number, teams: number): string {
+function readAgain(form: CompetitionForm, team: number, teams: number): string {
   const columns = `for (var column = lane; column < end; column += ${team})`;
   return `
     for (var turn = 0; turn < uniforms.turns; turn++) {
       let row = (group * uniforms.turns + turn) * ${teams} + team;
       let end = select(0, uniforms.columns, row < uniforms.rows);
-      let first = row * uniforms.columns;
+      let start = row * uniforms.columns;
       var largest = ${least};
-      ${columns} { largest = max(largest, x[first + column]); }
+      ${columns} { largest = max(largest, x[start + column]); }
       largest = rowMax(largest, local);
+      ${winnerOf(form, `${columns} { first = max(first, select(${least}, -f32(column), x[start + column] == largest)); }`)}
       var total = 0.0;
-      ${columns} { total += exp((0.5 * x[first + column] - 0.5 * largest) * uniforms.sharpness); }
+      ${columns} { total += exp((0.5 * x[start + column] - 0.5 * largest) * uniforms.sharpness); }
       total = rowSum(total, local);
-      ${columns} { u[first + column] = exp((0.5 * x[first + column] - 0.5 * largest) * uniforms.sharpness) / total; }
+      ${columns} {
+        u[start + column] = ${gateOf(form, 'exp((0.5 * x[start + column] - 0.5 * largest) * uniforms.sharpness) / total', 'column')};
+      }
     }`;
 }
 
+/** WGSL that finds the first column with the largest number of the row, if the gate depends on it. */
+function winnerOf(form: CompetitionForm, search: string): string {
+  if (form === 'shares') return '';
+  return `var first = ${least};
+      ${search}
+      let winner = i32(-rowFirst(first, local));`;
+}
+
+/** WGSL of the gate of a column. */
+function gateOf(form: CompetitionForm, share: string, column: string): string {
+  if (form === 'winner') return `select(0.0, 1.0, ${column} == winner)`;
+  return form === 'signed' ? `select(-1.0, 1.0, ${column} == winner) * ${share}` : share;
+}
+
 /**
- * WGSL of `rowMax` and `rowSum`, over the invocations of a team, in a fixed order: by subgroups if the device has them
- * and a team consists of whole subgroups, else by a tree in workgroup memory. The two functions use separate arrays, so
- * that neither waits for the readers of the other. WGSL does not define which invocations form a subgroup. In a
- * workgroup of one dimension, all known devices take neighbours, which `activate()` checks.
+ * WGSL of `rowMax`, `rowFirst` (also a maximum) and `rowSum`, over the invocations of a team, in a fixed order: by
+ * subgroups if the device has them and a team consists of whole subgroups, else by a tree in workgroup memory. Each
+ * function uses its own array, so that none waits for the readers of another. WGSL does not define which invocations
+ * form a subgroup. In a workgroup of one dimension, all known devices take neighbours, which `activate()` checks.
  */
 function rowReduction(
   backend: WebGPUBackend,
@@ -155,9 +181,11 @@ function rowReduction(
     start: bySubgroups ? 'perSubgroup = i32(subgroupSize);' : '',
     declarations: `
       var<workgroup> largests: array<f32, ${workgroupSize}>;
+      var<workgroup> firsts: array<f32, ${workgroupSize}>;
       var<workgroup> totals: array<f32, ${workgroupSize}>;
       ${bySubgroups ? 'var<private> perSubgroup: i32;' : ''}
       ${reduce('rowMax', 'largests', (a, b) => `max(${a}, ${b})`, 'subgroupMax')}
+      ${reduce('rowFirst', 'firsts', (a, b) => `max(${a}, ${b})`, 'subgroupMax')}
       ${reduce('rowSum', 'totals', (a, b) => `${a} + ${b}`, 'subgroupAdd')}`,
   };
 }

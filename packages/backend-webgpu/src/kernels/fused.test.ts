@@ -7,6 +7,7 @@ import {
   BATCH_NORM_GRADIENT,
   CHOOSE,
   COMPETITION,
+  type CompetitionForm,
   DROPOUT,
   FUSED_UPDATE,
   OVERLAP,
@@ -71,6 +72,24 @@ describe.each([true, false])('with the option subgroups: %s', (subgroups) => {
       [2, 5000],
     ] as const) {
       for (const e of await competitionErrors(shape, 0.5)) expect(e).toBeLessThan(1e-5);
+    }
+  });
+
+  it('competition changes the sign of the losers, and selects the first winner, in rows of any width', async () => {
+    for (const columns of [1, 5, 30, 300, 2100]) {
+      // Few distinct values, so most are equal to others.
+      const values = numbers(1, [3, columns]).map((value) => Math.round(3 * value));
+      const gate = async (form: CompetitionForm) => {
+        const [actual] = await run(COMPETITION, { x: tf.tensor2d(values, [3, columns]) }, { temperature: 1, form });
+        return actual!;
+      };
+      const isFirst = (_: number, i: number) => {
+        const row = values.subarray(i - (i % columns), i - (i % columns) + columns);
+        return row.indexOf(Math.max(...row)) === i % columns;
+      };
+      const shares = await gate('shares');
+      expect(await gate('signed')).toEqual(shares.map((share, i) => (isFirst(share, i) ? share : -share)));
+      expect(await gate('winner')).toEqual(shares.map((share, i) => Number(isFirst(share, i))));
     }
   });
 

@@ -195,6 +195,22 @@ const mutants: Mutant[] = [
     },
   },
   {
+    name: 'the last of equal numbers as the largest',
+    fails: ['competition', 'winners'],
+    changes: {
+      ArgMax: {
+        result: (values, _, { x }) => {
+          const numbers = (x as tf.Tensor).dataSync();
+          const columns = numbers.length / values.length;
+          for (let row = 0; row < values.length; row++) {
+            const of = numbers.slice(row * columns, (row + 1) * columns);
+            values[row] = of.lastIndexOf(Math.max(...of));
+          }
+        },
+      },
+    },
+  },
+  {
     name: 'ReLU that rectifies nothing',
     fails: ['elementwise'],
     changes: { Relu: { result: map((value) => value - 1) } },

@@ -11,6 +11,7 @@ export {
   BATCH_NORM_GRADIENT,
   CHOOSE,
   COMPETITION,
+  type CompetitionForm,
   DROPOUT,
   type DropoutAttributes,
   FILTER_GRADIENTS,

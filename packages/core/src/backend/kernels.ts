@@ -54,8 +54,15 @@ export const CHOOSE = 'GhlChoose';
 export const ALL_FINITE = 'GhlAllFinite';
 
 /**
+ * The gate of a {@link COMPETITION}: the shares u; u for the winner and −u for all other units; or 1 for the winner and
+ * 0 for all other units. The winner is the first unit with the largest x.
+ */
+export type CompetitionForm = 'shares' | 'signed' | 'winner';
+
+/**
  * Competition: u = softmax(x/τ) over the last axis of x [P, K], with 2⁻¹²⁶ ≤ τ < 2¹²⁶ in the attribute
- * `temperature`, for all finite x; and Σₚ u⊙x, [K].
+ * `temperature`, for all finite x. The outputs are the gate g that the attribute `form`, a {@link CompetitionForm},
+ * names, and Σₚ g⊙x, [K]. For `'winner'`, x may also be −∞, but not in a whole row.
  * May be registered as {@link FILTER_GRADIENTS}.
  */
 export const COMPETITION = 'GhlCompetition';
