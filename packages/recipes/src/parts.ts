@@ -9,6 +9,7 @@ import { plugin as hebb } from '@ghl/rule-hebb';
 import { plugins as hpca } from '@ghl/rule-hpca';
 import { plugin as krotov } from '@ghl/rule-krotov';
 import { plugin as oja } from '@ghl/rule-oja';
+import { plugin as softHebb } from '@ghl/rule-softhebb';
 import { plugin as swta } from '@ghl/rule-swta';
 
 /** Every rule and modulator of this project. */
@@ -16,6 +17,7 @@ export const parts: readonly Plugin[] = [
   hebb,
   oja,
   swta,
+  softHebb,
   ...bcm,
   ...hpca,
   krotov,
