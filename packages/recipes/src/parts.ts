@@ -5,6 +5,7 @@ import { plugin as gate } from '@ghl/modulator-gate';
 import { plugin as scalar } from '@ghl/modulator-scalar';
 import { plugin as sign } from '@ghl/modulator-sign';
 import { plugins as bcm } from '@ghl/rule-bcm';
+import { plugin as hah } from '@ghl/rule-hah';
 import { plugin as hebb } from '@ghl/rule-hebb';
 import { plugins as hpca } from '@ghl/rule-hpca';
 import { plugin as krotov } from '@ghl/rule-krotov';
@@ -21,6 +22,7 @@ export const parts: readonly Plugin[] = [
   ...bcm,
   ...hpca,
   krotov,
+  hah,
   { kind: 'rule', name: 'constant', make: constant, examples: [[]] },
   sign,
   gate,
