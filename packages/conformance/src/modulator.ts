@@ -65,9 +65,9 @@ const POSITIONS = 3;
 
 /**
  * The cases of a global modulator. Case ids: `reference`, `signals`, `factor-shape`, `purity`, `leaks`, `finite`,
- * `empty`, `state-structure`, `resume`, `spec`. By the kind of factor: `linearity` on ΔW, `example-equals-scalar` per example,
- * `activity-on-gate` per activity. For the claims made: `baseline`, `descent`, `magnitude`, `all-or-nothing`,
- * `schedules`.
+ * `empty`, `state-structure`, `resume`, `spec`. By the kind of factor: `linearity` on ΔW, `example-equals-scalar` per
+ * example, `activity-on-gate` per activity. For the claims made: `baseline`, `descent`, `magnitude`, `all-or-nothing`
+ * and `schedules`.
  *
  * The kit passes gradients, y, inputs and targets in [−1, 1), losses in [0.5, 1.5), and rewards in [−1, 1), one or one
  * per example. Some gradients are 0. Choose thresholds inside these ranges.

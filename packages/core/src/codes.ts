@@ -70,9 +70,9 @@ export interface ErrorCodes {
    */
   readonly EMPTY_TENSOR: DataError;
   /**
-   * A signal has one number per example, but a layer was called with another number of examples.
+   * A signal has one number or row per example, but a layer was called with another number of examples.
    *
-   * @remarks Pass one number per example of the batch, or use `per: 'batch'`.
+   * @remarks Pass one number or row per example of the batch, or use `per: 'batch'`.
    */
   readonly EXAMPLE_COUNT: SignalError;
   /**
@@ -94,7 +94,7 @@ export interface ErrorCodes {
    */
   readonly OUT_OF_MEMORY: UnsupportedError;
   /**
-   * A modulator has one factor per example where only one per batch makes sense.
+   * A modulator has one factor per example or per activity where only one per batch makes sense.
    *
    * @remarks Use `per: 'batch'`, or a rule that does not sum over the examples first.
    */

@@ -39,6 +39,7 @@ it('exports to users only the names that they type in a program', () => {
     'normalizeUnits',
     'permuted',
     'power',
+    'presynaptic',
     'rms',
     'scaleBy',
     'sgd',

@@ -4,7 +4,7 @@ import { adam } from './adam.js';
 import { clipByNorm, clipByValue } from './clip.js';
 import { ConfigurationError, unknownName } from './errors.js';
 import { lion } from './lion.js';
-import { constant } from './local-rule.js';
+import { constant, presynaptic } from './local-rule.js';
 import { momentum } from './momentum.js';
 import { maxAbs, normalizeUnits, rms } from './normalize.js';
 import { permuted } from './permuted.js';
@@ -36,6 +36,7 @@ const ofCore: Readonly<Record<string, Factory>> = {
   normalizeUnits,
   permuted,
   power,
+  presynaptic,
   rms,
   scaleBy,
   sum,

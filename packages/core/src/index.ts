@@ -14,7 +14,7 @@ export {
 } from './errors.js';
 export { currentSpec, fromSpec } from './from-spec.js';
 export { type LionOptions, lion } from './lion.js';
-export { constant, type LocalRule } from './local-rule.js';
+export { constant, type LocalRule, presynaptic } from './local-rule.js';
 export type { GlobalModulator, SignalName, Signals } from './modulator.js';
 export { type MomentumOptions, momentum } from './momentum.js';
 export { maxAbs, type NormOptions, normalizeUnits, rms } from './normalize.js';

@@ -198,6 +198,24 @@ export function constant(): LocalRule<Stateless> {
   return { ...rule, active: false };
 }
 
+/**
+ * The rule whose gate is 1: Δw_k = Σₚ xₚ. A third factor per activity or per example then is the whole post-synaptic
+ * term, Δw_k = Σₚ m_pk·xₚ. The delta rule and every other rule of this form is one modulator on it.
+ *
+ * @example
+ * ```ts
+ * import { stepOnce } from '@ghl/conformance/testing';
+ * import { presynaptic } from '@ghl/core';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * console.log(stepOnce(presynaptic(), { input: [[1, 2], [3, 4]], weights: [[1], [0.5]] }));
+ * // => [ [ 4 ], [ 6 ] ]
+ * ```
+ */
+export function presynaptic(): LocalRule<Stateless> {
+  return statelessRule(specOf('presynaptic'), ({ post }) => ({ gate: tf.onesLike(post), scope: 'none' }));
+}
+
 /** The name of the factory of a rule, without its wrappers. */
 export function ruleName(rule: LocalRule): string {
   return bareSpec(rule).name;

@@ -5,11 +5,14 @@ import {
   chain,
   cosine,
   type Factory,
+  gradientDescent,
   type LocalRule,
   local,
   maxAbs,
+  presynaptic,
   type Specified,
   scaleBy,
+  sum,
   threeFactor,
 } from '@ghl/core';
 import { specOf, wrap } from '@ghl/core/plugin';
@@ -63,7 +66,7 @@ const options: Readonly<Record<string, readonly Readonly<Record<string, unknown>
     { per: 'example' },
     { per: 'example', baseline: 0.2 },
   ],
-  sign: [{}, { mode: 'flip' }],
+  sign: [{}, { mode: 'flip' }, { momentum: [0.5, 0.8] }, { mode: 'flip', momentum: [0, 0.5] }],
   swta: [{}, { temperature: 0.3 }, { temperature: cosine(2, 50) }],
 };
 
@@ -127,7 +130,10 @@ it('a custom wrapper is saved with a model, including its arguments', async () =
 describe('products of rules and modulators', () => {
   const rules = ['bcm', 'hpca', 'oja', 'swta'].flatMap((name) => Object.entries(named(name)));
   const modulators = ['gate', 'scalar', 'sign'].flatMap((name) => Object.entries(named(name)));
-  const products: Record<string, () => Specified> = {};
+  const products: Record<string, () => Specified> = {
+    sum: () => sum(gradientDescent(), chain(local(presynaptic()), scaleBy(0.5))),
+    'sum in a sum': () => chain(sum(sum(gradientDescent()), local(maxAbs(oja()))), scaleBy(0.1)),
+  };
   for (const [i, [rule, makeRule]] of rules.entries()) {
     const [modulator, makeModulator] = modulators[i % modulators.length] as (typeof modulators)[number];
     products[`${rule} × ${modulator}`] = () =>

@@ -13,7 +13,8 @@ export interface StepScore {
 }
 
 /**
- * Trains on one batch. The reward, if a rule reads it, is 1 for an image classified correctly, else 0.
+ * Trains on one batch. As signals, the reward is 1 for an image classified correctly, else 0; the input is the images,
+ * and the target their labels.
  *
  * @param lossName Name of the loss. Default: the cross-entropy.
  */
@@ -33,7 +34,10 @@ export function trainingStep(
         correct = tf.keep(scores.correct);
         return tf.mean(scores.loss) as tf.Scalar;
       },
-      { returnCost: true, ...(rewarded && { signals: { reward: () => tf.clone(correct as tf.Tensor1D) } }) },
+      {
+        returnCost: true,
+        signals: { input: xs, target: ys, ...(rewarded && { reward: () => tf.clone(correct as tf.Tensor1D) }) },
+      },
     ) as tf.Scalar;
     return { loss, correct: tf.sum(correct as tf.Tensor1D) };
   } finally {

@@ -4,6 +4,7 @@ import type { GlobalModulator, Hyperparameter, SignalName, Signals } from '@ghl/
 import {
   type BaselineState,
   initBaseline,
+  type PerActivityModulator,
   type PerExampleModulator,
   predictionError,
   specOf,
@@ -21,8 +22,8 @@ afterEach(() => tf.dispose(leaks.splice(0)));
 
 const mean = (numbers: readonly number[]) => numbers.reduce((sum, each) => sum + each, 0) / numbers.length;
 
-// The mutants are made from three modulators: a direction by the gradient, a factor relative to a baseline, and one per
-// example.
+// The mutants are made from four modulators: a direction by the gradient, a factor relative to a baseline, one per
+// example, and one per activity.
 
 type Increment<R extends SignalName, S extends {} = Record<string, never>> = WeightModulator<R, S>;
 
@@ -114,6 +115,47 @@ const relativeClaims: ModulatorClaims = {
   baselined: false,
   plugins: { relative },
 };
+
+/** m = y·t, with t the sum of the labels of the example. */
+function labelled(): PerActivityModulator<'target', Record<string, never>> {
+  return {
+    spec: specOf('labelled'),
+    actsOn: 'activity',
+    reads: ['target'],
+    init: () => ({}),
+    factor({ target }, { post, batch }, state) {
+      const ofExamples = tf.reshape(post, [batch, batch === 0 ? 0 : post.size / batch]);
+      return { factor: tf.reshape(tf.mul(ofExamples, tf.sum(target, 1, true)), post.shape) as tf.Tensor2D, state };
+    },
+  };
+}
+
+const labelledClaims: ModulatorClaims = {
+  reference: {
+    modulate({ post, signals, batch }) {
+      const target = signals.target as readonly number[];
+      const [size, width] = [post.length / batch, target.length / batch];
+      const sumOf = (example: number) => mean(target.slice(example * width, (example + 1) * width)) * width;
+      return { result: post.map((y, i) => y * sumOf(Math.floor(i / size))) };
+    },
+  },
+  factor: 'activity',
+  plugins: { labelled },
+};
+
+/** The factors of {@link labelled} with a change. */
+function relabelled(
+  change: (factor: tf.Tensor2D, signals: Pick<Signals, 'target'>) => tf.Tensor,
+): PerActivityModulator<'target', Record<string, never>> {
+  const sound = labelled();
+  return {
+    ...sound,
+    factor(signals, context, state) {
+      const answer = sound.factor(signals, context, state);
+      return { ...answer, factor: change(answer.factor, signals) as tf.Tensor2D };
+    },
+  };
+}
 
 /** Averages the rewards of a batch, which may be empty. */
 function average(): Increment<'reward'> {
@@ -380,6 +422,31 @@ const mutants: Mutant[] = [
     make: relative,
     claims: { ...relativeClaims, factor: 'layer' },
   },
+  {
+    name: 'factors in the order of another example',
+    fails: ['reference'],
+    make: () => relabelled((factor) => tf.reverse(factor, 0)),
+    claims: labelledClaims,
+  },
+  {
+    name: 'one factor for all units',
+    fails: ['reference', 'factor-shape', 'activity-on-gate'],
+    make: () => relabelled((factor) => tf.mean(factor, 1, true)),
+    claims: labelledClaims,
+  },
+  {
+    name: 'undeclared input under a factor per activity',
+    fails: ['signals', 'activity-on-gate'],
+    make: () =>
+      relabelled((factor, signals) => tf.mul(factor, tf.onesLike(tf.sum((signals as unknown as Signals).input)))),
+    claims: labelledClaims,
+  },
+  {
+    name: 'acts per activity, claims one factor per example',
+    fails: ['factor-shape', 'example-equals-scalar'],
+    make: labelled,
+    claims: { ...labelledClaims, factor: 'example' },
+  },
 ];
 
 /** The baseline in a variable of JavaScript. */
@@ -402,6 +469,7 @@ it.each([
   { name: 'direction', make: direction, claims: directionClaims },
   { name: 'advantage', make: advantage, claims: advantageClaims },
   { name: 'relative', make: relative, claims: relativeClaims },
+  { name: 'labelled', make: labelled, claims: labelledClaims },
 ])('the sound modulator $name passes every case', async ({ make, claims }) => {
   expect(await failing(modulatorCases(make as () => GlobalModulator, claims))).toEqual([]);
 });
@@ -417,6 +485,7 @@ describe('a mutant of a modulator', () => {
       ...modulatorCases(direction, directionClaims),
       ...modulatorCases(advantage, advantageClaims),
       ...modulatorCases(relative, relativeClaims),
+      ...modulatorCases(labelled, labelledClaims),
     ].map(({ id }) => id);
     expect(ids.filter((id) => !mutants.some(({ fails }) => fails.includes(id)))).toEqual([]);
   });

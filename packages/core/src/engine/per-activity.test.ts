@@ -2,7 +2,7 @@
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
-import { constant, type LocalRule, type Scope, statelessRule, wrap } from '../local-rule.js';
+import { constant, type LocalRule, presynaptic, type Scope, statelessRule, wrap } from '../local-rule.js';
 import type { ActivityContext, PerActivityModulator, PerExampleModulator } from '../modulator.js';
 import { maxAbs, rms } from '../normalize.js';
 import { tensor } from '../numbers.fixture.js';
@@ -42,6 +42,16 @@ const geometries: readonly { name: string; connection: Connection; shape: number
   { name: 'conv2d', connection: conv2d([2, 2, 2, 3], { padding: 1, strides: 2 }), shape: [3, 4, 4, 2] },
   { name: 'depthwise', connection: depthwiseConv2d([2, 2, 2, 2]), shape: [3, 4, 4, 2] },
 ];
+
+it.each(geometries)('on a gate of 1 is the whole post-synaptic term: $name', ({ connection, shape }) => {
+  tf.tidy(() => {
+    const layer = layerOf(connection, [shape, shape]);
+    const expected = layer.calls.map(
+      ({ pre, post }) => connection.correlate(pre, [tf.sin(tf.mul(post, 3))])[0] as tf.Tensor,
+    );
+    expect(run(threeFactor(presynaptic(), sine), layer).increment).toBeAllClose(tf.addN(expected), { atol: 1e-5 });
+  });
+});
 
 describe('a factor per activity', () => {
   it('moves w by m·y·x: for x = [1, 2], w = [1, 0.5], y = 2 and m = −3, by [−6, −12]', () => {
