@@ -1,0 +1,17 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { parts } from '@ghl/recipes';
+import { expect, it } from 'vitest';
+// @ts-expect-error: a script, in plain JavaScript
+import { products } from './rule-images.mjs';
+
+const images = join(import.meta.dirname, '../docs/guide/images');
+
+it.each(['patches', ...Object.keys(products)])('draws %s in an image of at most 30 kB', (name) => {
+  expect(statSync(join(images, `${name}.png`)).size).toBeLessThanOrEqual(30_000);
+});
+
+it('draws rules of this project only', () => {
+  const rules = parts.filter(({ kind }) => kind === 'rule').map(({ name }) => name);
+  expect(rules).toEqual(expect.arrayContaining(Object.keys(products)));
+});
