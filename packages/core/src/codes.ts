@@ -46,6 +46,13 @@ export interface ErrorCodes {
    */
   readonly CHECKSUM_MISMATCH: DataError;
   /**
+   * A transform follows a constraint of the weights, such as `unitNorm`, that it could undo.
+   *
+   * @remarks Put `bounds`, `dale` and `keepZeros` after all other transforms and after a `sum`, and `unitNorm` at the
+   * end.
+   */
+  readonly CONSTRAINT_ORDER: ConfigurationError;
+  /**
    * The bytes passed to `loadState()` are not a saved state.
    *
    * @remarks Pass the bytes that `saveState()` returned, unchanged.

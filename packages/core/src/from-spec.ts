@@ -2,6 +2,7 @@
 
 import { adam } from './adam.js';
 import { clipByNorm, clipByValue } from './clip.js';
+import { bounds, dale, keepZeros, unitNorm } from './constraints.js';
 import { ConfigurationError, unknownName } from './errors.js';
 import { lion } from './lion.js';
 import { constant, presynaptic } from './local-rule.js';
@@ -11,30 +12,36 @@ import { permuted } from './permuted.js';
 import { chain, gradientDescent, local, sum, threeFactor } from './plasticity.js';
 import { power } from './power.js';
 import { cosine } from './schedule.js';
-import { exponential, join, linear, warmUp } from './schedules.js';
+import { exponential, join, linear, oneCycle, piecewise, variable, warmUp } from './schedules.js';
 import { type Factory, isSpec, type Json, type Spec } from './spec.js';
 import { ema, trace } from './trace.js';
 import { decayWeights, scaleBy } from './transform.js';
+import { unitStep } from './unit-step.js';
 
 const ofCore: Readonly<Record<string, Factory>> = {
   adam,
+  bounds,
   chain,
   clipByNorm,
   clipByValue,
   constant,
   cosine,
+  dale,
   decayWeights,
   ema,
   exponential,
   gradientDescent,
   join,
+  keepZeros,
   linear,
   lion,
   local,
   maxAbs,
   momentum,
   normalizeUnits,
+  oneCycle,
   permuted,
+  piecewise,
   power,
   presynaptic,
   rms,
@@ -42,6 +49,9 @@ const ofCore: Readonly<Record<string, Factory>> = {
   sum,
   threeFactor,
   trace,
+  unitNorm,
+  unitStep,
+  variable,
   warmUp,
 };
 

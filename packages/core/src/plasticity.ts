@@ -3,6 +3,7 @@
  * rule × global modulator, a rule alone, gradient descent and a chain are all plasticities.
  */
 import { checkPart } from './checks.js';
+import { checkConstraints, refuseConstraint } from './constraints.js';
 import { ConfigurationError } from './errors.js';
 import { type LocalRule, ruleName } from './local-rule.js';
 import type { GlobalModulator, SignalName } from './modulator.js';
@@ -120,7 +121,8 @@ export function gradientDescent(): Plasticity<'gradient'> {
  * It moves every weight if all parts are sums or chains of gradient descent. With a local rule, it moves only kernels.
  *
  * @param parts At least one plasticity. The order changes the rounding only.
- * @throws ConfigurationError `BAD_VALUE` unless each part is a plasticity.
+ * @throws ConfigurationError `BAD_VALUE` unless each part is a plasticity; `CONSTRAINT_ORDER` if one has a constraint,
+ * such as `unitNorm`, which belongs after the sum.
  * @example
  * ```ts
  * import { stepOnce } from '@ghl/conformance/testing';
@@ -141,6 +143,7 @@ export function sum<R extends SignalName>(
   const help = 'give plasticities: sum(gradientDescent(), chain(local(rule), scaleBy(1e-3))).';
   if (parts.length === 0) throw new ConfigurationError('BAD_VALUE', 'sum has no part.', help);
   for (const [i, part] of parts.entries()) checkPart(`Part ${i + 1} of sum`, part, 'transforms', help);
+  for (const { spec, transforms } of parts) refuseConstraint(spec, transforms);
   const reads = [...new Set(parts.flatMap((part) => part.reads))];
   return { spec: specOf('sum', ...parts), rule: null, modulator: null, terms: parts, transforms: [], reads };
 }
@@ -150,7 +153,8 @@ export function sum<R extends SignalName>(
  * it is a transform, the named tail of other chains: `const step = chain(decayWeights(5e-2), scaleBy(1e-2))`.
  *
  * @throws ConfigurationError `BAD_VALUE` unless the first argument is a plasticity or a transform, and each other one a
- * transform.
+ * transform; `CONSTRAINT_ORDER` if a transform follows a constraint that it could undo, as in `chain(…, unitNorm(),
+ * scaleBy(0.1))`.
  * @example
  * ```ts
  * import { chain, decayWeights, maxAbs, scaleBy, threeFactor } from '@ghl/core';
@@ -186,9 +190,9 @@ export function chain(first: Plasticity | Transform, ...rest: readonly Transform
   }
   const spec = specOf('chain', first, ...rest);
   const transforms = rest.flatMap((transform) => transform.parts ?? [transform]);
-  if (headless) return sequence(spec, [...(first.parts ?? [first]), ...transforms]);
-  const head = first as Plasticity;
-  return { ...head, spec, transforms: [...head.transforms, ...transforms] };
+  const all = [...(headless ? (first.parts ?? [first]) : (first as Plasticity).transforms), ...transforms];
+  checkConstraints(all);
+  return headless ? sequence(spec, all) : { ...(first as Plasticity), spec, transforms: all };
 }
 
 /**

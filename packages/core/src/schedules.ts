@@ -1,8 +1,9 @@
-/** Schedules: linear, exponential and piecewise values, and schedules in sequence. */
+/** Schedules: linear, exponential and piecewise values, schedules in sequence, and variables. */
 import { checkNumber } from './checks.js';
 import { ConfigurationError } from './errors.js';
+import { number, readOptions } from './options.js';
 import { checkHyperparameter, type Hyperparameter, type Schedule, valueAt } from './schedule.js';
-import { type Specified, specOf } from './spec.js';
+import { type Json, type Spec, type Specified, specOf } from './spec.js';
 
 type NamedSchedule = Schedule & Specified;
 
@@ -54,6 +55,138 @@ export function exponential(start: number, rate: number): NamedSchedule {
 }
 
 /**
+ * `start · factorⁿ`, where n is the number of boundaries that t has reached. As PyTorch's `MultiStepLR`, stepped once
+ * per update. For pieces of any value, see {@link join}.
+ *
+ * @param start Value before the first boundary.
+ * @param factor The ratio of each piece to the one before.
+ * @param boundaries Whole numbers of updates, increasing, above 0.
+ * @throws ConfigurationError `BAD_VALUE`.
+ * @example
+ * ```ts
+ * import { piecewise } from '@ghl/core';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const schedule = piecewise(8, 0.5, [10, 17]);
+ * console.log(schedule(9), schedule(10), schedule(17));
+ * // => 8 4 2
+ * ```
+ */
+export function piecewise(start: number, factor: number, boundaries: readonly number[]): NamedSchedule {
+  checkNumber('piecewise start', start);
+  checkNumber('piecewise factor', factor);
+  checkBoundaries('piecewise', boundaries, 'give the updates at which the value changes: piecewise(0.1, 0.5, [10]).');
+  const schedule = (t: number) => start * factor ** boundaries.filter((boundary) => boundary <= t).length;
+  return Object.assign(schedule, { spec: specOf('piecewise', start, factor, boundaries) });
+}
+
+/** Options of {@link oneCycle}. */
+export interface OneCycleOptions {
+  /** The share of the updates in which the value rises, in (0, 1). Default 0.3. */
+  readonly rise?: number;
+  /** The peak ÷ the value at t = 0, above 0. Default 25. */
+  readonly startDivisor?: number;
+  /** The value at t = 0 ÷ that at t = steps, above 0. Default 1e4. */
+  readonly endDivisor?: number;
+}
+
+/**
+ * One rise and one fall, each half a cosine: from `peak / startDivisor` at t = 0 to the peak at t = rise · steps, then
+ * to `peak / (startDivisor · endDivisor)` at t = steps. As optax's `cosine_onecycle_schedule`, and as PyTorch's
+ * `OneCycleLR` to within one update.
+ *
+ * @param peak The largest value.
+ * @param steps Updates until the end of the fall; at least 1.
+ * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`.
+ * @see Smith & Topin, "Super-convergence: very fast training of neural networks using large learning rates", 2018.
+ * @example
+ * ```ts
+ * import { oneCycle } from '@ghl/core';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const schedule = oneCycle(1, 100, { rise: 0.5, startDivisor: 4, endDivisor: 2 });
+ * console.log(schedule(0), schedule(25), schedule(50), schedule(100));
+ * // => 0.25 0.625 1 0.125
+ * ```
+ */
+export function oneCycle(peak: number, steps: number, options: OneCycleOptions = {}): NamedSchedule {
+  checkNumber('oneCycle peak', peak);
+  checkNumber('oneCycle steps', steps, { least: 1 });
+  const { rise, startDivisor, endDivisor } = readOptions('oneCycle', options, {
+    rise: number(0.3, { above: 0, below: 1 }),
+    startDivisor: number(25, { above: 0 }),
+    endDivisor: number(1e4, { above: 0 }),
+  });
+  const [start, top] = [peak / startDivisor, rise * steps];
+  const between = (from: number, to: number, share: number) =>
+    from + ((to - from) * (1 - Math.cos(Math.PI * share))) / 2;
+  const schedule = (t: number) =>
+    t < top ? between(start, peak, t / top) : between(peak, start / endDivisor, Math.min(1, (t - top) / (steps - top)));
+  return Object.assign(schedule, { spec: specOf('oneCycle', peak, steps, options) });
+}
+
+/** A schedule whose value can be set, by {@link variable}. */
+export type Variable = NamedSchedule & {
+  /** The present value. */
+  readonly value: number;
+  /**
+   * Sets the value from the next update on.
+   *
+   * @throws ConfigurationError `BAD_VALUE` unless it is a finite number. A value out of the range of the hyperparameter
+   * makes the next step throw.
+   */
+  set(value: number): void;
+};
+
+const variables = new WeakMap<Spec, Variable>();
+
+/**
+ * A value that a callback or a training loop sets: `rate.set(rate.value / 2)`. Its spec has the present value, so a
+ * model saved with its optimizer continues with it. `getWeights` and `setWeights` of an optimizer save and restore it
+ * too.
+ *
+ * @param initial The first value.
+ * @throws ConfigurationError `BAD_VALUE`.
+ * @example
+ * ```ts
+ * import { scaleBy, variable } from '@ghl/core';
+ * import '@tensorflow/tfjs-backend-cpu';
+ *
+ * const rate = variable(0.1);
+ * const step = scaleBy(rate);
+ * rate.set(0.05);
+ * console.log(rate.value, JSON.stringify(step.spec));
+ * // => 0.05 {"name":"scaleBy","args":[{"name":"variable","args":[0.05]}]}
+ * ```
+ */
+export function variable(initial: number): Variable {
+  checkNumber('variable', initial);
+  // Specs of products refer to this list, so that they have the present value.
+  const args = [initial];
+  const spec: Spec = { name: 'variable', args };
+  const schedule = Object.assign(() => args[0] as number, {
+    spec,
+    set(value: number) {
+      checkNumber('variable', value);
+      args[0] = value;
+    },
+  });
+  const result = Object.defineProperty(schedule, 'value', { get: () => args[0] }) as typeof schedule & Variable;
+  variables.set(spec, result);
+  return result;
+}
+
+/**
+ * The variables in a spec of a product of this process, in the order of the spec. A variable that occurs twice is
+ * listed twice: a product that is rebuilt from the JSON of the spec has two variables in its place.
+ */
+export function variablesIn(spec: Json | Spec): Variable[] {
+  if (typeof spec !== 'object' || spec === null) return [];
+  const own = variables.get(spec as Spec);
+  return own === undefined ? Object.values(spec).flatMap(variablesIn) : [own];
+}
+
+/**
  * Hyperparameters in sequence: the first until update `boundaries[0]`, the second until `boundaries[1]`, and so on. A
  * schedule starts at its own t = 0 when its turn comes. With numbers, this is a step-wise constant.
  *
@@ -81,10 +214,7 @@ export function join(parts: readonly Hyperparameter[], boundaries: readonly numb
     );
   }
   const values = parts.map((part, i) => checkHyperparameter(`join part ${i}`, part));
-  for (const [i, boundary] of boundaries.entries()) {
-    if (Number.isSafeInteger(boundary) && boundary > (boundaries[i - 1] ?? 0)) continue;
-    throw new ConfigurationError('BAD_VALUE', `join boundary ${i} is ${String(boundary)}.`, help);
-  }
+  checkBoundaries('join', boundaries, help);
   const schedule = (t: number) => {
     const past = boundaries.filter((boundary) => boundary <= t).length;
     return valueAt(values[past] as Hyperparameter, t - (boundaries[past - 1] ?? 0));
@@ -114,4 +244,13 @@ export function warmUp(steps: number, after: Hyperparameter): NamedSchedule {
   const eta = checkHyperparameter('warmUp schedule', after);
   const schedule = (t: number) => (t < steps ? (valueAt(eta, 0) * (t + 1)) / steps : valueAt(eta, t - steps));
   return Object.assign(schedule, { spec: specOf('warmUp', steps, after) });
+}
+
+function checkBoundaries(schedule: string, boundaries: readonly number[], help: string): void {
+  if (!Array.isArray(boundaries))
+    throw new ConfigurationError('BAD_VALUE', `${schedule} boundaries is ${String(boundaries)}.`, help);
+  for (const [i, boundary] of boundaries.entries()) {
+    if (Number.isSafeInteger(boundary) && boundary > (boundaries[i - 1] ?? 0)) continue;
+    throw new ConfigurationError('BAD_VALUE', `${schedule} boundary ${i} is ${String(boundary)}.`, help);
+  }
 }

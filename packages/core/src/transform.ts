@@ -36,6 +36,11 @@ export interface Transform<S extends StateTree = any> extends Specified {
   update(increment: tf.Tensor, context: TransformContext, state: S): IncrementResult<S>;
   /** The transform as an operation at a step, for a backend that fuses; only for one without state. */
   operation?(step: number): Operation;
+  /**
+   * `'value'` if it constrains each new weight W + Δ, `'norm'` if it constrains the norm of each unit. In a chain,
+   * constraints follow all other transforms, and one of the norm comes last. A step scale acts before them.
+   */
+  readonly constraint?: 'value' | 'norm';
   /** The transforms of a chain without a head, in order; a chain with a head applies them one by one. */
   readonly parts?: readonly Transform[];
 }

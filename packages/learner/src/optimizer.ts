@@ -140,7 +140,8 @@ export class PlasticOptimizer<Options extends AnyOptions = AnyOptions> extends t
   /**
    * A factor of the step of every updater, in addition to its own step size: a number of at least 0, initially 1. Set
    * it when a schedule is not enough, such as in a callback of `fit`. It takes effect at the next step, and is saved
-   * with the model. It does not change the state of rules, transforms and tfjs optimizers.
+   * with the model. It acts before constraints such as `unitNorm`, which still hold. It does not change the state of
+   * rules, transforms and tfjs optimizers.
    *
    * @throws When set: ConfigurationError `BAD_VALUE`, `DISPOSED`.
    */

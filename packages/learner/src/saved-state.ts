@@ -1,10 +1,12 @@
 /**
- * The state of an optimizer as named tensors, for checkpoints: the step, the step scale, the state of each plasticity
- * under the path of its weight, and the state of each tfjs optimizer under its selector.
+ * The state of an optimizer as named tensors, for checkpoints. It consists of the step, the step scale, the variables
+ * of schedules, and the state of each updater: of a plasticity under the path of its weight, and of a tfjs optimizer
+ * under its selector.
  */
 import { StateError, UnsupportedError } from '@ghl/core';
-import { leaves, mapLeaves, type PlasticityState } from '@ghl/core/engine';
+import { leaves, mapLeaves, type PlasticityState, variablesIn } from '@ghl/core/engine';
 import * as tf from '@tensorflow/tfjs-core';
+import { isPlasticity } from './assignment.js';
 import { type Binding, checkUnchanged } from './binding.js';
 import { outOfJournals } from './tfjs/journal.js';
 import { hasOwnWeights, memoryOf, setIterations } from './tfjs/tfjs-optimizer.js';
@@ -18,6 +20,8 @@ export class Progress {
   readonly step = outOfJournals(tf.tidy(() => tf.variable(tf.scalar(0, 'int32'), false)));
   /** The bits of the step scale, a 64-bit number, which a float32 tensor would round. */
   readonly stepScale = outOfJournals(tf.tidy(() => tf.variable(bitsOf(1), false)));
+  /** The bits of the variables of schedules, in the order of the assignment; null until they are saved. */
+  variables: tf.Variable | null = null;
 
   /** Stores the number of updates so far. */
   noteStep(step: number): void {
@@ -29,23 +33,39 @@ export class Progress {
     tf.tidy(() => this.stepScale.assign(bitsOf(scale)));
   }
 
+  /** Stores the values of the variables of schedules. */
+  noteVariables(values: readonly number[]): tf.Variable {
+    this.variables ??= outOfJournals(tf.tidy(() => tf.variable(bitsOf(...values), false)));
+    tf.tidy(() => this.variables?.assign(bitsOf(...values)));
+    return this.variables;
+  }
+
   dispose(): void {
-    tf.dispose([this.step, this.stepScale]);
+    tf.dispose([this.step, this.stepScale, ...(this.variables === null ? [] : [this.variables])]);
   }
 }
 
-const bitsOf = (number: number) => tf.tensor1d(new Int32Array(Float64Array.of(number).buffer), 'int32');
+const bitsOf = (...numbers: number[]) => tf.tensor1d(new Int32Array(Float64Array.from(numbers).buffer), 'int32');
+const numbersOf = (bits: ArrayLike<number>) => [...new Float64Array(Int32Array.from(bits).buffer)];
+
+/** The variables of the schedules of an assignment. */
+const variablesOf = ({ plan }: Binding) =>
+  variablesIn(
+    Object.values(plan.assignment).flatMap((updater) => (isPlasticity(updater) ? [updater.spec] : [])) as never,
+  );
 
 /**
  * Returns the live tensors.
  *
  * @throws UnsupportedError `OPTIMIZER_NOT_SAVED`.
  */
-export async function readState(binding: Binding, { step, stepScale }: Progress): Promise<NamedTensor[]> {
+export async function readState(binding: Binding, progress: Progress): Promise<NamedTensor[]> {
   const named: NamedTensor[] = [
-    { name: 'step', tensor: step },
-    { name: 'stepScale', tensor: stepScale },
+    { name: 'step', tensor: progress.step },
+    { name: 'stepScale', tensor: progress.stepScale },
   ];
+  const values = variablesOf(binding).map(({ value }) => value);
+  if (values.length > 0) named.push({ name: 'variables', tensor: progress.noteVariables(values) });
   for (const { planned, state } of binding.managed) {
     named.push(...leaves(state).map(([path, tensor]) => ({ name: `${planned.path}/${path}`, tensor })));
   }
@@ -98,16 +118,19 @@ export async function writeState(
   });
   const stepTensor = take('step', progress.step);
   const scaleTensor = own.has('stepScale') ? take('stepScale', progress.stepScale) : null;
+  const variables = variablesOf(binding);
+  const variableTensor =
+    variables.length === 0 ? null : take('variables', progress.noteVariables(variables.map(({ value }) => value)));
   const states = managed.map(({ planned, state }) =>
     mapLeaves(state, (leaf, path) => take(`${planned.path}/${path}`, leaf)),
   );
   const extra = weights.find(({ name }) => !taken.has(name));
   if (extra !== undefined) throw mismatch(`'${extra.name}' is not a name in the state of this optimizer`);
   const step = (await stepTensor.data())[0] as number;
-  const stepScale =
-    scaleTensor === null ? 1 : (new Float64Array(new Int32Array(await scaleTensor.data()).buffer)[0] as number);
+  const stepScale = scaleTensor === null ? 1 : (numbersOf(await scaleTensor.data())[0] as number);
   if (!(stepScale >= 0 && stepScale < Infinity))
     throw mismatch(`'stepScale' should be at least 0, but is ${stepScale}`);
+  const values = variableTensor === null ? [] : numbersOf(await variableTensor.data());
   const counts = await Promise.all(ofOptimizers.map(async ({ iterations }) => (await iterations?.data())?.[0] ?? 0));
 
   managed.forEach((each, i) => {
@@ -117,6 +140,7 @@ export async function writeState(
   });
   progress.noteStep(step);
   progress.noteScale(stepScale);
+  for (const [i, variable] of variables.entries()) variable.set(values[i] as number);
   for (const [i, { optimizer, remembered = [], theirs }] of ofOptimizers.entries()) {
     if (theirs !== undefined) await optimizer.setWeights(theirs);
     else setIterations(optimizer, counts[i] as number);

@@ -6,21 +6,31 @@ import { fileURLToPath } from 'node:url';
 import '@tensorflow/tfjs-backend-cpu';
 import {
   adam as adamTransform,
+  bounds,
   chain,
   clipByNorm,
   clipByValue,
   cosine,
+  dale,
   decayWeights,
   gradientDescent,
+  keepZeros,
   type LocalRule,
   lion,
   local,
   maxAbs,
   momentum,
+  normalizeUnits,
+  oneCycle,
+  permuted,
+  piecewise,
   power,
   scaleBy,
   threeFactor,
   trace,
+  unitNorm,
+  unitStep,
+  variable,
 } from '@ghl/core';
 import type { StepCounter, StepFollower } from '@ghl/core/engine';
 import { specOf } from '@ghl/core/plugin';
@@ -106,16 +116,25 @@ const byLoss = (): Assignment => {
   const adam = own(tf.train.adam(0.01));
   return {
     Conv_A1: chain(
-      threeFactor(maxAbs(swta({ temperature: 0.5 })), sign()),
+      threeFactor(permuted(normalizeUnits(maxAbs(swta({ temperature: 0.5 }))), 3), sign()),
       decayWeights(1e-2),
-      scaleBy(cosine(0.1, 20)),
+      scaleBy(oneCycle(0.1, 20)),
+      keepZeros(),
+      dale(),
+      unitNorm({ radius: 2 }),
     ),
     convB_2_: chain(
       threeFactor(trace(power(maxAbs(bcm()), 0.5), 0.9), scalar({ on: 'loss', baseline: 0.9 })),
       momentum(),
       scaleBy(0.1),
     ),
-    hidden_Layer: chain(local(maxAbs(hpca())), clipByValue(0.5), adamTransform(), scaleBy(0.01)),
+    hidden_Layer: chain(
+      local(maxAbs(hpca())),
+      clipByValue(0.5),
+      adamTransform(),
+      unitStep(piecewise(0.01, 0.5, [3])),
+      bounds(-2, 2),
+    ),
     'hidden_Layer/bias': adam,
     out: adam,
     '*': descend(),
@@ -239,6 +258,54 @@ describe('getWeights and setWeights', () => {
     expect(await snapshot()).toEqual(before);
     expect(optimizer.step).toBe(2);
     tf.engine().endScope();
+  });
+});
+
+describe('a variable of schedules', () => {
+  const withVariables = () => {
+    const [rate, decay] = [variable(0.1), variable(0)];
+    const plan = { '*': chain(gradientDescent(), decayWeights(decay), scaleBy(rate), clipByValue(rate)) };
+    const model = net();
+    const optimizer = own(plasticOptimizer(model, plan));
+    return { rate, decay, optimizer, model: compiled(model, optimizer) };
+  };
+
+  it('is saved and restored by getWeights and setWeights, to the last bit', async () => {
+    const [one, other] = [withVariables(), withVariables()];
+    await fit(one.model, 1);
+    one.rate.set(1 / 3);
+    one.decay.set(0.05);
+    tf.engine().startScope();
+    const weights = await one.optimizer.getWeights();
+    expect(weights.map(({ name }) => name).filter((name) => name.startsWith('var'))).toEqual(['variables']);
+    await other.optimizer.setWeights(weights);
+    tf.engine().endScope();
+    expect([other.rate.value, other.decay.value]).toEqual([1 / 3, 0.05]);
+    other.model.setWeights(one.model.getWeights());
+    await fit(one.model, 2);
+    await fit(other.model, 2);
+    expect(values(other.model)).toEqual(values(one.model));
+    tf.engine().startScope();
+    const none = (await one.optimizer.getWeights()).filter(({ name }) => name !== 'variables');
+    await expect(other.optimizer.setWeights(none)).rejects.toMatchObject({ code: 'STATE_MISMATCH' });
+    tf.engine().endScope();
+  });
+
+  it('is saved with its model', async () => {
+    register(factories);
+    const { rate, model } = withVariables();
+    await fit(model, 1);
+    rate.set(0.01);
+    const loaded = await load((await saved(model)).artifacts);
+    optimizerOf(loaded);
+    await fit(model, 2);
+    await fit(loaded, 2);
+    expect(values(loaded)).toEqual(values(model));
+  });
+
+  it('adds nothing to the state of an optimizer without variables', async () => {
+    const optimizer = own(plasticOptimizer(net(), { '*': descend() }));
+    expect((await optimizer.getWeights()).map(({ name }) => name)).not.toContain('variables');
   });
 });
 

@@ -381,10 +381,11 @@ function plainUpdate(
       units,
       batch: batchOf(posts),
       step,
+      scale,
     },
     state,
   );
-  const increment = scale === 1 ? result.increment : tf.mul(result.increment, scale);
+  const { increment } = result;
   if (measured && isKernel) measured.push(measureLayer(owner.path, increment, gradient as tf.Tensor, posts));
   const weights = tf.add(variable, increment);
   return limit(planned, { weights, state: result.state, finite: [allFinite(weights)] });

@@ -24,6 +24,8 @@ export interface WeightStep {
   readonly batch: number;
   /** Updates made so far, 0 at the first, for schedules. */
   readonly step: number;
+  /** Factor of the increment, which acts before the constraints of the weights. Default 1. */
+  readonly scale?: number;
 }
 
 /**
@@ -39,19 +41,26 @@ export function computeIncrement(
   weightStep: WeightStep,
   state: PlasticityState,
 ): IncrementResult<PlasticityState> {
-  const { weights, units = unitsOfWeight(weights.shape), step } = weightStep;
+  const { weights, units = unitsOfWeight(weights.shape), step, scale = 1 } = weightStep;
   checkNotEmpty('A plasticity', { weights });
   const { increment, ...head } = tidyRecord(() =>
     (plasticity.terms === undefined ? headIncrement : sumOfTerms)(plasticity, weightStep, state),
   );
-  let delta = increment;
+  const unconstrained = countUnconstrained(plasticity);
+  const scaled = (delta: tf.Tensor) => (scale === 1 ? delta : tf.mul(delta, scale));
+  let delta = unconstrained === 0 ? scaled(increment) : increment;
   const transforms = plasticity.transforms.map((transform, i) => {
     const next = tidyRecord(() => transform.update(delta, { weights, units, step }, state.transforms[i] as StateTree));
     checkShape('increment', next.increment, weights.shape);
-    delta = next.increment;
+    delta = i + 1 === unconstrained ? scaled(next.increment) : next.increment;
     return next.state;
   });
   return { increment: delta, state: { ...state, ...head, transforms } };
+}
+
+/** The number of transforms before the constraints of the weights. */
+export function countUnconstrained({ transforms }: Plasticity): number {
+  return transforms.filter(({ constraint }) => constraint === undefined).length;
 }
 
 /** The increment of a head, and the parts of its state that this phase changes. */
@@ -84,7 +93,7 @@ function headIncrement(
 
 function sumOfTerms(
   { terms = [] }: Plasticity,
-  { eligibilities, ...weightStep }: WeightStep,
+  { eligibilities, scale: _, ...weightStep }: WeightStep,
   state: PlasticityState,
 ): HeadIncrement {
   let first = 0;

@@ -12,6 +12,7 @@
  */
 
 export { readsActivity, rulesOf } from '../plasticity.js';
+export { variablesIn } from '../schedules.js';
 export { leaves, loadState, mapLeaves, saveState } from '../state.js';
 export * from './connection.js';
 export * from './eligibility.js';
