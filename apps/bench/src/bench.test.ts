@@ -141,7 +141,9 @@ describe('a race', () => {
 
   it('resumes after kill -9 at random moments, to the same curve and the same weights', async ({ onTestFailed }) => {
     onTestFailed(() => void process.stderr.write(`repeat the moments of the kills with GHL_KILL_SEED=${killSeed}\n`));
-    const race = [...SMALL, '--recipe', 'ghl', '--seeds', '1', '--epochs', '3', '--train-size', '320'];
+    // A recipe of one phase, and one of two phases in parallel.
+    const recipes = ['ghl', 'hpcaFastHebb'];
+    const race = [...SMALL, '--recipe', recipes.join(), '--seeds', '1', '--epochs', '2', '--train-size', '320'];
     expect(await bench(...race, '--out', 'straight')).toMatchObject({ status: 0 });
     const first = begin([...race, '--out', 'killed']);
     while (!(await begun('killed', 'ghl'))) await setTimeout(50);
@@ -161,9 +163,11 @@ describe('a race', () => {
       if (status === 0) left = 0;
       else expect(killed, stderr).toBe(true);
     }
-    expect(await curve(join(folder, 'killed'), 'ghl')).toEqual(await curve(join(folder, 'straight'), 'ghl'));
-    expect(await weights(join(folder, 'killed'), 'ghl')).toBe(await weights(join(folder, 'straight'), 'ghl'));
-  });
+    for (const recipe of recipes) {
+      expect(await curve(join(folder, 'killed'), recipe)).toEqual(await curve(join(folder, 'straight'), recipe));
+      expect(await weights(join(folder, 'killed'), recipe)).toBe(await weights(join(folder, 'straight'), recipe));
+    }
+  }, 120_000);
 
   it('resumes after Ctrl-C, with the command of the message', async () => {
     const { child, end } = begin([...SMALL, '--recipe', 'backprop', '--seeds', '1', '--out', 'a race', '--json']);

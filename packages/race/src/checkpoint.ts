@@ -20,14 +20,24 @@ const sumsSchema = z.object({ images: number, loss: number, correct: number });
 /** Schema of `numerics` of an active backend. */
 export const numericsSchema = z.record(z.string(), z.union([z.string(), z.boolean()]));
 
-/** Where the first phase begins, and the one phase of old checkpoints. */
-const FIRST_PHASE = { index: 0, epoch: 0, step: 0, trainMs: 0, trainedImages: 0 } as const;
+/** The start of the first phase, and the phase of checkpoints that had only one. */
+export const FIRST_PHASE = { index: 0, epoch: 0, step: 0, trainMs: 0, trainedImages: 0, best: -1, stale: 0 } as const;
 
 /** Schema of {@link Position}. */
 export const positionSchema = z.object({
-  /** The current phase, and `epoch`, `step`, `trainMs` and `trainedImages` when it began. */
+  /** The current phase. */
   phase: z
-    .object({ index: number, epoch: number, step: number, trainMs: number, trainedImages: number })
+    .object({
+      index: number,
+      /** `epoch`, `step`, `trainMs` and `trainedImages` when it began. */
+      epoch: number,
+      step: number,
+      trainMs: number,
+      trainedImages: number,
+      /** Its best validation accuracy, and the epochs since. */
+      best: number,
+      stale: number,
+    })
     .default(FIRST_PHASE),
   step: number,
   /** Epochs finished. */

@@ -21,7 +21,16 @@ const customSchema = z.strictObject({
 const protocolSchema = z.strictObject({
   network: z.record(z.string(), json).optional(),
   data: z.record(z.string(), json).optional(),
-  phases: z.array(z.strictObject({ epochs: positive, batch: positive, loss: z.string().optional() })).min(1),
+  phases: z
+    .array(
+      z.strictObject({
+        epochs: positive,
+        batch: positive,
+        loss: z.string().optional(),
+        patience: positive.optional(),
+      }),
+    )
+    .min(1),
 });
 
 /** Schema of {@link RacePlan}. */

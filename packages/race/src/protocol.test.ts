@@ -135,7 +135,13 @@ describe('a run of a local phase and a classifier', () => {
       [1, 2, 3, 4, 15, 18],
       [1, 2, 4, 4, 18, 18],
     ]);
-    expect(ends.map(({ secondsLeft }) => secondsLeft > 0)).toEqual([true, true, true, false]);
+    expect(ends.map(({ secondsLeft }) => Number.isFinite(secondsLeft) && secondsLeft > 0)).toEqual([
+      true,
+      true,
+      true,
+      false,
+    ]);
+    expect(ends.map(({ ended }) => ended?.isLast)).toEqual([false, false, false, true]);
   });
 
   it('has the result of the last epoch', async () => {
@@ -177,6 +183,29 @@ it('scores a run at its end even if no phase reads labels', async () => {
   expect(testAccuracy).toBeGreaterThanOrEqual(0);
   const ends = (await record.readEvents()).filter((event) => event.type === 'epoch');
   expect(ends.map(({ test }) => test === null)).toEqual([true, false]);
+});
+
+it('ends a phase when its patience does, and resumes to the same end', async () => {
+  // The classifier does not move, so no epoch is better than the first.
+  const still = (patience?: number): Phase => ({
+    assignment: { 'conv*': null, 'bn*': null, classifier: chain(gradientDescent(), scaleBy(0)) },
+    epochs: 6,
+    batch: 8,
+    patience,
+  });
+  const record = newRecord();
+  const { epochs, steps } = await once(record, { phases: [still(2), still(1), still()] });
+  expect([epochs, steps]).toEqual([3 + 2 + 6, 3 * (3 + 2 + 6)]);
+
+  const stopped = newRecord();
+  let calls = 0;
+  const checkpointDue = () => {
+    calls += 1;
+    if (calls === 6) throw new Error('killed'); // in the third epoch
+    return false;
+  };
+  await expect(once(stopped, { phases: [still(2)], checkpointDue })).rejects.toThrow('killed');
+  expect((await once(stopped, { phases: [still(2)] })).epochs).toBe(3);
 });
 
 const plan: RacePlan = {
@@ -271,7 +300,7 @@ describe('a planned protocol', () => {
   it('is in the summary, with what learns in each phase', () => {
     const summary = summarise(plan, []);
     expect(summary.recipes.ghl?.protocol).toEqual({
-      phases: [{ epochs: 3, batch: 8, loss: 'categoricalCrossentropy', learns: null }],
+      phases: [{ epochs: 3, batch: 8, loss: 'categoricalCrossentropy', patience: null, learns: null }],
     });
     const manifest = {
       backend: { name: 'wasm' },

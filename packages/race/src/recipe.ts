@@ -39,7 +39,12 @@ export function planRecipe(name: string, epochs?: number): PlannedRecipe {
     protocol: {
       ...(network && { network }),
       ...(data && { data }),
-      phases: phases.map(({ batch, loss }, i) => ({ epochs: lengths[i] as number, batch, ...(loss && { loss }) })),
+      phases: phases.map(({ batch, loss, patience }, i) => ({
+        epochs: lengths[i] as number,
+        batch,
+        ...(loss && { loss }),
+        ...(patience && { patience }),
+      })),
     },
   };
 }

@@ -34,6 +34,8 @@ export interface PhaseSummary {
   readonly epochs: number;
   readonly batch: number;
   readonly loss: string;
+  /** Epochs without a better validation accuracy that end the phase; null if none do. */
+  readonly patience: number | null;
   /** Selectors of the weights that learn; null before a run has begun. */
   readonly learns: readonly string[] | null;
 }
@@ -198,10 +200,10 @@ function protocolSummary(
   return {
     ...(network && { network }),
     ...(data && { data }),
-    phases: phasesOf(plan, recipe).map(({ epochs, batch, loss = DEFAULT_LOSS }, i) => {
+    phases: phasesOf(plan, recipe).map(({ epochs, batch, loss = DEFAULT_LOSS, patience = null }, i) => {
       const spec = specs[i];
       const learns = spec === undefined ? null : Object.keys(spec).filter((selector) => spec[selector] !== null);
-      return { epochs, batch, loss, learns };
+      return { epochs, batch, loss, patience, learns };
     }),
   };
 }

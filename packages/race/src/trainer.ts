@@ -10,6 +10,7 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import {
   decodeCheckpoint,
   encodeCheckpoint,
+  FIRST_PHASE,
   firstPosition,
   type Position,
   restoreState,
@@ -36,7 +37,7 @@ export interface Progress {
   /** The current phase, from 0, and the number of phases. */
   readonly phase: number;
   readonly phases: number;
-  /** Epochs finished, of all phases. */
+  /** Epochs finished, of all phases; fewer than planned if the patience of a phase ends it. */
   readonly epoch: number;
   readonly epochs: number;
   readonly step: number;
@@ -52,7 +53,7 @@ export interface Progress {
   /** Present while the model is evaluated, after an epoch's last step. */
   readonly evaluated?: { readonly images: number; readonly of: number; readonly ms: number };
   /** Present at the end of an epoch. */
-  readonly ended?: { readonly validation: Score | null; readonly test: Score | null };
+  readonly ended?: { readonly validation: Score | null; readonly test: Score | null; readonly isLast: boolean };
 }
 
 /** A phase of a run: a new optimizer trains the model for some epochs. */
@@ -62,6 +63,11 @@ export interface Phase {
   readonly batch: number;
   /** Name of the loss. Default: the cross-entropy. */
   readonly loss?: string | undefined;
+  /**
+   * Ends the phase after this number of epochs without a better validation accuracy. Default: never. Without validation
+   * images, all epochs run.
+   */
+  readonly patience?: number | undefined;
 }
 
 /** One run. */
@@ -192,7 +198,7 @@ class Trainer {
   /** Trains to the end of the last phase. */
   async train(): Promise<void> {
     for (;;) {
-      while (this.#position.epoch < this.#position.phase.epoch + this.#phase.epochs) await this.#epoch();
+      while (!this.#phaseEnds) await this.#epoch();
       if (this.#isLastPhase) return;
       this.#nextPhase();
     }
@@ -200,6 +206,12 @@ class Trainer {
 
   get #phase(): Phase {
     return phaseAt(this.#run.phases, this.#position);
+  }
+
+  get #phaseEnds(): boolean {
+    const { epochs, patience = Number.POSITIVE_INFINITY } = this.#phase;
+    const { epoch, phase } = this.#position;
+    return epoch >= phase.epoch + epochs || phase.stale >= patience;
   }
 
   get #isLastPhase(): boolean {
@@ -222,7 +234,7 @@ class Trainer {
   #nextPhase(): void {
     const { epoch, step, trainMs, trainedImages, phase } = this.#position;
     this.#optimizer.dispose();
-    this.#position.phase = { index: phase.index + 1, epoch, step, trainMs, trainedImages };
+    this.#position.phase = { ...FIRST_PHASE, index: phase.index + 1, epoch, step, trainMs, trainedImages };
     this.#optimizer = plasticOptimizer(this.#run.model, this.#phase.assignment);
     this.#loss = Number.NaN;
     this.#started = this.#start();
@@ -258,11 +270,11 @@ class Trainer {
     }
     this.#reportProgress();
 
-    const isEnd = this.#isLastPhase && position.epoch + 1 === position.phase.epoch + epochs;
+    const isScored = labelled || (this.#isLastPhase && position.epoch + 1 === position.phase.epoch + epochs);
     const from = this.#clock.now();
     const evaluated = { images: 0, of: data.validation.size + data.test.size, ms: 0 };
     const scores = async (split: Split) => {
-      if (!labelled && !isEnd) return null;
+      if (!isScored) return null;
       return evaluate(
         model,
         split,
@@ -278,10 +290,19 @@ class Trainer {
     };
     const validation = await scores(data.validation);
     const test = await scores(data.test);
-    position.evalMs += this.#clock.now() - from;
+    if (isScored) position.evalMs += this.#clock.now() - from;
 
     const { images, loss, correct } = position.sums;
     position.epoch += 1;
+    if (validation !== null) {
+      const { best, stale } = position.phase;
+      const isBetter = validation.accuracy > best;
+      position.phase = {
+        ...position.phase,
+        best: isBetter ? validation.accuracy : best,
+        stale: isBetter ? 0 : stale + 1,
+      };
+    }
     position.batch = 0;
     position.sums = emptySums();
     await this.#log({
@@ -294,7 +315,7 @@ class Trainer {
       ...this.#times(),
     });
     await this.#checkpoint();
-    this.#reportProgress({ ended: { validation, test } });
+    this.#reportProgress({ ended: { validation, test, isLast: this.#isLastPhase && this.#phaseEnds } });
   }
 
   #step(xs: tf.Tensor, ys: tf.Tensor2D): void {
@@ -432,7 +453,7 @@ class Trainer {
     const done = phases.slice(0, phase.index).reduce((sum, each) => sum + evaluationsOf(each, each.epochs), 0);
     const evaluation = evaluated
       ? (evaluated.ms * evaluated.of) / evaluated.images
-      : evalMs / (done + evaluationsOf(this.#phase, epochsDone)) || 0;
+      : evalMs / (done + evaluationsOf(this.#phase, epochsDone) || Number.POSITIVE_INFINITY);
     const evaluationsLeft = later.reduce(
       (sum, each) => sum + evaluationsOf(each, each.epochs),
       evaluationsOf(this.#phase, epochsOfPhase - epochsDone),

@@ -50,6 +50,8 @@ export interface ProtocolPhase {
   readonly batch: number;
   /** Name of the loss. Default: `categoricalCrossentropy`. */
   readonly loss?: string;
+  /** Ends the phase after this number of epochs without a better validation accuracy. Default: never. */
+  readonly patience?: number;
   /**
    * The assignment for `plasticOptimizer`; null freezes a layer.
    *

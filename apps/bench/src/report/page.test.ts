@@ -1,4 +1,4 @@
-import type { RacePlan, RunEvent, RunManifest, RunResult } from '@ghl/race';
+import type { PlannedRecipe, RacePlan, RunEvent, RunManifest, RunResult } from '@ghl/race';
 import { type RecordedRun, summarise } from '@ghl/race';
 import { parseHTML } from 'linkedom';
 import { PNG } from 'pngjs';
@@ -138,6 +138,47 @@ describe('the report', () => {
       'ghl, seed 2: cpu',
     ]);
     expect(document.querySelector('dl')?.textContent).toContain('wasm, V8, 1; cpu, 1');
+  });
+
+  it('has a table of the protocols if a recipe has its own', () => {
+    expect(document.querySelector('.protocols')).toBeNull();
+    const phases = [
+      { epochs: 1, batch: 10 },
+      { epochs: 2, batch: 64, loss: 'meanSquaredError', patience: 5 },
+    ];
+    const network = { activation: 'triangle' };
+    const [ghl] = plan.recipes as [PlannedRecipe];
+    const mixed = { ...plan, recipes: [ghl, { name: 'hpca+scalar', protocol: { network, phases } }] };
+    const manifest = {
+      backend: { name: 'wasm' },
+      environment: { versions: {}, git: null },
+      parameters: 10,
+      spec: { 'conv*': {}, classifier: null },
+      laterSpecs: [{ 'conv*': null, '*': {} }],
+    } as unknown as RunManifest;
+    const local = { ...events(0)[3], train: null, validation: null, test: null } as RunEvent;
+    const [first, ...rest] = runs.map((run) => (run.recipe === 'ghl' ? run : { ...run, manifest })) as [RecordedRun];
+    const all = [{ ...first, events: [local, ...first.events] }, ...rest];
+    const html = parseHTML(page(mixed, all, summarise(mixed, all))).document;
+    const text = (row: Element) => [...row.querySelectorAll('td')].map((cell) => cell.textContent);
+    expect([...html.querySelectorAll('.protocols tbody tr')].map(text)).toEqual([
+      ['ghl', 'as the race', 'as the race', '1 of 1', '2', '16', '–', 'categoricalCrossentropy'],
+      [
+        'hpca+scalar',
+        "{ activation: 'triangle' }",
+        'as the race',
+        '1 of 2',
+        '1',
+        '10',
+        'conv*',
+        'categoricalCrossentropy',
+      ],
+      ['', '', '', '2 of 2', '2, patience 5', '64', 'the rest', 'meanSquaredError'],
+    ]);
+    expect([...html.querySelectorAll('details h3')].map((title) => title.textContent)).toEqual([
+      'hpca+scalar, phase 1',
+      'hpca+scalar, phase 2',
+    ]);
   });
 
   it('draws the finite values if others are NaN or infinite', () => {

@@ -159,19 +159,26 @@ function protocols(plan: RacePlan, { recipes }: RaceSummary): string {
   const titles = ['recipe', 'network', 'images', 'phase', 'epochs', 'batch', 'learns', 'loss'];
   const head = titles.map((title) => `<th scope="col">${title}</th>`).join('');
   const body = Object.entries(recipes).flatMap(([name, { protocol }]) =>
-    protocol.phases.map(({ epochs, batch, loss, learns }, i) => {
+    protocol.phases.map(({ epochs, batch, loss, patience, learns }, i) => {
       const options = [protocol.network, protocol.data].map((each) => (each ? specText(each) : 'as the race'));
       const what =
         learns === null ? '–' : learns.map((selector) => (selector === '*' ? 'the rest' : selector)).join(', ');
       const first = i === 0 ? [name, ...options] : ['', '', ''];
-      const cells = [...first, `${i + 1} of ${protocol.phases.length}`, `${epochs}`, `${batch}`, what, loss];
+      const cells = [
+        ...first,
+        `${i + 1} of ${protocol.phases.length}`,
+        `${epochs}${patience === null ? '' : `, patience ${patience}`}`,
+        `${batch}`,
+        what,
+        loss,
+      ];
       return `<tr>${cells.map((cell) => `<td>${escaped(cell)}</td>`).join('')}</tr>`;
     }),
   );
   return `<section class="protocols">
 <h2>How the protocols differ</h2>
 <div class="panel scroll"><table><thead><tr>${head}</tr></thead><tbody>${body.join('')}</tbody></table></div>
-<p class="faint">Epochs are counted over all phases. A phase that reads no labels has neither loss nor accuracy, and a point only
+<p class="faint">Epochs are counted over all phases. Patience is the number of epochs without a better validation accuracy that end a phase. A phase that reads no labels has neither loss nor accuracy, and a point only
 where a classifier learns. All phases of a recipe train the same model.</p>
 </section>`;
 }

@@ -81,7 +81,7 @@ function bars(plan: RacePlan): RaceDisplay {
       if (!done.has(nameOf(run))) before += progress.firstStep;
       done.set(nameOf(run), progress.step);
       bars.get(nameOf(run))?.update(progress.step, fields(progress));
-      if (progress.ended?.test && progress.epoch === progress.epochs) {
+      if (progress.ended?.isLast && progress.ended.test) {
         say(run, `test accuracy ${percent(progress.ended.test.accuracy)} %`);
       }
       updateRace();
