@@ -12,6 +12,7 @@ import { plugin as krotov } from '@ghl/rule-krotov';
 import { plugin as oja } from '@ghl/rule-oja';
 import { plugin as softHebb } from '@ghl/rule-softhebb';
 import { plugin as swta } from '@ghl/rule-swta';
+import { plugins as wta } from '@ghl/rule-wta';
 
 /** Every rule and modulator of this project. */
 export const parts: readonly Plugin[] = [
@@ -19,6 +20,7 @@ export const parts: readonly Plugin[] = [
   oja,
   swta,
   softHebb,
+  ...wta,
   ...bcm,
   ...hpca,
   krotov,

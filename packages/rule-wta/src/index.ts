@@ -1,0 +1,3 @@
+export * from './fast-swta.js';
+export * from './plugins.js';
+export * from './wta.js';
