@@ -52,6 +52,11 @@ export interface ModulatorClaims {
   readonly keepsMagnitude?: boolean;
   /** Whether each number of the increment is 0 or the one of ΔW, bit for bit. Not checked if absent. */
   readonly allOrNothing?: boolean;
+  /**
+   * The largest error of a result, relative to its largest number. Default 1e-5. For a modulator that divides by small
+   * differences of its signals.
+   */
+  readonly tolerance?: number;
   /** For each hyperparameter that may be a schedule: a factory, and two values with different results. */
   readonly schedules?: Readonly<Record<string, ScheduleClaim<GlobalModulator>>>;
   /** Makes custom signals: one tensor for each name, a different one at each step. */
@@ -112,7 +117,14 @@ export function modulatorCases(factory: () => GlobalModulator, claims: Modulator
             const where = `step ${step} of ${nameOf(sample)}`;
             const help = 'compare the modulator with claims.reference, its sign first.';
             // Differences of signals near 1 have the rounding error of 1.
-            checkClose(`The result at ${where}`, resultOf(actual), expected.result, TOLERANCE, help, 1e-2);
+            checkClose(
+              `The result at ${where}`,
+              resultOf(actual),
+              expected.result,
+              claims.tolerance ?? TOLERANCE,
+              help,
+              1e-2,
+            );
             state = expected.state ?? state;
             for (const [path, { values }] of part(actual, 'state/')) {
               checkClose(`state '${path}' at ${where}`, values, numbersAt(state, path), TOLERANCE, help);

@@ -2,11 +2,12 @@
 import { constant, type Factory } from '@ghl/core';
 import type { Plugin } from '@ghl/core/plugin';
 import { plugin as gate } from '@ghl/modulator-gate';
+import { plugins as ib } from '@ghl/modulator-ib';
 import { plugin as scalar } from '@ghl/modulator-scalar';
 import { plugin as sign } from '@ghl/modulator-sign';
 import { plugins as bcm } from '@ghl/rule-bcm';
 import { plugin as hah } from '@ghl/rule-hah';
-import { plugin as hebb } from '@ghl/rule-hebb';
+import { plugins as hebb } from '@ghl/rule-hebb';
 import { plugins as hpca } from '@ghl/rule-hpca';
 import { plugin as krotov } from '@ghl/rule-krotov';
 import { plugin as oja } from '@ghl/rule-oja';
@@ -16,7 +17,7 @@ import { plugins as wta } from '@ghl/rule-wta';
 
 /** Every rule and modulator of this project. */
 export const parts: readonly Plugin[] = [
-  hebb,
+  ...hebb,
   oja,
   swta,
   softHebb,
@@ -29,6 +30,7 @@ export const parts: readonly Plugin[] = [
   sign,
   gate,
   scalar,
+  ...ib,
 ];
 
 /** The factories of {@link parts} by name, for `fromSpec` and `register`. */

@@ -1,6 +1,6 @@
 /** Plain Hebbian learning: the product of input and output, without a term that bounds it. */
 import type { LocalRule } from '@ghl/core';
-import { type Plugin, type Stateless, specOf, statelessRule } from '@ghl/core/plugin';
+import { type Stateless, specOf, statelessRule } from '@ghl/core/plugin';
 
 /**
  * Hebb's rule, Δw_k = Σₚ y_pk · xₚ: gate y, scope none.
@@ -24,11 +24,3 @@ import { type Plugin, type Stateless, specOf, statelessRule } from '@ghl/core/pl
 export function hebb(): LocalRule<Stateless> {
   return statelessRule(specOf('hebb'), ({ post: y }) => ({ gate: y, scope: 'none' }));
 }
-
-/** Hebb's rule, described for lists and tests of parts. */
-export const plugin: Plugin = {
-  kind: 'rule',
-  name: 'hebb',
-  make: hebb,
-  examples: [[]],
-};

@@ -1,1 +1,3 @@
 export * from './hebb.js';
+export * from './plugins.js';
+export * from './presynaptic.js';

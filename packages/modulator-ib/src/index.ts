@@ -1,0 +1,2 @@
+export * from './ib.js';
+export * from './plugins.js';
