@@ -1,6 +1,6 @@
 /** Runs of several phases: order, records, resumption, plans. */
 import { activate } from '@ghl/backend-wasm';
-import { chain, gradientDescent, local, maxAbs, momentum, scaleBy } from '@ghl/core';
+import { chain, gradientDescent, type Json, local, maxAbs, momentum, type Plasticity, scaleBy } from '@ghl/core';
 import { glyphs, type ImageSet } from '@ghl/datasets';
 import { bcm } from '@ghl/rule-bcm';
 import * as tf from '@tensorflow/tfjs-core';
@@ -8,6 +8,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { buildNetwork, buildRun } from './build.js';
 import { clock } from './clock.fixture.js';
 import type { RunEvent } from './events.js';
+import { learningRates } from './learning-rates.js';
 import { type PlannedRecipe, phasesText, planSchema, type RacePlan } from './plan.js';
 import { assignmentOf, checkRecipe, planRecipe } from './recipe.js';
 import { RunRecord } from './run-record.js';
@@ -222,9 +223,54 @@ const plan: RacePlan = {
   code: '',
 };
 
+describe('softHebb', () => {
+  it('moves only convolutions first, whose norms fall towards 1, then only the classifier', async () => {
+    const plans = { ...plan, network: NETWORK, recipes: [planRecipe('softHebb', 2)] };
+    const set = await glyphs({ trainSize: 100, validationSize: 0, testSize: 10, normalise: { mean: 0, std: 1 } });
+    const run = { recipe: plans.recipes[0] as PlannedRecipe, seed: 0 };
+    const { model, phases } = buildRun({ ...plans, dataset: { ...plan.dataset, trainSize: 100 } }, run, set);
+    expect(model.getLayer('pad1').getClassName()).toContain('Pad');
+    const norms = () =>
+      ['conv1', 'conv2', 'conv3'].map((name) => {
+        const [kernel] = model.getLayer(name).getWeights() as [tf.Tensor];
+        const columns = kernel.shape.at(-1) as number;
+        return tf.tidy(() => tf.mean(tf.norm(tf.reshape(kernel, [-1, columns]), 2, 0)).dataSync()[0] as number);
+      });
+    const classifier = () => (model.getLayer('classifier').getWeights()[0] as tf.Tensor).dataSync().slice();
+    const [hebbian, head] = phases as unknown as [Phase, Phase];
+    const before = { norms: norms(), classifier: classifier() };
+    for (const norm of before.norms) expect(Math.abs(norm - 25)).toBeLessThan(3);
+
+    const common = { model, data: set, seed: 0, clock, backend: 'wasm' };
+    await train({ ...common, phases: [hebbian], record: newRecord() });
+    const between = norms();
+    between.forEach((norm, i) => {
+      expect(norm).toBeLessThan(before.norms[i] as number);
+    });
+    expect(classifier()).toEqual(before.classifier);
+
+    await train({ ...common, phases: [head], record: newRecord() });
+    expect(norms()).toEqual(between);
+    expect(classifier()).not.toEqual(before.classifier);
+    model.dispose();
+  });
+});
+
 describe('a planned protocol', () => {
   const epochsOf = (name: string, epochs?: number) =>
     planRecipe(name, epochs).protocol?.phases.map((phase) => phase.epochs);
+
+  it('of Deep SoftHebb is the published one', () => {
+    const { protocol } = planRecipe('softHebb');
+    expect(phasesText(protocol?.phases ?? [])).toBe('1 epoch in batches of 10, then 50 in batches of 64');
+    expect(epochsOf('softHebb', 6)).toEqual([1, 5]);
+    const { classifier } = assignmentOf({ name: 'softHebb' }, 'deephebb', 5000, { index: 1 });
+    const spec = { head: (classifier as Plasticity).spec as unknown as Json };
+    const at = (step: number) => (learningRates(spec, step).head as number) / 1e-3;
+    const epochs = [9, 10, 17, 25, 30, 35, 40, 45];
+    expect(epochs.map((epoch) => Math.log2(at(100 * epoch)))).toEqual([0, -1, -2, -3, -4, -5, -6, -7]);
+    expect(epochs.slice(1).map((epoch) => Math.log2(at(100 * epoch - 1)))).toEqual([0, -1, -2, -3, -4, -5, -6]);
+  });
 
   it('has the published epochs, or divides those of the race in proportion, at least one for each phase', () => {
     expect(planRecipe('ghl', 7)).toEqual({ name: 'ghl' });

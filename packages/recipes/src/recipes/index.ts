@@ -8,6 +8,7 @@ import { recipe as localOnly } from './local-only.js';
 import { recipe as signMatched } from './sign-matched.js';
 import { recipe as signOnly } from './sign-only.js';
 import { recipe as signPermuted } from './sign-permuted.js';
+import { recipe as softHebb } from './soft-hebb.js';
 
 export { backprop } from './backprop.js';
 export { ghl } from './ghl.js';
@@ -17,11 +18,20 @@ export { localOnly } from './local-only.js';
 export { signMatched } from './sign-matched.js';
 export { signOnly } from './sign-only.js';
 export { signPermuted } from './sign-permuted.js';
+export { softHebb } from './soft-hebb.js';
 
 /** The recipes by name. */
 export const recipes: Readonly<
   Record<
-    'ghl' | 'backprop' | 'signOnly' | 'signMatched' | 'localOnly' | 'ghlUnit' | 'hpcaFastHebb' | 'signPermuted',
+    | 'ghl'
+    | 'backprop'
+    | 'signOnly'
+    | 'signMatched'
+    | 'localOnly'
+    | 'ghlUnit'
+    | 'hpcaFastHebb'
+    | 'signPermuted'
+    | 'softHebb',
     Recipe
   >
 > = {
@@ -33,4 +43,5 @@ export const recipes: Readonly<
   ghlUnit: ghlUnit,
   hpcaFastHebb: hpcaFastHebb,
   signPermuted: signPermuted,
+  softHebb: softHebb,
 };
