@@ -137,6 +137,19 @@ describe('a race', () => {
     });
     const table = await bench('run', '--resume', 'race');
     expect(table).toMatchObject({ status: 0, stdout: expect.stringContaining('localOnly') });
+
+    // An inspection reads the checkpoints, and its section stays in the report.
+    const inspection = await bench('inspect', 'race', '--recipe', 'ghl', '--images', '30', '--json');
+    expect(inspection.status).toBe(0);
+    const [run] = JSON.parse(inspection.stdout).runs;
+    expect(run).toMatchObject({ recipe: 'ghl', seed: 0, trainImages: 30, testImages: 30 });
+    expect(run.layers.map(({ layer }: { layer: string }) => layer)).toContain('classifier');
+    await bench('report', 'race');
+    expect(await readFile(document.report, 'utf8')).toContain('Inside the layers');
+    expect(await bench('inspect', 'race', '--seed', '9')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('NO_FINISHED_RUN'),
+    });
   });
 
   it('resumes after kill -9 at random moments, to the same curve and the same weights', async ({ onTestFailed }) => {

@@ -41,6 +41,12 @@ declare module '@ghl/core' {
      */
     readonly NOT_WRITABLE: StateError;
     /**
+     * `bench inspect` found no finished run of that recipe and seed.
+     *
+     * @remarks Resume the race with `--resume`, or pass another `--recipe` or `--seed`.
+     */
+    readonly NO_FINISHED_RUN: ConfigurationError;
+    /**
      * `--data` was passed with a data set that is generated.
      *
      * @remarks Omit `--data`, or name a data set that comes as files.

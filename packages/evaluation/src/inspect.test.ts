@@ -33,12 +33,14 @@ it('measures every layer with a kernel as the single functions do', async () => 
   expect(Object.keys(inspection)).toEqual(['conv1', 'conv2', 'head']);
   for (const layer of ['conv1', 'conv2', 'head']) {
     const { patches, ...numbersOfLayer } = inspection[layer]!;
+    const activation = layer === 'conv1' ? 'relu1' : layer;
     expect(numbersOfLayer).toEqual({
+      activation,
       norms: await weightNorms(model, layer),
-      dead: await deadUnits(model, layer, { examples: test, batchSize: 8 }),
+      dead: await deadUnits(model, activation, { examples: test, batchSize: 8 }),
       winners: await winnerEntropy(model, layer, { examples: test, batchSize: 8 }),
-      probe: await linearProbe(model, layer, { train, test, batchSize: 8 }),
-      neighbours: await nearestNeighbours(model, layer, { train, test, batchSize: 8 }),
+      probe: await linearProbe(model, activation, { train, test, batchSize: 8 }),
+      neighbours: await nearestNeighbours(model, activation, { train, test, batchSize: 8 }),
     });
     const expected = layer === 'head' ? null : await topPatches(model, layer, { examples: test, units: [0, 1] });
     expect(patches).toEqual(expected);
@@ -101,7 +103,7 @@ it('measures layers of nested models, layers without a kernel, and the input', a
   const data = examples(1, 6);
   const inspection = await inspect(outer, { train: data, test: data, layers: ['inner/conv', 'relu', 'image'] });
   expect(inspection['inner/conv']?.patches?.units[0]?.patches[0]?.box).toMatchObject({ height: 3, width: 3 });
-  expect(inspection['inner/conv']?.probe.features).toBe(12);
+  expect(inspection['inner/conv']).toMatchObject({ activation: 'inner/conv', probe: { features: 12 } });
   expect(inspection.relu?.norms).toBeNull();
   expect(inspection.image?.probe.features).toBe(4);
 });

@@ -2,11 +2,11 @@
 import { checkOptions, number } from '@ghl/core/plugin';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { type DeadUnits, maxima } from './dead-units.js';
-import { type Examples, READ_OPTIONS, type ReadOptions } from './examples.js';
+import { type Examples, type Labelled, READ_OPTIONS, type ReadOptions } from './examples.js';
 import type { FeatureOptions } from './features.js';
-import { kernelOf, layerAt, layersOf } from './layers.js';
+import { activationOf, kernelOf, layerAt, layersOf } from './layers.js';
 import { type ProbeResult, probeFit } from './linear-probe.js';
-import { feed } from './measure.js';
+import { feed, type Measure } from './measure.js';
 import { type NeighboursResult, neighbourMemory } from './nearest-neighbours.js';
 import { patchSearch, type TopPatches } from './top-patches.js';
 import { type WeightNorms, weightNorms } from './weight-norms.js';
@@ -26,6 +26,11 @@ export interface InspectOptions extends FeatureOptions, ReadOptions {
 
 /** The measurements of one layer. */
 export interface LayerInspection {
+  /**
+   * Path of the layer on whose output `dead`, `probe` and `neighbours` are measured: the next layer if it has no
+   * weights and keeps the shape, such as a ReLU after a convolution; otherwise the layer itself.
+   */
+  readonly activation: string;
   /** See {@link weightNorms}; null for a layer without a kernel. */
   readonly norms: WeightNorms | null;
   /** See {@link deadUnits}. */
@@ -42,7 +47,8 @@ export interface LayerInspection {
 
 /**
  * All measurements of this package for several layers of a model, by the path of the layer. It reads each example once
- * and runs the model once for each, however many layers there are.
+ * and runs the model once for each, however many layers there are. Classifiers and dead units read the activation after
+ * a layer, see {@link LayerInspection.activation}: the mean of a linear output over positions has lost most of it.
  *
  * @throws ConfigurationError `UNKNOWN_LAYER`, `BAD_VALUE`, `TOO_MANY_FEATURES`; UnsupportedError `UNSUPPORTED_LAYER`;
  * DataError `NO_EXAMPLES`; NonFiniteError `NON_FINITE_ACTIVATION`.
@@ -79,6 +85,7 @@ export async function inspect(
     const units = Array.from({ length: Math.min(count, patchUnits) }, (_, unit) => unit);
     return {
       path,
+      activation: activationOf(model, layer).path,
       hasKernel: kernelOf(layer) !== null,
       probe: probeFit({ pool }),
       neighbours: neighbourMemory({ pool }),
@@ -88,18 +95,23 @@ export async function inspect(
     };
   });
   try {
-    const trained = fits.map(({ path, probe, neighbours }) => [path, [probe, neighbours]] as const);
-    await feed(model, new Map(trained), 'train', train, options);
-    const tested = fits.map(({ probe, neighbours, patches, ...rest }) => {
-      const own = { ...rest, probe: probe.test(), neighbours: neighbours.test(), patches };
-      const measures = [own.probe, own.neighbours, own.dead, own.winners, ...(patches ? [patches] : [])];
-      return { ...own, measures };
-    });
-    await feed(model, new Map(tested.map(({ path, measures }) => [path, measures])), 'test', test, options);
+    const trained = fits.map(({ activation, probe, neighbours }) => [activation, [probe, neighbours]] as const);
+    await feed(model, byLayer(trained), 'train', train, options);
+    const tested = fits.map(({ probe, neighbours, ...rest }) => ({
+      ...rest,
+      probe: probe.test(),
+      neighbours: neighbours.test(),
+    }));
+    const measures = tested.flatMap(({ path, activation, probe, neighbours, dead, winners, patches }) => [
+      [activation, [probe, neighbours, dead]] as const,
+      [path, patches ? [winners, patches] : [winners]] as const,
+    ]);
+    await feed(model, byLayer(measures), 'test', test, options);
     const entries = tested.map(
       async (own): Promise<[string, LayerInspection]> => [
         own.path,
         {
+          activation: own.activation,
           norms: own.hasKernel ? await weightNorms(model, own.path) : null,
           dead: own.dead.result(),
           winners: own.winners.result(),
@@ -116,4 +128,13 @@ export async function inspect(
       neighbours.dispose();
     }
   }
+}
+
+type Reader = Pick<Measure<Labelled, unknown>, 'add'>;
+
+/** Measures by layer: two layers may have the same activation. */
+function byLayer(entries: readonly (readonly [path: string, measures: readonly Reader[]])[]): Map<string, Reader[]> {
+  const map = new Map<string, Reader[]>();
+  for (const [path, measures] of entries) map.set(path, [...(map.get(path) ?? []), ...measures]);
+  return map;
 }

@@ -55,6 +55,23 @@ export function layerAt(model: LayersModel, path: string): ModelLayer {
   );
 }
 
+/**
+ * The layer that outputs the activation of a layer: the next one if it has no weights, keeps the shape and reads this
+ * layer only, otherwise the layer itself.
+ */
+export function activationOf(model: LayersModel, owner: ModelLayer): ModelLayer {
+  const next = layersOf(model).filter(({ layer }) =>
+    layer.inboundNodes.some(({ inboundLayers }) => inboundLayers.includes(owner.layer)),
+  );
+  const [only] = next;
+  if (next.length !== 1 || only === undefined || only.layer.weights.length > 0) return owner;
+  const { inboundNodes, outputShape } = only.layer;
+  const readsOnlyThis = inboundNodes.every(({ inboundLayers }) => inboundLayers.length === 1);
+  return readsOnlyThis && tf.util.arraysEqual(outputShape as number[], owner.layer.outputShape as number[])
+    ? only
+    : owner;
+}
+
 /** The kernel of a layer and the number of its weights for each unit; null if the layer has none. */
 export function kernelOf({ layer }: ModelLayer): { readonly kernel: tf.Tensor; readonly fanIn: number } | null {
   const { kernel, depthwiseKernel } = layer as LayerInternals;

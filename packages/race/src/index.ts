@@ -55,4 +55,5 @@ export {
   readRuns,
   summarise,
 } from './summary.js';
+export { trainedModel } from './trained-model.js';
 export { type Phase, type Progress, type Run, resumeInexact, train } from './trainer.js';

@@ -21,7 +21,8 @@ export function codeVersion(): string {
   const folders = new Map<string, string>();
   const visit = (source: string): void => {
     for (const name of Object.keys(manifestOf(source).dependencies ?? {})) {
-      if (!name.startsWith('@ghl/') || folders.has(name)) continue;
+      // An evaluation only reads what a run has left.
+      if (!name.startsWith('@ghl/') || name === '@ghl/evaluation' || folders.has(name)) continue;
       const folder = dirname(fileURLToPath(import.meta.resolve(name)));
       folders.set(name, folder);
       visit(folder);

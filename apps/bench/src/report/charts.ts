@@ -146,6 +146,34 @@ export function alignmentCurves(series: readonly Series[], runs: readonly Record
   );
 }
 
+/** The distribution of weight norms over the units of a layer, a line for each recipe. */
+export function normChart(distributions: readonly { readonly series: Series; readonly values: readonly number[] }[]) {
+  const finite = distributions.map(({ series, values }) => ({ series, values: values.filter(Number.isFinite) }));
+  const greatest = Math.max(...finite.flatMap(({ values }) => values), 0) || 1;
+  return svg({
+    width: 400,
+    height: 200,
+    marginLeft: 48,
+    marginBottom: 40,
+    x: { label: '‖w‖', domain: [0, greatest], ticks: 4 },
+    y: { label: 'units, %', grid: true, ticks: 4, percent: true },
+    marks: finite.map(({ series: { className, colour }, values }) =>
+      Plot.rectY(values, {
+        ...Plot.binX({ y: 'proportion' }, { x: (value: number) => value, thresholds: bins(greatest) }),
+        fill: colour,
+        fillOpacity: 0.35,
+        stroke: colour,
+        insetLeft: 0,
+        insetRight: 0,
+        className,
+      }),
+    ),
+  });
+}
+
+/** The limits of 24 intervals of equal width. */
+const bins = (greatest: number) => Array.from({ length: 25 }, (_, i) => (i * greatest) / 24);
+
 /** A thin line for each seed, and a thick one for their mean if the seeds share their x. */
 function lines(
   series: readonly Series[],

@@ -3,6 +3,8 @@ import { type RecordedRun, summarise } from '@ghl/race';
 import { parseHTML } from 'linkedom';
 import { PNG } from 'pngjs';
 import { describe, expect, it } from 'vitest';
+import type { Inspection } from '../files/inspection.js';
+import { pictureOf } from '../files/picture.js';
 import { filterPicture } from './filters.js';
 import { page } from './page.js';
 import { specText } from './spec-text.js';
@@ -228,6 +230,45 @@ describe('the report', () => {
   it('is possible before any run has ended', () => {
     const begun = runs.map((run) => ({ ...run, state: 'unfinished' as const, events: [], result: null }));
     expect(page(plan, begun, summarise(plan, begun))).toContain('unfinished');
+  });
+});
+
+describe('the section on inspected layers', () => {
+  const layer = { features: 4, dead: 0.5, entropy: Number.NaN, probe: 0.875, neighbours: 0.5, units: 2 };
+  const picture = pictureOf({ width: 2, height: 1, data: new Uint8ClampedArray(8).fill(255) });
+  const inspection = (norms: number[]): Inspection => ({
+    schemaVersion: 1,
+    trainImages: 20,
+    testImages: 10,
+    layers: [
+      { ...layer, layer: 'conv<1>', norms, patches: { ...picture, units: 2 } },
+      { ...layer, layer: 'pool1', entropy: 1, norms: null, patches: null },
+    ],
+  });
+  const inspected = [
+    { recipe: 'ghl', seed: 0, inspection: inspection([1, 3, 2]) },
+    { recipe: 'hpca+scalar', seed: 0, inspection: inspection([1, Number.POSITIVE_INFINITY, Number.NaN]) },
+  ];
+  const { document } = parseHTML(page(plan, runs, summarise(plan, runs), inspected));
+
+  it('has a row for each layer of each run', () => {
+    const rows = [...document.querySelectorAll('.inspection tbody tr')].map((row) => row.textContent);
+    expect(rows[0]).toBe('conv<1>ghl87.550.04–50.02.00 (1.00 to 3.00)');
+    expect(rows).toHaveLength(4);
+    expect(rows[2]).toBe('pool1ghl87.550.041.0050.0–');
+  });
+
+  it('draws the patches of each convolution, and the distribution of finite norms', () => {
+    const images = [...document.querySelectorAll('.inspection img')].map((image) => image.getAttribute('src'));
+    expect(images).toEqual([picture.url, picture.url]);
+    expect(document.querySelectorAll('.inspection svg')).toHaveLength(1);
+    for (const shape of document.querySelectorAll('.inspection svg *')) {
+      for (const { name, value } of shape.attributes) expect(`${name}="${value}"`).not.toMatch(/NaN|Infinity/);
+    }
+  });
+
+  it('is absent without an inspection', () => {
+    expect(page(plan, runs, summarise(plan, runs))).not.toContain('Inside the layers');
   });
 });
 

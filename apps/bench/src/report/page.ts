@@ -6,7 +6,9 @@
 import type { RacePlan, RaceSummary, RecordedRun, RunManifest } from '@ghl/race';
 import { toJson } from '@ghl/race';
 import { accuracyChart, accuracyCurves, alignmentCurves, lossCurves, type Series } from './charts.js';
+import { escaped } from './escape.js';
 import { type FiltersEvent, filterPicture } from './filters.js';
+import { type InspectedRun, inspectionSection } from './inspection.js';
 import { duration } from './progress.js';
 import { specText } from './spec-text.js';
 import { style } from './style.js';
@@ -25,7 +27,12 @@ const COLOURS = [
 ] as const;
 
 /** The page as HTML. */
-export function page(plan: RacePlan, runs: readonly RecordedRun[], summary: RaceSummary): string {
+export function page(
+  plan: RacePlan,
+  runs: readonly RecordedRun[],
+  summary: RaceSummary,
+  inspected: readonly InspectedRun[] = [],
+): string {
   const series = plan.recipes.map(({ name }, i) => ({
     name,
     className: `recipe-${i}`,
@@ -69,6 +76,7 @@ ${protocols(plan, summary)}
 </section>
 ${alignment(series, runs)}
 ${filters(plan, series, runs)}
+${inspectionSection(series, inspected)}
 ${provenance(plan, manifest, runs)}
 <script type="application/json" id="summary">${toJson(summary).replaceAll('<', '\\u003c')}</script>
 </body>
@@ -292,15 +300,3 @@ function partition<T>(all: readonly T[], holds: (each: T) => boolean): [T[], T[]
 }
 
 const thousands = (value: number) => value.toLocaleString('en');
-
-const ESCAPES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
-function escaped(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ESCAPES[character] as string);
-}

@@ -1,8 +1,10 @@
 /** The report of a race: its numbers as a table and as a page. */
 import { relative } from 'node:path';
-import { type Failure, phasesText, type RaceSummary, readRuns, summarise } from '@ghl/race';
+import { type Failure, phasesText, plannedRuns, type RacePlan, type RaceSummary, readRuns, summarise } from '@ghl/race';
 import { replaceFile } from '../files/atomic-file.js';
+import { readInspection } from '../files/inspection.js';
 import type { RaceFolder } from '../files/race-folder.js';
+import type { InspectedRun } from './inspection.js';
 import { page } from './page.js';
 import { specText } from './spec-text.js';
 import { otherBackends, table } from './table.js';
@@ -21,8 +23,18 @@ export async function makeReport(folder: RaceFolder): Promise<Report> {
   const runs = await readRuns(plan, (run) => folder.run(run));
   const summary = summarise(plan, runs);
   const help = 'make the folder writable, or report a copy of it.';
-  await replaceFile(folder.reportPath, page(plan, runs, summary), help);
+  await replaceFile(folder.reportPath, page(plan, runs, summary, await readInspections(folder, plan)), help);
   return { summary, path: folder.reportPath, failures: runs.flatMap(({ damage }) => (damage ? [damage] : [])) };
+}
+
+/** The inspections of the first seed that has any. */
+async function readInspections(folder: RaceFolder, plan: RacePlan): Promise<InspectedRun[]> {
+  const inspected: InspectedRun[] = [];
+  for (const run of plannedRuns(plan)) {
+    const inspection = await readInspection(folder.run(run).path);
+    if (inspection !== null) inspected.push({ recipe: run.recipe.name, seed: run.seed, inspection });
+  }
+  return inspected.filter(({ seed }) => seed === inspected[0]?.seed);
 }
 
 /** The table, the runs without a result, and the path of the page. */
