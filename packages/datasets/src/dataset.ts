@@ -1,11 +1,14 @@
 /** The description of a dataset, from which lists and comparisons derive. */
 import type { FileOptions } from './files.js';
 import type { ImageSet, SetOptions } from './image-set.js';
+import type { EmnistSplit } from './published.js';
 
 /** Options of every dataset. Each dataset rejects those that it does not have. */
 export interface DatasetOptions extends SetOptions, FileOptions {
   /** Test images of a generated dataset. */
   readonly testSize?: number;
+  /** The part of EMNIST. */
+  readonly split?: EmnistSplit;
 }
 
 /** A dataset by name, with everything that a comparison needs to know about it. */

@@ -8,10 +8,10 @@ import { gzipSync } from 'node:zlib';
 import { create } from 'tar';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { dataset } from './datasets.js';
-import { type DownloadProgress, loadFiles } from './files.js';
+import { type DownloadProgress, type FileBytes, loadFiles } from './files.js';
 import type { FileSource } from './published.js';
 import { parseCifar10, parseIdx } from './records.js';
-import { cifar10, cifar100, datasets, fashionMnist, mnist } from './sets/index.js';
+import { cifar10, cifar100, cifar100Coarse, datasets, emnist, fashionMnist, kmnist, mnist } from './sets/index.js';
 
 let folder: string;
 beforeEach(() => {
@@ -69,6 +69,59 @@ function mnistFiles(testLabels: readonly number[] = [1, 2, 3]): Contents {
   };
 }
 
+/** Ten training images and two test images with these labels, transposed as in the files of EMNIST. */
+function emnistFiles(split: string, labels: readonly number[]): Contents {
+  const names = ['train-images-idx3', 'train-labels-idx1', 'test-images-idx3', 'test-labels-idx1'];
+  const train = Array.from({ length: 10 }, (_, i) => labels[i % labels.length]!);
+  const part = (values: readonly number[]) => [
+    // The pixel of column c and row r is at 28·c + r, and has the value c.
+    idx(
+      0x803,
+      [values.length, 28, 28],
+      new Uint8Array(values.length * 784).map((_, at) => Math.floor((at % 784) / 28)),
+    ),
+    idx(0x801, [values.length], Uint8Array.from(values)),
+  ];
+  const parts = [...part(train), ...part(labels)];
+  return Object.fromEntries(names.map((name, i) => [`emnist-${split}-${name}-ubyte`, parts[i]!]));
+}
+
+/** A zip archive of uncompressed files (PKWARE's APPNOTE, version 2.0). */
+function zipped(contents: Contents): Buffer {
+  const [locals, centrals]: [Buffer[], Buffer[]] = [[], []];
+  let offset = 0;
+  for (const [name, bytes] of Object.entries(contents)) {
+    const fields = Buffer.alloc(26);
+    fields.writeUInt16LE(20, 0);
+    fields.writeUInt32LE(crc32(bytes), 10);
+    fields.writeUInt32LE(bytes.length, 14);
+    fields.writeUInt32LE(bytes.length, 18);
+    fields.writeUInt16LE(name.length, 22);
+    const place = Buffer.alloc(14);
+    place.writeUInt32LE(offset, 10);
+    locals.push(Buffer.concat([Buffer.from('PK\x03\x04'), fields, Buffer.from(name), bytes]));
+    centrals.push(Buffer.concat([Buffer.from('PK\x01\x02\x14\0'), fields, place, Buffer.from(name)]));
+    offset += locals.at(-1)!.length;
+  }
+  const directory = Buffer.concat(centrals);
+  const end = Buffer.alloc(18);
+  end.writeUInt16LE(centrals.length, 4);
+  end.writeUInt16LE(centrals.length, 6);
+  end.writeUInt32LE(directory.length, 8);
+  end.writeUInt32LE(offset, 12);
+  return Buffer.concat([...locals, directory, Buffer.from('PK\x05\x06'), end]);
+}
+
+/** CRC-32, which Node has from 20.15. */
+function crc32(bytes: Uint8Array): number {
+  let crc = -1;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (0xedb88320 & -(crc & 1));
+  }
+  return ~crc >>> 0;
+}
+
 /** Sets of a few images, which are not the published ones. */
 const SMALL = { verify: false } as const;
 
@@ -104,6 +157,37 @@ describe('files in a folder', () => {
     expect(new Set(classes).size).toBe(100);
     expect([...classes].sort()).toEqual(classes);
     expect([0, 1].map((i) => test.label(i))).toEqual([0, 40]);
+  });
+
+  it('are read as CIFAR-100 with its twenty superclasses', async () => {
+    const files = { 'train.bin': records(10, (i) => [i, 90 + i]), 'test.bin': records(2, (i) => [19 * i, 40]) };
+    write(join(folder, 'cifar-100-binary'), files);
+    const { test, classes, name } = await cifar100Coarse({ ...SMALL, folder, validationSize: 0 });
+    expect(name).toBe('cifar100-coarse');
+    expect([new Set(classes).size, classes[0], classes[19]]).toEqual([20, 'aquatic_mammals', 'vehicles_2']);
+    expect([0, 1].map((i) => test.label(i))).toEqual([0, 19]);
+  });
+
+  it('are read as EMNIST, upright, with the classes of each split', async () => {
+    write(join(folder, 'emnist'), { ...emnistFiles('balanced', [0, 46]), ...gzipped(emnistFiles('letters', [1, 26])) });
+    const balanced = await emnist({ ...SMALL, folder, validationSize: 0 });
+    expect([balanced.name, balanced.classes.length, balanced.train.size]).toEqual(['emnist', 47, 10]);
+    expect(balanced.classes.join('')).toBe('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt');
+    expect([0, 1].map((i) => balanced.test.label(i))).toEqual([0, 46]);
+    const image = balanced.test.image(0);
+    expect([...image.subarray(0, 28)]).toEqual(Array.from({ length: 28 }, (_, column) => column));
+    expect([...image.subarray(28, 56)]).toEqual([...image.subarray(0, 28)]);
+    const letters = await emnist({ ...SMALL, folder, split: 'letters' });
+    expect([0, 1].map((i) => letters.classes[letters.test.label(i)])).toEqual(['a', 'z']);
+  });
+
+  it('of EMNIST have labels from 1 to 26 for letters, and a known split', async () => {
+    write(folder, emnistFiles('letters', [1, 0]));
+    await expect(emnist({ ...SMALL, folder, split: 'letters' })).rejects.toThrow(
+      /label 0 in record 1; labels are 1 to 26/,
+    );
+    const split = 'kanji' as 'letters';
+    await expect(emnist({ folder, split })).rejects.toMatchObject({ code: 'BAD_VALUE' });
   });
 
   it('may be gzipped or not', async () => {
@@ -319,6 +403,50 @@ describe('files of another set', () => {
     }
   });
 
+  it('are known by the checksum of their gzip file if that of the contents is not known', async () => {
+    const files = Object.entries(gzipped(mnistFiles()));
+    const source = (hash: (bytes: Uint8Array) => string): FileSource => ({
+      name: 'example',
+      folder: 'example',
+      files: files.map(([name, bytes]) => ({
+        name: name.slice(0, -3),
+        bytes: mnistFiles()[name.slice(0, -3)]!.length,
+        gzipSha256: hash(bytes),
+      })),
+      downloads: [],
+    });
+    const parse = () => ({
+      classes: ['0'],
+      shape: [1, 1, 1] as const,
+      train: [{ pixels: new Uint8Array(2), labels: new Uint8Array(2) }],
+      test: [],
+    });
+    write(folder, Object.fromEntries(files));
+    expect((await loadFiles(source(sha256), { folder }, parse)).name).toBe('example');
+    const other = loadFiles(
+      source(() => 'f00'),
+      { folder },
+      parse,
+    );
+    await expect(other).rejects.toMatchObject({ code: 'CHECKSUM_MISMATCH', summary: expect.stringMatching(/has f00/) });
+    const plain = write(join(folder, 'plain'), mnistFiles());
+    expect(
+      (
+        await loadFiles(
+          source(() => 'f00'),
+          { folder: plain },
+          parse,
+        )
+      ).name,
+    ).toBe('example');
+  });
+
+  it('of MNIST are not those of KMNIST, although they have the names and sizes', async () => {
+    write(folder, mnistFiles());
+    await expect(kmnist({ folder })).rejects.toMatchObject({ code: 'DATA_TRUNCATED' });
+    expect((await kmnist({ ...SMALL, folder })).classes).toContain('tsu');
+  });
+
   it.each([
     ['CIFAR-10', cifar10, cifar10Files(), 'DATA_TRUNCATED'],
     [
@@ -395,6 +523,43 @@ describe('files from the cache', () => {
     expect(existsSync(join(folder, 'cache', 'a.tar.gz'))).toBe(false);
   });
 
+  it('a zip archive is unpacked without its folder', async () => {
+    const files = gzipped(emnistFiles('balanced', [3, 4]));
+    served['gzip.zip'] = zipped(
+      Object.fromEntries(Object.entries(files).map(([name, each]) => [`gzip/${name}`, each])),
+    );
+    const source: FileSource = {
+      name: 'example',
+      folder: 'emnist',
+      files: published(emnistFiles('balanced', [3, 4])),
+      downloads: [{ url: 'https://example.org/gzip.zip', md5: md5(served['gzip.zip']), archive: true }],
+    };
+    const parse = (read: readonly FileBytes[]) => ({
+      classes: [...'0123456789'],
+      shape: [28, 28, 1] as const,
+      train: [parseIdx(read[0]!.bytes, read[1]!.bytes)],
+      test: [parseIdx(read[2]!.bytes, read[3]!.bytes)],
+    });
+    const set = await loadFiles(source, { mirror }, parse);
+    expect([set.test.label(0), set.test.label(1)]).toEqual([3, 4]);
+    expect(existsSync(join(folder, 'cache', 'emnist', 'emnist-balanced-test-labels-idx1-ubyte.gz'))).toBe(true);
+    expect(existsSync(join(folder, 'cache', 'gzip.zip'))).toBe(false);
+    await loadFiles(source, { mirror }, parse);
+    expect(requests).toEqual(['/some/where/gzip.zip']);
+  });
+
+  it('a zip archive that is damaged is reported', async () => {
+    served['gzip.zip'] = Buffer.from('PK, but nothing else');
+    const source: FileSource = {
+      name: 'example',
+      folder: 'emnist',
+      files: published(emnistFiles('balanced', [3, 4])),
+      downloads: [{ url: 'https://example.org/gzip.zip', md5: md5(served['gzip.zip']), archive: true }],
+    };
+    const load = loadFiles(source, { mirror }, () => ({ classes: [], shape: [1, 1, 1], train: [], test: [] }));
+    await expect(load).rejects.toMatchObject({ name: 'DataError', code: 'CACHE_UNWRITABLE' });
+  });
+
   it('single files are downloaded one by one; existing files stay', async () => {
     const files = gzipped(mnistFiles());
     Object.assign(served, files);
@@ -440,8 +605,17 @@ describe('files from the cache', () => {
 
 describe('datasets by name', () => {
   it('load the set of that name, with the classes of the description', async () => {
-    expect(Object.keys(datasets)).toEqual(['glyphs', 'cifar10', 'cifar100', 'mnist', 'fashion-mnist']);
-    write(folder, { ...mnistFiles(), ...cifar10Files() });
+    expect(Object.keys(datasets)).toEqual([
+      'glyphs',
+      'cifar10',
+      'cifar100',
+      'mnist',
+      'fashion-mnist',
+      'cifar100-coarse',
+      'emnist',
+      'kmnist',
+    ]);
+    write(folder, { ...mnistFiles(), ...cifar10Files(), ...emnistFiles('balanced', [0, 46]) });
     write(folder, { 'train.bin': records(3, () => [0, 0]), 'test.bin': records(1, () => [0, 0]) });
     for (const [name, { id, classes, target, folder: usual }] of Object.entries(datasets)) {
       const set = await dataset(name, usual === undefined ? { trainSize: 1, testSize: 1 } : { ...SMALL, folder });

@@ -5,6 +5,7 @@ import { checkBoolean, checkOptions } from '@ghl/core/plugin';
 import { type ImageSet, type ImageSource, imageSet, SET_OPTIONS, type SetOptions } from './image-set.js';
 import { type FileSource, PUBLISHED } from './published.js';
 import { readFiles } from './read-files.js';
+import { type WhitenOptions, whitenedBy } from './zca.js';
 
 /** The progress of a download. */
 export interface DownloadProgress {
@@ -17,14 +18,15 @@ export interface DownloadProgress {
 }
 
 /** Options of the datasets that consist of files. */
-export interface FileOptions extends SetOptions {
+export interface FileOptions extends SetOptions, WhitenOptions {
   /**
    * The folder of the files, or the folder that contains it under the usual name of the dataset. Default: the
    * environment variable `GHL_DATA`. Without it, a per-user cache (`GHL_CACHE` names another), filled by a download.
    */
   readonly folder?: string;
   /**
-   * Whether to reject files that are not those that the authors published, by their SHA-256 (CIFAR-100: by their size).
+   * Whether to reject files that are not those that the authors published, by their SHA-256 (CIFAR-100 and EMNIST: by their
+   * size; KMNIST: by its gzip files).
    * Default true. False reads any files of the same format: a part of the set, or other images.
    */
   readonly verify?: boolean;
@@ -39,6 +41,8 @@ export interface FileBytes {
   readonly path: string;
   /** Contents, decompressed. */
   readonly bytes: Uint8Array;
+  /** Contents before decompression, of a gzip file. */
+  readonly gzip?: Uint8Array;
   /** The error of a gzip stream that ended early. It is thrown if a parser accepts these bytes nevertheless. */
   readonly cut?: DataError;
 }
@@ -54,22 +58,27 @@ export async function loadFiles(
   parse: (files: readonly FileBytes[]) => Omit<ImageSource, 'name'>,
   known: readonly FileSource[] = PUBLISHED,
 ): Promise<ImageSet> {
-  checkOptions(source.name, options, [...SET_OPTIONS, 'folder', 'verify', 'mirror', 'onProgress']);
+  checkOptions(source.name, options, [...SET_OPTIONS, 'whiten', 'folder', 'verify', 'mirror', 'onProgress']);
   for (const name of ['folder', 'mirror'] as const) {
     if (options[name] === undefined || typeof options[name] === 'string') continue;
     throw new ConfigurationError('BAD_VALUE', `${name} is ${String(options[name])}.`, 'pass a string.');
   }
-  const { verify = true, trainSize, validationSize, seed, normalise } = options;
+  const { verify = true, trainSize, validationSize, seed, normalise, scale } = options;
   checkBoolean('verify', verify);
   const files = await readFiles(source, options);
-  const checksums = verify ? files.map(({ bytes }) => createHash('sha256').update(bytes).digest('hex')) : null;
+  const checksums = verify ? files.map(({ bytes }) => sha256Of(bytes)) : null;
   if (checksums !== null) refuseOthers(source, files, checksums, known);
   // A parser describes the damage of a file; a checksum shows only that there is some.
   const parsed = parse(files);
   const cut = files.find((file) => file.cut)?.cut;
   if (cut) throw cut;
   if (checksums !== null) refuseUnpublished(source, files, checksums);
-  return imageSet({ name: source.name, ...parsed }, { trainSize, validationSize, seed, normalise });
+  const set = imageSet({ name: source.name, ...parsed }, { trainSize, validationSize, seed, normalise, scale });
+  return whitenedBy(set, options);
+}
+
+function sha256Of(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }
 
 /** Throws if a file is known as another one: of another dataset, or of another part of this one. */
@@ -99,19 +108,17 @@ function refuseUnpublished(source: FileSource, files: readonly FileBytes[], chec
   const help =
     'it is damaged, or of another dataset in this format: fetch it again. To read other files on purpose, such as a part of the ' +
     'set, pass verify: false.';
-  for (const [i, { path, bytes }] of files.entries()) {
-    const { name, bytes: size, sha256 } = source.files[i]!;
+  for (const [i, { path, bytes, gzip }] of files.entries()) {
+    const { name, bytes: size, sha256, gzipSha256 } = source.files[i]!;
     const published = `${source.name}'s ${name} has`;
     if (bytes.length !== size) {
       const code = bytes.length < size ? 'DATA_TRUNCATED' : 'DATA_CORRUPT';
       throw new DataError(code, `${path} has ${bytes.length} bytes; ${published} ${size}.`, help);
     }
-    if (sha256 !== undefined && checksums[i] !== sha256) {
-      throw new DataError(
-        'CHECKSUM_MISMATCH',
-        `${path} has the SHA-256 ${checksums[i]}; ${published} ${sha256}.`,
-        help,
-      );
+    const known = sha256 ?? (gzip && gzipSha256);
+    const actual = sha256 === undefined && gzip !== undefined ? sha256Of(gzip) : checksums[i];
+    if (known !== undefined && actual !== known) {
+      throw new DataError('CHECKSUM_MISMATCH', `${path} has the SHA-256 ${actual}; ${published} ${known}.`, help);
     }
   }
 }

@@ -109,6 +109,8 @@ describe('the split', () => {
     [{ trainsize: 5 }, 'ConfigurationError', 'UNKNOWN_OPTION', /did you mean 'trainSize'/],
     [{ normalise: { mean: [0, 0], std: 1 } }, 'ConfigurationError', 'BAD_VALUE', /normalise.mean is \[0,0\]/],
     [{ normalise: { mean: 0, std: [1, 1, 0] } }, 'ConfigurationError', 'BAD_VALUE', /normalise.std is \[1,1,0\]/],
+    [{ scale: 'byte' }, 'ConfigurationError', 'BAD_VALUE', /scale is "byte"/],
+    [{ scale: 'unit', normalise: { mean: 0, std: 1 } }, 'ConfigurationError', 'BAD_VALUE', /'unit', and normalise/],
   ])('rejects %j', (options, name, code, message) => {
     expect(() => imageSet(source, options as SetOptions)).toThrow(expect.objectContaining({ name, code }));
     expect(() => imageSet(source, options as SetOptions)).toThrow(message);
@@ -182,6 +184,30 @@ describe('batches', () => {
       [...image].map((byte, at) => (byte / 255 - mean[at % 3]!) / std[at % 3]!),
     );
     expect([...(await first({ mean: 0, std: 1 }))]).toBeAllClose([...image].map((byte) => byte / 255));
+  });
+
+  it('are divided by 255 at scale unit, and standardised by the training images at scale standardised', async () => {
+    const unit = imageSet(source, { scale: 'unit', trainSize: 9 });
+    const [bytes] = [unit.test.image(0)];
+    const first = async (split: Split) => (await read(split, { batchSize: 1, shuffle: false }))[0]![0]!.xs;
+    expect([...(await first(unit.test))]).toBeAllClose([...bytes].map((byte) => byte / 255));
+    const set = imageSet(source, { scale: 'standardised', trainSize: 9 });
+    const pixels = Array.from({ length: 9 }, (_, i) => [...set.train.image(i)]).flat();
+    const moments = [0, 1, 2].map((channel) => {
+      const values = pixels.filter((_, at) => at % 3 === channel).map((byte) => byte / 255);
+      const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+      return [mean, Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length)] as const;
+    });
+    const expected = [...bytes].map((byte, at) => (byte / 255 - moments[at % 3]![0]) / moments[at % 3]![1]);
+    expect([...(await first(set.test))]).toBeAllClose(expected, { rtol: 1e-5, atol: 1e-6 });
+    expect(set.checksum).toBe(unit.checksum);
+  });
+
+  it('are 0 at scale standardised if a channel has one value', async () => {
+    const gray = { pixels: new Uint8Array(10).fill(7), labels: new Uint8Array(10) };
+    const one = { name: 'gray', classes: ['gray'], shape: [1, 1, 1] as const, train: [gray], test: [] };
+    const [epoch] = await read(imageSet(one, { scale: 'standardised' }).train, { batchSize: 9 });
+    expect([...epoch![0]!.xs]).toBeAllClose(Array(9).fill(0), { atol: 1e-6 });
   });
 
   it('are augmented by one of 81 crops of the padded image, flipped or not, drawn again each epoch', async () => {

@@ -3,7 +3,7 @@
  * bytes: floats exist for one batch at a time.
  */
 import { ConfigurationError, DataError } from '@ghl/core';
-import { checkBoolean, checkOptions } from '@ghl/core/plugin';
+import { checkBoolean, checkChoice, checkOptions } from '@ghl/core/plugin';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import * as tf from '@tensorflow/tfjs-core';
@@ -99,10 +99,15 @@ export interface SetOptions {
   readonly seed?: number;
   /** Default: mean 0.5, std 0.5, which maps bytes to [−1, 1]. */
   readonly normalise?: Normalisation;
+  /**
+   * In place of `normalise`: `'unit'` divides bytes by 255; `'standardised'` gives each channel mean 0 and standard
+   * deviation 1 over all pixels of the training images in use.
+   */
+  readonly scale?: 'unit' | 'standardised';
 }
 
 /** Names of the options in {@link SetOptions}. */
-export const SET_OPTIONS = ['trainSize', 'validationSize', 'seed', 'normalise'] as const;
+export const SET_OPTIONS = ['trainSize', 'validationSize', 'seed', 'normalise', 'scale'] as const;
 
 /** Images with their labels, in arrays of any kind. {@link Records} are such images. */
 export interface LabelledImages {
@@ -200,10 +205,10 @@ export function imageSet(source: ImageSource, options: SetOptions = {}): ImageSe
 /** A set of three parts. */
 export function splitSet(
   { name, classes, shape }: Pick<ImageSource, 'name' | 'classes' | 'shape'>,
-  { normalise }: SetOptions,
+  options: SetOptions,
   parts: { readonly train: Part; readonly validation: Part; readonly test: Part },
 ): ImageSet {
-  const scale = scaleOf(shape[2], normalise);
+  const scale = scaleOf(shape[2], normalisationOf(options, shape[2], parts.train.pixels));
   const hash = sha256.create();
   for (const { labels, pixels } of [parts.train, parts.validation, parts.test]) {
     hash.update(new Uint8Array(labels.buffer, labels.byteOffset, labels.byteLength)).update(pixels);
@@ -308,6 +313,36 @@ function gather({ classes, shape }: ImageSource, files: readonly Checked[], orde
     pixels.set(file.pixels.subarray(at * length, (at + 1) * length), i * length);
   }
   return { pixels, labels };
+}
+
+/** The option `normalise`, or what `scale` stands for. */
+function normalisationOf(
+  { normalise, scale }: SetOptions,
+  channels: number,
+  pixels: Uint8Array,
+): Normalisation | undefined {
+  if (scale === undefined) return normalise;
+  checkChoice('scale', scale, ['unit', 'standardised']);
+  if (normalise !== undefined) {
+    throw new ConfigurationError('BAD_VALUE', `scale is '${scale}', and normalise is given too.`, 'give one of both.');
+  }
+  return scale === 'unit' ? { mean: 0, std: 1 } : statisticsOf(channels, pixels);
+}
+
+/** Mean and standard deviation of each channel, from the number of its pixels with each value. */
+function statisticsOf(channels: number, pixels: Uint8Array): Normalisation {
+  const counts = new Float64Array(channels * 256);
+  for (let at = 0; at < pixels.length; at++) counts[(at % channels) * 256 + pixels[at]!]!++;
+  const total = pixels.length / channels;
+  const expectation = (channel: number, f: (value: number) => number) => {
+    let sum = 0;
+    for (let byte = 0; byte < 256; byte++) sum += counts[channel * 256 + byte]! * f(byte / 255);
+    return sum / total;
+  };
+  const mean = Array.from({ length: channels }, (_, channel) => expectation(channel, (value) => value));
+  const std = mean.map((m, channel) => Math.sqrt(expectation(channel, (value) => (value - m) ** 2)));
+  // A channel of one value is 0 with any divisor.
+  return { mean, std: std.map((each) => (each > 0 ? each : 1)) };
 }
 
 /** The normalised value of each byte, channel by channel: [channels · 256]. */

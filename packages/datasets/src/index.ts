@@ -17,3 +17,10 @@ export {
 } from './image-set.js';
 export { type IdxNames, parseCifar10, parseCifar100, parseIdx, type Records } from './records.js';
 export { type GlyphOptions, glyphs } from './sets/glyphs.js';
+export {
+  type UnlabelledBatch,
+  type UnlabelledSet,
+  type UnlabelledSource,
+  unlabelled,
+} from './unlabelled.js';
+export { type WhitenOptions, type ZcaOptions, zca } from './zca.js';

@@ -9,7 +9,7 @@ export interface Download {
   readonly url: string;
   /** MD5, in hex. */
   readonly md5: string;
-  /** Whether it is a .tar.gz whose one folder holds the dataset's files; else it is one of them. */
+  /** Whether it is a .tar.gz or .zip whose one folder holds the dataset's files; else it is one of them. */
   readonly archive: boolean;
 }
 
@@ -18,8 +18,10 @@ export interface PublishedFile {
   readonly name: string;
   /** Size in bytes. */
   readonly bytes: number;
-  /** SHA-256, in hex; of CIFAR-100 only the archive's checksum is known. */
+  /** SHA-256, in hex; of CIFAR-100 and EMNIST only the archive's checksum is known. */
   readonly sha256?: string;
+  /** SHA-256, in hex, of the published gzip file, if that of its contents is not known. */
+  readonly gzipSha256?: string;
 }
 
 /** A dataset as files. */
@@ -31,6 +33,9 @@ export interface FileSource {
   readonly files: readonly PublishedFile[];
   readonly downloads: readonly Download[];
 }
+
+/** The checksums of a file of MNIST's kind. */
+type Checksums = readonly [md5: string, sha256: string | null, gzipSha256?: string];
 
 /** CIFAR-10, binary version. */
 export const CIFAR10: FileSource = {
@@ -86,18 +91,66 @@ export const FASHION_MNIST = idx('fashion-mnist', 'http://fashion-mnist.s3-websi
   ['bb300cfdad3c16e7a12a480ee83cd310', '0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34'],
 ]);
 
+/** KMNIST, whose files have the names, formats and sizes of MNIST's. TensorFlow Datasets has the SHA-256 of each. */
+export const KMNIST = idx('kmnist', 'http://codh.rois.ac.jp/kmnist/dataset/kmnist', [
+  ['bdb82020997e1d708af4cf47b453dcf7', null, '51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4'],
+  ['e144d726b3acfaa3e44228e80efcd344', null, 'e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17'],
+  ['5c965bf0a639b31b8f53240b1b52f4d7', null, 'edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5'],
+  ['7320c461ea6c1c855c0b718fb2a4b134', null, '20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c'],
+]);
+
+/** A part of EMNIST. */
+export type EmnistSplit = 'balanced' | 'letters' | 'digits' | 'mnist' | 'byclass' | 'bymerge';
+
+/** Training and test images of each part of EMNIST. */
+export const EMNIST_SIZES: Readonly<Record<EmnistSplit, readonly [number, number]>> = {
+  balanced: [112_800, 18_800],
+  letters: [124_800, 20_800],
+  digits: [240_000, 40_000],
+  mnist: [60_000, 10_000],
+  byclass: [697_932, 116_323],
+  bymerge: [697_932, 116_323],
+};
+
+/** One part of EMNIST. All parts are in one archive. */
+export function emnistSource(split: EmnistSplit): FileSource {
+  const part = (name: 'train' | 'test', count: number) => [
+    { name: `emnist-${split}-${name}-images-idx3-ubyte`, bytes: 16 + count * 784 },
+    { name: `emnist-${split}-${name}-labels-idx1-ubyte`, bytes: 8 + count },
+  ];
+  const [train, test] = EMNIST_SIZES[split];
+  return {
+    name: 'emnist',
+    folder: 'emnist',
+    files: [...part('train', train), ...part('test', test)],
+    downloads: [
+      {
+        url: 'https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip',
+        md5: '58c8d27c78d21e728a6bc7b3cc06412e',
+        archive: true,
+      },
+    ],
+  };
+}
+
 /** The sets whose files are named in an error if they are where those of another set should be. */
 export const PUBLISHED: readonly FileSource[] = [CIFAR10, CIFAR100, MNIST, FASHION_MNIST];
 
-/** @param checksums Of each file: MD5 of the download, which is gzipped, and SHA-256 of its contents. */
-function idx(name: string, server: string, checksums: readonly (readonly [string, string])[]): FileSource {
+/**
+ * @param checksums Of each file: MD5 of the download, which is gzipped; SHA-256 of its contents, or null if only that of
+ * the download is known, which follows.
+ */
+function idx(name: string, server: string, checksums: readonly Checksums[]): FileSource {
   const sizes = {
     'train-images-idx3-ubyte': 16 + 60_000 * 784,
     'train-labels-idx1-ubyte': 8 + 60_000,
     't10k-images-idx3-ubyte': 16 + 10_000 * 784,
     't10k-labels-idx1-ubyte': 8 + 10_000,
   };
-  const files = Object.entries(sizes).map(([file, bytes], i) => ({ name: file, bytes, sha256: checksums[i]![1] }));
+  const files = Object.entries(sizes).map(([file, bytes], i) => {
+    const [, sha256, gzipSha256] = checksums[i]!;
+    return { name: file, bytes, ...(sha256 !== null && { sha256 }), ...(gzipSha256 !== undefined && { gzipSha256 }) };
+  });
   return {
     name,
     folder: name,

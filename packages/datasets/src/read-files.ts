@@ -1,11 +1,13 @@
 /** Finds a dataset's files in a folder or in the download cache, and reads them. Node only. */
-import { existsSync } from 'node:fs';
+import { createWriteStream, existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { constants, gunzipSync } from 'node:zlib';
 import { DataError } from '@ghl/core';
 import envPaths from 'env-paths';
 import { extract } from 'tar';
+import { openPromise } from 'yauzl';
 import { download } from './download.js';
 import type { FileBytes, FileOptions } from './files.js';
 import type { FileSource } from './published.js';
@@ -66,7 +68,8 @@ async function unpack(archive: string, folder: string): Promise<void> {
   try {
     await rm(part, { recursive: true, force: true });
     await mkdir(part, { recursive: true });
-    await extract({ file: archive, cwd: part, strip: 1, strict: true });
+    if (archive.endsWith('.zip')) await unzip(archive, part);
+    else await extract({ file: archive, cwd: part, strip: 1, strict: true });
     await rm(folder, { recursive: true, force: true });
     await rename(part, folder);
     await rm(archive);
@@ -77,6 +80,16 @@ async function unpack(archive: string, folder: string): Promise<void> {
       'free some space there, or name another folder in the environment variable GHL_CACHE.',
       cause,
     );
+  }
+}
+
+/** Extracts the files of a zip archive, without their folders. yauzl rejects names that lead out of the archive. */
+async function unzip(archive: string, folder: string): Promise<void> {
+  const zip = await openPromise(archive);
+  for await (const entry of zip.eachEntry()) {
+    if (entry.fileName.endsWith('/')) continue;
+    const to = createWriteStream(join(folder, basename(entry.fileName)));
+    await pipeline(await zip.openReadStreamPromise(entry), to);
   }
 }
 
@@ -97,7 +110,7 @@ async function read(path: string): Promise<FileBytes> {
 
 function gunzip(path: string, bytes: Uint8Array): FileBytes {
   try {
-    return { path, bytes: gunzipSync(bytes) };
+    return { path, bytes: gunzipSync(bytes), gzip: bytes };
   } catch (cause) {
     const help = 'fetch the file again, and compare its checksum with the official one.';
     if ((cause as NodeJS.ErrnoException).code !== 'Z_BUF_ERROR') {

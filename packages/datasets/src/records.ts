@@ -32,20 +32,28 @@ export function parseCifar10(bytes: Uint8Array, file = 'CIFAR-10 records'): Reco
 
 /**
  * Parses CIFAR-100's binary version: records of 3,074 bytes, a coarse label (0–19), a fine label (0–99), then the
- * planes as in CIFAR-10. The fine label is the class. Source: https://www.cs.toronto.edu/~kriz/cifar.html
+ * planes as in CIFAR-10. Source: https://www.cs.toronto.edu/~kriz/cifar.html
  *
  * @param bytes A whole file, of any number of records.
  * @param file What to call it in errors.
+ * @param labels Which label is the class. Default `'fine'`.
  * @returns Pixels as [n, 32, 32, 3].
  * @throws DataError `DATA_TRUNCATED`, `DATA_CORRUPT`, `WRONG_DATASET` for records of the other CIFAR.
  * @throws ConfigurationError `BAD_VALUE` if `bytes` is not a Uint8Array.
  */
-export function parseCifar100(bytes: Uint8Array, file = 'CIFAR-100 records'): Records {
-  return parseCifar(bytes, file, [20, 100]);
+export function parseCifar100(
+  bytes: Uint8Array,
+  file = 'CIFAR-100 records',
+  labels: 'fine' | 'coarse' = 'fine',
+): Records {
+  return parseCifar(bytes, file, [20, 100], labels === 'coarse' ? 0 : 1);
 }
 
-/** @param classes How many values each label byte may take; the last is the class. */
-function parseCifar(bytes: Uint8Array, file: string, classes: readonly number[]): Records {
+/**
+ * @param classes How many values each label byte may take.
+ * @param chosen The index of the label byte that is the class. Default: the last.
+ */
+function parseCifar(bytes: Uint8Array, file: string, classes: readonly number[], chosen = classes.length - 1): Records {
   checkBytes(bytes, file);
   const size = classes.length + PIXELS;
   const count = Math.floor(bytes.length / size);
@@ -65,7 +73,7 @@ function parseCifar(bytes: Uint8Array, file: string, classes: readonly number[])
   for (let i = 0; i < count; i++) {
     const record = i * size;
     for (const [at, known] of classes.entries()) checkLabel(bytes[record + at]!, known, file, i);
-    labels[i] = bytes[record + classes.length - 1]!;
+    labels[i] = bytes[record + chosen]!;
     let to = i * PIXELS;
     for (let red = record + classes.length, end = red + PLANE; red < end; red++) {
       pixels[to++] = bytes[red]!;
@@ -94,23 +102,34 @@ export interface IdxNames {
  * @throws ConfigurationError `BAD_VALUE` if `images` or `labels` is not a Uint8Array.
  */
 export function parseIdx(images: Uint8Array, labels: Uint8Array, names: IdxNames = {}): Records {
+  return parseIdxClasses(images, labels, names, 10);
+}
+
+/** {@link parseIdx} for any number of classes, whose labels count from `first` in the file, and from 0 in the result. */
+export function parseIdxClasses(
+  images: Uint8Array,
+  labels: Uint8Array,
+  names: IdxNames,
+  count: number,
+  first = 0,
+): Records {
   const imageFile = names.images ?? 'idx images';
   const labelFile = names.labels ?? 'idx labels';
   const pixels = idxBody(images, imageFile, 0x803);
   const classes = idxBody(labels, labelFile, 0x801);
-  const [count, height, width] = pixels.shape as [number, number, number];
+  const [size, height, width] = pixels.shape as [number, number, number];
   if (height !== 28 || width !== 28) {
     throw new DataError('DATA_CORRUPT', `${imageFile} holds images of ${height} × ${width}, not 28 × 28.`, CORRUPT);
   }
-  if (classes.shape[0] !== count) {
+  if (classes.shape[0] !== size) {
     throw new DataError(
       'DATA_CORRUPT',
-      `${imageFile} holds ${count} images, ${labelFile} ${classes.shape[0]} labels.`,
+      `${imageFile} holds ${size} images, ${labelFile} ${classes.shape[0]} labels.`,
       'take both files from the same release of the dataset.',
     );
   }
-  for (const [i, label] of classes.body.entries()) checkLabel(label, 10, labelFile, i);
-  return { pixels: pixels.body, labels: classes.body };
+  for (const [i, label] of classes.body.entries()) checkLabel(label, count, labelFile, i, first);
+  return { pixels: pixels.body, labels: first === 0 ? classes.body : classes.body.map((label) => label - first) };
 }
 
 function idxBody(bytes: Uint8Array, file: string, magic: number): { shape: number[]; body: Uint8Array } {
@@ -150,11 +169,11 @@ function checkBytes(bytes: Uint8Array, file: string): void {
   );
 }
 
-function checkLabel(label: number, classes: number, file: string, record: number): void {
-  if (label < classes) return;
+function checkLabel(label: number, classes: number, file: string, record: number, first = 0): void {
+  if (label >= first && label < first + classes) return;
   throw new DataError(
     'DATA_CORRUPT',
-    `${file} has the label ${label} in record ${record}; labels are 0 to ${classes - 1}.`,
+    `${file} has the label ${label} in record ${record}; labels are ${first} to ${first + classes - 1}.`,
     CORRUPT,
   );
 }

@@ -13,9 +13,10 @@ import type { Dataset } from '../dataset.js';
 import { checkWhole, type ImageSet, SET_OPTIONS, type SetOptions, splitSet } from '../image-set.js';
 import { random } from '../random.js';
 import type { Records } from '../records.js';
+import { type WhitenOptions, whitenedBy } from '../zca.js';
 
 /** Options of {@link glyphs}. */
-export interface GlyphOptions extends SetOptions {
+export interface GlyphOptions extends SetOptions, WhitenOptions {
   /** Images to train on. Default 2,000. */
   readonly trainSize?: number;
   /** Images to choose by. Default 500. */
@@ -60,17 +61,18 @@ const SIDE = 32;
  * ```
  */
 export async function glyphs(options: GlyphOptions = {}): Promise<ImageSet> {
-  checkOptions('glyphs', options, [...SET_OPTIONS, 'testSize']);
+  checkOptions('glyphs', options, [...SET_OPTIONS, 'testSize', 'whiten']);
   const { trainSize = 2000, validationSize = 500, testSize = 1000, seed = 0 } = options;
   checkWhole('trainSize', trainSize, 1);
   checkWhole('validationSize', validationSize, 0);
   checkWhole('testSize', testSize, 1);
   checkWhole('seed', seed, Number.MIN_SAFE_INTEGER);
-  return splitSet({ name: 'glyphs', classes: NAMES, shape: [SIDE, SIDE, 3] }, options, {
+  const set = splitSet({ name: 'glyphs', classes: NAMES, shape: [SIDE, SIDE, 3] }, options, {
     train: draw(trainSize, seed, 'train'),
     validation: draw(validationSize, seed, 'validation'),
     test: draw(testSize, seed, 'test'),
   });
+  return whitenedBy(set, options);
 }
 
 function draw(count: number, seed: number, part: string): Records {
