@@ -25,9 +25,9 @@ export interface FileOptions extends SetOptions, WhitenOptions {
    */
   readonly folder?: string;
   /**
-   * Whether to reject files that are not those that the authors published, by their SHA-256 (CIFAR-100 and EMNIST: by their
-   * size; KMNIST: by its gzip files).
-   * Default true. False reads any files of the same format: a part of the set, or other images.
+   * Whether to reject files that are not those that the authors published, by their SHA-256 (CIFAR-100 and EMNIST: by
+   * their size; KMNIST: by its gzip files). Default true. False reads any files of the same format: a part of the set,
+   * or other images.
    */
   readonly verify?: boolean;
   /** Base URL of a server that has the archives under their official names. Default: the official servers. */

@@ -315,7 +315,7 @@ function gather({ classes, shape }: ImageSource, files: readonly Checked[], orde
   return { pixels, labels };
 }
 
-/** The option `normalise`, or what `scale` stands for. */
+/** The option `normalise`, or the normalisation that `scale` names. */
 function normalisationOf(
   { normalise, scale }: SetOptions,
   channels: number,

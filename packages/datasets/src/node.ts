@@ -1,4 +1,7 @@
-/** All datasets by name, also those that are read from files or downloaded: CIFAR, MNIST and others in its format. Node only. */
+/**
+ * All datasets by name, also those that are read from files or downloaded: CIFAR, MNIST and others in its format. Node
+ * only.
+ */
 export type { Dataset, DatasetOptions } from './dataset.js';
 export { dataset } from './datasets.js';
 export type { DownloadProgress, FileOptions } from './files.js';

@@ -137,8 +137,8 @@ export function emnistSource(split: EmnistSplit): FileSource {
 export const PUBLISHED: readonly FileSource[] = [CIFAR10, CIFAR100, MNIST, FASHION_MNIST];
 
 /**
- * @param checksums Of each file: MD5 of the download, which is gzipped; SHA-256 of its contents, or null if only that of
- * the download is known, which follows.
+ * @param checksums Of each file: MD5 of the download, which is gzipped; SHA-256 of its contents, or null if only that
+ * of the download is known, which follows.
  */
 function idx(name: string, server: string, checksums: readonly Checksums[]): FileSource {
   const sizes = {

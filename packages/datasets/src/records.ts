@@ -105,7 +105,9 @@ export function parseIdx(images: Uint8Array, labels: Uint8Array, names: IdxNames
   return parseIdxClasses(images, labels, names, 10);
 }
 
-/** {@link parseIdx} for any number of classes, whose labels count from `first` in the file, and from 0 in the result. */
+/**
+ * {@link parseIdx} for any number of classes, whose labels count from `first` in the file, and from 0 in the result.
+ */
 export function parseIdxClasses(
   images: Uint8Array,
   labels: Uint8Array,

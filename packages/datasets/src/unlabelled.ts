@@ -9,7 +9,9 @@ export interface UnlabelledSource {
   readonly name: string;
   /** Height, width, channels. */
   readonly shape: readonly [number, number, number];
-  /** Pixels in one piece or several, images one after another, each [height, width, channels]: numbers from 0 to 255. */
+  /**
+   * Pixels in one piece or several, images one after another, each [height, width, channels]: numbers from 0 to 255.
+   */
   readonly pixels: readonly ArrayLike<number>[];
 }
 
@@ -42,8 +44,8 @@ export interface UnlabelledSet {
 }
 
 /**
- * Builds a set from images without labels in memory, in Node or in a browser. It keeps the first `trainSize` images of a
- * seeded permutation. Train local rules with them in a step that returns no loss.
+ * Builds a set from images without labels in memory, in Node or in a browser. It keeps the first `trainSize` images of
+ * a seeded permutation. Train local rules with them in a step that returns no loss.
  *
  * @throws As `imageSet`.
  * @example

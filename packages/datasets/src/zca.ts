@@ -14,8 +14,8 @@ export interface ZcaOptions {
 /** The option `whiten` of the datasets that are loaded. */
 export interface WhitenOptions {
   /**
-   * Whether to whiten the images, and with which options: {@link zca}, after the scale and the augmentation. Default: no
-   * whitening.
+   * Whether to whiten the images, and with which options: {@link zca}, after the scale and the augmentation. Default:
+   * no whitening.
    */
   readonly whiten?: 'zca' | ZcaOptions;
 }
@@ -102,10 +102,10 @@ async function secondMoment(split: Split): Promise<tf.Tensor2D> {
 /**
  * (C + ε·I)^(−1/2) in float32, and disposes of C.
  *
- * Newton-Schulz: with A = (C + ε·I)/c, Y = A and Z = I, repeat T = (3·I − ρ·Z·Y)/2, Y ← √ρ·Y·T, Z ← √ρ·T·Z. Then Y tends
- * to A^½ and Z to A^(−½). A step maps each eigenvalue x of Z·Y, which is in (0, 1], to f(ρ·x) with f(x) = x·(3 − x)²/4.
- * For c the Frobenius norm, the least one is at least l = ε/c, and ρ = 3/(1 + √l + l) makes f(ρ·l) = f(ρ) the next l. It
- * halves the number of steps against ρ = 1.
+ * Newton-Schulz: with A = (C + ε·I)/c, Y = A and Z = I, repeat T = (3·I − ρ·Z·Y)/2, Y ← √ρ·Y·T, Z ← √ρ·T·Z. Then Y
+ * tends to A^½ and Z to A^(−½). A step maps each eigenvalue x of Z·Y, which is in (0, 1], to f(ρ·x), with
+ * f(x) = x·(3 − x)²/4. For c the Frobenius norm, the least one is at least l = ε/c, and ρ = 3/(1 + √l + l) makes
+ * f(ρ·l) = f(ρ) the next l. It halves the number of steps against ρ = 1.
  */
 async function inverseRoot(moment: tf.Tensor2D, epsilon: number): Promise<Float32Array> {
   const [size] = moment.shape;

@@ -9,8 +9,8 @@ import { parseIdxClasses, type Records } from '../records.js';
 /** Options of {@link emnist}. */
 export interface EmnistOptions extends FileOptions {
   /**
-   * Which characters: `'balanced'`, 47 classes with 2,400 training images each; `'letters'`, 26 classes without case;
-   * `'digits'` and `'mnist'`, the ten digits; `'byclass'`, all 62 characters; or `'bymerge'`, 47 classes, in which
+   * Which characters. `'balanced'` has 47 classes with 2,400 training images each, `'letters'` 26 without case,
+   * `'digits'` and `'mnist'` the ten digits. `'byclass'` has all 62 characters, and `'bymerge'` 47 classes, in which
    * letters that look the same in both cases are one. Default `'balanced'`.
    */
   readonly split?: EmnistSplit;
@@ -31,9 +31,9 @@ const CLASSES: Readonly<Record<EmnistSplit, readonly string[]>> = {
 };
 
 /**
- * EMNIST: handwritten characters of 28 × 28 × 1. Reads `emnist-balanced-train-images-idx3-ubyte`, `…-train-labels-idx1-…`
- * and the two files of `test`, gzipped or not, from `folder` or `folder/emnist`. The files hold transposed images; they
- * are upright here. The labels of `'letters'`, from 1 in the files, count from 0.
+ * EMNIST: handwritten characters of 28 × 28 × 1. Reads `emnist-balanced-train-images-idx3-ubyte`,
+ * `…-train-labels-idx1-…` and the two files of `test`, gzipped or not, from `folder` or `folder/emnist`. The files hold
+ * transposed images; they are upright here. The labels of `'letters'`, from 1 in the files, count from 0.
  *
  * The published checksum is that of the archive of all splits, 562 MB, which a download unpacks. Files in a folder are
  * recognised by their size.
