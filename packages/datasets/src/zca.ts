@@ -52,7 +52,7 @@ const STEPS = 20;
  * const source = { name: 'pairs', classes: ['dark', 'light'], shape: [1, 2, 1] as const, train, test: [] };
  * const set = await zca(imageSet(source, { validationSize: 0 }), { epsilon: 1e-4 });
  * await set.train.batches({ batchSize: 2, shuffle: false }).forEachAsync(({ xs, ys }) => {
- *   console.log(Array.from(xs.dataSync(), (x) => x.toFixed(2)).join()); // => -0.50,-0.50,0.50,0.50
+ *   console.log(Array.from(xs.dataSync(), (x) => x.toFixed(2)).join()); // => 0.50,0.50,-0.50,-0.50
  *   tf.dispose([xs, ys]);
  * });
  * ```
