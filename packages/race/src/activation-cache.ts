@@ -18,7 +18,7 @@ export interface CacheLimits {
   readonly storage: number;
 }
 
-/** 1 GiB in memory, 16 GiB in the storage of a run. */
+/** 1 GiB in memory, or else 16 GiB in the storage of the run. */
 export const defaultCacheLimits: CacheLimits = { memory: 2 ** 30, storage: 2 ** 34 };
 
 /** The input of {@link cacheActivations}. */
@@ -44,8 +44,8 @@ export interface ActivationCache {
   /** Bytes of all activations. */
   readonly bytes: number;
   readonly place: 'memory' | 'storage';
-  /** Frees memory; with `true`, also the storage, which a resumed phase would read again. */
-  close(finished: boolean): Promise<void>;
+  /** Frees the memory. The record keeps activations in its storage, until `removeActivations()`, for a resumed phase. */
+  close(): Promise<void>;
 }
 
 const SPLITS = ['train', 'validation', 'test'] as const;
@@ -57,9 +57,9 @@ const SPLITS = ['train', 'validation', 'test'] as const;
  * limits, or if they depend on the batch in which an image is: on some backends, rounding does.
  */
 export async function cacheActivations(request: CacheRequest): Promise<ActivationCache | null> {
-  const { optimizer, data, batch, record, limits } = request;
+  const { optimizer, data, batch, limits } = request;
   const frozen = optimizer.frozenPrefix();
-  if (frozen === null || (optimizer.reads as readonly string[]).includes('input')) return null;
+  if (frozen === null || optimizer.reads.includes('input')) return null;
   const { layer, shape, prefix, rest } = frozen;
   const width = shape.reduce((product, size) => product * size, 1);
   const images = SPLITS.reduce((sum, split) => sum + data[split].size, 0);
@@ -86,10 +86,7 @@ export async function cacheActivations(request: CacheRequest): Promise<Activatio
     layer,
     bytes,
     place,
-    close: async (finished) => {
-      await rows.close();
-      if (finished && place === 'storage') await record.removeActivations();
-    },
+    close: () => rows.close(),
   };
 }
 
@@ -191,8 +188,11 @@ async function fill(rows: Rows, images: number, { data, onImages }: CacheRequest
     const batches = await data[split].batches({ batchSize: EVALUATION_BATCH, shuffle: false }).iterator();
     for (let next = await batches.next(); !next.done; next = await batches.next()) {
       const { xs, ys } = next.value;
-      await rows.append(await valuesOf(() => prefix.apply(xs, { training: false })));
-      tf.dispose([xs, ys]);
+      try {
+        await rows.append(await valuesOf(() => prefix.apply(xs, { training: false })));
+      } finally {
+        tf.dispose([xs, ys]);
+      }
       await onImages?.(ys.shape[0]);
     }
   }

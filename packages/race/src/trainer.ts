@@ -3,10 +3,11 @@
  * only on its input; time decides only when it writes a checkpoint.
  */
 import { NonFiniteError, StateError } from '@ghl/core';
-import type { ImageSet, Split } from '@ghl/datasets';
+import type { ImageSet } from '@ghl/datasets';
 import { type Assignment, type PlasticOptimizer, plasticOptimizer } from '@ghl/learner';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { type ActivationCache, type CacheLimits, cacheActivations, defaultCacheLimits } from './activation-cache.js';
 import {
   decodeCheckpoint,
   encodeCheckpoint,
@@ -19,6 +20,7 @@ import {
 import type { Clock } from './clock.js';
 import { EVALUATION_BATCH, evaluate } from './evaluation.js';
 import type { RunEvent, Score } from './events.js';
+import type { AppliedModel, ExampleSet, Examples } from './examples.js';
 import { failureOf } from './failure.js';
 import { firstFilters } from './filters.js';
 import { learningRates } from './learning-rates.js';
@@ -50,6 +52,8 @@ export interface Progress {
   readonly imagesPerSecond: number | null;
   /** Time left at the pace of this phase, with evaluation and logging. Later phases count by their images. */
   readonly secondsLeft: number;
+  /** Present while the activations of frozen layers are computed, before a phase that trains on them. */
+  readonly cached?: { readonly images: number; readonly of: number };
   /** Present while the model is evaluated, after an epoch's last step. */
   readonly evaluated?: { readonly images: number; readonly of: number; readonly ms: number };
   /** Present at the end of an epoch. */
@@ -84,6 +88,11 @@ export interface Run {
   readonly numerics?: Position['numerics'] | undefined;
   /** Whether to resume from a checkpoint of other `numerics`. Default false. */
   readonly inexact?: boolean | undefined;
+  /**
+   * The most memory and storage for the activations of frozen layers, which a phase of several epochs computes once per
+   * image. They change no bit of the result. Default: 1 GiB of memory, or else 16 GiB of storage.
+   */
+  readonly cache?: CacheLimits | undefined;
   /** Called a few times a second at most. */
   readonly onProgress?: (progress: Progress) => void;
   /**
@@ -167,6 +176,8 @@ class Trainer {
   readonly #events: EventLog;
   readonly #firstStep: number;
   #optimizer: PlasticOptimizer;
+  /** The activations that the phase trains on, in place of the images. */
+  #cache: ActivationCache | null = null;
   /** When this process began the phase, its step then, and the time of evaluation up to then. */
   #started: { readonly at: number; readonly step: number; readonly evalMs: number };
   /** Steps whose loss and number of correct predictions are still on the device. */
@@ -197,11 +208,54 @@ class Trainer {
 
   /** Trains to the end of the last phase. */
   async train(): Promise<void> {
-    for (;;) {
-      while (!this.#phaseEnds) await this.#epoch();
-      if (this.#isLastPhase) return;
-      this.#nextPhase();
+    try {
+      for (;;) {
+        if (!this.#phaseEnds && this.#epochsLeft > 1) await this.#cacheActivations();
+        while (!this.#phaseEnds) await this.#epoch();
+        await this.#closeCache();
+        await this.#run.record.removeActivations();
+        if (this.#isLastPhase) return;
+        this.#nextPhase();
+      }
+    } finally {
+      await this.#closeCache();
     }
+  }
+
+  /** Computes the activations of the layers that the phase leaves frozen, and charges training the time. */
+  async #cacheActivations(): Promise<void> {
+    const { data, record, backend, numerics, cache: limits = defaultCacheLimits } = this.#run;
+    const { batch } = this.#phase;
+    const position = this.#position;
+    const from = this.#clock.now();
+    const cached = { images: 0, of: data.train.size + data.validation.size + data.test.size };
+    const onImages = (count: number) => {
+      cached.images += count;
+      if (this.#clock.now() - this.#progressAt > 250) this.#reportProgress({ cached });
+      return this.#clock.yieldToEventLoop();
+    };
+    const computes = { optimizer: this.#optimizer, data, batch, numerics: { backend, ...numerics } };
+    this.#cache = await cacheActivations({ ...computes, record, limits, onImages });
+    // A resumed phase has been charged before.
+    const ms = position.epoch === position.phase.epoch && position.batch === 0 ? this.#clock.now() - from : 0;
+    position.trainMs += ms;
+    const { phase } = position;
+    position.phase = { ...phase, trainMs: phase.trainMs + ms }; // the time of its steps counts from here
+    this.#started = this.#start();
+  }
+
+  async #closeCache(): Promise<void> {
+    await this.#cache?.close();
+    this.#cache = null;
+  }
+
+  get #epochsLeft(): number {
+    return this.#position.phase.epoch + this.#phase.epochs - this.#position.epoch;
+  }
+
+  /** The model and its images, or the rest of the model and its activations. */
+  get #workload(): { readonly model: AppliedModel; readonly data: ExampleSet } {
+    return this.#cache ?? this.#run;
   }
 
   get #phase(): Phase {
@@ -242,8 +296,8 @@ class Trainer {
 
   /** Trains to the end of the current epoch, evaluates, and records both. */
   async #epoch(): Promise<void> {
-    const { data, model } = this.#run;
-    const { batch: batchSize, epochs, loss: lossName } = this.#phase;
+    const { data, model } = this.#workload;
+    const { batch: batchSize, loss: lossName } = this.#phase;
     const labelled = readsLabels(this.#phase);
     const position = this.#position;
     const stepsPerEpoch = this.#stepsPerEpoch;
@@ -270,10 +324,10 @@ class Trainer {
     }
     this.#reportProgress();
 
-    const isScored = labelled || (this.#isLastPhase && position.epoch + 1 === position.phase.epoch + epochs);
+    const isScored = labelled || (this.#isLastPhase && this.#epochsLeft === 1);
     const from = this.#clock.now();
     const evaluated = { images: 0, of: data.validation.size + data.test.size, ms: 0 };
-    const scores = async (split: Split) => {
+    const scores = async (split: Examples) => {
       if (!isScored) return null;
       return evaluate(
         model,
@@ -319,7 +373,7 @@ class Trainer {
   }
 
   #step(xs: tf.Tensor, ys: tf.Tensor2D): void {
-    const score = trainingStep(this.#run.model, this.#optimizer, xs, ys, this.#phase.loss);
+    const score = trainingStep(this.#workload.model, this.#optimizer, xs, ys, this.#phase.loss);
     this.#pending.push({ images: ys.shape[0], ...score });
   }
 
@@ -434,7 +488,7 @@ class Trainer {
     return { trainMs: Math.round(trainMs), evalMs: Math.round(evalMs), logMs: Math.round(logMs) };
   }
 
-  #reportProgress(more: Pick<Progress, 'ended' | 'evaluated'> = {}): void {
+  #reportProgress(more: Pick<Progress, 'cached' | 'ended' | 'evaluated'> = {}): void {
     this.#progressAt = this.#clock.now();
     const { step, epoch, evalMs, phase } = this.#position;
     const { onProgress, phases } = this.#run;

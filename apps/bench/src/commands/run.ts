@@ -2,7 +2,9 @@
 import { join, resolve } from 'node:path';
 import { ConfigurationError, StateError } from '@ghl/core';
 import {
+  type CacheLimits,
   checkRecipe,
+  defaultCacheLimits,
   networkOf,
   type PlannedRecipe,
   type PlannedRun,
@@ -39,7 +41,11 @@ interface RunOptions extends WorkloadOptions {
   readonly out?: string;
   readonly resume?: string;
   readonly inexact?: boolean;
+  readonly cacheMemory?: number;
+  readonly cacheDisk?: number;
 }
+
+const MB = 2 ** 20;
 
 export const command: Command<RunOptions, Report> = {
   name: 'run',
@@ -69,6 +75,16 @@ export const command: Command<RunOptions, Report> = {
     { flags: '--backend <name>', describe: 'backend that computes (default: wasm)' },
     { flags: '--target <accuracy>', describe: 'validation accuracy to time, between 0 and 1', parse: share },
     { flags: '--processes <n>', describe: 'runs at the same time (default: one per core)', parse: whole(1) },
+    {
+      flags: '--cache-memory <mb>',
+      describe: `memory of a run for activations of frozen layers, in MB (default: ${defaultCacheLimits.memory / MB})`,
+      parse: whole(0),
+    },
+    {
+      flags: '--cache-disk <mb>',
+      describe: `disk of a run for activations beyond --cache-memory, in MB (default: ${defaultCacheLimits.storage / MB})`,
+      parse: whole(0),
+    },
     { flags: '--out <dir>', describe: 'folder of the race (default: a new one under results/)' },
     { flags: '--resume <dir>', describe: 'resume the race in this folder' },
     {
@@ -98,7 +114,8 @@ async function run(options: RunOptions): Promise<Report> {
   const { processes } = shareCores(plannedRuns(plan).length, options.processes);
   const progress = display(plan);
   try {
-    const how = { processes, backend: options.backend ?? plan.backend, inexact: options.inexact ?? false };
+    const { backend = plan.backend, inexact = false } = options;
+    const how = { processes, backend, inexact, cache: cacheLimits(options) };
     const race = runRace(folder, plan, dataFolder, how, progress);
     const help = `resume with \`bench run --resume ${folder.shellPath}\`.`;
     const work = Promise.race([race, lock.lost]);
@@ -110,6 +127,14 @@ async function run(options: RunOptions): Promise<Report> {
   } finally {
     await lock.release();
   }
+}
+
+function cacheLimits({ cacheMemory, cacheDisk }: RunOptions): CacheLimits {
+  const { memory, storage } = defaultCacheLimits;
+  return {
+    memory: cacheMemory === undefined ? memory : cacheMemory * MB,
+    storage: cacheDisk === undefined ? storage : cacheDisk * MB,
+  };
 }
 
 interface Begun {

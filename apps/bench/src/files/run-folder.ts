@@ -1,6 +1,7 @@
 /** The folder of one run, `DIR/<recipe>/<seed>/`, with a file per record. */
 import { type FileHandle, mkdir, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { StateError } from '@ghl/core';
 import { type AppendLog, RunRecord, type RunStorage } from '@ghl/race';
 import { onDisk, replaceFile } from './atomic-file.js';
 
@@ -42,7 +43,7 @@ class FolderStorage implements RunStorage {
     const path = this.locate(name);
     return onDisk(path, async () => {
       await mkdir(this.#path, { recursive: true });
-      const file = await open(path, 'a');
+      const file = await open(path, 'a+');
       return new FileLog(path, file, (await file.stat()).size);
     });
   }
@@ -68,6 +69,14 @@ class FileLog implements AppendLog {
     this.#length += bytes.length;
   }
 
+  async read(position: number, into: Uint8Array): Promise<void> {
+    for (let at = 0; at < into.length; ) {
+      const { bytesRead } = await this.#file.read(into, at, into.length - at, position + at);
+      if (bytesRead === 0) throw cutShort(this.#path, position + at);
+      at += bytesRead;
+    }
+  }
+
   async truncate(length: number): Promise<void> {
     await onDisk(this.#path, () => this.#file.truncate(length));
     this.#length = length;
@@ -80,6 +89,14 @@ class FileLog implements AppendLog {
   close(): Promise<void> {
     return this.#file.close();
   }
+}
+
+function cutShort(path: string, length: number): StateError {
+  return new StateError(
+    'CORRUPT_RUN',
+    `${path} ends after ${length} bytes, before the bytes that were written.`,
+    'it was changed from outside; delete it, then resume with `bench run --resume DIR`.',
+  );
 }
 
 /** The bytes of a file; null if it does not exist. */

@@ -40,7 +40,7 @@ export async function runRace(
   folder: RaceFolder,
   plan: RacePlan,
   dataFolder: string | null,
-  { processes, ...how }: { readonly processes: number } & Pick<Task, 'backend' | 'inexact'>,
+  { processes, ...how }: { readonly processes: number } & Pick<Task, 'backend' | 'inexact' | 'cache'>,
   watcher: RaceWatcher,
 ): Promise<{ readonly run: PlannedRun; readonly failure: Failure }[]> {
   const failures: { run: PlannedRun; failure: Failure }[] = [];

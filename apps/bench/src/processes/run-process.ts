@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type ActiveBackend, ConfigurationError, currentSpec, StateError } from '@ghl/core';
 import {
   buildRun,
+  type CacheLimits,
   json,
   type PlannedRun,
   type Progress,
@@ -35,11 +36,13 @@ export interface Task {
   readonly backend: string;
   /** Whether to resume even if the numbers will differ by rounding from those of an uninterrupted run. */
   readonly inexact: boolean;
+  /** The most bytes of activations that the run keeps. */
+  readonly cache: CacheLimits;
 }
 
 /** Trains one run to its end. */
 async function runTask(task: Task, onProgress: (progress: Progress) => void): Promise<RunResult> {
-  const { plan, race, dataFolder, inexact } = task;
+  const { plan, race, dataFolder, inexact, cache } = task;
   const { recipe, seed } = task.run;
   const { name, checksum, trainSize, validationSize } = plan.dataset;
   const data = await loadData({
@@ -76,7 +79,7 @@ async function runTask(task: Task, onProgress: (progress: Progress) => void): Pr
   if ((await folder.readCheckpoint()) === null) await folder.writeManifest(manifest);
   const { numerics } = backend;
   const computes = { backend: task.backend, numerics, inexact };
-  const result = train({ model, phases, data, seed, record: folder, clock, ...computes, onProgress });
+  const result = train({ model, phases, data, seed, record: folder, clock, cache, ...computes, onProgress });
   return Promise.race([result, lost]);
 }
 

@@ -18,15 +18,22 @@ export function display(plan: RacePlan): RaceDisplay {
 
 const nameOf = ({ recipe, seed }: PlannedRun) => `${recipe.name} ${seed}`;
 
-const fields = ({ phase, phases, epoch, epochs, loss, imagesPerSecond, secondsLeft, evaluated, ended }: Progress) => ({
-  epoch:
-    (phases > 1 ? `phase ${phase + 1}/${phases} ` : '') +
-    `epoch ${Math.min(epoch + (ended ? 0 : 1), epochs)}/${epochs}` +
-    (evaluated ? ` evaluating ${Math.floor((100 * evaluated.images) / evaluated.of)} %` : ''),
-  loss: Number.isFinite(loss) ? loss.toFixed(3) : '–',
-  speed: `${imagesPerSecond?.toFixed(0) ?? '–'} images/s`,
-  left: duration(secondsLeft),
-});
+const fields = (progress: Progress) => {
+  const { phase, phases, epoch, epochs, loss, imagesPerSecond, secondsLeft, cached, evaluated, ended } = progress;
+  return {
+    epoch:
+      (phases > 1 ? `phase ${phase + 1}/${phases} ` : '') +
+      `epoch ${Math.min(epoch + (ended ? 0 : 1), epochs)}/${epochs}` +
+      (cached ? ` frozen layers ${share(cached)}` : '') +
+      (evaluated ? ` evaluating ${share(evaluated)}` : ''),
+    loss: Number.isFinite(loss) ? loss.toFixed(3) : '–',
+    speed: `${imagesPerSecond?.toFixed(0) ?? '–'} images/s`,
+    left: duration(secondsLeft),
+  };
+};
+
+const share = ({ images, of }: { readonly images: number; readonly of: number }) =>
+  `${Math.floor((100 * images) / of)} %`;
 
 function bars(plan: RacePlan): RaceDisplay {
   const runs = plannedRuns(plan);
