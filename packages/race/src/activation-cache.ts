@@ -44,7 +44,7 @@ export interface ActivationCache {
   /** Bytes of all activations. */
   readonly bytes: number;
   readonly place: 'memory' | 'storage';
-  /** Frees the memory. The record keeps activations in its storage, until `removeActivations()`, for a resumed phase. */
+  /** Frees the memory. The record keeps stored activations for a resumed phase, until `removeActivations()`. */
   close(): Promise<void>;
 }
 

@@ -19,6 +19,49 @@ afterEach(() => rm(race, { recursive: true, force: true }));
 const resumed = (step: number): RunEvent => ({ type: 'resumed', step, backend: 'cpu' });
 const file = () => join(race, 'ghl', '0', 'events.jsonl');
 
+describe('the activations of a run', () => {
+  const source = { layer: 'flatten' };
+  const path = () => join(race, 'ghl', '0', 'activations.bin');
+
+  it('are read from any position, and kept until they are removed', async () => {
+    const log = await folder.openActivations(source, 6);
+    await log?.append(Uint8Array.of(1, 2, 3));
+    await log?.append(Uint8Array.of(4, 5, 6));
+    await log?.sync();
+    await folder.completeActivations(source);
+    await log?.close();
+    const again = await folder.openActivations(source, 6);
+    const bytes = new Uint8Array(3);
+    await again?.read(2, bytes);
+    expect([again?.length, ...bytes]).toEqual([6, 3, 4, 5]);
+    await again?.close();
+    await folder.removeActivations();
+    expect(existsSync(path())).toBe(false);
+  });
+
+  it('are deleted if they are incomplete or of another source', async () => {
+    for (const [before, after] of [
+      [null, source],
+      [source, { layer: 'pool' }],
+    ]) {
+      const log = await folder.openActivations(source, 3);
+      await log?.append(Uint8Array.of(1, 2, 3));
+      if (before != null) await folder.completeActivations(before);
+      await log?.close();
+      const again = await folder.openActivations(after as typeof source, 3);
+      expect(again?.length).toBe(0);
+      await again?.close();
+    }
+  });
+
+  it('are rejected if the file is cut short while it is in use', async () => {
+    const log = await folder.openActivations(source, 3);
+    await log?.append(Uint8Array.of(1, 2, 3));
+    await expect(log?.read(2, new Uint8Array(2))).rejects.toMatchObject({ code: 'CORRUPT_RUN' });
+    await log?.close();
+  });
+});
+
 describe('the events of a run', () => {
   it('are in the folder of recipe and seed, one line each', async () => {
     const log = await folder.openEvents(0);
