@@ -3,7 +3,7 @@ import { chain, maxAbs, scaleBy, sgd, threeFactor } from '@ghl/core';
 import { statelessModulator } from '@ghl/core/plugin';
 import { glyphs, type ImageSet } from '@ghl/datasets';
 import { type Assignment, plasticOptimizer } from '@ghl/learner';
-import { oja } from '@ghl/rule-oja';
+import { bcm } from '@ghl/rule-bcm';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import '@tensorflow/tfjs-backend-cpu';
@@ -160,7 +160,7 @@ describe('activations are not cached', () => {
 
   it('if a modulator reads the images', async () => {
     const reads = statelessModulator({ name: 'readsInput', args: [] }, ['input'], (eligibility) => eligibility);
-    const step = chain(threeFactor(maxAbs(oja()), reads), scaleBy(0.1));
+    const step = chain(threeFactor(maxAbs(bcm()), reads), scaleBy(0.1));
     const { optimizer } = phase({ ...head, classifier: step });
     expect(optimizer.frozenPrefix()).not.toBeNull();
     expect(await cacheOf({ optimizer })).toBeNull();

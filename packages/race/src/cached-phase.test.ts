@@ -2,7 +2,7 @@
 import { activate } from '@ghl/backend-wasm';
 import { chain, gradientDescent, local, maxAbs, momentum, scaleBy, sgd } from '@ghl/core';
 import { glyphs, type ImageSet } from '@ghl/datasets';
-import { oja } from '@ghl/rule-oja';
+import { bcm } from '@ghl/rule-bcm';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -27,7 +27,7 @@ beforeAll(async () => {
 
 /** Local rules, then the classifier with dropout, then the whole network. */
 const PHASES: readonly [Phase, Phase, Phase] = [
-  { assignment: { 'conv*': chain(local(maxAbs(oja())), scaleBy(1e-2)), classifier: null }, epochs: 1, batch: 4 },
+  { assignment: { 'conv*': chain(local(maxAbs(bcm())), scaleBy(1e-2)), classifier: null }, epochs: 1, batch: 4 },
   {
     assignment: { 'conv*': null, 'bn*': null, classifier: chain(gradientDescent(), momentum(), scaleBy(1e-1)) },
     epochs: 3,
