@@ -425,8 +425,10 @@ function patchwise(units: Units, kernelShape: readonly number[]): Connection {
     kernelShape,
     units,
     forward(pre, kernel) {
-      const filters = tf.transpose(tf.reshape(kernel, [fanIn, groups, each]), [1, 0, 2]);
-      return tf.reshape(tf.transpose(tf.matMul(rows(pre), filters), [1, 0, 2]), [-1, fanOut]);
+      // A rule may ask for any number of columns.
+      const columns = kernel.size / fanIn;
+      const filters = tf.transpose(tf.reshape(kernel, [fanIn, groups, columns / groups]), [1, 0, 2]);
+      return tf.reshape(tf.transpose(tf.matMul(rows(pre), filters), [1, 0, 2]), [-1, columns]);
     },
     correlate: (pre, cotangents) =>
       cotangents.map((cotangent) => {

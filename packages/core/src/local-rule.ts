@@ -31,11 +31,11 @@ export interface LocalContext {
   /** Updates made so far, for schedules. */
   readonly step: number;
   /**
-   * The connection's forward map of f(x): `forward(ones, tf.square)` is ‖xₚ‖² in every column.
+   * The connection's forward map of f(x): with weights of 1, `forward(ones, tf.square)` is ‖xₚ‖² in every column.
    *
-   * @param weights [D, K].
+   * @param weights [D, C] for any number of columns C, in a depthwise convolution a multiple of its groups.
    * @param f Applied to the layer's input first; default the identity. Keeps its shape.
-   * @returns [P, K].
+   * @returns [P, C].
    */
   forward(weights: tf.Tensor2D, f?: (pre: tf.Tensor) => tf.Tensor): tf.Tensor2D;
 }

@@ -46,9 +46,11 @@ export interface FastSwtaOptions {
  */
 export function fastSwta(options: FastSwtaOptions = {}): LocalRule<Stateless> {
   const { temperature } = readOptions('fastSwta', options, { temperature: hyperparameter(0.02, { above: 0 }) });
-  return statelessRule(specOf('fastSwta', { temperature }), ({ post: y, weights: w, step, forward }) => {
+  return statelessRule(specOf('fastSwta', { temperature }), ({ post: y, weights: w, units, step, forward }) => {
     checkNotEmpty('fastSwta', { post: y });
-    const inputNorm = tf.sqrt(forward(tf.onesLike(w), tf.square));
+    // One column is enough for units that read the same input.
+    const ones = tf.ones([units.fanIn, units.groups === 1 ? 1 : units.fanOut]) as tf.Tensor2D;
+    const inputNorm = tf.sqrt(forward(ones, tf.square));
     const cosine = tf.divNoNan(y, tf.mul(inputNorm, tf.norm(w, 2, 0)));
     const similarity = tf.square(tf.div(tf.add(cosine, 1), 2)) as tf.Tensor2D;
     const { gate: z } = softmaxCompetition(similarity, valueAt(temperature, step));

@@ -59,7 +59,10 @@ export function dense(kernelShape: readonly [number, number]): Connection {
     kernelShape,
     units: { fanIn, fanOut, taps: 1, groups: 1 },
     forward: (pre, kernel) =>
-      tf.reshape(tf.matMul(rows(pre, fanIn), kernel as tf.Tensor2D), [...pre.shape.slice(0, -1), fanOut]),
+      tf.reshape(tf.matMul(rows(pre, fanIn), kernel as tf.Tensor2D), [
+        ...pre.shape.slice(0, -1),
+        kernel.shape[1] as number,
+      ]),
     correlate: (pre, cotangents) =>
       cotangents.map((cotangent) => tf.matMul(rows(pre, fanIn), rows(cotangent, fanOut), true, false)),
     backward: (cotangent, kernel, preShape) =>
@@ -145,7 +148,7 @@ export function conv1d(kernelShape: readonly [number, number, number], options: 
       padding === 'same' || padding === 'valid' ? padding : [[0, 0], explicit(padding, 1)[0] as [number, number]],
   });
   const image = (tensor: tf.Tensor) => tf.expandDims(tensor, 1);
-  const filter = (kernel: tf.Tensor) => tf.reshape(kernel, [1, ...kernelShape]);
+  const filter = (kernel: tf.Tensor) => tf.expandDims(kernel, 0);
   return {
     kind: 'conv1d',
     kernelShape,
@@ -221,7 +224,7 @@ function spreadTaps(kernel: tf.Tensor, dilationH: number, dilationW: number, sha
   const lines = tf.reshape(wide, [height, width * dilationW * depth]);
   const tall = tf.concat([lines, tf.zeros([height, width * dilationW * depth * (dilationH - 1)])], 1);
   const spread = tf.reshape(tall, [height * dilationH, width * dilationW, channels, filters]);
-  return tf.slice(spread, [0, 0, 0, 0], [...shape]);
+  return tf.slice(spread, [0, 0, 0, 0], [...shape.slice(0, 2), -1, -1]);
 }
 
 function check(kind: Connection['kind'], kernelShape: unknown, rank: number, options: ConvolutionOptions): void {

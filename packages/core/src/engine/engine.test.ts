@@ -10,7 +10,7 @@ import { numbers, tensor } from '../numbers.fixture.js';
 import { chain, gradientDescent, local, type Plasticity, threeFactor } from '../plasticity.js';
 import { specOf } from '../spec.js';
 import { scaleBy, type Transform } from '../transform.js';
-import { type Connection, conv2d, dense, depthwiseConv2d } from './connection.js';
+import { type Connection, conv1d, conv2d, dense, depthwiseConv2d } from './connection.js';
 import {
   type AvailableSignals,
   computeGates,
@@ -118,6 +118,38 @@ it.each(['own', 'earlier', 'all'] as const)('keeps scope %s within an input chan
       expect(tf.slice(increment, [0, 0, c, 0], [-1, -1, 1, -1])).toBeAllClose(alone.increment, { atol: 1e-5 });
     }
   });
+});
+
+it.each([
+  { name: 'dense', connection: dense([3, 4]), preShape: [5, 3], columns: 1 },
+  { name: 'conv1d', connection: conv1d([2, 3, 4]), preShape: [2, 5, 3], columns: 1 },
+  { name: 'conv2d', connection: conv2d([2, 2, 3, 4], { padding: 1 }), preShape: [2, 4, 3, 3], columns: 2 },
+  { name: 'depthwise', connection: depthwiseConv2d([2, 2, 3, 2]), preShape: [2, 4, 3, 3], columns: 3 },
+])('maps the input forward to fewer columns than units: $name', ({ connection, preShape, columns }) => {
+  const compared: (readonly [few: number[], all: number[]])[] = [];
+  const curious: LocalRule = {
+    ...arbitrary('own'),
+    gate({ post, units, forward }: LocalContext, state: Record<string, never>) {
+      const ones = (count: number) => tf.ones([units.fanIn, count]) as tf.Tensor2D;
+      const few = forward(ones(columns), tf.square);
+      // Each column is that of the same group among all columns.
+      const all = tf.gather(
+        forward(ones(units.fanOut), tf.square),
+        Array.from({ length: columns }, (_, c) => (c * units.fanOut) / columns),
+        1,
+      );
+      compared.push([
+        [...few.shape, ...few.dataSync()],
+        [...all.shape, ...all.dataSync()],
+      ]);
+      return { gate: post, reconstruction: 1, scope: 'own', state };
+    },
+  };
+  tf.tidy(() => {
+    run(local(curious), step(connection, [preShape]));
+  });
+  for (const [few, all] of compared) expect(few).toBeAllClose(all, { rtol: 1e-5 });
+  expect(compared).toHaveLength(1);
 });
 
 describe('a layer called twice', () => {

@@ -131,15 +131,16 @@ function localContext({ connection, kernel, calls, step }: LayerStep): LocalCont
     weights: tf.reshape(kernel, [-1, units.fanOut]),
     units,
     step,
-    forward: (weights, f = (pre) => pre) =>
-      flatten(
-        calls.map(({ pre }) => connection.forward(f(pre), tf.reshape(weights, [...kernelShape]))),
-        units,
-      ),
+    forward(weights, f = (pre) => pre) {
+      const fanOut = weights.shape[1];
+      const kernel = tf.reshape(weights, [...kernelShape.slice(0, -1), fanOut / units.groups]);
+      const activities = calls.map(({ pre }) => connection.forward(f(pre), kernel));
+      return flatten(activities, { fanOut });
+    },
   };
 }
 
-function flatten(tensors: readonly tf.Tensor[], { fanOut }: Units): tf.Tensor2D {
+function flatten(tensors: readonly tf.Tensor[], { fanOut }: Pick<Units, 'fanOut'>): tf.Tensor2D {
   return tf.concat2d(
     tensors.map((tensor) => tf.reshape(tensor, [-1, fanOut]) as tf.Tensor2D),
     0,
