@@ -1,6 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
+import { UPPER_PRODUCT } from './backend/kernels.js';
 import { type Connection, conv2d, dense, depthwiseConv2d } from './engine/connection.js';
 import {
   computeGates,
@@ -214,6 +215,57 @@ describe('sum', () => {
         expect(gates?.overlaps.length).toBe(count);
       }
     });
+  });
+
+  it('gives rules that share a method, and differ in their options, a gate each', () => {
+    // A class of rules: one function, and the options in `this`.
+    const gate: LocalRule['gate'] = function (this: LocalRule, { post }, state) {
+      return { gate: tf.mul(post, this.spec.args[0] as number) as tf.Tensor2D, scope: 'none', state };
+    };
+    const scaled = (by: number): LocalRule => ({ spec: specOf('scaled', by), init: () => ({}), gate });
+    const [two, three] = [increments(local(scaled(2))), increments(local(scaled(3)))];
+    expect(increments(sum(local(scaled(2)), local(scaled(3))))).toBeAllClose(
+      two.map((of, step) => of.map((each, i) => each + three[step]![i]!)),
+      { rtol: 1e-5, atol: 1e-6 },
+    );
+  });
+
+  it('gives its parts the units of the layer', () => {
+    const connection = depthwiseConv2d([2, 2, 2, 3]);
+    const perUnit: LocalRule = { ...oja(), init: ({ fanIn, groups }) => ({ sizes: tf.tensor1d([fanIn, groups]) }) };
+    tf.tidy(() => {
+      const { terms } = initState(sum(sum(local(perUnit))), connection.kernelShape, connection.units);
+      const [[, sizes]] = leaves(terms[0] as PlasticityState) as [[string, tf.Tensor]];
+      expect(Array.from(sizes.dataSync())).toEqual([4, 2]);
+    });
+  });
+
+  it('reconstructs by the scope of each rule', () => {
+    const calls: unknown[] = [];
+    const earlier = statelessRule(specOf('earlier'), ({ post }) => ({
+      gate: post,
+      reconstruction: post,
+      scope: 'earlier',
+    }));
+    const total = () => sum(local(competition()), local(earlier));
+    const expected = increments(total());
+    tf.registerKernel({
+      kernelName: UPPER_PRODUCT,
+      backendName: 'cpu',
+      kernelFunc({ inputs, attrs }) {
+        const { a, b } = inputs as unknown as { a: tf.Tensor2D; b: tf.Tensor2D };
+        const { transposeA, upper } = attrs as unknown as { transposeA: boolean; upper: string };
+        calls.push(upper);
+        const product = tf.matMul(a, b, transposeA);
+        return upper === 'result' ? tf.linalg.bandPart(product, 0, -1) : product;
+      },
+    });
+    try {
+      expect(increments(total())).toBeAllClose(expected, { atol: 1e-5 });
+    } finally {
+      tf.unregisterKernel(UPPER_PRODUCT, 'cpu');
+    }
+    expect(calls).toEqual(['result', 'right', 'result', 'right', 'result', 'right']);
   });
 
   it('needs no activity without an active rule', () => {

@@ -1,6 +1,6 @@
 /** The signals `input` and `target`, and a third factor per activity that reads them. */
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, local, maxAbs, type Signals, scaleBy, sgd, threeFactor } from '@ghl/core';
+import { chain, local, maxAbs, presynaptic, type Signals, scaleBy, sgd, threeFactor } from '@ghl/core';
 import { type ActivityContext, type PerActivityModulator, specOf } from '@ghl/core/plugin';
 import { sign } from '@ghl/modulator-sign';
 import { oja } from '@ghl/rule-oja';
@@ -10,7 +10,7 @@ import * as tfd from '@tensorflow/tfjs-data';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { plasticOptimizer } from './index.js';
-import { forward, lossOf, own, random, values } from './model.fixture.js';
+import { forward, lossOf, own, random, twins, values } from './model.fixture.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
@@ -188,6 +188,9 @@ describe('the signals input and target', () => {
     const signals = { input: () => tf.clone(input), target: () => tf.clone(labels) };
     optimizer.minimize(lossOf(model, input), { signals });
     expect(tf.memory().numTensors).toBe(numTensors);
+    // The batch of fit() is forgotten.
+    const untyped = optimizer as { minimize(f: () => tf.Scalar): unknown };
+    expect(() => untyped.minimize(lossOf(model, input))).toThrow(expect.objectContaining({ code: 'SIGNAL_MISSING' }));
   });
 
   it.each<[string, unknown]>([
@@ -231,7 +234,38 @@ it('a factor of 1 per activity has the effect of the rule alone, with one correl
   const optimizer = own(plasticOptimizer(model, { second: threeFactor(oja(), one), '*': null }));
   const plain = own(plasticOptimizer(oracle, { second: local(oja()), '*': null }));
   const input = x();
-  optimizer.minimize(lossOf(model, input));
-  plain.minimize(lossOf(oracle, input));
+  const products = async (step: () => unknown) => {
+    const { kernels, result } = await tf.profile(() => {
+      step();
+      return tf.scalar(0);
+    });
+    tf.dispose(result);
+    return kernels.filter(({ name }) => /matmul/i.test(name)).length;
+  };
+  const expected = await products(() => plain.minimize(lossOf(oracle, input)));
+  expect(await products(() => optimizer.minimize(lossOf(model, input)))).toBe(expected);
   expect(values(model)).toEqual(values(oracle));
+});
+
+it('the error of a softmax per activity trains a classifier as the gradient does, without a backward pass', () => {
+  const one = () =>
+    own(tfl.sequential({ layers: [tfl.layers.dense({ name: 'out', units: 2, useBias: false, inputShape: [4] })] }));
+  const [model, oracle] = twins(one);
+  const error: PerActivityModulator<'target'> = {
+    spec: specOf('error'),
+    actsOn: 'activity',
+    reads: ['target'],
+    init: () => ({}),
+    factor: ({ target }, { post }, state) => ({ factor: tf.sub(target, tf.softmax(post)), state }),
+  };
+  const delta = own(plasticOptimizer(model, { out: chain(threeFactor(presynaptic(), error), scaleBy(0.1)) }));
+  const descent = own(plasticOptimizer(oracle, { out: sgd(0.1) }));
+  const [input, target] = [x(), own(tf.tensor2d(oneHot))];
+  const loss = () => tf.tidy(() => tf.neg(tf.sum(tf.mul(target, tf.logSoftmax(forward(oracle, input))))) as tf.Scalar);
+  for (let step = 0; step < 5; step++) {
+    delta.minimize(() => tf.dispose(forward(model, input)), { signals: { target } });
+    descent.minimize(loss);
+    expect(values(model)[0]).toBeAllClose(values(oracle)[0] as number[], { rtol: 1e-5, atol: 1e-6 });
+  }
+  expect(delta.reads).toEqual(['target']);
 });

@@ -50,12 +50,12 @@ export function checkProvided(moving: ReadonlySet<PlannedWeight>, signals: Signa
  */
 export function signalsOf(
   moving: ReadonlySet<PlannedWeight>,
-  given: SignalInputs,
+  ofCaller: SignalInputs,
   batch: TrainingBatch | undefined,
 ): SignalInputs {
   const reads = new Set([...moving].flatMap(({ updater }) => (isPlasticity(updater) ? updater.reads : [])));
   const only = (tensors: readonly tf.Tensor[] = []) => (tensors.length === 1 ? tensors[0] : undefined);
-  const { input = only(batch?.inputs), target = only(batch?.targets), ...others } = given;
+  const { input = only(batch?.inputs), target = only(batch?.targets), ...others } = ofCaller;
   return {
     ...others,
     ...(reads.has('input') && input !== undefined && { input }),

@@ -117,9 +117,9 @@ const relativeClaims: ModulatorClaims = {
 };
 
 /** m = y·t, with t the sum of the labels of the example. */
-function labelled(): PerActivityModulator<'target', Record<string, never>> {
+function byLabels(): PerActivityModulator<'target', Record<string, never>> {
   return {
-    spec: specOf('labelled'),
+    spec: specOf('byLabels'),
     actsOn: 'activity',
     reads: ['target'],
     init: () => ({}),
@@ -130,7 +130,7 @@ function labelled(): PerActivityModulator<'target', Record<string, never>> {
   };
 }
 
-const labelledClaims: ModulatorClaims = {
+const byLabelsClaims: ModulatorClaims = {
   reference: {
     modulate({ post, signals, batch }) {
       const target = signals.target as readonly number[];
@@ -140,14 +140,14 @@ const labelledClaims: ModulatorClaims = {
     },
   },
   factor: 'activity',
-  plugins: { labelled },
+  plugins: { byLabels },
 };
 
-/** The factors of {@link labelled} with a change. */
-function relabelled(
+/** The factors of {@link byLabels} with a change. */
+function withFactor(
   change: (factor: tf.Tensor2D, signals: Pick<Signals, 'target'>) => tf.Tensor,
 ): PerActivityModulator<'target', Record<string, never>> {
-  const sound = labelled();
+  const sound = byLabels();
   return {
     ...sound,
     factor(signals, context, state) {
@@ -425,27 +425,27 @@ const mutants: Mutant[] = [
   {
     name: 'factors in the order of another example',
     fails: ['reference'],
-    make: () => relabelled((factor) => tf.reverse(factor, 0)),
-    claims: labelledClaims,
+    make: () => withFactor((factor) => tf.reverse(factor, 0)),
+    claims: byLabelsClaims,
   },
   {
     name: 'one factor for all units',
     fails: ['reference', 'factor-shape', 'activity-on-gate'],
-    make: () => relabelled((factor) => tf.mean(factor, 1, true)),
-    claims: labelledClaims,
+    make: () => withFactor((factor) => tf.mean(factor, 1, true)),
+    claims: byLabelsClaims,
   },
   {
     name: 'undeclared input under a factor per activity',
     fails: ['signals', 'activity-on-gate'],
     make: () =>
-      relabelled((factor, signals) => tf.mul(factor, tf.onesLike(tf.sum((signals as unknown as Signals).input)))),
-    claims: labelledClaims,
+      withFactor((factor, signals) => tf.mul(factor, tf.onesLike(tf.sum((signals as unknown as Signals).input)))),
+    claims: byLabelsClaims,
   },
   {
     name: 'acts per activity, claims one factor per example',
     fails: ['factor-shape', 'example-equals-scalar'],
-    make: labelled,
-    claims: { ...labelledClaims, factor: 'example' },
+    make: byLabels,
+    claims: { ...byLabelsClaims, factor: 'example' },
   },
 ];
 
@@ -469,7 +469,7 @@ it.each([
   { name: 'direction', make: direction, claims: directionClaims },
   { name: 'advantage', make: advantage, claims: advantageClaims },
   { name: 'relative', make: relative, claims: relativeClaims },
-  { name: 'labelled', make: labelled, claims: labelledClaims },
+  { name: 'byLabels', make: byLabels, claims: byLabelsClaims },
 ])('the sound modulator $name passes every case', async ({ make, claims }) => {
   expect(await failing(modulatorCases(make as () => GlobalModulator, claims))).toEqual([]);
 });
@@ -485,7 +485,7 @@ describe('a mutant of a modulator', () => {
       ...modulatorCases(direction, directionClaims),
       ...modulatorCases(advantage, advantageClaims),
       ...modulatorCases(relative, relativeClaims),
-      ...modulatorCases(labelled, labelledClaims),
+      ...modulatorCases(byLabels, byLabelsClaims),
     ].map(({ id }) => id);
     expect(ids.filter((id) => !mutants.some(({ fails }) => fails.includes(id)))).toEqual([]);
   });

@@ -106,9 +106,8 @@ function sumOfTerms(
       state.terms[i] as PlasticityState,
     );
   });
-  const increments = results.map(({ increment }) => increment);
   return {
-    increment: increments.length === 1 ? (increments[0] as tf.Tensor) : tf.addN(increments),
+    increment: tf.addN(results.map(({ increment }) => increment)),
     terms: results.map((result) => result.state),
   };
 }

@@ -70,7 +70,7 @@ export function examplesOf(calls: readonly LayerUse[], count: number): number[] 
  * @param signals Those that a modulator reads.
  */
 export function examplesIn({ input, target, reward }: AvailableSignals): number | undefined {
-  return [input, target, reward].find((signal) => signal !== undefined && signal.rank > 0)?.shape[0];
+  return (input ?? target ?? reward)?.shape[0];
 }
 
 /**
@@ -87,7 +87,7 @@ export function roundsOf(calls: readonly LayerUse[], count: number): number[][] 
     const round = firsts.slice(0, call).filter((earlier) => earlier === first).length;
     rounds[round] = [...(rounds[round] ?? []), call];
   });
-  return rounds.map((round) => round.sort((a, b) => (firsts[a] as number) - (firsts[b] as number)));
+  return rounds;
 }
 
 const sum = (numbers: readonly number[]) => numbers.reduce((total, each) => total + each, 0);
