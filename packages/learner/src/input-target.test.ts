@@ -189,7 +189,7 @@ describe('the signals input and target', () => {
     optimizer.minimize(lossOf(model, input), { signals });
     expect(tf.memory().numTensors).toBe(numTensors);
     // The batch of fit() is forgotten.
-    const untyped = optimizer as { minimize(f: () => tf.Scalar): unknown };
+    const untyped = optimizer as { minimize(f: () => tf.Scalar, options?: object): unknown };
     expect(() => untyped.minimize(lossOf(model, input))).toThrow(expect.objectContaining({ code: 'SIGNAL_MISSING' }));
   });
 

@@ -1,8 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { chain, scaleBy, sgd, threeFactor } from '@ghl/core';
+import { chain, presynaptic, scaleBy, sgd, threeFactor } from '@ghl/core';
 import { type PerActivityModulator, specOf } from '@ghl/core/plugin';
 import { plasticOptimizer } from '@ghl/learner';
-import { oja } from '@ghl/rule-oja';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { expect, it } from 'vitest';
@@ -28,7 +27,7 @@ it('passes a modulator the images, their labels and the reward of each', async (
     ],
   });
   const optimizer = plasticOptimizer(model, {
-    'hidden/kernel': chain(threeFactor(oja(), observer), scaleBy(0.1)),
+    'hidden/kernel': chain(threeFactor(presynaptic(), observer), scaleBy(0.1)),
     '*': sgd(0.1),
   });
   const xs = tf.tensor2d([1, 2, 3, 4], [2, 2]);
