@@ -1,5 +1,6 @@
 /** The losses that a phase may name. */
 import { unknownName } from '@ghl/core/plugin';
+import { crossEntropy, powerLoss } from '@ghl/models';
 import type * as tf from '@tensorflow/tfjs-core';
 import { metrics } from '@tensorflow/tfjs-layers';
 
@@ -11,6 +12,8 @@ export const DEFAULT_LOSS = 'categoricalCrossentropy';
 
 const losses: Readonly<Record<string, Loss>> = {
   categoricalCrossentropy: (labels, predictions) => metrics.categoricalCrossentropy(labels, predictions) as tf.Tensor1D,
+  crossEntropy: crossEntropy() as Loss,
+  powerLoss: powerLoss() as Loss,
   meanSquaredError: (labels, predictions) => metrics.meanSquaredError(labels, predictions) as tf.Tensor1D,
 };
 

@@ -110,6 +110,51 @@ it.each(protocols)('each phase of $name can be rebuilt from its spec', ({ protoc
   }
 });
 
+const convolutions = (count: number) => Array.from({ length: count }, (_, i) => `conv${i + 1}`);
+const norms = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => `bn${from + i}`);
+
+it.each([
+  [
+    'hpcaFastHebb',
+    'fasthebb-small',
+    [
+      [...convolutions(4), 'fc5'],
+      ['bn5', 'classifier'],
+    ],
+  ],
+  ['hwtaBcm', 'deephebb-small', [convolutions(3), ['classifier']]],
+  ['krotovHopfield', 'one-hidden-small', [['hidden'], ['classifier']]],
+  ['hah', 'hah-vgg16-small', [[...convolutions(13), ...norms(7, 13), 'classifier']]],
+] as const)('the phases of %s on %s move the weights of these layers only: %j', async (name, id, expected) => {
+  const { protocol } = protocols.find((recipe) => recipe.name === name) as (typeof protocols)[number];
+  const { build, constants } = networks[id];
+  const model = build({ seed: 1, ...protocol.network });
+  const weights = () =>
+    model.layers.flatMap((layer) =>
+      layer.trainableWeights.map((weight) => [layer.name, weight.read().dataSync().slice()] as const),
+    );
+  // Small numbers, so that the output does not saturate, where the gradient is 0.
+  const shape = (model.inputs[0] as tfl.SymbolicTensor).shape.slice(1) as number[];
+  const x = tf.randomUniform([4, ...shape], 0, 0.01, 'float32', 1);
+  const y = tf.oneHot([0, 3, 6, 9], 10);
+  const actual: string[][] = [];
+  for (const { assign, epochs } of protocol.phases) {
+    const optimizer = plasticOptimizer(model, assign({ ...constants, epochs, steps: epochs }));
+    const before = weights();
+    optimizer.minimize(() =>
+      tf.tidy(() => tf.losses.meanSquaredError(y, model.apply(x, { training: true }) as tf.Tensor) as tf.Scalar),
+    );
+    const after = weights();
+    const moved = after.filter(([, values], i) => values.some((value, j) => value !== before[i]?.[1][j]));
+    actual.push([...new Set(moved.map(([layer]) => layer))].sort());
+    expect(after.every(([, values]) => values.every(Number.isFinite))).toBe(true);
+    optimizer.dispose();
+  }
+  expect(actual).toEqual(expected.map((layers) => [...layers].sort()));
+  tf.dispose([x, y]);
+  model.dispose();
+});
+
 describe('byEpoch', () => {
   const step = (epochs: number, steps: number) =>
     byEpoch({ epochs, steps }, (epoch, all) => (2 * epoch < all ? 1 : 0.5));
