@@ -5,8 +5,9 @@ import * as tf from '@tensorflow/tfjs-core';
  * Cross-entropy −Σ_k t_k · log p_k of probabilities p, which the last layer computes by softmax.
  *
  * The `'categoricalCrossentropy'` of TensorFlow.js clips p to [1e-7, 1 − 1e-7], so an example whose own class has p
- * below 1e-7 has no gradient. A classifier with large initial outputs, such as Deep SoftHebb's, then hardly learns. This
- * loss clips p at 1e-37 only: its gradient is that of PyTorch's `CrossEntropyLoss` unless logits differ by more than 85.
+ * below 1e-7 has no gradient. A classifier with large initial outputs, such as Deep SoftHebb's, then hardly learns.
+ * This loss clips p at 1e-37 only: its gradient is that of PyTorch's `CrossEntropyLoss` unless logits differ by more
+ * than 85.
  *
  * @returns A loss for `model.compile`, from one-hot labels and probabilities, both [batch, classes], to [batch].
  * @example

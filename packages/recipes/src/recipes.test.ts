@@ -122,6 +122,7 @@ it.each([
       ['bn5', 'classifier'],
     ],
   ],
+  ['softHebb', 'deephebb-small', [convolutions(3), ['classifier']]],
   ['hwtaBcm', 'deephebb-small', [convolutions(3), ['classifier']]],
   ['krotovHopfield', 'one-hidden-small', [['hidden'], ['classifier']]],
   ['hah', 'hah-vgg16-small', [[...convolutions(13), ...norms(7, 13), 'classifier']]],

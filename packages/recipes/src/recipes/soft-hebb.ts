@@ -25,7 +25,7 @@ const halved = (epoch: number, epochs: number) =>
  * @example
  * ```ts
  * import { plasticOptimizer } from '@ghl/learner';
- * import { deepHebbSmall, networks } from '@ghl/models';
+ * import { crossEntropy, deepHebbSmall, networks } from '@ghl/models';
  * import { softHebb } from '@ghl/recipes';
  * import '@tensorflow/tfjs-backend-cpu';
  *
@@ -33,7 +33,7 @@ const halved = (epoch: number, epochs: number) =>
  * for (const { assign, epochs, batch } of softHebb.phases) {
  *   const steps = epochs * Math.ceil(2000 / batch);
  *   const assignment = assign({ ...networks['deephebb-small'].constants, epochs, steps });
- *   model.compile({ optimizer: plasticOptimizer(model, assignment), loss: 'categoricalCrossentropy' });
+ *   model.compile({ optimizer: plasticOptimizer(model, assignment), loss: crossEntropy() });
  *   // await model.fitDataset(…, { epochs });
  *   console.log(epochs, steps);
  * }
@@ -61,6 +61,7 @@ export const softHebb: Protocol = {
     {
       epochs: 50,
       batch: 64,
+      loss: 'crossEntropy',
       assign: (options) => ({
         'conv*': null,
         'bn*': null,
