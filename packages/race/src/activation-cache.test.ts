@@ -149,6 +149,14 @@ class Taped extends Placed {
   }
 }
 
+it('refuses augmentation, which changes the images in each epoch', async () => {
+  await tf.setBackend('cpu');
+  const cache = await cacheOf(phase());
+  expect(() => cache?.data.train.batches({ batchSize: BATCH, augment: true })).toThrow(
+    expect.objectContaining({ code: 'BAD_VALUE' }),
+  );
+});
+
 describe('activations are not cached', () => {
   beforeAll(async () => {
     await tf.setBackend('cpu');

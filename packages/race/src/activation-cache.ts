@@ -2,6 +2,7 @@
  * Activations of a frozen prefix, computed once per image. A phase that trains only the rest of a model then takes each
  * step on them, and computes the same numbers, bit for bit, as on the images.
  */
+import { ConfigurationError } from '@ghl/core';
 import { type BatchOptions, batchIndices, type ImageSet, type Split } from '@ghl/datasets';
 import type { AppliedPart, FrozenPrefix, PlasticOptimizer } from '@ghl/learner';
 import * as tf from '@tensorflow/tfjs-core';
@@ -304,5 +305,17 @@ function cachedExamples(
     }
     if (ahead !== undefined) yield await deliver(ahead);
   }
-  return { size, batches: (options) => ({ iterator: async () => batches(options) }) };
+  return {
+    size,
+    batches(options) {
+      if (options.augment) {
+        throw new ConfigurationError(
+          'BAD_VALUE',
+          'augment is true for activations of images that were not augmented.',
+          'train on the images.',
+        );
+      }
+      return { iterator: async () => batches(options) };
+    },
+  };
 }

@@ -2,14 +2,18 @@
 import { activate } from '@ghl/backend-wasm';
 import { chain, gradientDescent, local, maxAbs, momentum, scaleBy, sgd } from '@ghl/core';
 import { glyphs, type ImageSet } from '@ghl/datasets';
+import { plasticOptimizer } from '@ghl/learner';
 import { bcm } from '@ghl/rule-bcm';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { CacheLimits } from './activation-cache.js';
+import { type CacheLimits, cacheActivations } from './activation-cache.js';
+import { buildRun } from './build.js';
 import { clock } from './clock.fixture.js';
 import type { RunEvent } from './events.js';
+import type { RacePlan } from './plan.js';
 import { ReadableStorage } from './readable-storage.fixture.js';
+import { planRecipe } from './recipe.js';
 import { RunRecord } from './run-record.js';
 import { smallNetwork } from './small-network.fixture.js';
 import { type AppendLog, MemoryStorage, type RunStorage } from './storage.js';
@@ -95,6 +99,21 @@ describe.each(['wasm', 'cpu'])('a phase with frozen layers, on %s', (backend) =>
   });
 });
 
+/** Stops a run at one call of `checkpointDue` after a checkpoint at another, and resumes it. */
+async function stopped(before: CacheLimits, after: CacheLimits, checkpointAt: number, killedAt: number) {
+  const storage = new ReadableStorage();
+  let calls = 0;
+  const checkpointDue = () => {
+    calls += 1;
+    if (calls === killedAt) throw new Error('killed');
+    return calls === checkpointAt;
+  };
+  await expect(once(storage, { cache: before, checkpointDue })).rejects.toThrow('killed');
+  const resumed = await once(storage, { cache: after });
+  expect(await storage.read('activations.bin')).toBeNull();
+  return resumed;
+}
+
 describe('a stopped run', () => {
   let expected: Awaited<ReturnType<typeof once>>;
 
@@ -111,24 +130,16 @@ describe('a stopped run', () => {
     ['at the end of an epoch', 6, 7],
     ['in the last epoch of the second phase', 9, 10],
     ['at the end of the second phase', 10, 11],
-  ])('resumes bit for bit %s, with and without cached activations', async (_, checkpointAt, killedAt) => {
-    for (const [before, after] of [
-      [inMemory, inMemory],
-      [inStorage, inStorage],
-      [inStorage, none],
-      [none, inMemory],
-    ]) {
-      const storage = new ReadableStorage();
-      let calls = 0;
-      const checkpointDue = () => {
-        calls += 1;
-        if (calls === killedAt) throw new Error('killed');
-        return calls === checkpointAt;
-      };
-      await expect(once(storage, { cache: before, checkpointDue })).rejects.toThrow('killed');
-      expect(await once(storage, { cache: after })).toEqual(expected);
-      expect(await storage.read('activations.bin')).toBeNull();
-    }
+  ])('resumes bit for bit %s', async (_, checkpointAt, killedAt) => {
+    expect(await stopped(inStorage, inStorage, checkpointAt, killedAt)).toEqual(expected);
+  });
+
+  it.each([
+    ['in memory', inMemory, inMemory],
+    ['only before', inStorage, none],
+    ['only after', none, inMemory],
+  ])('resumes bit for bit with cached activations %s', async (_, before, after) => {
+    expect(await stopped(before, after, 5, 6)).toEqual(expected);
   });
 
   it('resumes bit for bit after it stopped while it computed activations', async () => {
@@ -185,4 +196,24 @@ it('a phase of one epoch computes no activations beforehand', async () => {
   const storage = new ReadableStorage();
   await once(storage, { phases, cache: inStorage });
   expect(storage.reads).toBe(0);
+});
+
+it.each([
+  ['softHebb', 'deephebb-small', 'flatten'],
+  ['hpcaFastHebb', 'fasthebb-small', 'activation5'],
+])('%s trains the classifier of %s on the activations of %s, on wasm', async (recipe, network, layer) => {
+  await tf.setBackend('wasm');
+  const plan = { schemaVersion: 1, network, dataset: { trainSize: TRAIN }, seeds: 1 } as RacePlan;
+  const { model, phases } = buildRun(plan, { recipe: planRecipe(recipe), seed: 0 }, data);
+  const caches = [];
+  for (const { assignment, batch } of phases) {
+    const optimizer = plasticOptimizer(model, assignment);
+    const record = new RunRecord(new MemoryStorage());
+    const cache = await cacheActivations({ optimizer, data, batch, record, limits: inMemory, numerics: {} });
+    caches.push(cache?.layer ?? null);
+    await cache?.close();
+    optimizer.dispose();
+  }
+  model.dispose();
+  expect(caches).toEqual([null, layer]);
 });
