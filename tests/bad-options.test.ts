@@ -1,7 +1,22 @@
 /** Every option of every factory refuses what makes no sense, as a coded error and before anything is built. */
 
 import { cosine, decayWeights, fromSpec, type Specified, scaleBy } from '@ghl/core';
-import { batchNorm, deepHebbSmall, dropout, fastHebbSmall, triangle } from '@ghl/models';
+import {
+  batchNorm,
+  deepHebbSmall,
+  divisiveNorm,
+  dropout,
+  fastHebbSmall,
+  hahVgg16Small,
+  ibHebbSmall,
+  layerNorm,
+  oneHiddenSmall,
+  powerLoss,
+  reflectionPad2d,
+  repu,
+  topFraction,
+  triangle,
+} from '@ghl/models';
 import { gate } from '@ghl/modulator-gate';
 import { scalar } from '@ghl/modulator-scalar';
 import { sign } from '@ghl/modulator-sign';
@@ -31,23 +46,43 @@ const factories: [name: string, make: Make, required: object, wrong: Record<stri
   ['scalar', scalar, {}, { on: noWord, baseline: [...noNumber, 1.1], per: noWord }],
   ['dropout', dropout, { rate: 0.5, seed: 1 }, { rate: [...noConstant, 1], seed: [...nonsense, 0.5, () => 1] }],
   ['triangle', triangle, {}, { power: [...noConstant, 0] }],
+  ['repu', repu, {}, { power: [...noConstant, 0] }],
+  ['powerLoss', powerLoss, {}, { power: [...noConstant, 0] }],
+  ['layerNorm', layerNorm, {}, { epsilon: [...noConstant, 0] }],
+  ['divisiveNorm', divisiveNorm, {}, { sigma: [...noConstant, 1.1] }],
+  ['topFraction', topFraction, {}, { fraction: [...noConstant, 0, 1.1] }],
+  ['reflectionPad2d', reflectionPad2d, { padding: 1 }, { padding: [...noConstant, 0, 1.5] }],
   [
     'batchNorm',
     batchNorm,
     {},
     { epsilon: [...noConstant, 0], momentum: [...noConstant, 1.1], center: noBoolean, scale: noBoolean },
   ],
+  ...[deepHebbSmall, fastHebbSmall, ibHebbSmall, hahVgg16Small, oneHiddenSmall].map(
+    (network): (typeof factories)[number] => [
+      network.name,
+      network,
+      {},
+      {
+        inputShape: [...noConstant, [32, 32], [32, 32, 0], [32, 32, 1.5]],
+        classes: [...noConstant, 0, 1, 2.5],
+        seed: [...nonsense, 0.5, () => 1],
+      },
+    ],
+  ),
   ...[deepHebbSmall, fastHebbSmall].map((network): (typeof factories)[number] => [
-    network.name,
+    `variants of ${network.name}`,
     network,
     {},
     {
-      inputShape: [...noConstant, [32, 32], [32, 32, 0], [32, 32, 1.5]],
-      classes: [...noConstant, 0, 1, 2.5],
-      seed: [...nonsense, 0.5, () => 1],
       activation: noWord,
+      padding: noWord,
+      radius: [...noConstant, 0],
+      dropout: [...noConstant, 1],
+      classifier: noWord,
     },
   ]),
+  ['oneHiddenSmall', oneHiddenSmall, {}, { power: [...noConstant, 0], beta: [...noConstant, 0], output: noWord }],
   ...onePhase.map(({ name, assign }): (typeof factories)[number] => [
     name,
     assign,

@@ -8,6 +8,16 @@ import { promisify } from 'node:util';
 import { backend as wasm } from '@ghl/backend-wasm';
 import { chain, gradientDescent, scaleBy } from '@ghl/core';
 import { plasticOptimizer } from '@ghl/learner';
+import {
+  batchNorm,
+  divisiveNorm,
+  layerNorm,
+  reflectionPad2d,
+  repu,
+  topFraction,
+  triangle,
+  unitNormConv2d,
+} from '@ghl/models';
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
@@ -116,6 +126,18 @@ const cases: Record<string, (() => Case) | string> = {
   zeroPadding2d: () => [[3, 2, 2], layers.zeroPadding2d()],
 };
 
+/** The layers of @ghl/models. */
+const own: Record<string, () => Case> = {
+  batchNorm: () => [[6, 5, 2], batchNorm()],
+  divisiveNorm: () => [[6, 5, 2], divisiveNorm()],
+  layerNorm: () => [[6, 5, 3], layerNorm()],
+  reflectionPad2d: () => [[6, 5, 2], reflectionPad2d({ padding: 2 })],
+  repu: () => [[3], repu({ power: 1.5 })],
+  topFraction: () => [[6, 5, 2], topFraction({ fraction: 0.4 })],
+  triangle: () => [[3], triangle({ power: 1.4 })],
+  unitNormConv2d: () => [[6, 5, 2], unitNormConv2d({ filters: 2, kernelSize: 3 })],
+};
+
 /** The layers that tfjs-layers supports in no model: the results of the layer alone. */
 const alone: Record<string, () => tf.Tensor | tf.Tensor[]> = {
   categoryEncoding: () => encode(tf.tensor2d([[0], [2], [1]], [3, 1], 'int32')),
@@ -184,7 +206,7 @@ describe('a layer', () => {
     expect(Object.keys(layers).filter((name) => !known.includes(name))).toEqual([]);
   });
 
-  const named = Object.entries(cases).map(
+  const named = Object.entries({ ...cases, ...own }).map(
     ([name, each]) => [name, typeof each === 'string' ? cases[each] : each] as [string, () => Case],
   );
   it.each(named)('%s trains with default initializers to the same weights on wasm and on the CPU', async (_, make) => {

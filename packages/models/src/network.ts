@@ -95,7 +95,7 @@ const VARIANTS = ['activation', 'padding', 'radius', 'dropout', 'classifier'];
  * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`, `INPUT_TOO_SMALL`.
  */
 export function checkNetworkOptions(network: string, options: NetworkOptions, least: number): NetworkSettings {
-  const image = checkImageOptions(network, options, least, VARIANTS);
+  const image = checkImageOptions(network, options, least, { own: VARIANTS });
   const { activation = 'relu', padding = 'zero', radius, dropout = 0.5, classifier = 'symmetric' } = options;
   checkChoice(`${network}.activation`, activation, ['relu', 'triangle', 'repu']);
   checkChoice(`${network}.padding`, padding, ['zero', 'reflect']);
@@ -111,17 +111,17 @@ export type ImageOptions = Pick<NetworkOptions, 'inputShape' | 'classes' | 'seed
 /**
  * Checks the options that every network has and fills in the defaults.
  *
- * @param own Names of the other options of this network.
+ * @param special Names of the other options of this network, and its usual shape of an image if it is not that of CIFAR.
  * @throws As {@link checkNetworkOptions}.
  */
 export function checkImageOptions(
   network: string,
   options: ImageOptions,
   least: number,
-  own: readonly string[] = [],
+  special: { readonly own?: readonly string[]; readonly inputShape?: readonly [number, number, number] } = {},
 ): Required<ImageOptions> {
-  checkOptions(network, options, ['inputShape', 'classes', 'seed', ...own]);
-  const { inputShape = [32, 32, 3], classes = 10, seed = 0 } = options;
+  checkOptions(network, options, ['inputShape', 'classes', 'seed', ...(special.own ?? [])]);
+  const { inputShape = special.inputShape ?? [32, 32, 3], classes = 10, seed = 0 } = options;
   const isSize = (value: unknown) => Number.isSafeInteger(value) && (value as number) > 0;
   if (!Array.isArray(inputShape) || inputShape.length !== 3 || !inputShape.every(isSize)) {
     throw new ConfigurationError(

@@ -20,8 +20,11 @@ export interface OneHiddenOptions extends ImageOptions {
 
 /** A hidden layer of `units` as a model called `name`. */
 export function oneHiddenLayers(name: string, units: number, options: OneHiddenOptions): LayersModel {
-  const { inputShape = [28, 28, 1], power = 4.5, beta = 0.01, output = 'softmax' } = options;
-  const { classes, seed } = checkImageOptions(name, { ...options, inputShape }, 1, ['power', 'beta', 'output']);
+  const { inputShape, classes, seed } = checkImageOptions(name, options, 1, {
+    inputShape: [28, 28, 1],
+    own: ['power', 'beta', 'output'],
+  });
+  const { power = 4.5, beta = 0.01, output = 'softmax' } = options;
   checkNumber(`${name}.power`, power, { above: 0 });
   checkNumber(`${name}.beta`, beta, { above: 0 });
   checkChoice(`${name}.output`, output, ['softmax', 'tanh']);
