@@ -111,7 +111,7 @@ export type ImageOptions = Pick<NetworkOptions, 'inputShape' | 'classes' | 'seed
 /**
  * Checks the options that every network has and fills in the defaults.
  *
- * @param special Names of the other options of this network, and its usual shape of an image if it is not that of CIFAR.
+ * @param special Names of the other options of this network, and its usual shape of an image if that is not CIFAR's.
  * @throws As {@link checkNetworkOptions}.
  */
 export function checkImageOptions(
