@@ -1,16 +1,23 @@
 /** A step with the backend's fused kernels equals the step without them, for every kind of plasticity. */
 import { activate, deactivate } from '@ghl/backend-wasm';
 import {
+  bounds,
   chain,
+  clipByValue,
   constant,
   decayWeights,
   gradientDescent,
   local,
   maxAbs,
+  normalizeUnits,
   type Plasticity,
+  power,
   rms,
   scaleBy,
+  type Transform,
   threeFactor,
+  unitNorm,
+  unitStep,
 } from '@ghl/core';
 import { BATCH_NORM, BATCH_NORM_GRADIENT, DROPOUT, FILTER_GRADIENTS, FUSED_UPDATE, OVERLAP } from '@ghl/core/backend';
 import { plasticOptimizer } from '@ghl/learner';
@@ -94,13 +101,27 @@ const heads: Record<string, Plasticity> = {
   'HPCA with a sign': threeFactor(maxAbs(hpca()), sign()),
   'BCM with its state': threeFactor(maxAbs(bcm()), sign()),
   'gradient descent': gradientDescent(),
+  'GHL with normalized units': threeFactor(normalizeUnits(maxAbs(swta())), sign()),
+  'the largest value of each unit': threeFactor(maxAbs(swta(), { per: 'unit' }), sign()),
+  'the root mean square of each unit': threeFactor(rms(maxAbs(swta()), { per: 'unit' }), sign()),
+  'powers and limits': chain(threeFactor(power(maxAbs(swta()), 0.5), sign()), clipByValue(0.5), unitStep(0.5)),
 };
 
-function train(head: Plasticity, missing: readonly string[], called: Set<string>): Float32Array[] {
+/** Transforms after those of every head. */
+const tails: Record<string, Transform[]> = {
+  'powers and limits': [bounds(-1, 0.75), unitNorm({ radius: 3 })],
+};
+
+function train(
+  head: Plasticity,
+  tail: readonly Transform[],
+  missing: readonly string[],
+  called: Set<string>,
+): Float32Array[] {
   return withKernels(missing, called, () =>
     tf.tidy(() => {
       const model = network();
-      const product = chain(head, ...step);
+      const product = chain(head, ...step, ...tail);
       const optimizer = plasticOptimizer(model, {
         conv1: product,
         conv2: product,
@@ -124,12 +145,12 @@ function train(head: Plasticity, missing: readonly string[], called: Set<string>
   );
 }
 
-describe.each(Object.entries(heads))('%s', (_, head) => {
+describe.each(Object.entries(heads))('%s', (name, head) => {
   it('moves the weights equally with fused kernels and without', () => {
     const [used, unused] = [new Set<string>(), new Set<string>()];
     const before = tf.memory().numTensors;
-    const plain = train(head, fused, unused);
-    const quick = train(head, [], used);
+    const plain = train(head, tails[name] ?? [], fused, unused);
+    const quick = train(head, tails[name] ?? [], [], used);
     expect(tf.memory().numTensors).toBe(before);
     expect(unused).toEqual(new Set());
     expect(used).toContain(FUSED_UPDATE);

@@ -22,8 +22,10 @@ import { statelessTransform, type Transform } from './transform.js';
  */
 export function clipByValue(limit: Hyperparameter): Transform {
   const c = checkHyperparameter('clipByValue', limit, { least: 0 });
-  return statelessTransform(specOf('clipByValue', limit), (increment, { step }) =>
-    tf.clipByValue(increment, -valueAt(c, step), valueAt(c, step)),
+  return statelessTransform(
+    specOf('clipByValue', limit),
+    (increment, { step }) => tf.clipByValue(increment, -valueAt(c, step), valueAt(c, step)),
+    (step) => ['clip', valueAt(c, step)],
   );
 }
 

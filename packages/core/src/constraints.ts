@@ -1,5 +1,6 @@
 /** Constraints of the new weights W + Δ: a norm per unit, bounds, signs and zeros. */
 import * as tf from '@tensorflow/tfjs-core';
+import type { Operation } from './backend/kernels.js';
 import { checkNumber } from './checks.js';
 import { ConfigurationError } from './errors.js';
 import { number, readOptions } from './options.js';
@@ -49,7 +50,8 @@ export function unitNorm(options: UnitNormOptions = {}): Transform {
       return tf.reshape(tf.mul(tf.divNoNan(columns, norms), radius), next.shape);
     })(increment, context);
   };
-  return { ...statelessTransform(specOf('unitNorm', options), update), constraint: 'norm' };
+  const operation = (): Operation => ['unitNorm', radius];
+  return { ...statelessTransform(specOf('unitNorm', options), update, operation), constraint: 'norm' };
 }
 
 /**
@@ -74,13 +76,13 @@ export function unitNorm(options: UnitNormOptions = {}): Transform {
 export function bounds(low: number | null, high: number | null = null): Transform {
   if (low !== null) checkNumber('bounds low', low);
   if (high !== null) checkNumber('bounds high', high, low === null ? {} : { least: low });
-  const [least, most] = [low ?? -LARGEST, high ?? LARGEST];
-  const update = constrain((next) => tf.maximum(tf.minimum(next, most), least));
-  return { ...statelessTransform(specOf('bounds', low, high), update), constraint: 'value' };
+  const update = constrain((next) => {
+    const below = high === null ? next : tf.minimum(next, high);
+    return low === null ? below : tf.maximum(below, low);
+  });
+  const operation = (): Operation => ['bounds', low ?? Number.NEGATIVE_INFINITY, high ?? Number.POSITIVE_INFINITY];
+  return { ...statelessTransform(specOf('bounds', low, high), update, operation), constraint: 'value' };
 }
-
-/** The largest finite float32. */
-const LARGEST = 3.4028234663852886e38;
 
 /**
  * Dale's law: all outgoing weights of an input have one sign, that of their sum at the first step. A weight that would

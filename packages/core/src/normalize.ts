@@ -31,14 +31,14 @@ function normalizer(
   options: object | undefined,
   linear: boolean,
   measureFor: (units: Units) => Measure,
-  operation?: Operation,
+  operation: Operation,
 ): Wrapper {
   return {
     spec: options === undefined ? specOf(name) : specOf(name, options),
     linear,
     init: () => ({}),
     wrap: (eligibility, { units }, state) => ({ apply: measureFor(units)(eligibility), state }),
-    ...(operation && { operation }),
+    operation,
   };
 }
 
@@ -76,7 +76,7 @@ export function maxAbs<S extends StateTree>(rule: LocalRule<S>, options: NormOpt
         'maxAbs',
         normalizer('maxAbs', undefined, true, () => measure(), ['maxAbs']),
       )
-    : wrap(rule, 'maxAbs', normalizer('maxAbs', options, true, byUnit(measure(0))));
+    : wrap(rule, 'maxAbs', normalizer('maxAbs', options, true, byUnit(measure(0)), ['unitMaxAbs']));
 }
 
 /**
@@ -109,7 +109,7 @@ export function rms<S extends StateTree>(rule: LocalRule<S>, options: NormOption
         'rms',
         normalizer('rms', undefined, false, () => measure(), ['rms']),
       )
-    : wrap(rule, 'rms', normalizer('rms', options, false, byUnit(measure(0))));
+    : wrap(rule, 'rms', normalizer('rms', options, false, byUnit(measure(0)), ['unitRms']));
 }
 
 /**
@@ -138,5 +138,5 @@ export function normalizeUnits<S extends StateTree>(rule: LocalRule<S>): LocalRu
     const factor = tf.sqrt(tf.divNoNan(tf.divNoNan(tf.sum(squares), active), squares));
     return (eligibility) => tf.mul(eligibility, factor);
   });
-  return wrap(rule, 'normalizeUnits', normalizer('normalizeUnits', undefined, true, measure));
+  return wrap(rule, 'normalizeUnits', normalizer('normalizeUnits', undefined, true, measure, ['normalizeUnits']));
 }

@@ -35,5 +35,6 @@ export function power<S extends StateTree>(rule: LocalRule<S>, exponent: Hyperpa
       apply: (eligibility) => tf.mul(tf.sign(eligibility), tf.pow(tf.abs(eligibility), valueAt(p, step))),
       state,
     }),
+    ...(typeof p === 'number' && { operation: ['power', p] as const }),
   });
 }

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { number, readOptions } from './options.js';
 import { checkHyperparameter, type Hyperparameter, valueAt } from './schedule.js';
 import { specOf } from './spec.js';
-import { statelessTransform, type Transform } from './transform.js';
+import { statelessTransform, type Transform, type TransformContext } from './transform.js';
 
 /** Options of {@link unitStep}. */
 export interface UnitStepOptions {
@@ -33,10 +33,15 @@ export interface UnitStepOptions {
 export function unitStep(stepSize: Hyperparameter, options: UnitStepOptions = {}): Transform {
   const eta = checkHyperparameter('unitStep', stepSize);
   const { power } = readOptions('unitStep', options, { power: number(0.5, { least: 0 }) });
-  return statelessTransform(specOf('unitStep', stepSize, options), (increment, { weights, units, step }) => {
+  const update = (increment: tf.Tensor, { weights, units, step }: TransformContext) => {
     const columns = (tensor: tf.Tensor) => tf.reshape(tensor, [units.fanIn, units.fanOut]);
     const distance = tf.abs(tf.sub(tf.sqrt(tf.sum(tf.square(columns(weights)), 0)), 1));
     const sizes = tf.mul(tf.pow(tf.add(distance, 1e-10), power), valueAt(eta, step));
     return tf.reshape(tf.mul(columns(increment), sizes), increment.shape);
-  });
+  };
+  return statelessTransform(specOf('unitStep', stepSize, options), update, (step) => [
+    'unitStep',
+    valueAt(eta, step),
+    power,
+  ]);
 }

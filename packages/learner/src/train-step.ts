@@ -357,9 +357,10 @@ function fusedUpdate(
     ...(gradient !== undefined && { gradient }),
   } as tf.NamedTensorMap;
   const nonNegative = isNonNegative(planned);
+  const units = planned.units.fanOut;
   const [weights, ok] = tf
     .engine()
-    .runKernel<tf.Tensor[]>(FUSED_UPDATE, inputs, { program, nonNegative } as object as tf.NamedAttrMap);
+    .runKernel<tf.Tensor[]>(FUSED_UPDATE, inputs, { program, units, nonNegative } as object as tf.NamedAttrMap);
   const value = { weights: weights as tf.Tensor, state, finite: [ok as tf.Tensor] };
   return nonNegative ? value : limit(planned, value);
 }

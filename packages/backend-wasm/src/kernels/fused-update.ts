@@ -17,6 +17,14 @@ const codes: readonly Operation[0][] = [
   'flip',
   'scale',
   'decay',
+  'clip',
+  'power',
+  'bounds',
+  'unitMaxAbs',
+  'unitRms',
+  'normalizeUnits',
+  'unitStep',
+  'unitNorm',
 ];
 
 interface FusedUpdateInputs {
@@ -30,18 +38,18 @@ const fusedUpdate = floatKernel(
   FUSED_UPDATE,
   ({
     inputs: { weights, sums, overlap, gradient },
-    attrs: { program, nonNegative = false },
+    attrs: { program, units = overlap?.shape[0] ?? 1, nonNegative = false },
     backend,
     module,
-  }: KernelCall<FusedUpdateInputs, { program: readonly Operation[]; nonNegative?: boolean }>) => {
+  }: KernelCall<FusedUpdateInputs, { program: readonly Operation[]; units?: number; nonNegative?: boolean }>) => {
     const out = backend.makeOutput(weights.shape, 'float32');
     const ok = backend.makeOutput([], 'bool');
     const at = (tensor: TensorInfo | undefined) => (tensor === undefined ? 0 : address(backend, tensor));
     module.run('fusedUpdate', [
-      ...[util.sizeFromShape(weights.shape), overlap?.shape[0] ?? 1],
+      ...[util.sizeFromShape(weights.shape), units],
       ...[at(weights), at(sums), at(overlap), at(gradient), at(out), at(ok)],
-      ...[Number(nonNegative), 0, program.length],
-      ...program.flatMap(([name, by]) => [codes.indexOf(name), bits(by ?? 0)]),
+      ...[Number(nonNegative), 0, 0, 0, program.length],
+      ...program.flatMap(([name, by, and]) => [codes.indexOf(name), bits(by ?? 0), bits(and ?? 0)]),
     ]);
     return [out, ok];
   },

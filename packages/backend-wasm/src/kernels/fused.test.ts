@@ -24,10 +24,31 @@ const run = (name: string, inputs: tf.NamedTensorMap, attrs: object) =>
   tf.engine().runKernel(name, inputs, attrs as never) as unknown as tf.Tensor[];
 
 describe('fused update', () => {
-  const wrapper = fc.constantFrom<Operation>(['maxAbs'], ['rms']);
+  const wrapper = fc.constantFrom<Operation>(
+    ['maxAbs'],
+    ['rms'],
+    ['unitMaxAbs'],
+    ['unitRms'],
+    ['normalizeUnits'],
+    ['power', 0.5],
+    ['power', 0.25],
+    ['power', 1.7],
+  );
   const modulator = fc.constantFrom<Operation>(['magnitude'], ['flip']);
   const transform = fc.oneof(
-    fc.constantFrom<Operation>(['scale', 0.25], ['scale', -3], ['decay', 0.125], ['decay', 0]),
+    fc.constantFrom<Operation>(
+      ['scale', 0.25],
+      ['scale', -3],
+      ['decay', 0.125],
+      ['decay', 0],
+      ['clip', 0.5],
+      ['clip', 0],
+      ['bounds', -0.5, 0.75],
+      ['bounds', Number.NEGATIVE_INFINITY, 0.5],
+      ['unitStep', 0.1, 0.5],
+      ['unitStep', 2, 0.75],
+      ['unitNorm', 2],
+    ),
   );
   const head = fc.constantFrom<Operation>(['eligibility'], ['gradient'], ['one']);
   const program = fc
@@ -49,8 +70,39 @@ describe('fused update', () => {
   /** The operations of a program, as in the engine. */
   function plain(operations: readonly Operation[], { weights, sums, overlap, gradient }: Given): tf.Tensor {
     let v: tf.Tensor = tf.scalar(0);
-    for (const [name, by] of operations) {
+    for (const [name, by = 0, and = 0] of operations) {
       switch (name) {
+        case 'unitMaxAbs':
+          v = tf.divNoNan(v, tf.max(tf.abs(v), 0));
+          break;
+        case 'unitRms':
+          v = tf.mul(tf.onesLike(v), tf.sqrt(tf.mean(tf.square(v), 0)));
+          break;
+        case 'normalizeUnits': {
+          const squares = tf.sum(tf.square(v), 0);
+          const active = tf.sum(tf.cast(tf.greater(squares, 0), 'float32'));
+          v = tf.mul(v, tf.sqrt(tf.divNoNan(tf.divNoNan(tf.sum(squares), active), squares)));
+          break;
+        }
+        case 'power':
+          v = tf.mul(tf.sign(v), tf.pow(tf.abs(v), by));
+          break;
+        case 'clip':
+          v = tf.clipByValue(v, -by, by);
+          break;
+        case 'bounds':
+          v = tf.sub(tf.clipByValue(tf.add(weights, v), by, and), weights);
+          break;
+        case 'unitStep': {
+          const distance = tf.abs(tf.sub(tf.sqrt(tf.sum(tf.square(weights), 0)), 1));
+          v = tf.mul(v, tf.mul(tf.pow(tf.add(distance, 1e-10), and), by));
+          break;
+        }
+        case 'unitNorm': {
+          const next = tf.add(weights, v);
+          v = tf.sub(tf.mul(tf.divNoNan(next, tf.sqrt(tf.sum(tf.square(next), 0))), by), weights);
+          break;
+        }
         case 'eligibility':
           v = tf.sub(sums, tf.mul(weights, overlap));
           break;
@@ -95,7 +147,11 @@ describe('fused update', () => {
     };
   }
 
-  const shapes = fc.tuple(fc.integer({ min: 1, max: 90 }), fc.integer({ min: 1, max: 90 }));
+  const shapes = fc.oneof(
+    { weight: 19, arbitrary: fc.tuple(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 70 })) },
+    // Several tasks, and more units than a task has weights.
+    { weight: 1, arbitrary: fc.constantFrom<[number, number]>([700, 101], [8000, 9], [2, 40_000]) },
+  );
 
   it('agrees with its operations, one at a time', () => {
     fc.assert(
@@ -138,6 +194,33 @@ describe('fused update', () => {
         const [weights, gradient] = [tf.fill([size], 3e38), tf.fill([size], -3e38)];
         expect(run(FUSED_UPDATE, { weights, gradient }, { program: [['gradient']] })[1]!.dataSync()[0]).toBe(0);
       }
+    });
+  });
+
+  it('gives each unit its norm to 1e-6 in unitNorm, and keeps a unit at 0', () => {
+    tf.tidy(() => {
+      const shape = [301, 66] as const;
+      const { weights, gradient } = sample(shape, 3);
+      const live = tf.cast(tf.notEqual(tf.range(0, 66), 5), 'float32');
+      const inputs = { weights: tf.mul(weights, live), gradient: tf.mul(gradient, live) };
+      const [next] = run(FUSED_UPDATE, inputs, { program: [['gradient'], ['unitNorm', 3]], units: 66 });
+      const values = next!.dataSync();
+      for (let unit = 0; unit < 66; unit++) {
+        const norm = Math.hypot(...values.filter((_, i) => i % 66 === unit));
+        expect(Math.abs(norm / 3 - (unit === 5 ? 0 : 1))).toBeLessThan(1e-6);
+      }
+    });
+  });
+
+  it('reports a NaN in one unit', () => {
+    tf.tidy(() => {
+      const all = sample([50, 7], 1, (g) => tf.where(tf.equal(tf.range(0, 7), 3), tf.mul(g, Number.NaN), g));
+      for (const name of ['unitMaxAbs', 'unitRms', 'normalizeUnits'] as const) {
+        const [, ok] = run(FUSED_UPDATE, { ...all }, { program: [['gradient'], [name]], units: 7 });
+        expect(ok!.dataSync()[0]).toBe(0);
+      }
+      const [, ok] = run(FUSED_UPDATE, { ...all }, { program: [['gradient'], ['unitNorm', 1]], units: 7 });
+      expect(ok!.dataSync()[0]).toBe(0);
     });
   });
 

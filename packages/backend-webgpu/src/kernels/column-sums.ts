@@ -13,6 +13,7 @@ import { makeOutput, runPass, workgroupSize } from './pass.js';
  *
  * @param terms WGSL of each f at element `i` of the inputs, in `column`.
  * @param outs The outputs, one for each f. Default: new tensors [columns].
+ * @param combine WGSL of the combination of two values, in place of their sum. Its result for 0 and x must be x.
  */
 export function sumColumns(
   backend: WebGPUBackend,
@@ -21,6 +22,7 @@ export function sumColumns(
   inputs: Readonly<Record<string, TensorInfo>>,
   terms: readonly string[],
   outs: readonly TensorInfo[] = terms.map(() => makeOutput(backend, [columns])),
+  combine = (a: string, b: string) => `${a} + ${b}`,
 ): readonly TensorInfo[] {
   const lanes = columns < 2 ** 14 && rows > 1 ? 8 : 1;
   const width = workgroupSize / lanes;
@@ -31,7 +33,7 @@ export function sumColumns(
   const all = (line: (t: number) => string) => terms.map((_, t) => line(t)).join('\n');
   runPass(backend, {
     name,
-    variant: `sum ${lanes} ${terms.join()}`,
+    variant: `${combine('', '')} ${lanes} ${terms.join()}`,
     outputs: Object.fromEntries(sums.map((tensor, t) => [`result${t}`, { tensor }])),
     inputs: Object.fromEntries(Object.entries(inputs).map(([key, tensor]) => [key, { tensor }])),
     integers: { rows, columns, tiles, share: Math.ceil(rows / pieces) },
@@ -46,7 +48,7 @@ export function sumColumns(
       if (column < uniforms.columns) {
         for (var row = piece * uniforms.share + lane; row < end; row += ${lanes}) {
           let i = row * uniforms.columns + column;
-          ${all((t) => `sum${t} += ${terms[t]};`)}
+          ${all((t) => `sum${t} = ${combine(`sum${t}`, terms[t]!)};`)}
         }
       }
       ${
@@ -56,7 +58,7 @@ export function sumColumns(
       workgroupBarrier();
       for (var half = ${lanes / 2}; half > 0; half /= 2) {
         if (lane < half) {
-          ${all((t) => `sums${t}[local] += sums${t}[local + half * ${width}];`)}
+          ${all((t) => `sums${t}[local] = ${combine(`sums${t}[local]`, `sums${t}[local + half * ${width}]`)};`)}
         }
         workgroupBarrier();
       }
@@ -69,7 +71,7 @@ export function sumColumns(
   if (pieces > 1) {
     const pass = Object.fromEntries(sums.map((tensor, t) => [`part${t}`, tensor]));
     const parts = terms.map((_, t) => `part${t}[i]`);
-    sumColumns(backend, name, [pieces, columns], pass, parts, outs);
+    sumColumns(backend, name, [pieces, columns], pass, parts, outs, combine);
     for (const { dataId } of sums) backend.disposeData(dataId);
   }
   return outs;

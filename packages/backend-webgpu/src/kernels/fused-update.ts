@@ -6,6 +6,14 @@
  *     maxAbs       v = v / max abs(v)    rms       v = √mean(v²)        over the whole weight; 0 / 0 = 0
  *     magnitude    v = −sign(g)·abs(v)   flip      v = −sign(g)·v
  *     scale a      v = a·v               decay a   v = v − a·W
+ *     clip a       v = min(max(v, −a), a)           power a   v = sign(v)·abs(v)^a
+ *     bounds a, b  v = min(max(W + v, a), b) − W
+ *
+ * and with a factor f_k for each unit, from a norm of its weights:
+ *
+ *     unitMaxAbs   v = v / max abs(v_k)             unitRms   v = √mean(v_k²)
+ *     normalizeUnits  v = f_k·v                     unitStep a, b  v = a·(abs(‖w_k‖ − 1) + 1e-10)^b·v
+ *     unitNorm a   v = f_k·(W + v) − W
  *
  * Each norm is a separate pass over v up to that operation. The bits tell whether all values are finite: WGSL
  * comparisons may assume that there is no NaN and no infinity.
@@ -14,6 +22,7 @@ import { ALL_FINITE, CHOOSE, FUSED_UPDATE } from '@ghl/core/backend';
 import { checkNotEmpty, type Operation } from '@ghl/core/plugin';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { type TensorInfo, util } from '@tensorflow/tfjs-core';
+import { sumColumns } from './column-sums.js';
 import { type KernelCall, kernel } from './kernel.js';
 import { type Buffer, isNan, makeOutput, runPass, workgroupSize } from './pass.js';
 
@@ -31,55 +40,53 @@ export const fusedUpdate = kernel(
   FUSED_UPDATE,
   ({
     inputs,
-    attrs: { program, nonNegative = false },
+    attrs: { program, units = inputs.overlap?.shape[0] ?? 1, nonNegative = false },
     backend,
-  }: KernelCall<FusedUpdateInputs, { program: readonly Operation[]; nonNegative?: boolean }>) => {
+  }: KernelCall<FusedUpdateInputs, { program: readonly Operation[]; units?: number; nonNegative?: boolean }>) => {
     checkNotEmpty(FUSED_UPDATE, { weights: inputs.weights });
     const size = util.sizeFromShape(inputs.weights.shape);
     const workgroups = Math.min(mostWorkgroups, Math.ceil(size / workgroupSize));
     const partials = makeOutput(backend, [workgroups]);
-    const norms = makeOutput(backend, [Math.max(1, program.filter(isNorm).length)]);
+    const normCount = normIndex(program, program.length, units);
+    const norms = makeOutput(backend, [Math.max(1, normCount)]);
+    const given = { ...inputs, units, norms, partials };
     const out = makeOutput(backend, inputs.weights.shape);
     const ok = makeOutput(backend, [], 'bool');
 
-    let measured = 0;
     for (const [until, operation] of program.entries()) {
+      const at = normIndex(program, until, units);
+      if (isUnitNorm(operation)) measureUnits(backend, program.slice(0, until), operation, at, given);
       if (!isNorm(operation)) continue;
       const largest = operation[0] === 'maxAbs';
       // The bits of non-negative numbers have the order of the numbers, and NaN is the largest.
-      pass(
-        backend,
-        program.slice(0, until),
-        { ...inputs, norms, partials },
-        {
-          variant: largest ? 'largest' : 'squares',
-          before: largest ? 'var all = 0u;' : 'var all = 0.0;',
-          each: largest ? 'all = max(all, bitcast<u32>(v) & 0x7fffffffu);' : 'all += v * v;',
-          type: largest ? 'u32' : 'f32',
-          combine: largest ? 'max(all[local], all[local + half])' : 'all[local] + all[local + half]',
-        },
-      );
+      pass(backend, program.slice(0, until), given, {
+        variant: largest ? 'largest' : 'squares',
+        before: largest ? 'var all = 0u;' : 'var all = 0.0;',
+        each: largest ? 'all = max(all, bitcast<u32>(v) & 0x7fffffffu);' : 'all += v * v;',
+        type: largest ? 'u32' : 'f32',
+        combine: largest ? 'max(all[local], all[local + half])' : 'all[local] + all[local + half]',
+      });
       fold(
         backend,
         partials,
         { norms: { tensor: norms, type: 'u32' } },
         {
-          variant: `${operation[0]} ${measured}`,
+          variant: operation[0],
           size,
+          at,
           combine: largest
             ? 'all = max(all, partials[i]);'
             : 'all = bitcast<u32>(bitcast<f32>(all) + bitcast<f32>(partials[i]));',
           write: largest
-            ? `norms[${measured}] = all;`
-            : `norms[${measured}] = bitcast<u32>(sqrt(bitcast<f32>(all) / f32(uniforms.size)));`,
+            ? 'norms[uniforms.at] = all;'
+            : 'norms[uniforms.at] = bitcast<u32>(sqrt(bitcast<f32>(all) / f32(uniforms.size)));',
         },
       );
-      measured++;
     }
     pass(
       backend,
       program,
-      { ...inputs, norms, partials, out },
+      { ...given, out },
       {
         variant: `write${nonNegative ? ' not below 0' : ''}`,
         before: 'var all = 0u;',
@@ -191,28 +198,124 @@ export const choose = kernel(
 
 const isNorm = ([name]: Operation): boolean => name === 'maxAbs' || name === 'rms';
 
+const isUnitNorm = ([name]: Operation): boolean =>
+  ['unitMaxAbs', 'unitRms', 'normalizeUnits', 'unitStep', 'unitNorm'].includes(name);
+
+/** Where the norms of an operation begin: those of earlier operations are one number, or one for each unit. */
+function normIndex(program: readonly Operation[], until: number, units: number): number {
+  const before = program.slice(0, until);
+  return before.filter(isNorm).length + before.filter(isUnitNorm).length * units;
+}
+
+/** Writes the factor of each unit for an operation, from the norms of v up to the operation. */
+function measureUnits(
+  backend: WebGPUBackend,
+  before: readonly Operation[],
+  [name, a = 1, b = 1]: Operation,
+  at: number,
+  inputs: PassInputs,
+): void {
+  const { weights, units, norms } = inputs;
+  const size = util.sizeFromShape(weights.shape);
+  const rows = size / units;
+  const values = name === 'unitStep' ? weights : makeOutput(backend, [size]);
+  if (name !== 'unitStep') {
+    const write = {
+      variant: `values ${name === 'unitNorm'}`,
+      before: 'var all = 0u;',
+      each: `out[i] = ${name === 'unitNorm' ? 'w + v' : 'v'}; all = select(0u, 1u, bad);`,
+      type: 'u32',
+      combine: 'all[local] | all[local + half]',
+    };
+    pass(backend, before, { ...inputs, out: values }, write);
+  }
+  // The bits of non-negative numbers have the order of the numbers, and NaN is the largest.
+  const larger = (x: string, y: string) => `bitcast<f32>(max(bitcast<u32>(${x}), bitcast<u32>(${y})))`;
+  const [whole] =
+    name === 'unitMaxAbs'
+      ? sumColumns(
+          backend,
+          FUSED_UPDATE,
+          [rows, units],
+          { values },
+          ['bitcast<f32>(bitcast<u32>(values[i]) & 0x7fffffffu)'],
+          undefined,
+          larger,
+        )
+      : sumColumns(backend, FUSED_UPDATE, [rows, units], { values }, ['values[i] * values[i]']);
+  const totals =
+    name === 'normalizeUnits'
+      ? sumColumns(backend, FUSED_UPDATE, [units, 1], { whole: whole! }, [
+          'whole[i]',
+          'select(0.0, 1.0, whole[i] > 0.0)',
+        ])
+      : [];
+  const factor: Partial<Record<Operation[0], string>> = {
+    unitMaxAbs: 'whole[i]',
+    unitRms: 'sqrt(whole[i] / f32(uniforms.rows))',
+    normalizeUnits: 'select(sqrt(total[0] / count[0] / whole[i]), 0.0, whole[i] == 0.0 && finite(total[0]))',
+    unitStep: 'uniforms.a * pow(abs(sqrt(whole[i]) - 1.0) + 1e-10, uniforms.b)',
+    unitNorm: 'select(select(uniforms.a / sqrt(whole[i]), 0.0, whole[i] == 0.0), whole[i], !finite(whole[i]))',
+  };
+  const [total, count] = totals;
+  runPass(backend, {
+    name: FUSED_UPDATE,
+    variant: `factors ${name}`,
+    outputs: { norms: { tensor: norms, type: 'u32' } },
+    inputs: {
+      whole: { tensor: whole! },
+      ...(total && count && { total: { tensor: total }, count: { tensor: count } }),
+    },
+    integers: { units, rows, at },
+    floats: { a, b },
+    workgroups: Math.min(mostWorkgroups, Math.ceil(units / workgroupSize)),
+    declarations: finiteByBits,
+    body: `
+      for (var i = group * ${workgroupSize} + local; i < uniforms.units; i += uniforms.workgroups * ${workgroupSize}) {
+        norms[uniforms.at + i] = bitcast<u32>(${factor[name]});
+      }`,
+  });
+  for (const { dataId } of [...(name === 'unitStep' ? [] : [values]), whole!, ...totals]) backend.disposeData(dataId);
+}
+
+/** The inputs of a pass over the weights, and the numbers that passes exchange. */
+interface PassInputs extends FusedUpdateInputs {
+  readonly units: number;
+  readonly norms: TensorInfo;
+  readonly partials: TensorInfo;
+  readonly out?: TensorInfo;
+}
+
+/** Operations with the same code have the same form. */
+const formOf = ([name, by, and]: Operation): string =>
+  name === 'bounds' ? `${name} ${Number.isFinite(by)} ${Number.isFinite(and)}` : name;
+
+const readsWeights: readonly Operation[0][] = ['decay', 'bounds', 'unitNorm'];
+
 /** A pass that computes v of each entry, and one number for each workgroup. */
 function pass(
   backend: WebGPUBackend,
   program: readonly Operation[],
-  {
-    norms,
-    partials,
-    out,
-    ...inputs
-  }: FusedUpdateInputs & Record<'norms' | 'partials', TensorInfo> & { readonly out?: TensorInfo },
+  { norms, partials, out, units, ...inputs }: PassInputs,
   code: Record<'variant' | 'before' | 'each' | 'type' | 'combine', string>,
 ): void {
   const names = program.map(([name]) => name);
   const reads = {
-    weights: out !== undefined || names.some((name) => name === 'decay' || (name === 'eligibility' && inputs.overlap)),
+    weights:
+      out !== undefined ||
+      names.some((name) => readsWeights.includes(name) || (name === 'eligibility' && inputs.overlap !== undefined)),
     sums: names.includes('eligibility'),
     overlap: names.includes('eligibility') && inputs.overlap !== undefined,
     gradient: names.some((name) => name === 'gradient' || name === 'magnitude' || name === 'flip'),
-    norms: program.some(isNorm),
+    norms: program.some((operation) => isNorm(operation) || isUnitNorm(operation)),
   };
   const size = util.sizeFromShape(inputs.weights.shape);
-  let measured = 0;
+  const measured = program.flatMap((operation, o) => (isNorm(operation) ? [o] : []));
+  const ofUnits = program.flatMap((operation, o) => (isUnitNorm(operation) ? [o] : []));
+  const indexOf = (o: number) => {
+    const before = (all: readonly number[]) => all.filter((other) => other < o).length;
+    return `${before(measured)} + ${before(ofUnits)} * uniforms.units`;
+  };
   const lines = names.map((name, o) => {
     switch (name) {
       case 'eligibility':
@@ -222,11 +325,27 @@ function pass(
       case 'one':
         return 'v = 1.0;';
       case 'maxAbs':
-        measured++;
-        return `v = select(v / norm${measured - 1}, 0.0, norm${measured - 1} == 0.0);`;
+      case 'unitMaxAbs':
+        return `v = select(v / norm${o}, 0.0, norm${o} == 0.0);`;
       case 'rms':
-        measured++;
-        return `v = norm${measured - 1};`;
+      case 'unitRms':
+        return `v = norm${o};`;
+      case 'normalizeUnits':
+      case 'unitStep':
+        return `v *= norm${o};`;
+      case 'unitNorm':
+        return `v = (w + v) * norm${o} - w;`;
+      case 'clip':
+        return `bad = bad || isNan(v); v = clamp(v, -uniforms.by${o}, uniforms.by${o});`;
+      case 'power':
+        return `bad = bad || isNan(v); v = sign(v) * select(pow(abs(v), uniforms.by${o}), 0.0, v == 0.0);`;
+      case 'bounds':
+        return `
+          bad = bad || isNan(w + v);
+          v = w + v;
+          ${Number.isFinite(program[o]?.[2]) ? `v = min(v, uniforms.and${o});` : ''}
+          ${Number.isFinite(program[o]?.[1]) ? `v = max(v, uniforms.by${o});` : ''}
+          v -= w;`;
       case 'magnitude':
         return 'v = -sign(g) * abs(v);';
       case 'flip':
@@ -240,28 +359,34 @@ function pass(
   const signs = names.some((name) => name === 'magnitude' || name === 'flip');
   runPass(backend, {
     name: FUSED_UPDATE,
-    variant: `${code.variant} ${names.join()}`,
+    variant: `${code.variant} ${program.map(formOf).join()}`,
     outputs: { partials: { tensor: partials, type: 'u32' }, ...(out && { out: { tensor: out } }) },
     inputs: Object.fromEntries(
       Object.entries({ ...inputs, norms })
         .filter(([name]) => reads[name as keyof typeof reads])
         .map(([name, tensor]): [string, Buffer] => [name, { tensor: tensor!, type: name === 'norms' ? 'u32' : 'f32' }]),
     ),
-    integers: { size, units: inputs.overlap?.shape[0] ?? 1 },
-    floats: Object.fromEntries(program.flatMap(([, by], o) => (by === undefined ? [] : [[`by${o}`, by]]))),
+    integers: { size, units },
+    floats: Object.fromEntries(
+      program.flatMap(([, by, and], o) => [
+        ...(by === undefined ? [] : [[`by${o}`, by] as const]),
+        ...(and === undefined ? [] : [[`and${o}`, and] as const]),
+      ]),
+    ),
     workgroups: partials.shape[0]!,
     declarations: `
       var<workgroup> all: array<${code.type}, ${workgroupSize}>;
       ${finiteByBits}
       ${isNan}`,
     body: `
-      ${Array.from({ length: measured }, (_, n) => `let norm${n} = bitcast<f32>(norms[${n}]);`).join('\n')}
+      ${measured.map((o) => `let norm${o} = bitcast<f32>(norms[${indexOf(o)}]);`).join('\n')}
       ${code.before.replace('all', 'mine')}
       for (var i = group * ${workgroupSize} + local; i < uniforms.size; i += uniforms.workgroups * ${workgroupSize}) {
         ${reads.weights ? 'let w = weights[i];' : ''}
         ${reads.gradient ? 'let g = gradient[i];' : ''}
-        // The sign of NaN is undefined.
-        let bad = ${[...Array.from({ length: measured }, (_, n) => `!finite(norm${n})`), ...(signs ? ['isNan(g)'] : []), 'false'].join(' || ')};
+        ${ofUnits.map((o) => `let norm${o} = bitcast<f32>(norms[${indexOf(o)} + i % uniforms.units]);`).join('\n')}
+        // The sign of NaN is undefined, and so are a limit and a power of it.
+        var bad = ${[...[...measured, ...ofUnits].map((o) => `!finite(norm${o})`), ...(signs ? ['isNan(g)'] : []), 'false'].join(' || ')};
         var v = 0.0;
         ${lines.join('\n')}
         ${code.each.replaceAll('all', 'mine')}
@@ -281,14 +406,20 @@ function fold(
   backend: WebGPUBackend,
   partials: TensorInfo,
   output: Readonly<Record<string, Buffer>>,
-  code: { readonly variant: string; readonly size: number; readonly combine: string; readonly write: string },
+  code: {
+    readonly variant: string;
+    readonly size: number;
+    readonly at?: number;
+    readonly combine: string;
+    readonly write: string;
+  },
 ): void {
   runPass(backend, {
     name: FUSED_UPDATE,
     variant: `fold ${code.variant}`,
     outputs: output,
     inputs: { partials: { tensor: partials, type: 'u32' } },
-    integers: { count: partials.shape[0]!, size: code.size },
+    integers: { count: partials.shape[0]!, size: code.size, at: code.at ?? 0 },
     size: 1,
     workgroups: 1,
     body: `

@@ -227,10 +227,52 @@ describe('fused kernels', () => {
       return { weights, sums, overlap, gradient: numbers(4, [rows * units]).map((g) => Math.max(g, 0)) };
     }
 
+    const squares = (values: Float64Array) => values.reduce((sum, value) => sum + value ** 2, 0);
+
+    /** An operation with norms of units on v, in float64. */
+    function unitwise([name, a = 0, b = 0]: Operation, v: Float64Array, weights: Float32Array, units: number) {
+      const rows = v.length / units;
+      const columns = (of: (i: number) => number) =>
+        Array.from({ length: units }, (_, k) => Float64Array.from({ length: rows }, (_, row) => of(row * units + k)));
+      const own = columns((i) => v[i]!);
+      const totals = own.map(squares);
+      const mean = totals.reduce((x, y) => x + y) / totals.filter((total) => total > 0).length;
+      const lengths = columns((i) => weights[i]!).map((column) => Math.sqrt(squares(column)));
+      const next = columns((i) => v[i]! + weights[i]!).map((column) => Math.sqrt(squares(column)));
+      return v.map((value, i) => {
+        const [w, k] = [weights[i]!, i % units];
+        switch (name) {
+          case 'unitMaxAbs':
+            return totals[k] === 0 ? 0 : value / own[k]!.reduce((m, each) => Math.max(m, Math.abs(each)), 0);
+          case 'unitRms':
+            return Math.sqrt(totals[k]! / rows);
+          case 'normalizeUnits':
+            return totals[k] === 0 ? 0 : value * Math.sqrt(mean / totals[k]!);
+          case 'unitStep':
+            return value * a * (Math.abs(lengths[k]! - 1) + 1e-10) ** b;
+          case 'unitNorm':
+            return next[k] === 0 ? -w : ((w + value) * a) / next[k]! - w;
+          case 'power':
+            return Math.sign(value) * Math.abs(value) ** a;
+          case 'clip':
+            return Math.max(-a, Math.min(a, value));
+          default:
+            return Math.max(a, Math.min(b, value + w)) - w;
+        }
+      });
+    }
+
     /** The operations of a program, in float64. */
     function plain(operations: readonly Operation[], { weights, sums, overlap, gradient }: Given): Float64Array {
       let v = new Float64Array(weights.length);
-      for (const [name, by = 0] of operations) {
+      for (const operation of operations) {
+        const [name, by = 0] = operation;
+        if (
+          !['eligibility', 'gradient', 'one', 'maxAbs', 'rms', 'magnitude', 'flip', 'scale', 'decay'].includes(name)
+        ) {
+          v = unitwise(operation, v, weights, overlap.length);
+          continue;
+        }
         const largest = v.reduce((m, value) => Math.max(m, Math.abs(value)), 0);
         const rms = Math.sqrt(v.reduce((sum, value) => sum + value ** 2, 0) / v.length);
         v = v.map((value, i) => {
@@ -289,6 +331,46 @@ describe('fused kernels', () => {
         }),
         { numRuns: 20 },
       );
+    });
+
+    it.each<{ program: Operation[] }>([
+      { program: [['eligibility'], ['unitMaxAbs'], ['magnitude'], ['clip', 0.5], ['unitStep', 0.1, 0.5]] },
+      { program: [['eligibility'], ['maxAbs'], ['normalizeUnits'], ['power', 0.5], ['bounds', 0, Infinity]] },
+      { program: [['eligibility'], ['unitRms'], ['flip'], ['bounds', -0.5, 0.75], ['unitNorm', 2]] },
+    ])('agrees with its operations on units: $program', async ({ program: operations }) => {
+      for (const shape of [
+        [1, 1],
+        [37, 19],
+        [300, 41],
+      ] as const) {
+        const all = sample(shape);
+        // One unit is at 0.
+        if (shape[1] > 1) for (let i = 0; i < all.sums.length; i += shape[1]) all.sums[i] = all.weights[i] = 0;
+        const { weights, ok } = await moved(all, operations, shape);
+        expect(ok).toBe(1);
+        expect(relativeError(weights, plain(operations, all))).toBeLessThan(1e-5);
+      }
+    });
+
+    it('gives each unit its norm to 1e-6 in unitNorm', async () => {
+      const all = sample([301, 6]);
+      const { weights } = await moved(all, [['gradient'], ['unitNorm', 3]], [301, 6]);
+      for (let unit = 0; unit < 6; unit++) {
+        const norm = Math.sqrt(squares(Float64Array.from(weights).filter((_, i) => i % 6 === unit)));
+        expect(Math.abs(norm / 3 - 1)).toBeLessThan(1e-6);
+      }
+    });
+
+    it.each<{ program: Operation[] }>([
+      { program: [['gradient'], ['unitMaxAbs']] },
+      { program: [['gradient'], ['normalizeUnits']] },
+      { program: [['gradient'], ['unitNorm', 1]] },
+      { program: [['gradient'], ['clip', 1]] },
+      { program: [['gradient'], ['power', 2], ['bounds', 0, 1]] },
+    ])('reports a NaN before an operation on units or a limit: $program', async ({ program: operations }) => {
+      const all = sample([3, 5]);
+      all.gradient[8] = Number.NaN;
+      expect((await moved(all, operations, [3, 5])).ok).toBe(0);
     });
 
     it('requires only the inputs that its program reads', async () => {

@@ -110,5 +110,11 @@ export type Operation =
   | readonly ['unitMaxAbs' | 'unitRms' | 'normalizeUnits']
   /** −sign(g)·|v|; −sign(g)·v. */
   | readonly ['magnitude' | 'flip']
-  /** a·v; v − a·W. */
-  | readonly ['scale' | 'decay', by: number];
+  /** a·v; v − a·W; min(max(v, −a), a); sign(v)·|v|ᵃ, a > 0. */
+  | readonly ['scale' | 'decay' | 'clip' | 'power', by: number]
+  /** a·(w_k + v_k) / ‖w_k + v_k‖ − w_k for each unit k; −w_k if w_k + v_k is 0. */
+  | readonly ['unitNorm', radius: number]
+  /** min(max(W + v, low), high) − W, where low ≤ high. */
+  | readonly ['bounds', low: number, high: number]
+  /** a·(abs(‖w_k‖ − 1) + 1e-10)ᵇ·v_k for each unit k. */
+  | readonly ['unitStep', by: number, power: number];
