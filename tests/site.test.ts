@@ -15,7 +15,7 @@ const html = new Map(
 /** The documents with a page on the site, with their titles. */
 const documents: { path: string; title: string; text: string }[] = [];
 for (const folder of ['guide', 'reference', 'design']) {
-  for (const file of await readdir(`docs/${folder}`)) {
+  for (const file of await readdir(`docs/${folder}`, { recursive: true })) {
     if (!file.endsWith('.md')) continue;
     const text = await readFile(`docs/${folder}/${file}`, 'utf8');
     documents.push({ path: `docs/${folder}/${file}`, title: /^# (.+)$/m.exec(text)![1]!, text });

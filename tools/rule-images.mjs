@@ -10,7 +10,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { generator } from '@ghl/conformance/testing';
-import { chain, linear, local, maxAbs, scaleBy } from '@ghl/core';
+import { chain, linear, local, maxAbs, scaleBy, unitStep } from '@ghl/core';
 import { glyphs } from '@ghl/datasets';
 import { kernelImages, montage } from '@ghl/evaluation';
 import { plasticOptimizer } from '@ghl/learner';
@@ -31,11 +31,13 @@ const descend = (part, step, steps) => chain(local(part), scaleBy(linear(step, 0
 
 /** For each rule: the number of steps, the scale of the first weights if it is not 1, and the product of the rule. */
 export const products = {
-  hebb: { steps: 800, product: () => chain(local(rule('hebb')), scaleBy(1e-3)) },
+  hebb: { steps: 2000, product: () => chain(local(rule('hebb')), scaleBy(1e-3)) },
   oja: { steps: 2000, product: (steps) => descend(rule('oja'), 5e-3, steps) },
   hpca: { steps: 4000, product: (steps) => descend(rule('hpca'), 0.5, steps) },
   swta: { steps: 2000, product: (steps) => descend(maxAbs(rule('swta', { temperature: 0.1 })), 0.05, steps) },
-  softHebb: { steps: 2000, product: (steps) => descend(maxAbs(rule('softHebb', { temperature: 0.1 })), 0.05, steps) },
+  softHebb: { steps: 2000, radius: 5, product: () => chain(local(maxAbs(rule('softHebb'))), unitStep(0.02)) },
+  wta: { steps: 2000, product: (steps) => descend(maxAbs(rule('wta')), 0.05, steps) },
+  fastSwta: { steps: 2000, product: (steps) => descend(rule('fastSwta'), 0.5, steps) },
 };
 
 /** Patches with some contrast, as rows of a matrix: mean 0, norm 1. */
