@@ -76,7 +76,7 @@ describe.each([true, false])('with the option subgroups: %s', (subgroups) => {
   });
 
   it('competition changes the sign of the losers, and selects the first winner, in rows of any width', async () => {
-    for (const columns of [1, 5, 30, 300, 2100]) {
+    for (const columns of [30, 2100]) {
       // Few distinct values, so most are equal to others.
       const values = numbers(1, [3, columns]).map((value) => Math.round(3 * value));
       const gate = async (form: CompetitionForm) => {
