@@ -125,6 +125,8 @@ function winnersBcm(name: string, options: HwtaBcmOptions, level: (activity: Com
 function similarity({ weights, units, forward }: LocalContext): tf.Tensor2D {
   const byTap = tf.reshape(weights, [units.taps, -1, units.fanOut]);
   const directions = tf.divNoNan(byTap, tf.sqrt(tf.sum(tf.square(byTap), 1, true)));
-  const lengths = tf.sqrt(forward(tf.onesLike(weights), tf.square));
+  // One column is enough for units that read the same input.
+  const ones = tf.ones([units.fanIn, units.groups === 1 ? 1 : units.fanOut]) as tf.Tensor2D;
+  const lengths = tf.sqrt(forward(ones, tf.square));
   return tf.divNoNan(forward(tf.reshape(directions, weights.shape)), lengths);
 }
