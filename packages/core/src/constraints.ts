@@ -149,7 +149,7 @@ export function keepZeros(): Transform {
     update(increment, { weights }, state: { readonly moves: tf.Tensor }) {
       const first = tf.where(tf.equal(weights, 0), tf.fill(weights.shape, -1), tf.onesLike(weights));
       const moves = tf.where(tf.equal(state.moves, 0), first, state.moves);
-      return { increment: tf.where(tf.greater(moves, 0), increment, tf.neg(weights)), state: { moves } };
+      return { increment: tf.where(tf.greater(moves, 0), increment, tf.sub(0, weights)), state: { moves } };
     },
   };
 }
