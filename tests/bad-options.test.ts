@@ -80,6 +80,7 @@ const factories: [name: string, make: Make, required: object, wrong: Record<stri
       radius: [...noConstant, 0],
       dropout: [...noConstant, 1],
       classifier: noWord,
+      logits: noBoolean,
     },
   ]),
   ['oneHiddenSmall', oneHiddenSmall, {}, { power: [...noConstant, 0], beta: [...noConstant, 0], output: noWord }],

@@ -1,6 +1,6 @@
 /** The descriptor of a network: a function that builds it, and the training of the paper's code. */
 import { ConfigurationError } from '@ghl/core';
-import { checkChoice, checkNumber, checkOptions } from '@ghl/core/plugin';
+import { checkBoolean, checkChoice, checkNumber, checkOptions } from '@ghl/core/plugin';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { checkSeed } from './dropout.js';
 
@@ -34,6 +34,11 @@ export interface NetworkOptions {
    * fan-in), as in the code of Deep SoftHebb, which has 0.1105 for DeepHebb. Default 'symmetric'.
    */
   readonly classifier?: 'symmetric' | 'positive';
+  /**
+   * Whether the output is the classifier's net input, for a loss of logits, and not its softmax. The cross-entropy of a
+   * softmax has no gradient for an example whose right class has a probability below 1e-7. Default false.
+   */
+  readonly logits?: boolean;
 }
 
 /** The options of a network, checked, with the defaults. A radius of undefined means √2, without its rounding error. */
@@ -86,7 +91,7 @@ export interface Network {
   readonly published?: PublishedResults;
 }
 
-const VARIANTS = ['activation', 'padding', 'radius', 'dropout', 'classifier'];
+const VARIANTS = ['activation', 'padding', 'radius', 'dropout', 'classifier', 'logits'];
 
 /**
  * Checks the options of a network and fills in the defaults.
@@ -96,13 +101,21 @@ const VARIANTS = ['activation', 'padding', 'radius', 'dropout', 'classifier'];
  */
 export function checkNetworkOptions(network: string, options: NetworkOptions, least: number): NetworkSettings {
   const image = checkImageOptions(network, options, least, { own: VARIANTS });
-  const { activation = 'relu', padding = 'zero', radius, dropout = 0.5, classifier = 'symmetric' } = options;
+  const {
+    activation = 'relu',
+    padding = 'zero',
+    radius,
+    dropout = 0.5,
+    classifier = 'symmetric',
+    logits = false,
+  } = options;
   checkChoice(`${network}.activation`, activation, ['relu', 'triangle', 'repu']);
   checkChoice(`${network}.padding`, padding, ['zero', 'reflect']);
   if (radius !== undefined) checkNumber(`${network}.radius`, radius, { above: 0 });
   checkNumber(`${network}.dropout`, dropout, { least: 0, below: 1 });
   checkChoice(`${network}.classifier`, classifier, ['symmetric', 'positive']);
-  return { ...image, activation, padding, radius, dropout, classifier };
+  checkBoolean(`${network}.logits`, logits);
+  return { ...image, activation, padding, radius, dropout, classifier, logits };
 }
 
 /** The options that every network has. */

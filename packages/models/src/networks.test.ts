@@ -355,6 +355,17 @@ describe.each([
 });
 
 describe('variants of a network', () => {
+  it('gives the net input of the classifier, of which the output is the softmax otherwise', () => {
+    const options = { inputShape: [8, 8, 1], seed: 3 } as const;
+    const [probabilities, logits] = [deepHebbSmall(options), deepHebbSmall({ ...options, logits: true })];
+    const x = tf.randomUniform([2, 8, 8, 1], 0, 1, 'float32', 1);
+    const [p, o] = [probabilities, logits].map((model) => model.apply(x) as tf.Tensor);
+    expect(tf.tidy(() => tf.softmax(o!).dataSync())).toBeAllClose(p!.dataSync(), { rtol: 1e-5 });
+    expect(o!.dataSync()).not.toEqual(p!.dataSync());
+    tf.dispose([x, p!, o!]);
+    for (const model of [probabilities, logits]) model.dispose();
+  });
+
   const kernelOf = (model: LayersModel, layer: string) => model.getLayer(layer).getWeights()[0]!;
   const softHebb = { activation: 'triangle', padding: 'reflect', radius: 25, classifier: 'positive' } as const;
 

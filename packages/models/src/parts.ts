@@ -48,8 +48,8 @@ export function linear(name: string, fanIn: number, units: number, seed: number)
   return layers.dense({ name, units, ...uniformStart(name, fanIn, seed) });
 }
 
-/** The last layer, a softmax over the classes. */
-export function classifierLayer(fanIn: number, { classes, classifier, seed }: NetworkSettings) {
+/** The last layer: a softmax over the classes, or its logits. */
+export function classifierLayer(fanIn: number, { classes, classifier, logits, seed }: NetworkSettings) {
   const name = 'classifier';
   const start = uniformStart(name, fanIn, seed);
   if (classifier === 'positive') {
@@ -57,7 +57,8 @@ export function classifierLayer(fanIn: number, { classes, classifier, seed }: Ne
     const [minval, maxval] = [Number.MIN_VALUE, Math.sqrt(300 / fanIn)];
     start.kernelInitializer = initializers.randomUniform({ minval, maxval, seed: seedFor(seed, `${name}/kernel`) });
   }
-  return layers.dense({ name, units: classes, activation: 'softmax', ...start });
+  const activation = logits ? 'linear' : 'softmax';
+  return layers.dense({ name, units: classes, activation, ...start });
 }
 
 /** The initial kernel and bias of PyTorch's `Linear`. */

@@ -226,7 +226,7 @@ const plan: RacePlan = {
 describe('softHebb', () => {
   it('moves only convolutions first, whose norms fall towards 1, then only the classifier', async () => {
     const plans = { ...plan, network: NETWORK, recipes: [planRecipe('softHebb', 2)] };
-    const set = await glyphs({ trainSize: 100, validationSize: 0, testSize: 10, normalise: { mean: 0, std: 1 } });
+    const set = await glyphs({ trainSize: 100, validationSize: 0, testSize: 10, scale: 'unit' });
     const run = { recipe: plans.recipes[0] as PlannedRecipe, seed: 0 };
     const { model, phases } = buildRun({ ...plans, dataset: { ...plan.dataset, trainSize: 100 } }, run, set);
     expect(model.getLayer('pad1').getClassName()).toContain('Pad');
@@ -277,6 +277,7 @@ describe('a planned protocol', () => {
     expect(planRecipe('hpcaFastHebb')).toEqual({
       name: 'hpcaFastHebb',
       protocol: {
+        data: { scale: 'standardised' },
         phases: [
           { epochs: 20, batch: 64 },
           { epochs: 20, batch: 64 },

@@ -122,6 +122,14 @@ it.each([
       ['bn5', 'classifier'],
     ],
   ],
+  [
+    'swtaFastHebb',
+    'fasthebb-small',
+    [
+      [...convolutions(4), 'fc5'],
+      ['bn5', 'classifier'],
+    ],
+  ],
   ['softHebb', 'deephebb-small', [convolutions(3), ['classifier']]],
   ['hwtaBcm', 'deephebb-small', [convolutions(3), ['classifier']]],
   ['krotovHopfield', 'one-hidden-small', [['hidden'], ['classifier']]],

@@ -1,18 +1,13 @@
-/** HPCA in FastHebb's protocol: Hebbian layers first, then a classifier on top of them. */
-import { chain, decayWeights, gradientDescent, local, momentum, scaleBy } from '@ghl/core';
+/** HPCA in FastHebb's protocol. */
 import { hpca } from '@ghl/rule-hpca';
-import { byEpoch, type Protocol, type ProtocolRecipe } from '../recipe.js';
-
-const each = <T>(names: readonly string[], value: T) => Object.fromEntries(names.map((name) => [name, value]));
-
-/** The layers of `fastHebb` that learn by the rule. */
-const HEBBIAN = ['conv1', 'conv2', 'conv3', 'conv4', 'fc5'];
+import { fastHebbProtocol } from '../fast-hebb-protocol.js';
+import type { Protocol, ProtocolRecipe } from '../recipe.js';
 
 /**
- * HPCA on the layers of `fastHebb`: 20 epochs of `local(hpca({ activation: 'relu', scaleByFanIn: true }))` at step 1e-2
- * for every hidden layer, then 20 epochs of the classifier and of the batch norm before its dropout. These descend the
- * gradient with Nesterov's momentum 0.9, weight decay 5e-4 and step 1e-3, which halves in each epoch from the middle of
- * the phase. Batches of 64. The Hebbian phase reads no labels.
+ * HPCA in FastHebb's protocol, on the layers of `fastHebb`: 20 epochs of
+ * `local(hpca({ activation: 'relu', scaleByFanIn: true }))` for every hidden layer, without labels, then 20 epochs of
+ * the classifier. Each channel of the images has mean 0 and standard deviation 1. The code also trains the scale and
+ * shift of the convolutions' batch norms, which our network lacks.
  *
  * @see Lagani et al., "FastHebb", SISAP 2022, and its code.
  * @example
@@ -22,7 +17,7 @@ const HEBBIAN = ['conv1', 'conv2', 'conv3', 'conv4', 'fc5'];
  * import { hpcaFastHebb } from '@ghl/recipes';
  * import '@tensorflow/tfjs-backend-cpu';
  *
- * const model = fastHebbSmall({ inputShape: [32, 32, 3], classes: 10 });
+ * const model = fastHebbSmall({ inputShape: [32, 32, 3], classes: 10, ...hpcaFastHebb.network });
  * for (const { assign, epochs, batch } of hpcaFastHebb.phases) {
  *   const steps = epochs * Math.ceil(2000 / batch);
  *   const assignment = assign({ ...networks['fasthebb-small'].constants, epochs, steps });
@@ -34,27 +29,9 @@ const HEBBIAN = ['conv1', 'conv2', 'conv3', 'conv4', 'fc5'];
  * // => 20 640
  * ```
  */
-export const hpcaFastHebb: Protocol = {
-  phases: [
-    {
-      epochs: 20,
-      batch: 64,
-      assign: () => ({
-        ...each(HEBBIAN, chain(local(hpca({ activation: 'relu', scaleByFanIn: true })), scaleBy(1e-2))),
-        ...each(['fc5/bias', 'bn5', 'classifier'], null),
-      }),
-    },
-    {
-      epochs: 20,
-      batch: 64,
-      assign: (options) => {
-        const step = byEpoch(options, (epoch, epochs) => 1e-3 * 0.5 ** Math.max(0, epoch + 1 - Math.ceil(epochs / 2)));
-        const head = chain(gradientDescent(), decayWeights(5e-4), momentum({ nesterov: true }), scaleBy(step));
-        return { ...each([...HEBBIAN, 'bn1', 'bn2', 'bn3', 'bn4'], null), ...each(['bn5', 'classifier'], head) };
-      },
-    },
-  ],
-};
+export const hpcaFastHebb: Protocol = fastHebbProtocol(hpca({ activation: 'relu', scaleByFanIn: true }), {
+  scale: 'standardised',
+});
 
 /** hpcaFastHebb by name. */
 export const recipe: ProtocolRecipe = {

@@ -12,6 +12,7 @@ import { recipe as signMatched } from './sign-matched.js';
 import { recipe as signOnly } from './sign-only.js';
 import { recipe as signPermuted } from './sign-permuted.js';
 import { recipe as softHebb } from './soft-hebb.js';
+import { recipe as swtaFastHebb } from './swta-fast-hebb.js';
 
 export { backprop } from './backprop.js';
 export { ghl } from './ghl.js';
@@ -25,6 +26,7 @@ export { signMatched } from './sign-matched.js';
 export { signOnly } from './sign-only.js';
 export { signPermuted } from './sign-permuted.js';
 export { softHebb } from './soft-hebb.js';
+export { swtaFastHebb } from './swta-fast-hebb.js';
 
 /** The recipes by name. */
 export const recipes: Readonly<
@@ -40,7 +42,8 @@ export const recipes: Readonly<
     | 'hwtaBcm'
     | 'krotovHopfield'
     | 'signPermuted'
-    | 'softHebb',
+    | 'softHebb'
+    | 'swtaFastHebb',
     Recipe
   >
 > = {
@@ -56,4 +59,5 @@ export const recipes: Readonly<
   krotovHopfield: krotovHopfield,
   signPermuted: signPermuted,
   softHebb: softHebb,
+  swtaFastHebb: swtaFastHebb,
 };

@@ -18,22 +18,25 @@ const halved = (epoch: number, epochs: number) =>
  *
  * 1. One epoch in batches of 10: all convolutions learn at once by `local(maxAbs(softHebb({ temperature })))`. The step
  *    of a unit is η √(|‖w‖ − 1| + 1e-10), with η = 0.08, 0.005 and 0.01. No labels are read.
- * 2. 50 epochs in batches of 64: the classifier learns by Adam at step 1e-3, which halves after 20, 35, 50, 60, 70, 80
- *    and 90 % of the epochs. The convolutions and the statistics of the batch norms are frozen.
+ * 2. 50 epochs in batches of 64: the classifier learns by Adam with the cross-entropy of its logits. The step is 1e-3,
+ *    and halves after 20, 35, 50, 60, 70, 80 and 90 % of the epochs. The convolutions and the statistics of the batch
+ *    norms are frozen.
  *
  * @see Journé et al., "Hebbian deep learning without feedback", ICLR 2023, and its code.
  * @example
  * ```ts
  * import { plasticOptimizer } from '@ghl/learner';
- * import { crossEntropy, deepHebbSmall, networks } from '@ghl/models';
+ * import { deepHebbSmall, networks } from '@ghl/models';
  * import { softHebb } from '@ghl/recipes';
+ * import * as tf from '@tensorflow/tfjs-core';
  * import '@tensorflow/tfjs-backend-cpu';
  *
  * const model = deepHebbSmall({ inputShape: [32, 32, 3], classes: 10, ...softHebb.network });
  * for (const { assign, epochs, batch } of softHebb.phases) {
  *   const steps = epochs * Math.ceil(2000 / batch);
  *   const assignment = assign({ ...networks['deephebb-small'].constants, epochs, steps });
- *   model.compile({ optimizer: plasticOptimizer(model, assignment), loss: crossEntropy() });
+ *   const loss = (labels: tf.Tensor, logits: tf.Tensor) => tf.losses.softmaxCrossEntropy(labels, logits);
+ *   model.compile({ optimizer: plasticOptimizer(model, assignment), loss });
  *   // await model.fitDataset(…, { epochs });
  *   console.log(epochs, steps);
  * }
@@ -42,12 +45,13 @@ const halved = (epoch: number, epochs: number) =>
  * ```
  */
 export const softHebb: Protocol = {
-  network: { activation: 'triangle', padding: 'reflect', radius: 25, classifier: 'positive' },
-  data: { normalise: { mean: 0, std: 1 } },
+  network: { activation: 'triangle', padding: 'reflect', radius: 25, classifier: 'positive', logits: true },
+  data: { scale: 'unit' },
   phases: [
     {
       epochs: 1,
       batch: 10,
+      loss: 'crossEntropyOfLogits',
       assign: ({ temperatures }) => ({
         ...Object.fromEntries(
           Object.entries(STEPS).map(([layer, step]) => {
@@ -61,7 +65,7 @@ export const softHebb: Protocol = {
     {
       epochs: 50,
       batch: 64,
-      loss: 'crossEntropy',
+      loss: 'crossEntropyOfLogits',
       assign: (options) => ({
         'conv*': null,
         'bn*': null,
