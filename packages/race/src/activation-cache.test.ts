@@ -149,7 +149,7 @@ class Taped extends Placed {
   }
 }
 
-it('refuses augmentation, which changes the images in each epoch', async () => {
+it('rejects augmentation, which changes the images in each epoch', async () => {
   await tf.setBackend('cpu');
   const cache = await cacheOf(phase());
   expect(() => cache?.data.train.batches({ batchSize: BATCH, augment: true })).toThrow(
