@@ -1,6 +1,6 @@
 /**
  * Copies the patches that excite the convolutions of an inspected run to docs/images/learned-<layer>.png:
- * `node tools/learned-images.mjs DIR/<recipe>/<seed> conv2 conv3`, after `bench inspect DIR`.
+ * `npm run learned-images DIR/<recipe>/<seed> conv2 conv3`, after `bench inspect DIR`.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

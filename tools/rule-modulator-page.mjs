@@ -35,8 +35,9 @@ ${sentence(measured, refused.length)}
 
 A cell trains \`${settings.network}\` on ${settings.trainSize} generated glyphs for ${settings.epochs} epochs in batches of ${settings.batch}, with seeds
 0 to ${settings.seeds - 1}, as \`bench run --rule RULE --modulator MODULATOR\` does. The rule is in \`maxAbs\`, and options have their
-defaults. The step sizes are those of the network. No step size was tuned for a cell, so a low accuracy is not a verdict on a rule. Only the
-convolutions learn by the product; the classifier descends its gradient.
+defaults. The step sizes are those of the network. No step size was tuned for a
+cell, so a low accuracy is not a verdict on a rule. Only the convolutions learn by the product; the classifier descends
+its gradient.
 
 The numbers of a cell are:
 
@@ -84,7 +85,7 @@ function cellText(cell) {
   );
   const cosines = finished.flatMap(({ alignment }) => Object.values(alignment));
   return [
-    `[${middle.toFixed(1)}${Number.isFinite(spread) ? ` ± ${spread.toFixed(1)}` : ''}](runs/rule-modulator/${encodeURIComponent(file)})`,
+    `[${middle.toFixed(1)}${Number.isFinite(spread) ? ` ± ${spread.toFixed(1)}` : ''}](runs/rule-modulator/${file})`,
     stepRatio === null ? '–' : `×${stepRatio.median.toFixed(2)}`,
     cosines.length === 0 ? '–' : mean(cosines).toFixed(2).replace('-', '−'),
   ].join('; ');
