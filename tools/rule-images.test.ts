@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parts } from '@ghl/recipes';
 import { expect, it } from 'vitest';
@@ -14,4 +14,18 @@ it.each(['patches', ...Object.keys(products)])('draws %s in an image of at most 
 it('draws rules of this project only', () => {
   const rules = parts.filter(({ kind }) => kind === 'rule').map(({ name }) => name);
   expect(rules).toEqual(expect.arrayContaining(Object.keys(products)));
+});
+
+it('shows every image on the page of its rule, with a link from the page of all rules', () => {
+  const guide = join(images, '..');
+  const pages = readdirSync(join(guide, 'rules')).map((file) => [
+    file,
+    readFileSync(join(guide, 'rules', file), 'utf8'),
+  ]) as [string, string][];
+  const index = readFileSync(join(guide, 'rules.md'), 'utf8');
+  for (const name of Object.keys(products)) {
+    const file = pages.find(([, text]) => text.includes(`](../images/${name}.png)`))?.[0];
+    expect(file, name).toBeDefined();
+    expect(index, name).toContain(`](rules/${file})`);
+  }
 });
