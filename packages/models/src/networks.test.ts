@@ -189,9 +189,25 @@ describe('oneHidden', () => {
     ]);
     expect([parameters(model, 'hidden'), parameters(model, 'classifier')]).toEqual([1_568_000, 20_000]);
     expect(model.countParams()).toBe(1_588_000);
-    expect(model.getLayer('activation').getConfig().power).toBe(4.5);
+    const exponents = (each: LayersModel) => [
+      each.getLayer('activation').getConfig().power,
+      each.getLayer('beta').getConfig().scale,
+    ];
+    expect(exponents(model)).toEqual([1, 1]);
+    expect(exponents(oneHiddenSmall({ output: 'tanh' }))).toEqual([4.5, 0.01]);
     const [kernel] = model.getLayer('hidden').getWeights();
     expect(tf.sqrt(tf.mean(tf.square(kernel!))).dataSync()[0]).toBeCloseTo(1, 2);
+  });
+
+  it('learns by gradient descent at the step of its descriptor, with a softmax', async () => {
+    const model = oneHiddenSmall();
+    const optimizer = tf.train.sgd(networks['one-hidden-small'].constants.restStep);
+    model.compile({ optimizer, loss: 'categoricalCrossentropy' });
+    const [x, labels] = [tf.randomUniform([4, 28, 28, 1], 0, 1, 'float32', 1), tf.oneHot([0, 1, 2, 3], 10)];
+    const first = (await model.trainOnBatch(x, labels)) as number;
+    expect(await model.trainOnBatch(x, labels)).toBeLessThan(first);
+    expect(first).toBeLessThan(10);
+    optimizer.dispose();
   });
 
   it('computes tanh(β·S·RePU(x·W)) and learns by the power loss', async () => {

@@ -10,9 +10,9 @@ import { repu } from './repu.js';
 export interface OneHiddenOptions extends ImageOptions {
   /** Height, width and channels of an image. Default [28, 28, 1]. */
   readonly inputShape?: readonly [height: number, width: number, channels: number];
-  /** Exponent n of the activation of the hidden units, above 0. Default 4.5. */
+  /** Exponent n of the activation of the hidden units, above 0. Default: 4.5 for tanh, 1 for a softmax. */
   readonly power?: number;
-  /** β, the factor of the net input of the output units, above 0. Default 0.01. */
+  /** β, the factor of the net input of the output units, above 0. Default: 0.01 for tanh, 1 for a softmax. */
   readonly beta?: number;
   /** Activation of the output units: a softmax, or tanh, as in the publication. Default 'softmax'. */
   readonly output?: 'softmax' | 'tanh';
@@ -24,7 +24,8 @@ export function oneHiddenLayers(name: string, units: number, options: OneHiddenO
     inputShape: [28, 28, 1],
     own: ['power', 'beta', 'output'],
   });
-  const { power = 4.5, beta = 0.01, output = 'softmax' } = options;
+  const { output = 'softmax' } = options;
+  const { power, beta } = { ...(output === 'tanh' ? { power: 4.5, beta: 0.01 } : { power: 1, beta: 1 }), ...options };
   checkNumber(`${name}.power`, power, { above: 0 });
   checkNumber(`${name}.beta`, beta, { above: 0 });
   checkChoice(`${name}.output`, output, ['softmax', 'tanh']);

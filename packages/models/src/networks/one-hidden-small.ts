@@ -26,5 +26,5 @@ export const network: Network = {
   id: 'one-hidden-small',
   build: oneHiddenSmall,
   protocol: { epochs: 4, batch: 32 },
-  constants: { temperatures: { hidden: 1 }, step: 2e-2, decay: 0, restStep: 1e-2 },
+  constants: { temperatures: { hidden: 1 }, step: 2e-2, decay: 0, restStep: 1e-3 },
 };

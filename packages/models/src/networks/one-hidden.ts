@@ -6,11 +6,13 @@ import { type OneHiddenOptions, oneHiddenLayers } from '../one-hidden-layers.js'
 /**
  * A hidden layer of 2,000 units: 1,568,000 weights for an image of 28×28, and a classifier of 20,000.
  *
- *     flatten hidden (2000) activation (RePU, n = 4.5) classifier (10) beta output
+ *     flatten hidden (2000) activation (RePU) classifier (10) beta output
  *
  * No layer has a bias. The weights of `hidden` start as N(0, 1), those of `classifier` uniform within ±1 / √2000. The
- * output units are softmax(β · o) or tanh(β · o), with o = S · h the net input from the hidden activities h. Compile
- * with `'categoricalCrossentropy'` in the first case and with `powerLoss()` in the second, which is the published one.
+ * output units are tanh(β · o) or softmax(β · o), with o = S · h the net input from the hidden activities h.
+ *
+ * `output: 'tanh'` is the published network, with n = 4.5 and β = 0.01: compile it with `powerLoss()`. With a softmax,
+ * n = 1 and β = 1: compile it with `'categoricalCrossentropy'`, as all other networks.
  *
  * @throws ConfigurationError `UNKNOWN_OPTION`, `BAD_VALUE`.
  * @see Krotov and Hopfield, Unsupervised learning by competing hidden units, PNAS 116, 2019.
@@ -34,5 +36,5 @@ export const network: Network = {
   id: 'one-hidden',
   build: oneHidden,
   protocol: { epochs: 20, batch: 100 },
-  constants: { temperatures: { hidden: 1 }, step: 2e-2, decay: 0, restStep: 1e-2 },
+  constants: { temperatures: { hidden: 1 }, step: 2e-2, decay: 0, restStep: 1e-3 },
 };
