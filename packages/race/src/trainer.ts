@@ -383,6 +383,7 @@ class Trainer {
     const position = this.#position;
     const from = this.#clock.now();
     const statistics = this.#optimizer.measureNextStep();
+    statistics.catch(() => {}); // the step throws the error, or an earlier one before it measures
     this.#step(xs, ys);
     const layers = Object.fromEntries(
       Object.entries(await statistics).map(([layer, { alignment, signAgreement, incrementNorm }]) => [
