@@ -179,7 +179,7 @@ async function measureCell(
     backend: settings.backend,
     threads: 1,
     target: targetOf(data.name),
-    code: '',
+    code: machine.commit ?? '',
   };
   let spec: ProductCell['spec'];
   try {
