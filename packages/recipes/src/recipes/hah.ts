@@ -26,8 +26,8 @@ const WEIGHTS = [0.0045, 0.0025, 0.0013, 0.001, 0.0008, 0.0005];
  * const [{ assign, epochs }] = hah.phases;
  * const assignment = assign({ ...networks['hah-vgg16-small'].constants, epochs, steps: 40 * epochs });
  * model.compile({ optimizer: plasticOptimizer(model, assignment), loss: 'categoricalCrossentropy' });
- * console.log(Object.keys(assignment));
- * // => [ 'conv1', 'conv2', 'conv3', 'conv4', 'conv5', 'conv6', '*' ]
+ * console.log(Object.keys(assignment).join());
+ * // => conv1,conv2,conv3,conv4,conv5,conv6,*
  * ```
  */
 export const hah: Protocol = {
