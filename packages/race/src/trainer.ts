@@ -178,6 +178,8 @@ class Trainer {
   #optimizer: PlasticOptimizer;
   /** The activations that the phase trains on, in place of the images. */
   #cache: ActivationCache | null = null;
+  /** The part of the time of evaluation in which activations were computed, which no later evaluation needs. */
+  #cachingMs = 0;
   /** When this process began the phase, its step then, and the time of evaluation up to then. */
   #started: { readonly at: number; readonly step: number; readonly evalMs: number };
   /** Steps whose loss and number of correct predictions are still on the device. */
@@ -222,7 +224,7 @@ class Trainer {
     }
   }
 
-  /** Computes the activations of the layers that the phase leaves frozen, and charges training the time. */
+  /** Computes the activations of the layers that the phase leaves frozen. Each image is charged to its use. */
   async #cacheActivations(): Promise<void> {
     const { data, record, backend, numerics, cache: limits = defaultCacheLimits } = this.#run;
     const { batch } = this.#phase;
@@ -237,10 +239,13 @@ class Trainer {
     const computes = { optimizer: this.#optimizer, data, batch, numerics: { backend, ...numerics } };
     this.#cache = await cacheActivations({ ...computes, record, limits, onImages });
     // A resumed phase has been charged before.
-    const ms = position.epoch === position.phase.epoch && position.batch === 0 ? this.#clock.now() - from : 0;
-    position.trainMs += ms;
     const { phase } = position;
-    position.phase = { ...phase, trainMs: phase.trainMs + ms }; // the time of its steps counts from here
+    const ms = position.epoch === phase.epoch && position.batch === 0 ? this.#clock.now() - from : 0;
+    const trainMs = ms * (data.train.size / cached.of);
+    position.trainMs += trainMs;
+    position.phase = { ...phase, trainMs: phase.trainMs + trainMs }; // the time of its steps counts from here
+    this.#cachingMs = ms - trainMs;
+    position.evalMs += this.#cachingMs;
     this.#started = this.#start();
   }
 
@@ -508,7 +513,7 @@ class Trainer {
     const done = phases.slice(0, phase.index).reduce((sum, each) => sum + evaluationsOf(each, each.epochs), 0);
     const evaluation = evaluated
       ? (evaluated.ms * evaluated.of) / evaluated.images
-      : evalMs / (done + evaluationsOf(this.#phase, epochsDone) || Number.POSITIVE_INFINITY);
+      : (evalMs - this.#cachingMs) / (done + evaluationsOf(this.#phase, epochsDone) || Number.POSITIVE_INFINITY);
     const evaluationsLeft = later.reduce(
       (sum, each) => sum + evaluationsOf(each, each.epochs),
       evaluationsOf(this.#phase, epochsOfPhase - epochsDone),
