@@ -244,8 +244,8 @@ class Trainer {
     const trainMs = ms * (data.train.size / cached.of);
     position.trainMs += trainMs;
     position.phase = { ...phase, trainMs: phase.trainMs + trainMs }; // the time of its steps counts from here
-    this.#cachingMs = ms - trainMs;
-    position.evalMs += this.#cachingMs;
+    position.evalMs += ms - trainMs;
+    this.#cachingMs += ms - trainMs;
     this.#started = this.#start();
   }
 
