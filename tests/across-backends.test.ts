@@ -3,6 +3,7 @@ import '../tools/vitest/software-gpu.js';
 import { backend as wasm } from '@ghl/backend-wasm';
 import { backend as webgpu } from '@ghl/backend-webgpu';
 import { chain, gradientDescent, scaleBy } from '@ghl/core';
+import { inspect, type LayerInspection } from '@ghl/evaluation';
 import { plasticOptimizer, register as registerOptimizers } from '@ghl/learner';
 import { register as registerLayers } from '@ghl/models';
 import { sign } from '@ghl/modulator-sign';
@@ -126,6 +127,47 @@ it('trains a network of volumes to the same weights on wasm and on the CPU, with
       const largest = Math.max(...expected[i]!.map(Math.abs));
       for (const [j, value] of weight.entries())
         expect(Math.abs(value - expected[i]![j]!) / largest).toBeLessThan(1e-4);
+    }
+  }
+});
+
+/** The measurements of a small network without training. */
+async function inspected(): Promise<Readonly<Record<string, LayerInspection>>> {
+  const kernelInitializer = (seed: number) => tfl.initializers.randomNormal({ stddev: 0.5, seed });
+  const model = tfl.sequential({
+    layers: [
+      tfl.layers.conv2d({ filters: 4, kernelSize: 3, inputShape: [6, 6, 1], kernelInitializer: kernelInitializer(1) }),
+      tfl.layers.reLU(),
+      tfl.layers.flatten(),
+      tfl.layers.dense({ units: 3, kernelInitializer: kernelInitializer(2) }),
+    ],
+  });
+  const xs = tf.randomNormal([24, 6, 6, 1], 0, 1, 'float32', 3);
+  const labels = tf.tensor1d(
+    Array.from({ length: 24 }, (_, i) => i % 3),
+    'int32',
+  );
+  const ys = tf.oneHot(labels, 3) as tf.Tensor2D;
+  const before = tf.memory().numTensors;
+  const inspection = await inspect(model, { train: { xs, ys }, test: { xs, ys }, batchSize: 9 });
+  expect(tf.memory().numTensors).toBe(before);
+  tf.dispose([xs, ys, labels]);
+  model.dispose();
+  return inspection;
+}
+
+it('measures the layers of a network alike on all backends', async () => {
+  const expected = Object.values(await on('cpu', inspected));
+  for (const name of ['wasm', 'webgpu']) {
+    const layers = Object.values(await on(name, inspected));
+    for (const [i, { norms, dead, winners, probe, neighbours, patches }] of layers.entries()) {
+      const other = expected[i]!;
+      expect([dead, probe, neighbours]).toEqual([other.dead, other.probe, other.neighbours]);
+      expect(winners.entropy).toBeCloseTo(other.winners.entropy, 5);
+      expect(norms!.mean).toBeCloseTo(other.norms!.mean, 5);
+      expect(patches?.units.map((unit) => unit.patches[0]!.box)).toEqual(
+        other.patches?.units.map((unit) => unit.patches[0]!.box),
+      );
     }
   }
 });
