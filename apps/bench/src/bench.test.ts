@@ -488,7 +488,7 @@ describe('bad input', () => {
     [['run', '--recipe', 'ghl,backprob'], 2, 'UNKNOWN_RECIPE', "did you mean 'backprop'"],
     [['run', '--dataset', 'cifar11'], 2, 'UNKNOWN_DATASET', "did you mean 'cifar10'"],
     [['run', '--backend', 'wsm'], 2, 'UNKNOWN_BACKEND', "did you mean 'wasm'"],
-    [['run', '--rule', 'haebb'], 2, 'UNKNOWN_RULE', 'Known: oja'],
+    [['run', '--rule', 'haebb'], 2, 'UNKNOWN_RULE', "did you mean 'hebb'"],
     [['run', '--rule', 'swta', '--modulator', 'sgn'], 2, 'UNKNOWN_MODULATOR', "did you mean 'sign'"],
     [['run', '--modulator', 'sign'], 2, 'NO_RULE', '--rule swta'],
     [['run', '--rule', 'constant', '--modulator', 'scalar'], 2, 'SENSELESS_PAIR', '--modulator sign'],

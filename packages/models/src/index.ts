@@ -2,7 +2,6 @@
 import './codes.js';
 
 export { type BatchNormOptions, batchNorm } from './batch-norm.js';
-export { crossEntropy } from './cross-entropy.js';
 export { type DivisiveNormOptions, divisiveNorm } from './divisive-norm.js';
 export { type DropoutOptions, dropout } from './dropout.js';
 export type { LayerOptions } from './layer.js';

@@ -1,6 +1,6 @@
 /** The losses that a phase may name. */
 import { unknownName } from '@ghl/core/plugin';
-import { crossEntropy, powerLoss } from '@ghl/models';
+import { powerLoss } from '@ghl/models';
 import * as tf from '@tensorflow/tfjs-core';
 import { metrics } from '@tensorflow/tfjs-layers';
 
@@ -12,7 +12,6 @@ export const DEFAULT_LOSS = 'categoricalCrossentropy';
 
 const losses: Readonly<Record<string, Loss>> = {
   categoricalCrossentropy: (labels, predictions) => metrics.categoricalCrossentropy(labels, predictions) as tf.Tensor1D,
-  crossEntropy: crossEntropy() as Loss,
   /** For a network with `logits: true`. It has a gradient for every example, however wrong. */
   crossEntropyOfLogits: (labels, logits) => tf.neg(tf.sum(tf.mul(labels, tf.logSoftmax(logits)), -1)),
   powerLoss: powerLoss() as Loss,

@@ -16,15 +16,17 @@ import type { Protocol, ProtocolRecipe } from '../recipe.js';
  * @example
  * ```ts
  * import { plasticOptimizer } from '@ghl/learner';
- * import { crossEntropy, deepHebbSmall, networks } from '@ghl/models';
+ * import { deepHebbSmall, networks } from '@ghl/models';
  * import { hwtaBcm } from '@ghl/recipes';
+ * import * as tf from '@tensorflow/tfjs-core';
  * import '@tensorflow/tfjs-backend-cpu';
  *
- * const model = deepHebbSmall({ activation: 'triangle', padding: 'reflect', radius: 25 });
+ * const model = deepHebbSmall({ ...hwtaBcm.network });
  * for (const { assign, epochs, batch } of hwtaBcm.phases) {
  *   const steps = epochs * Math.ceil(2000 / batch);
  *   const assignment = assign({ ...networks['deephebb-small'].constants, epochs, steps });
- *   model.compile({ optimizer: plasticOptimizer(model, assignment), loss: crossEntropy() });
+ *   const loss = (labels: tf.Tensor, logits: tf.Tensor) => tf.losses.softmaxCrossEntropy(labels, logits);
+ *   model.compile({ optimizer: plasticOptimizer(model, assignment), loss });
  *   // await model.fitDataset(…, { epochs });
  *   console.log(epochs, steps);
  * }
@@ -33,11 +35,12 @@ import type { Protocol, ProtocolRecipe } from '../recipe.js';
  * ```
  */
 export const hwtaBcm: Protocol = {
-  network: { activation: 'triangle', padding: 'reflect', radius: 25 },
+  network: { activation: 'triangle', padding: 'reflect', radius: 25, logits: true },
   phases: [
     {
       epochs: 1,
       batch: 64,
+      loss: 'crossEntropyOfLogits',
       assign({ temperatures }) {
         const hebbian = chain(local(maxAbs(rule())), scaleBy(0.1));
         return { ...Object.fromEntries(Object.keys(temperatures).map((layer) => [layer, hebbian])), classifier: null };
@@ -46,7 +49,7 @@ export const hwtaBcm: Protocol = {
     {
       epochs: 10,
       batch: 64,
-      loss: 'crossEntropy',
+      loss: 'crossEntropyOfLogits',
       assign: () => ({ classifier: chain(gradientDescent(), adam(), scaleBy(1e-3)), '*': null }),
     },
   ],
