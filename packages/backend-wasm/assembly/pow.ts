@@ -1,5 +1,5 @@
 /**
- * xᵖ without tables: in the memory that this module shares, there is no room for its constants.
+ * xᵖ without tables, because the memory that this module shares has no space for constants.
  *
  *     xᵖ = 2^(p · log₂ x),   x = 2ⁿ · m,   √½ ≤ m < √2,   ln m = 2 · artanh((m − 1)/(m + 1))
  *

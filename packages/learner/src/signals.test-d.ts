@@ -94,7 +94,7 @@ describe('minimize', () => {
     plasticOptimizer(model, { a: total }).minimize(() => loss, { signals: { reward: 1 } });
     // @ts-expect-error: no reward
     plasticOptimizer(model, { a: total }).minimize(() => loss);
-    // @ts-expect-error: a rule is no plasticity by itself
+    // @ts-expect-error: a rule alone is not a plasticity
     sum(oja());
   });
 
@@ -124,7 +124,7 @@ describe('assignments', () => {
   it('accept plasticities, tfjs optimizers and null', () => {
     plasticOptimizer(model, { conv: threeFactor(oja(), sign()), bn: null, '*': tf.train.adam() });
     expectTypeOf(local(oja())).toExtend<Assignment[string]>();
-    // @ts-expect-error: a rule is no plasticity by itself
+    // @ts-expect-error: a rule alone is not a plasticity
     plasticOptimizer(model, { conv: oja() });
     // @ts-expect-error: nor is a modulator
     plasticOptimizer(model, { conv: scalar() });
